@@ -1,0 +1,108 @@
+#include "altprop/base/text.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cctype>
+#include <numeric>
+
+namespace altprop::text {
+
+std::string trim(std::string_view s) {
+  while (!s.empty() && std::isspace(static_cast<unsigned char>(s.front()))) s.remove_prefix(1);
+  while (!s.empty() && std::isspace(static_cast<unsigned char>(s.back()))) s.remove_suffix(1);
+  return std::string(s);
+}
+
+std::string lower(std::string_view s) {
+  std::string out(s);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+namespace {
+
+std::vector<std::string> split_at(std::string_view s, char separator, bool respect_brackets) {
+  std::vector<std::string> parts(1);
+  int depth = 0;
+  for (char c : s) {
+    if (respect_brackets && (c == '(' || c == '[' || c == '{')) ++depth;
+    if (respect_brackets && (c == ')' || c == ']' || c == '}')) --depth;
+    if (c == separator && depth <= 0) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::vector<std::string> split(std::string_view s, char separator) {
+  return split_at(s, separator, false);
+}
+
+std::vector<std::string> split_outside_brackets(std::string_view s, char separator) {
+  return split_at(s, separator, true);
+}
+
+std::string join(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string out;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i) out += separator;
+    out += parts[i];
+  }
+  return out;
+}
+
+namespace {
+
+template <class Number>
+std::optional<Number> parse_whole(std::string_view s) {
+  if (!s.empty() && s.front() == '+') s.remove_prefix(1);
+  Number value{};
+  auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), value);
+  if (error != std::errc() || end != s.data() + s.size() || s.empty()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::optional<double> to_number(std::string_view s) { return parse_whole<double>(s); }
+std::optional<int64_t> to_integer(std::string_view s) { return parse_whole<int64_t>(s); }
+
+std::string from_number(double value) {
+  char buffer[64];
+  auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
+  return error == std::errc() ? std::string(buffer, end) : std::to_string(value);
+}
+
+std::string nearest(const std::string& name, const std::vector<std::string>& candidates) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    std::vector<size_t> row(candidate.size() + 1);
+    std::iota(row.begin(), row.end(), size_t{0});
+    for (size_t i = 0; i < name.size(); ++i) {
+      size_t diagonal = row[0]++;
+      for (size_t j = 0; j < candidate.size(); ++j) {
+        size_t substituted = diagonal + (name[i] != candidate[j]);
+        diagonal = row[j + 1];
+        row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+std::string suggestion(const std::string& name, const std::vector<std::string>& candidates) {
+  if (std::string near = nearest(name, candidates); !near.empty())
+    return cat("; did you mean '", near, "'?");
+  return candidates.empty() ? "" : "; known are " + join(candidates, ", ");
+}
+
+}  // namespace altprop::text

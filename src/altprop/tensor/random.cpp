@@ -1,0 +1,180 @@
+#include "altprop/tensor/random.h"
+
+#include <ATen/Parallel.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+// The file is compiled with -ffp-contract=off, so that every instruction set gives the same bits.
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#define ALTPROP_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define ALTPROP_VECTORISED
+#endif
+
+namespace altprop {
+
+namespace {
+
+constexpr int kBlocks = 16;         // Philox blocks side by side, one per vector lane
+constexpr int kTile = 4 * kBlocks;  // each block gives four 32-bit words
+
+/// Finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection with good avalanche.
+uint64_t mix(uint64_t z) {
+  z += 0x9e3779b97f4a7c15ull;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+  return z ^ (z >> 31);
+}
+
+/// Words of tile `tile`: word w of block b goes to out[w * kBlocks + b].
+ALTPROP_VECTORISED void philox_tile(uint64_t key, uint64_t tile, uint32_t* out) {
+  uint32_t c0[kBlocks], c1[kBlocks], c2[kBlocks], c3[kBlocks];
+  for (int b = 0; b < kBlocks; ++b) {
+    const uint64_t counter = tile * kBlocks + b;
+    c0[b] = static_cast<uint32_t>(counter);
+    c1[b] = static_cast<uint32_t>(counter >> 32);
+    c2[b] = 0;
+    c3[b] = 0;
+  }
+  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    for (int b = 0; b < kBlocks; ++b) {
+      const uint64_t p0 = 0xD2511F53ull * c0[b], p1 = 0xCD9E8D57ull * c2[b];
+      const uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1[b] ^ k0;
+      const uint32_t n2 = static_cast<uint32_t>(p0 >> 32) ^ c3[b] ^ k1;
+      c1[b] = static_cast<uint32_t>(p1);
+      c3[b] = static_cast<uint32_t>(p0);
+      c0[b] = n0;
+      c2[b] = n2;
+    }
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  std::memcpy(out, c0, sizeof c0);
+  std::memcpy(out + kBlocks, c1, sizeof c1);
+  std::memcpy(out + 2 * kBlocks, c2, sizeof c2);
+  std::memcpy(out + 3 * kBlocks, c3, sizeof c3);
+}
+
+ALTPROP_VECTORISED void to_uniform(const uint32_t* __restrict words, float* __restrict out) {
+  for (int i = 0; i < kTile; ++i) out[i] = static_cast<float>(static_cast<int32_t>(words[i] >> 8)) * 0x1p-24f;
+}
+
+/// sqrt(2) erfinv(2u-1) with the single-precision polynomials of M. Giles, "Approximating the erfinv function", GPU
+/// Computing Gems 2 (2010); the logarithm is the atanh series on the mantissa in [sqrt(1/2), sqrt(2)).
+ALTPROP_VECTORISED void to_normal(const uint32_t* __restrict words, float* __restrict out) {
+  for (int i = 0; i < kTile; ++i) {
+    // x in (-1, 1), symmetric, never 0 or +-1: odd multiples of 2^-24.
+    const float x = static_cast<float>(static_cast<int32_t>((words[i] >> 8) * 2 + 1) - (1 << 24)) * 0x1p-24f;
+    const float y = (1.0f - x) * (1.0f + x);
+    const int32_t bits = std::bit_cast<int32_t>(y);
+    const int32_t exponent = (bits - 0x3f3504f3) >> 23;
+    const float m = std::bit_cast<float>(bits - exponent * (1 << 23));
+    const float s = (m - 1.0f) / (m + 1.0f), s2 = s * s;
+    const float series = 2.0f * s * (1.0f + s2 * (1.0f / 3 + s2 * (1.0f / 5 + s2 * (1.0f / 7 + s2 * (1.0f / 9)))));
+    const float w = -(static_cast<float>(exponent) * 0.693147181f + series);
+    const float a = w - 2.5f;
+    float p = 2.81022636e-08f;
+    p = 3.43273939e-07f + p * a;
+    p = -3.5233877e-06f + p * a;
+    p = -4.39150654e-06f + p * a;
+    p = 0.00021858087f + p * a;
+    p = -0.00125372503f + p * a;
+    p = -0.00417768164f + p * a;
+    p = 0.246640727f + p * a;
+    p = 1.50140941f + p * a;
+    const float b = std::sqrt(w < 5.0f ? 5.0f : w) - 3.0f;
+    float q = -0.000200214257f;
+    q = 0.000100950558f + q * b;
+    q = 0.00134934322f + q * b;
+    q = -0.00367342844f + q * b;
+    q = 0.00573950773f + q * b;
+    q = -0.0076224613f + q * b;
+    q = 0.00943887047f + q * b;
+    q = 1.00167406f + q * b;
+    q = 2.83297682f + q * b;
+    out[i] = 1.41421356f * x * (w < 5.0f ? p : q);
+  }
+}
+
+template <class Convert>
+void fill(uint64_t key, float* out, int64_t n, Convert convert) {
+  const int64_t tiles = (n + kTile - 1) / kTile;
+  at::parallel_for(0, tiles, 256, [&](int64_t begin, int64_t end) {
+    alignas(64) uint32_t words[kTile];
+    alignas(64) float values[kTile];
+    for (int64_t tile = begin; tile < end; ++tile) {
+      philox_tile(key, static_cast<uint64_t>(tile), words);
+      const int64_t left = std::min<int64_t>(kTile, n - tile * kTile);
+      if (left == kTile) {
+        convert(words, out + tile * kTile);
+      } else {
+        convert(words, values);
+        std::memcpy(out + tile * kTile, values, static_cast<size_t>(left) * sizeof(float));
+      }
+    }
+  });
+}
+
+template <class Convert>
+Tensor filled(uint64_t key, IntArrayRef shape, const at::TensorOptions& options, Convert convert) {
+  Tensor out = at::empty(shape, at::kFloat);
+  fill(key, out.data_ptr<float>(), out.numel(), convert);
+  return out.to(options.device(), options.dtype().toScalarType());
+}
+
+}  // namespace
+
+Stream::Stream(uint64_t seed) : key_(mix(seed)) {}
+
+Stream Stream::at(std::string_view purpose) const {
+  uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a
+  for (unsigned char c : purpose) hash = (hash ^ c) * 0x100000001b3ull;
+  return {FromKey{}, mix(key_ ^ mix(hash ^ 0x6e616d65ull))};
+}
+
+Stream Stream::at(int64_t index) const {
+  return {FromKey{}, mix(mix(key_) + static_cast<uint64_t>(index))};
+}
+
+Tensor Stream::uniform(IntArrayRef shape, at::TensorOptions options) const {
+  return filled(key_, shape, options, to_uniform);
+}
+
+Tensor Stream::uniform(double low, double high, IntArrayRef shape, at::TensorOptions options) const {
+  return uniform(shape, options).mul_(high - low).add_(low);
+}
+
+Tensor Stream::normal(IntArrayRef shape, at::TensorOptions options) const {
+  return filled(key_, shape, options, to_normal);
+}
+
+void Stream::normal_into(Tensor& out) const {
+  TORCH_CHECK(out.is_contiguous() && out.scalar_type() == at::kFloat && out.device().is_cpu(),
+              "normal_into needs a contiguous float32 CPU tensor");
+  fill(key_, out.data_ptr<float>(), out.numel(), to_normal);
+}
+
+Tensor Stream::bernoulli(double p, IntArrayRef shape, at::TensorOptions options) const {
+  return uniform(shape, at::kFloat).lt_(p).to(options.device(), options.dtype().toScalarType());
+}
+
+Tensor Stream::permutation(int64_t n) const {
+  Tensor out = at::arange(n, at::kLong);
+  int64_t* p = out.data_ptr<int64_t>();
+  for (int64_t i = n - 1; i > 0; --i) std::swap(p[i], p[integer_at(static_cast<uint64_t>(i), i + 1)]);
+  return out;
+}
+
+uint64_t Stream::bits(uint64_t i) const { return mix(mix(key_ + 0x632be59bd9b4e019ull) ^ mix(i)); }
+
+double Stream::uniform_at(uint64_t i) const { return static_cast<double>(bits(i) >> 11) * 0x1p-53; }
+
+int64_t Stream::integer_at(uint64_t i, int64_t n) const {
+  // High word of a 64 x 64 product: bias below n / 2^64.
+  return static_cast<int64_t>((static_cast<unsigned __int128>(bits(i)) * static_cast<uint64_t>(n)) >> 64);
+}
+
+}  // namespace altprop
