@@ -1,4 +1,5 @@
-// Errors that a user can act on. Every message is one sentence (or two): what is wrong, where, what to do.
+// Errors that a user can act on. Every message is one sentence (or two): what is wrong, where, what
+// to do.
 #pragma once
 
 #include <stdexcept>
@@ -6,7 +7,8 @@
 
 namespace altprop {
 
-/// Something failed while running (a damaged file, a full disk, NaN): the program ends with exit code 1.
+/// Something failed while running (a damaged file, a full disk, NaN): the program ends with exit
+/// code 1.
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

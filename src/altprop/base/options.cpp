@@ -16,7 +16,8 @@ std::string describe(const OptionRange& range) {
   if (low && high)
     return text::cat("in ", range.min_excluded ? '(' : '[', text::from_number(range.min), ", ",
                      text::from_number(range.max), ']');
-  if (low) return text::cat(range.min_excluded ? "above " : "at least ", text::from_number(range.min));
+  if (low)
+    return text::cat(range.min_excluded ? "above " : "at least ", text::from_number(range.min));
   if (high) return text::cat("at most ", text::from_number(range.max));
   return "";
 }
@@ -66,7 +67,8 @@ void Options::integer(std::string name, int64_t& value, OptionRange range, Optio
   entry.assign = [target, range](const std::string& s) {
     auto parsed = text::to_integer(s);
     if (!parsed || !admits(range, static_cast<double>(*parsed)))
-      throw Inadmissible{text::cat("a whole number", range.min == range.max ? "" : " ", describe(range))};
+      throw Inadmissible{
+          text::cat("a whole number", range.min == range.max ? "" : " ", describe(range))};
     *target = *parsed;
   };
   entry.text = [target] { return std::to_string(*target); };
@@ -80,7 +82,8 @@ void Options::number(std::string name, double& value, OptionRange range, OptionD
   entry.range_text = describe(range);
   entry.assign = [target, range](const std::string& s) {
     auto parsed = text::to_number(s);
-    if (!parsed || !admits(range, *parsed)) throw Inadmissible{text::cat("a number ", describe(range))};
+    if (!parsed || !admits(range, *parsed))
+      throw Inadmissible{text::cat("a number ", describe(range))};
     *target = *parsed;
   };
   entry.text = [target] { return text::from_number(*target); };
@@ -142,7 +145,8 @@ void Options::list(std::string name, std::vector<std::string>& value, OptionDoc 
 }
 
 Options::Entry* Options::find(const std::string& name) {
-  auto it = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
+  auto it = std::find_if(entries_.begin(), entries_.end(),
+                         [&](const Entry& e) { return e.name == name; });
   return it == entries_.end() ? nullptr : &*it;
 }
 
@@ -162,14 +166,16 @@ std::vector<std::string> Options::names() const {
 void Options::set(const std::string& name, const std::string& value) {
   Entry* entry = find(name);
   if (!entry)
-    throw UsageError(text::cat(owner_.empty() ? "" : owner_ + " has ", owner_.empty() ? "no option '" : "no option '",
-                               name, "'", text::suggestion(name, names())));
+    throw UsageError(text::cat(owner_.empty() ? "" : owner_ + " has ",
+                               owner_.empty() ? "no option '" : "no option '", name, "'",
+                               text::suggestion(name, names())));
   try {
     entry->assign(value);
     entry->given = true;
   } catch (const Inadmissible& inadmissible) {
-    throw UsageError(text::cat("option '", name, "'", owner_.empty() ? "" : " of " + owner_, " must be ",
-                               text::trim(inadmissible.must_be), ", but is '", value, "'"));
+    throw UsageError(text::cat("option '", name, "'", owner_.empty() ? "" : " of " + owner_,
+                               " must be ", text::trim(inadmissible.must_be), ", but is '", value,
+                               "'"));
   }
 }
 
@@ -186,7 +192,10 @@ nlohmann::json Options::values() const {
 nlohmann::json Options::listing() const {
   nlohmann::json out = nlohmann::json::array();
   for (const Entry& entry : entries_) {
-    nlohmann::json row{{"name", entry.name}, {"type", entry.type}, {"default", entry.default_text}, {"help", entry.doc.help}};
+    nlohmann::json row{{"name", entry.name},
+                       {"type", entry.type},
+                       {"default", entry.default_text},
+                       {"help", entry.doc.help}};
     if (!entry.range_text.empty()) row["range"] = entry.range_text;
     if (!entry.choices.empty()) row["choices"] = entry.choices;
     if (!entry.doc.unit.empty()) row["unit"] = entry.doc.unit;

@@ -1,10 +1,11 @@
-// Options declared once: from one declaration come the command-line flag, the TOML key, the JSON listing, the range
-// check with its error sentence and the table in the documentation.
+// Options declared once: from one declaration come the command-line flag, the TOML key, the JSON
+// listing, the range check with its error sentence and the table in the documentation.
 //
 //   struct WeightMirrorOptions {
 //     double eta = 0.01;
 //     void declare(Options& o) {
-//       o.number("wm.eta", eta, {.min = 0}, {"mirror step size", "1", "Akrout et al. 2019, arXiv 1904.05391"});
+//       o.number("wm.eta", eta, {.min = 0}, {"mirror step size", "1", "Akrout et al. 2019, arXiv
+//       1904.05391"});
 //     }
 //   };
 //
@@ -49,14 +50,16 @@ class Options {
     std::function<nlohmann::json()> json;
   };
 
-  /// @param owner how error sentences name the thing these options belong to, e.g. "rule 'weight-mirror'"
+  /// @param owner how error sentences name the thing these options belong to, e.g. "rule
+  /// 'weight-mirror'"
   explicit Options(std::string owner = "") : owner_(std::move(owner)) {}
 
   void flag(std::string name, bool& value, OptionDoc doc);
   void integer(std::string name, int64_t& value, OptionRange range, OptionDoc doc);
   void number(std::string name, double& value, OptionRange range, OptionDoc doc);
   void text(std::string name, std::string& value, OptionDoc doc);
-  void choice(std::string name, std::string& value, std::vector<std::string> choices, OptionDoc doc);
+  void choice(std::string name, std::string& value, std::vector<std::string> choices,
+              OptionDoc doc);
   /// Items separated by commas (outside brackets).
   void list(std::string name, std::vector<std::string>& value, OptionDoc doc);
   /// A text with its own grammar; `check` throws UsageError with a clause saying what is wrong.

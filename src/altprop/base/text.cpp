@@ -1,8 +1,8 @@
 #include "altprop/base/text.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <numeric>
 
 namespace altprop::text {

@@ -1,4 +1,5 @@
-// Small text helpers shared by the parsers: splitting, strict number reading, suggestions for mistyped names.
+// Small text helpers shared by the parsers: splitting, strict number reading, suggestions for
+// mistyped names.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,8 @@ std::optional<int64_t> to_integer(std::string_view s);
 /// Shortest text that reads back as the same double.
 std::string from_number(double value);
 
-/// The candidate nearest to `name` by edit distance if it is near enough to be a typing error, else "".
+/// The candidate nearest to `name` by edit distance if it is near enough to be a typing error, else
+/// "".
 std::string nearest(const std::string& name, const std::vector<std::string>& candidates);
 
 /// "; did you mean 'x'?" or "; known are a, b, c", for error messages.

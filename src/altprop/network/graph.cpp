@@ -1,0 +1,391 @@
+#include "altprop/network/graph.h"
+
+#include <algorithm>
+#include <set>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/fusion.h"
+
+namespace altprop {
+
+Tensor Feedback::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
+  return node.op->vjp(saved, cot, input);
+}
+
+void Activity::clear() {
+  for (Saved& s : saved) s.clear();
+  values.assign(values.size(), Tensor());
+}
+
+/// Facts derived from the structure once, after the last node was added.
+struct Graph::Plan {
+  std::vector<char> needs_credit;    ///< per node
+  std::vector<char> may_overwrite;   ///< per node: its forward may reuse its input's memory
+  std::vector<int> fused_with;       ///< per node: the activation applied together with it, or -1
+  std::vector<char> done_by_fusion;  ///< per node: its forward was done by its producer
+  std::vector<int> last_use;         ///< per node: the last consumer, or -1
+  std::vector<char> is_output;
+};
+
+// ---- building ----
+
+int Graph::input(Spec spec, std::string name) {
+  plan_.reset();
+  const int id = static_cast<int>(nodes_.size());
+  if (name.empty()) name = inputs_.empty() ? "input" : text::cat("input", inputs_.size() + 1);
+  nodes_.push_back({std::move(name), nullptr, {}, std::move(spec), id});
+  consumers_.emplace_back();
+  inputs_.push_back(id);
+  return id;
+}
+
+int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
+  plan_.reset();
+  const int id = static_cast<int>(nodes_.size());
+  if (name.empty()) {
+    int count = 1;
+    for (const Node& node : nodes_) count += node.op && node.op->type() == op->type();
+    name = op->type() + std::to_string(count);
+  }
+  for (const Node& node : nodes_)
+    if (node.name == name)
+      throw Refusal("node '" + name + "'", "the name is taken by another node",
+                    "name each node once");
+  std::vector<Spec> specs;
+  for (int i : inputs) {
+    if (i < 0 || i >= id)
+      throw Refusal("node '" + name + "'", "an input does not exist yet",
+                    "add nodes after their inputs");
+    specs.push_back(nodes_[static_cast<size_t>(i)].spec);
+  }
+  if (op->arity() >= 0 && op->arity() != static_cast<int>(inputs.size()))
+    throw Refusal("node '" + name + "'",
+                  text::cat(op->type(), " takes ", op->arity(), " inputs, not ", inputs.size()));
+  Spec spec;
+  try {
+    spec = op->infer(specs);
+    op->build(specs);
+  } catch (const Refusal& refusal) {
+    throw Refusal("node '" + name + "'", refusal.why.empty() ? refusal.what() : refusal.why,
+                  refusal.instead);
+  }
+  for (const ParamPtr& param : op->params())
+    if (param->name.find('.') == std::string::npos) param->name = name + "." + param->name;
+  for (int i : inputs) consumers_[static_cast<size_t>(i)].push_back(id);
+  nodes_.push_back({std::move(name), std::move(op), std::move(inputs), std::move(spec), id});
+  consumers_.emplace_back();
+  return id;
+}
+
+void Graph::output(int node) {
+  plan_.reset();
+  outputs_.push_back(node);
+}
+
+std::vector<int> Graph::splice(const Graph& other, std::vector<int> inputs,
+                               const std::string& prefix) {
+  std::vector<int> here(other.nodes_.size(), -1);
+  for (size_t i = 0; i < other.inputs_.size(); ++i)
+    here[static_cast<size_t>(other.inputs_[i])] = inputs.at(i);
+  for (const Node& node : other.nodes_) {
+    if (!node.op) continue;
+    std::vector<int> mapped;
+    for (int i : node.inputs) mapped.push_back(here[static_cast<size_t>(i)]);
+    here[static_cast<size_t>(node.id)] = add(node.op, mapped, prefix + node.name);
+  }
+  std::vector<int> outputs;
+  for (int o : other.outputs_) outputs.push_back(here[static_cast<size_t>(o)]);
+  return outputs;
+}
+
+int Graph::find(const std::string& name) const {
+  std::vector<std::string> names;
+  for (const Node& node : nodes_) {
+    if (node.name == name) return node.id;
+    names.push_back(node.name);
+  }
+  throw UsageError("the network has no operation '" + name + "'" + text::suggestion(name, names));
+}
+
+int Graph::output_node() const {
+  if (outputs_.size() != 1)
+    throw Refusal("network", text::cat("it has ", outputs_.size(), " outputs"),
+                  "use a network with one output");
+  return outputs_[0];
+}
+
+std::vector<ParamPtr> Graph::params() const {
+  std::vector<ParamPtr> all;
+  std::set<const Param*> seen;
+  for (const Node& node : nodes_)
+    if (node.op)
+      for (const ParamPtr& param : node.op->params())
+        if (seen.insert(param.get()).second) all.push_back(param);
+  return all;
+}
+
+std::vector<std::pair<std::string, Tensor*>> Graph::buffers() {
+  std::vector<std::pair<std::string, Tensor*>> all;
+  std::set<const Tensor*> seen;
+  for (const Node& node : nodes_)
+    if (node.op)
+      for (auto& [name, tensor] : node.op->buffers())
+        if (seen.insert(tensor).second) all.emplace_back(node.name + "." + name, tensor);
+  return all;
+}
+
+void Graph::to(at::Device device, at::ScalarType dtype) {
+  for (const ParamPtr& param : params()) {
+    param->value = param->value.to(device, dtype);
+    param->grad = Tensor();
+    param->fresh = true;
+  }
+  for (auto& [name, tensor] : buffers())
+    *tensor = tensor->to(device, tensor->is_floating_point() ? dtype : tensor->scalar_type());
+}
+
+at::TensorOptions Graph::options() const {
+  for (const Node& node : nodes_)
+    if (node.op)
+      for (const ParamPtr& param : node.op->params()) return param->value.options();
+  return at::kFloat;
+}
+
+// ---- structure ----
+
+const Graph::Plan& Graph::plan() const {
+  if (plan_) return *plan_;
+  auto plan = std::make_shared<Plan>();
+  const size_t n = nodes_.size();
+  plan->needs_credit.assign(n, 0);
+  plan->may_overwrite.assign(n, 0);
+  plan->done_by_fusion.assign(n, 0);
+  plan->fused_with.assign(n, -1);
+  plan->last_use.assign(n, -1);
+  plan->is_output.assign(n, 0);
+  for (int o : outputs_) plan->is_output[static_cast<size_t>(o)] = 1;
+  for (const Node& node : nodes_) {
+    const size_t id = static_cast<size_t>(node.id);
+    if (!node.op) continue;
+    plan->needs_credit[id] = !node.op->params().empty();
+    for (int i : node.inputs) {
+      plan->needs_credit[id] |= plan->needs_credit[static_cast<size_t>(i)];
+      plan->last_use[static_cast<size_t>(i)] = node.id;
+    }
+    if (node.inputs.size() != 1) continue;
+    const Node& producer = nodes_[static_cast<size_t>(node.inputs[0])];
+    const size_t from = static_cast<size_t>(producer.id);
+    if (!node.op->works_in_place() || !producer.op || consumers_[from].size() != 1 ||
+        plan->is_output[from])
+      continue;
+    plan->may_overwrite[id] = !producer.op->keeps_output();
+    if (plan->may_overwrite[id] && can_fuse(*producer.op, *node.op)) {
+      plan->fused_with[from] = node.id;
+      plan->done_by_fusion[id] = 1;
+    }
+  }
+  plan_ = plan;
+  return *plan_;
+}
+
+const std::vector<char>& Graph::needs_credit() const { return plan().needs_credit; }
+
+std::vector<int> Graph::feedback_nodes() const {
+  std::vector<int> out;
+  for (const Node& node : nodes_)
+    if (node.op && node.op->weight() && needs_credit()[static_cast<size_t>(node.inputs[0])])
+      out.push_back(node.id);
+  return out;
+}
+
+// ---- forward ----
+
+Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass& pass,
+                  const RunOptions& options) const {
+  const Plan& plan = this->plan();
+  if (inputs.size() != inputs_.size())
+    throw UsageError(
+        text::cat("the network takes ", inputs_.size(), " inputs, not ", inputs.size()));
+  activity.saved.resize(nodes_.size());
+  activity.values.assign(nodes_.size(), Tensor());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Node& node = nodes_[static_cast<size_t>(inputs_[i])];
+    if (inputs[i].dim() < 1 || inputs[i].sizes().slice(1) != IntArrayRef(node.spec.shape))
+      throw UsageError(
+          text::cat("input '", node.name, "' of the network takes samples of shape ",
+                    shape_text(node.spec.shape), ", but the data has ",
+                    shape_text(inputs[i].sizes().slice(std::min<size_t>(1, inputs[i].dim())))));
+    activity.values[static_cast<size_t>(node.id)] = inputs[i];
+  }
+  activity.batch = inputs.empty() ? 0 : inputs[0].size(0);
+  const bool in_place = !options.keep_values && pass.mode != Mode::Replay;
+  std::vector<Tensor> arguments;
+  for (const Node& node : nodes_) {
+    if (!node.op) continue;
+    const size_t id = static_cast<size_t>(node.id);
+    Saved& saved = activity.saved[id];
+    if (pass.mode != Mode::Replay) saved.clear();
+    const Pass own{pass.mode, pass.draws.at(static_cast<int64_t>(node.id)),
+                   in_place && plan.may_overwrite[id]};
+    arguments.clear();
+    for (int i : node.inputs) arguments.push_back(activity.values[static_cast<size_t>(i)]);
+    if (in_place && plan.done_by_fusion[id]) {
+      adopt_fused_output(*node.op, arguments[0], saved);
+      activity.values[id] = arguments[0];
+    } else if (const int next = plan.fused_with[id]; in_place && next >= 0) {
+      activity.values[id] =
+          forward_fused(*node.op, *nodes_[static_cast<size_t>(next)].op, arguments[0], saved, own);
+    } else {
+      activity.values[id] = node.op->forward(arguments, saved, own);
+    }
+    if (!options.keep_values)
+      for (int i : node.inputs)
+        if (plan.last_use[static_cast<size_t>(i)] == node.id &&
+            !plan.is_output[static_cast<size_t>(i)])
+          activity.values[static_cast<size_t>(i)] = Tensor();
+  }
+  return outputs_.empty() ? Tensor() : activity.values[static_cast<size_t>(outputs_[0])];
+}
+
+Tensor Graph::predict(const Tensor& input) const {
+  Activity scratch;
+  return run(input, scratch, Pass{Mode::Eval});
+}
+
+// ---- reverse ----
+
+Tensor Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
+                    const SweepOptions& options) const {
+  return sweep_to(activity, std::move(seeds), feedback, sink, options,
+                  options.input_credit ? inputs_.at(0) : -1);
+}
+
+Tensor Graph::sweep_to(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
+                       const SweepOptions& options, int credit_of) const {
+  const Plan& plan = this->plan();
+  std::vector<char> wanted = sink ? plan.needs_credit : std::vector<char>(nodes_.size(), 0);
+  if (credit_of >= 0) {
+    wanted[static_cast<size_t>(credit_of)] = 1;
+    for (const Node& node : nodes_)
+      for (int i : node.inputs)
+        wanted[static_cast<size_t>(node.id)] |= wanted[static_cast<size_t>(i)];
+  }
+  std::vector<Tensor> credit(nodes_.size());
+  std::vector<char> owned(
+      nodes_.size(), 0);  // credit[i] was made here by an addition and may be added to in place
+  auto contribute = [&](int to, Tensor cot) {
+    const size_t i = static_cast<size_t>(to);
+    if (!cot.defined()) return;
+    if (!credit[i].defined()) {
+      credit[i] = std::move(cot);
+    } else if (owned[i]) {
+      credit[i].add_(cot);
+    } else {
+      credit[i] = credit[i] + cot;
+      owned[i] = 1;
+    }
+  };
+  for (Seed& seed : seeds) contribute(seed.node, std::move(seed.cot));
+  for (size_t k = nodes_.size(); k-- > 0;) {
+    const Node& node = nodes_[k];
+    if (!node.op || !wanted[k]) continue;
+    Tensor cot = feedback.arrive(node, std::move(credit[k]));
+    credit[k] = Tensor();
+    if (!cot.defined()) continue;
+    Saved& saved = activity.saved[k];
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      if (wanted[static_cast<size_t>(node.inputs[i])])
+        contribute(node.inputs[i], feedback.pull(node, saved, cot, static_cast<int>(i)));
+    if (sink && !node.op->params().empty())
+      sink->take({node.op.get(), &node, &saved, cot, options.scale, ~0u, options.phase});
+    saved.memo = {};
+    if (options.release) saved.clear();
+  }
+  return credit_of >= 0 ? credit[static_cast<size_t>(credit_of)] : Tensor();
+}
+
+Tensor Graph::push(const Activity& activity, std::span<const Tensor> tangents) const {
+  std::vector<Tensor> tangent(nodes_.size());
+  for (size_t i = 0; i < tangents.size(); ++i)
+    tangent[static_cast<size_t>(inputs_.at(i))] = tangents[i];
+  for (const Node& node : nodes_) {
+    if (!node.op) continue;
+    Tensor& out = tangent[static_cast<size_t>(node.id)];
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const Tensor& in = tangent[static_cast<size_t>(node.inputs[i])];
+      if (!in.defined()) continue;
+      Tensor part =
+          node.op->jvp(activity.saved[static_cast<size_t>(node.id)], in, static_cast<int>(i));
+      out = out.defined() ? out + part : part;
+    }
+  }
+  return tangent[static_cast<size_t>(outputs_.at(0))];
+}
+
+// ---- a graph as an operation ----
+
+Spec Graph::infer(std::span<const Spec> inputs) const {
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    if (nodes_[static_cast<size_t>(inputs_[i])].spec != inputs[i])
+      throw Refusal("graph",
+                    text::cat("input ", i + 1, " has shape ", shape_text(inputs[i].shape), " but ",
+                              shape_text(nodes_[static_cast<size_t>(inputs_[i])].spec.shape),
+                              " is expected"));
+  return nodes_[static_cast<size_t>(output_node())].spec;
+}
+
+Tensor Graph::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
+  if (!saved.extra.has_value()) saved.extra = std::make_shared<Activity>();
+  return run(inputs, *std::any_cast<std::shared_ptr<Activity>&>(saved.extra),
+             {pass.mode, pass.draws});
+}
+
+namespace {
+Activity& activity_of(const Saved& saved) {
+  return *std::any_cast<const std::shared_ptr<Activity>&>(saved.extra);
+}
+}  // namespace
+
+Tensor Graph::vjp(const Saved& saved, const Tensor& cot, int input,
+                  const Tensor* substitute) const {
+  if (substitute)
+    throw Refusal("graph", "a nested graph has no single weight to substitute",
+                  "splice the graph in");
+  Feedback exact;
+  return sweep_to(activity_of(saved), {{output_node(), cot}}, exact, nullptr, {},
+                  inputs_.at(static_cast<size_t>(input)));
+}
+
+Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
+  std::vector<Tensor> tangents(inputs_.size());
+  tangents[static_cast<size_t>(input)] = tangent;
+  return push(activity_of(saved), tangents);
+}
+
+void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
+  if (which != ~0u)
+    throw Refusal("graph", "a nested graph cannot learn a part of its parameters",
+                  "splice the graph in");
+  Feedback exact;
+  GradientSink sink;
+  sweep_to(activity_of(saved), {{output_node(), cot}}, exact, &sink, {.scale = scale}, -1);
+}
+
+int64_t Graph::multiply_adds(std::span<const Spec>) const {
+  int64_t total = 0;
+  for (const Node& node : nodes_) {
+    if (!node.op) continue;
+    std::vector<Spec> specs;
+    for (int i : node.inputs) specs.push_back(nodes_[static_cast<size_t>(i)].spec);
+    total += node.op->multiply_adds(specs);
+  }
+  return total;
+}
+
+void Graph::project() const {
+  for (const Node& node : nodes_)
+    if (node.op) node.op->project();
+}
+
+}  // namespace altprop

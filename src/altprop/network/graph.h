@@ -1,0 +1,135 @@
+// A network: a directed acyclic graph of operations. A Graph is itself an Op, so that a residual
+// block, the right-hand side of an ODE, a target map or a rule's own feedback net are graphs inside
+// graphs.
+//
+//   Graph net;
+//   int x = net.input({{784}});
+//   int h = net.add(linear(500), {x}, "fc1");
+//   h = net.add(relu(), {h});
+//   net.output(net.add(linear(10), {h}, "fc2"));
+//   net.initialise("xavier", Stream(1).at("init"));
+//
+// Nodes are numbered in the order they are added, which is a topological order. Not thread-safe.
+#pragma once
+
+#include <functional>
+
+#include "altprop/network/op.h"
+#include "altprop/network/signal.h"
+
+namespace altprop {
+
+struct Node {
+  std::string name;
+  OpPtr op;  ///< null for an input of the graph
+  std::vector<int> inputs;
+  Spec spec;  ///< of the output
+  int id = 0;
+};
+
+/// What one forward pass leaves behind: reused from step to step so that nothing is allocated
+/// twice.
+struct Activity {
+  std::vector<Saved> saved;    ///< per node
+  std::vector<Tensor> values;  ///< per node; kept only where asked for, and for the outputs
+  int64_t batch = 0;
+  void clear();
+};
+
+struct RunOptions {
+  bool keep_values = false;  ///< keep every node's value in Activity::values (then nothing is
+                             ///< overwritten in place)
+};
+
+struct Seed {
+  int node;
+  Tensor cot;  ///< [K*B, ...]
+};
+
+struct SweepOptions {
+  double scale = 1;  ///< of every signal
+  int phase = 0;
+  bool release = false;       ///< free each operation's Saved once it has been swept
+  bool input_credit = false;  ///< also return the cotangent of the first input
+};
+
+class Graph : public Op {
+ public:
+  // Building. Every call checks shapes and throws Refusal naming the node.
+  int input(Spec spec, std::string name = "");
+  int add(OpPtr op, std::vector<int> inputs, std::string name = "");
+  void output(int node);
+  /// Splices a copy of the nodes of `other` (the same operations: tied weights) in; returns its
+  /// outputs' numbers here.
+  std::vector<int> splice(const Graph& other, std::vector<int> inputs,
+                          const std::string& prefix = "");
+
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const Node& node(int id) const { return nodes_[static_cast<size_t>(id)]; }
+  /// Number of the node of that name. @throws UsageError with a suggestion
+  int find(const std::string& name) const;
+  const std::vector<int>& input_nodes() const { return inputs_; }
+  const std::vector<int>& output_nodes() const { return outputs_; }
+  const std::vector<std::vector<int>>& consumers() const { return consumers_; }
+  /// The only output. @throws Refusal if there are several
+  int output_node() const;
+  /// Nodes with a weight that credit has to cross to reach a parameter: where a feedback rule needs
+  /// a substitute. Not the first layer.
+  std::vector<int> feedback_nodes() const;
+  /// True for nodes whose output's credit is needed by some parameter at or before them.
+  const std::vector<char>& needs_credit() const;
+
+  /// Each parameter once, in node order.
+  std::vector<ParamPtr> params() const override;
+  std::vector<std::pair<std::string, Tensor*>> buffers() override;
+  /// Moves parameters and buffers.
+  void to(at::Device device, at::ScalarType dtype);
+  at::TensorOptions options() const;
+
+  /// Forward pass; returns the first output.
+  Tensor run(std::span<const Tensor> inputs, Activity& activity, const Pass& pass,
+             const RunOptions& options = {}) const;
+  Tensor run(const Tensor& input, Activity& activity, const Pass& pass,
+             const RunOptions& options = {}) const {
+    return run(std::span<const Tensor>(&input, 1), activity, pass, options);
+  }
+  /// Forward pass without anything kept, for evaluation.
+  Tensor predict(const Tensor& input) const;
+
+  /// Reverse pass: pulls credit from the seeds towards the inputs, sending each parameterised
+  /// operation's signal to `sink` (may be null). An operation's input credit is computed before its
+  /// signal is sent, so that a sink may update weights at once.
+  /// @returns the cotangent of the first input if asked for, else an undefined tensor
+  Tensor sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
+               const SweepOptions& options = {}) const;
+  /// Forward-mode pass at a saved activity: tangents of the inputs to the tangent of the first
+  /// output.
+  Tensor push(const Activity& activity, std::span<const Tensor> tangents) const;
+
+  // As an operation of another graph.
+  std::string type() const override { return "graph"; }
+  int arity() const override { return static_cast<int>(inputs_.size()); }
+  Spec infer(std::span<const Spec> inputs) const override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale,
+                  unsigned which) const override;
+  int64_t multiply_adds(std::span<const Spec> inputs) const override;
+  void project() const override;
+  bool hides_weights() const override { return true; }
+
+ private:
+  struct Plan;
+  const Plan& plan() const;
+  Tensor sweep_to(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
+                  const SweepOptions& options, int credit_of) const;
+
+  std::vector<Node> nodes_;
+  std::vector<int> inputs_, outputs_;
+  std::vector<std::vector<int>> consumers_;
+  mutable std::shared_ptr<const Plan> plan_;
+};
+
+}  // namespace altprop

@@ -1,0 +1,111 @@
+#include "altprop/network/init.h"
+
+#include <cmath>
+#include <set>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace {
+const std::vector<std::string>& plain_schemes() {
+  static const std::vector<std::string> names = {"xavier", "xavier-normal", "kaiming",    "he",
+                                                 "lecun",  "akrout",        "orthogonal", "zero"};
+  return names;
+}
+}  // namespace
+
+std::string Initialiser::grammar() {
+  return text::join(plain_schemes(), "|") + "|uniform:x|normal:x";
+}
+
+Initialiser::Initialiser(const std::string& scheme) : scheme_(scheme) {
+  const size_t colon = scheme.find(':');
+  kind_ = scheme.substr(0, colon);
+  if (colon == std::string::npos) {
+    for (const std::string& name : plain_schemes())
+      if (name == kind_) return;
+  } else if (kind_ == "uniform" || kind_ == "normal") {
+    const auto value = text::to_number(scheme.substr(colon + 1));
+    if (value && *value >= 0 && std::isfinite(*value)) {
+      value_ = *value;
+      return;
+    }
+  }
+  throw UsageError("one of " + grammar() + " with x a number of at least 0");
+}
+
+Fans fans_of(IntArrayRef shape) {
+  if (shape.size() < 2)
+    return {static_cast<double>(shape.empty() ? 1 : shape[0]),
+            static_cast<double>(shape.empty() ? 1 : shape[0])};
+  double field = 1;
+  for (size_t i = 2; i < shape.size(); ++i) field *= static_cast<double>(shape[i]);
+  return {static_cast<double>(shape[1]) * field, static_cast<double>(shape[0]) * field};
+}
+
+double Initialiser::deviation(IntArrayRef shape) const {
+  const Fans fan = fans_of(shape);
+  if (kind_ == "xavier" || kind_ == "xavier-normal") return std::sqrt(2 / (fan.in + fan.out));
+  if (kind_ == "kaiming") return std::sqrt(1 / (3 * fan.in));
+  if (kind_ == "he") return std::sqrt(2 / fan.in);
+  if (kind_ == "lecun") return std::sqrt(1 / fan.in);
+  if (kind_ == "akrout") return std::sqrt(1 / (fan.in + fan.out));
+  if (kind_ == "orthogonal") return std::sqrt(1 / std::max(fan.in, static_cast<double>(shape[0])));
+  if (kind_ == "uniform") return value_ / std::sqrt(3.0);
+  if (kind_ == "normal") return value_;
+  return 0;
+}
+
+Tensor Initialiser::draw(IntArrayRef shape, const Stream& stream, at::TensorOptions options) const {
+  if (kind_ == "zero") return at::zeros(shape, options);
+  if (kind_ == "orthogonal") {
+    int64_t columns = 1;
+    for (size_t i = 1; i < shape.size(); ++i) columns *= shape[i];
+    return draw_orthogonal(shape[0], columns, stream, options).view(shape);
+  }
+  if (kind_ == "xavier" || kind_ == "kaiming" || kind_ == "uniform") {
+    const double bound = deviation(shape) * std::sqrt(3.0);
+    return stream.uniform(-bound, bound, shape, options);
+  }
+  return stream.normal(shape, options).mul_(deviation(shape));
+}
+
+Tensor Initialiser::draw_bias(IntArrayRef shape, IntArrayRef weight_shape, const Stream& stream,
+                              at::TensorOptions options) const {
+  if (kind_ == "kaiming") {
+    const double bound = 1 / std::sqrt(fans_of(weight_shape).in);
+    return stream.uniform(-bound, bound, shape, options);
+  }
+  if (kind_ == "akrout") return stream.normal(shape, options).mul_(deviation(weight_shape));
+  return at::zeros(shape, options);
+}
+
+void initialise(Graph& graph, const Initialiser& scheme, const Stream& stream) {
+  std::set<const Param*> done;
+  for (const Node& node : graph.nodes()) {
+    if (!node.op || !node.op->weight()) continue;
+    const ParamPtr weight = node.op->weight();
+    for (const ParamPtr& param : node.op->params()) {
+      if (!done.insert(param.get()).second) continue;
+      const Tensor drawn =
+          param == weight
+              ? scheme.draw(param->value.sizes(), stream.at(param->name), param->value.options())
+              : scheme.draw_bias(param->value.sizes(), weight->value.sizes(),
+                                 stream.at(param->name), param->value.options());
+      param->value.copy_(drawn);
+    }
+  }
+}
+
+Tensor draw_orthogonal(int64_t rows, int64_t columns, const Stream& stream,
+                       at::TensorOptions options) {
+  const bool tall = rows >= columns;
+  Tensor gaussian = stream.normal({tall ? rows : columns, tall ? columns : rows}, at::kDouble);
+  auto [q, r] = at::linalg_qr(gaussian);
+  q = q * r.diagonal().sign();
+  return (tall ? q : q.t()).contiguous().to(options.device(), options.dtype().toScalarType());
+}
+
+}  // namespace altprop

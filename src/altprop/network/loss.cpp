@@ -1,0 +1,91 @@
+#include "altprop/network/loss.h"
+
+#include <ATen/ops/binary_cross_entropy_with_logits.h>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+Tensor Loss::as_rows(const Tensor& target, const Tensor& like) {
+  if (target.is_floating_point()) {
+    if (target.sizes() != like.sizes())
+      throw UsageError(text::cat("targets of shape ", shape_text(target.sizes()),
+                                 " do not fit a network output of shape ",
+                                 shape_text(like.sizes())));
+    return target;
+  }
+  if (like.dim() != 2 || target.dim() != 1 || target.size(0) != like.size(0))
+    throw UsageError(text::cat("class numbers of shape ", shape_text(target.sizes()),
+                               " do not fit a network output of shape ", shape_text(like.sizes())));
+  return at::zeros_like(like).scatter_(1, target.unsqueeze(1), 1);
+}
+
+namespace {
+
+/// -log softmax(output)[target]; with real-valued targets, -sum_c t_c log softmax_c.
+struct CrossEntropy : Loss {
+  std::string name() const override { return "cross-entropy"; }
+  std::string help() const override {
+    return "softmax cross-entropy on logits; gradient softmax - onehot";
+  }
+  Tensor value(const Tensor& output, const Tensor& target) const override {
+    const Tensor log_probability = at::log_softmax(output, 1);
+    if (target.is_floating_point()) return (as_rows(target, output) * log_probability).sum(1).neg();
+    return log_probability.gather(1, target.unsqueeze(1)).squeeze(1).neg_();
+  }
+  Tensor gradient(const Tensor& output, const Tensor& target) const override {
+    Tensor p = at::softmax(output, 1);
+    if (target.is_floating_point()) return p * target.sum(1, true) - as_rows(target, output);
+    return p.scatter_add_(1, target.unsqueeze(1), at::full({target.size(0), 1}, -1, p.options()));
+  }
+  Tensor link(const Tensor& output) const override { return at::softmax(output, 1); }
+};
+
+/// 1/2 |output - target|^2, class numbers as one-hot rows.
+struct SquaredError : Loss {
+  std::string name() const override { return "squared-error"; }
+  std::string help() const override {
+    return "half the squared distance to the target (one-hot for classes); gradient y - t";
+  }
+  Tensor value(const Tensor& output, const Tensor& target) const override {
+    return (output - as_rows(target, output)).square_().flatten(1).sum(1).mul_(0.5);
+  }
+  Tensor gradient(const Tensor& output, const Tensor& target) const override {
+    return output - as_rows(target, output);
+  }
+  Tensor link(const Tensor& output) const override { return output; }
+};
+
+/// Summed over outputs, each its own yes/no question (Akrout et al. 2019, arXiv 1904.05391).
+struct SigmoidCrossEntropy : Loss {
+  std::string name() const override { return "sigmoid-cross-entropy"; }
+  std::string help() const override {
+    return "sigmoid cross-entropy on logits, summed over outputs; gradient sigmoid - t";
+  }
+  Tensor value(const Tensor& output, const Tensor& target) const override {
+    return at::binary_cross_entropy_with_logits(output, as_rows(target, output), {}, {},
+                                                at::Reduction::None)
+        .sum(1);
+  }
+  Tensor gradient(const Tensor& output, const Tensor& target) const override {
+    return at::sigmoid(output).sub_(as_rows(target, output));
+  }
+  Tensor link(const Tensor& output) const override { return at::sigmoid(output); }
+};
+
+}  // namespace
+
+std::unique_ptr<Loss> make_loss(const std::string& name) {
+  if (name == "cross-entropy" || name == "ce") return std::make_unique<CrossEntropy>();
+  if (name == "squared-error" || name == "mse") return std::make_unique<SquaredError>();
+  if (name == "sigmoid-cross-entropy" || name == "bce")
+    return std::make_unique<SigmoidCrossEntropy>();
+  throw UsageError("there is no loss '" + name + "'" + text::suggestion(name, loss_names()));
+}
+
+std::vector<std::string> loss_names() {
+  return {"cross-entropy", "squared-error", "sigmoid-cross-entropy"};
+}
+
+}  // namespace altprop

@@ -1,0 +1,38 @@
+// Losses: value and gradient per SAMPLE. Credits are those of the batch-summed loss; whoever uses
+// them divides by the batch size once.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "altprop/tensor/tensor.h"
+
+namespace altprop {
+
+class Loss {
+ public:
+  virtual ~Loss() = default;
+  virtual std::string name() const = 0;
+  virtual std::string help() const = 0;
+  /// @param output [B, C] network output (logits, or values)
+  /// @param target int64 [B] class numbers, or [B, C] values of the output's type
+  /// @returns [B]
+  virtual Tensor value(const Tensor& output, const Tensor& target) const = 0;
+  /// d value / d output, [B, C]: one row per sample, NOT divided by B.
+  virtual Tensor gradient(const Tensor& output, const Tensor& target) const = 0;
+  /// Output to prediction: probabilities for the cross-entropies, the identity for squared error.
+  virtual Tensor link(const Tensor& output) const = 0;
+
+  /// Class numbers as one-hot rows of `like`'s type and width; a floating-point target is passed
+  /// through.
+  /// @throws UsageError if shapes do not fit or a class number is out of range
+  static Tensor as_rows(const Tensor& target, const Tensor& like);
+};
+
+/// `cross-entropy` (softmax on logits), `squared-error` (1/2 |y - t|^2), `sigmoid-cross-entropy`
+/// (summed over outputs). @throws UsageError
+std::unique_ptr<Loss> make_loss(const std::string& name);
+std::vector<std::string> loss_names();
+
+}  // namespace altprop

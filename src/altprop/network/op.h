@@ -1,0 +1,128 @@
+// The contract of an operation: a stateless function that knows its own derivative.
+//
+// Training answers one question per operation: how should its output have been different? The
+// answer is the output's credit, here always a cotangent dLoss/d(output) of the batch-SUMMED loss,
+// one row per sample. An operation turns (what it saw, the credit of its output) into gradients of
+// its own parameters; it never learns where the credit came from.
+#pragma once
+
+#include <any>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "altprop/network/param.h"
+#include "altprop/tensor/random.h"
+#include "altprop/tensor/tensor.h"
+
+namespace altprop {
+
+/// What the numbers on an edge mean; an operation refuses the wrong one.
+enum class Kind { Real, SpikeTime, Probability };
+
+/// One value on an edge: its shape WITHOUT the batch dimension.
+struct Spec {
+  std::vector<int64_t> shape;
+  Kind kind = Kind::Real;
+  int64_t numel() const;
+  bool operator==(const Spec&) const = default;
+};
+
+/// Train: draw masks, use batch statistics, update running ones. Eval: none of it. Replay: a
+/// further forward pass of the same step with the masks, batch statistics and draws that are
+/// already in Saved.
+enum class Mode { Train, Eval, Replay };
+
+/// The circumstances of one forward pass of one operation.
+struct Pass {
+  Mode mode = Mode::Eval;
+  Stream draws{};          ///< keyed by (seed, purpose, step, operation)
+  bool overwrite = false;  ///< the first input is needed by nobody else and may be overwritten
+};
+
+/// What a forward pass keeps for the derivative: input, mask, argmax, statistics; NEVER weights. So
+/// "other weights, same activity" (feedback alignment), "new weights, old mask" (semi-implicit) and
+/// "moved state, frozen mask" are one call.
+struct Saved {
+  std::vector<Tensor> t;  ///< meaning is the operation's own
+  std::vector<int64_t>
+      shape;  ///< of the first input, batch included, where the tensor itself is not needed
+  std::any extra;
+  /// Results that vjp and accumulate of one operation share, valid for the cotangent they were
+  /// computed for.
+  struct Memo {
+    Tensor cotangent;
+    std::vector<Tensor> t;
+  };
+  mutable Memo memo;
+  void clear();
+};
+
+class Op {
+ public:
+  virtual ~Op() = default;
+
+  /// Lower-case name of the kind of operation, e.g. "conv2d".
+  virtual std::string type() const = 0;
+  /// Settings in the text grammar, e.g. "out=16,kernel=3"; "" where there are none.
+  virtual std::string settings() const { return ""; }
+  virtual int arity() const { return 1; }
+
+  /// Shape of the output. @throws Refusal if the inputs do not fit.
+  virtual Spec infer(std::span<const Spec> inputs) const = 0;
+
+  /// @param inputs one tensor [B, ...] per input
+  /// @param saved  filled with what the derivative needs; in Mode::Replay also read
+  virtual Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const = 0;
+
+  /// Cotangent of input number `input`: J^T cot. `cot` may have K*B rows for a Jacobian saved at B
+  /// rows.
+  /// @param substitute tensor of the weight's shape used in the weight's place (feedback
+  /// alignment); null: the weight
+  virtual Tensor vjp(const Saved& saved, const Tensor& cot, int input = 0,
+                     const Tensor* substitute = nullptr) const = 0;
+
+  /// J tangent, the linear part without bias.
+  virtual Tensor jvp(const Saved& saved, const Tensor& tangent, int input = 0) const = 0;
+
+  /// Adds scale * (d output / d parameter)^T cot, summed over rows, to the gradients of the
+  /// parameters.
+  /// @param which bit i selects params()[i]
+  virtual void accumulate(const Saved& saved, const Tensor& cot, double scale = 1,
+                          unsigned which = ~0u) const {}
+
+  virtual std::vector<ParamPtr> params() const { return {}; }
+  /// The tensor through which credit travels to the input and which a feedback rule may substitute;
+  /// null if there is none.
+  virtual ParamPtr weight() const { return nullptr; }
+  /// Tensors that are neither learnt nor constant (running statistics), by name: part of a
+  /// checkpoint.
+  virtual std::vector<std::pair<std::string, Tensor*>> buffers() { return {}; }
+  /// Allocates parameters for these inputs; called once, when the operation is added to a graph.
+  virtual void build(std::span<const Spec> inputs) {}
+  /// Restores a constraint after each update (clip to [0, 1], re-orthonormalise).
+  virtual void project() const {}
+
+  /// Multiply-adds of one sample's forward pass (a multiply-add counts as 2 floating point
+  /// operations).
+  virtual int64_t multiply_adds(std::span<const Spec> inputs) const { return 0; }
+  /// True for affine maps (linear, convolutions): where a block of a chain begins.
+  virtual bool is_affine() const { return false; }
+  /// True if the derivative needs the output rather than the input, so that forward may overwrite
+  /// its input.
+  virtual bool works_in_place() const { return false; }
+  /// True if the derivative reads tensors that alias the output, so that a consumer must not
+  /// overwrite it.
+  virtual bool keeps_output() const { return false; }
+  /// A network hidden in a box (user module): weights cannot be substituted.
+  virtual bool hides_weights() const { return false; }
+};
+
+using OpPtr = std::shared_ptr<Op>;
+
+/// Repeats or sums rows for cotangents of K*B rows against tensors saved at B rows.
+/// @returns `saved` expanded to the rows of `cot` (a view where K = 1)
+Tensor match_rows(const Tensor& saved, const Tensor& cot);
+
+}  // namespace altprop

@@ -1,0 +1,149 @@
+#include "altprop/network/ops/activation.h"
+
+#include <array>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace {
+
+Tensor reused(const Tensor& x, bool overwrite) { return overwrite ? x : at::empty_like(x); }
+
+Tensor clamp(const Tensor& x, double low, double high, bool overwrite) {
+  Tensor out = reused(x, overwrite);
+  return at::clamp_out(out, x, low, high);
+}
+
+/// Derivative of a clamp read off its output: 1 strictly inside, 0 at and beyond the borders.
+Tensor pull_clamp(const Tensor& cot, const Tensor& y, double low, double high, double slope) {
+  return at::hardtanh_backward(cot, y, low, high).mul_(slope);
+}
+
+// The hard sigmoids are the forms used in equilibrium propagation (Laborieux et al. 2021, arXiv
+// 2006.03824 and its code).
+const std::vector<Activation::Form>& table() {
+  static const std::vector<Activation::Form> forms = {
+      {"relu",
+       [](const Tensor& x, double, bool overwrite) {
+         Tensor out = reused(x, overwrite);
+         return at::clamp_min_out(out, x, 0);
+       },
+       [](const Tensor& cot, const Tensor& y, double) { return at::threshold_backward(cot, y, 0); },
+       true, Epilogue::Relu, 0, ""},
+      {"leaky-relu",
+       [](const Tensor& x, double a, bool overwrite) {
+         Tensor out = reused(x, overwrite);
+         return at::leaky_relu_out(out, x, a);
+       },
+       [](const Tensor& cot, const Tensor& y, double a) {
+         return at::leaky_relu_backward(cot, y, a, true);
+       },
+       true, Epilogue::None, 0.01, "slope for negative inputs"},
+      {"elu",
+       [](const Tensor& x, double a, bool overwrite) {
+         Tensor out = reused(x, overwrite);
+         return at::elu_out(out, x, a);
+       },
+       [](const Tensor& cot, const Tensor& y, double a) {
+         return at::elu_backward(cot, a, 1, 1, true, y);
+       },
+       true, Epilogue::None, 1, "value approached for very negative inputs, negated"},
+      {"tanh",
+       [](const Tensor& x, double, bool overwrite) {
+         Tensor out = reused(x, overwrite);
+         return at::tanh_out(out, x);
+       },
+       [](const Tensor& cot, const Tensor& y, double) { return at::tanh_backward(cot, y); }, true,
+       Epilogue::Tanh, 0, ""},
+      {"sigmoid",
+       [](const Tensor& x, double, bool overwrite) {
+         Tensor out = reused(x, overwrite);
+         return at::sigmoid_out(out, x);
+       },
+       [](const Tensor& cot, const Tensor& y, double) { return at::sigmoid_backward(cot, y); },
+       true, Epilogue::Sigmoid, 0, ""},
+      {"shifted-sigmoid",  // 1 / (1 + exp(-4 (a - 1/2)))
+       [](const Tensor& x, double, bool overwrite) {
+         Tensor out = reused(x, overwrite);
+         at::sub_out(out, x, at::scalar_tensor(0.5, x.options()));
+         return out.mul_(4).sigmoid_();
+       },
+       [](const Tensor& cot, const Tensor& y, double) {
+         return at::sigmoid_backward(cot, y).mul_(4);
+       },
+       true, Epilogue::None, 0, ""},
+      {"hard-sigmoid",
+       [](const Tensor& x, double, bool overwrite) { return clamp(x, 0, 1, overwrite); },
+       [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, 0, 1, 1); }, true,
+       Epilogue::None, 0, ""},
+      {"half-hard-sigmoid",  // clamp(a / 2, 0, 1)
+       [](const Tensor& x, double, bool overwrite) {
+         Tensor out = reused(x, overwrite);
+         return at::mul_out(out, x, at::scalar_tensor(0.5, x.options())).clamp_(0, 1);
+       },
+       [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, 0, 1, 0.5); },
+       true, Epilogue::None, 0, ""},
+      {"centred-hard-sigmoid",
+       [](const Tensor& x, double, bool overwrite) { return clamp(x, -0.5, 0.5, overwrite); },
+       [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, -0.5, 0.5, 1); },
+       true, Epilogue::None, 0, ""},
+      {"softplus", [](const Tensor& x, double, bool) { return at::softplus(x); },
+       [](const Tensor& cot, const Tensor& x, double) {
+         return at::softplus_backward(cot, x, 1, 20);
+       },
+       false, Epilogue::None, 0, ""},
+      {"gelu", [](const Tensor& x, double, bool) { return at::gelu(x); },
+       [](const Tensor& cot, const Tensor& x, double) { return at::gelu_backward(cot, x); }, false,
+       Epilogue::None, 0, ""},
+      {"identity", [](const Tensor& x, double, bool) { return x; },
+       [](const Tensor& cot, const Tensor&, double) { return cot; }, true, Epilogue::None, 0, ""},
+  };
+  return forms;
+}
+
+}  // namespace
+
+std::vector<std::string> Activation::names() {
+  std::vector<std::string> out;
+  for (const Form& form : table()) out.push_back(form.name);
+  return out;
+}
+
+Activation::Activation(const std::string& name) : form_(nullptr), parameter_(0) {
+  const size_t bracket = name.find('(');
+  const std::string head = text::trim(name.substr(0, bracket));
+  for (const Form& form : table())
+    if (form.name == head) form_ = &form;
+  if (!form_)
+    throw UsageError("there is no activation '" + head + "'" + text::suggestion(head, names()));
+  parameter_ = form_->default_parameter;
+  if (bracket == std::string::npos) return;
+  const auto value = name.back() == ')'
+                         ? text::to_number(name.substr(bracket + 1, name.size() - bracket - 2))
+                         : std::nullopt;
+  if (form_->parameter_help.empty() || !value || !(*value >= 0))
+    throw UsageError(text::cat(
+        "activation '", name, "': ",
+        form_->parameter_help.empty()
+            ? head + " takes no parameter"
+            : "the parameter (" + form_->parameter_help + ") must be a number of at least 0"));
+  parameter_ = *value;
+}
+
+std::string Activation::settings() const {
+  return form_->parameter_help.empty() ? "" : text::from_number(parameter_);
+}
+
+Tensor Activation::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
+  Tensor out = form_->apply(inputs[0], parameter_, pass.overwrite && form_->from_output);
+  saved.t.assign(1, form_->from_output ? out : inputs[0]);
+  return out;
+}
+
+Tensor Activation::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
+  return form_->pull(cot, match_rows(saved.t[0], cot), parameter_);
+}
+
+}  // namespace altprop

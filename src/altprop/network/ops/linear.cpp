@@ -1,0 +1,77 @@
+#include "altprop/network/ops/linear.h"
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace {
+Tensor flat(const Tensor& t) { return t.dim() == 2 ? t : t.reshape({-1, t.size(-1)}); }
+
+std::vector<int64_t> with_last(IntArrayRef shape, int64_t last) {
+  std::vector<int64_t> out(shape.begin(), shape.end());
+  out.back() = last;
+  return out;
+}
+}  // namespace
+
+std::string Linear::settings() const {
+  return text::cat("out=", out_, with_bias_ ? "" : ",bias=false");
+}
+
+Spec Linear::infer(std::span<const Spec> inputs) const {
+  const Spec& in = inputs[0];
+  if (out_ < 1)
+    throw Refusal("linear", text::cat("the number of outputs must be positive, but is ", out_));
+  if (in.shape.empty()) throw Refusal("linear", "the input has no feature dimension");
+  if (in.kind != Kind::Real) throw Refusal("linear", "the input does not hold real numbers");
+  if (weight_ && weight_->value.size(1) != in.shape.back())
+    throw Refusal("linear", text::cat("its shared weight takes ", weight_->value.size(1),
+                                      " features, but the input has ", in.shape.back()));
+  return {with_last(in.shape, out_), Kind::Real};
+}
+
+void Linear::build(std::span<const Spec> inputs) {
+  if (!weight_)
+    weight_ = std::make_shared<Param>("weight", at::zeros({out_, inputs[0].shape.back()}));
+  if (with_bias_ && !bias_) bias_ = std::make_shared<Param>("bias", at::zeros({out_}));
+}
+
+Tensor Linear::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
+  return forward_with(inputs[0], saved, Epilogue::None);
+}
+
+Tensor Linear::forward_with(const Tensor& input, Saved& saved, Epilogue epilogue) const {
+  saved.t.assign(1, input);
+  Tensor out =
+      linear_forward(flat(input), weight_->value, bias_ ? bias_->value : Tensor(), epilogue);
+  return input.dim() == 2 ? out : out.view(with_last(input.sizes(), out_));
+}
+
+Tensor Linear::vjp(const Saved&, const Tensor& cot, int, const Tensor* substitute) const {
+  const Tensor& matrix = substitute ? *substitute : weight_->value;
+  Tensor out = gemm(flat(cot), matrix);
+  return cot.dim() == 2 ? out : out.view(with_last(cot.sizes(), matrix.size(1)));
+}
+
+Tensor Linear::jvp(const Saved&, const Tensor& tangent, int) const {
+  Tensor out = gemm(flat(tangent), weight_->value.t());
+  return tangent.dim() == 2 ? out : out.view(with_last(tangent.sizes(), out_));
+}
+
+void Linear::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
+  const Tensor delta = flat(cot);
+  if (which & 1) weight_->add_gradient_product(delta.t(), flat(match_rows(saved.t[0], cot)), scale);
+  if (bias_ && (which & 2)) bias_->add_gradient_rows(delta, scale);
+}
+
+std::vector<ParamPtr> Linear::params() const {
+  if (!weight_) return {};
+  return bias_ ? std::vector<ParamPtr>{weight_, bias_} : std::vector<ParamPtr>{weight_};
+}
+
+int64_t Linear::multiply_adds(std::span<const Spec> inputs) const {
+  return inputs[0].numel() * out_;
+}
+
+}  // namespace altprop

@@ -1,0 +1,42 @@
+// Affine map of the last dimension: a = h W^T + b.
+#pragma once
+
+#include "altprop/network/op.h"
+#include "altprop/tensor/linear.h"
+
+namespace altprop {
+
+/// input [B, n_in] or [B, ..., n_in]; W [n_out, n_in]; b [n_out]. Saved.t = {input}.
+class Linear : public Op {
+ public:
+  Linear(int64_t out, bool bias = true) : out_(out), with_bias_(bias) {}
+  /// Shares these parameters (tied weights); `bias` may be null.
+  Linear(ParamPtr weight, ParamPtr bias)
+      : out_(weight->value.size(0)), with_bias_(bias != nullptr), weight_(weight), bias_(bias) {}
+
+  std::string type() const override { return "linear"; }
+  std::string settings() const override;
+  Spec infer(std::span<const Spec> inputs) const override;
+  void build(std::span<const Spec> inputs) override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  /// Forward pass with the following activation applied in the same call.
+  Tensor forward_with(const Tensor& input, Saved& saved, Epilogue epilogue) const;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale,
+                  unsigned which) const override;
+  std::vector<ParamPtr> params() const override;
+  ParamPtr weight() const override { return weight_; }
+  int64_t multiply_adds(std::span<const Spec> inputs) const override;
+  bool is_affine() const override { return true; }
+
+ private:
+  int64_t out_;
+  bool with_bias_;
+  ParamPtr weight_, bias_;
+};
+
+inline OpPtr linear(int64_t out, bool bias = true) { return std::make_shared<Linear>(out, bias); }
+
+}  // namespace altprop

@@ -1,0 +1,38 @@
+// A parameter: its value, its gradient, and how updates treat it. One ParamPtr in two nodes is a
+// tied weight.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "altprop/tensor/tensor.h"
+
+namespace altprop {
+
+struct Param {
+  std::string name;               ///< "fc1.weight"
+  std::string group = "weights";  ///< which parameters an update steps: "weights", "feedback", ...
+  Tensor value;
+  Tensor grad;  ///< of the batch-mean loss once a step's signals have arrived; meaningless while
+                ///< `fresh`
+  bool fresh = true;  ///< grad holds nothing yet: the next contribution overwrites it
+  bool decay = true;  ///< false for biases and norm gains if weight decay is to spare them
+  const Param* twin = nullptr;  ///< steps exactly as that one: same gradient, optimizer, rate,
+                                ///< decay (Kolen-Pollack)
+
+  Param(std::string name, Tensor value) : name(std::move(name)), value(std::move(value)) {}
+
+  /// grad (+)= scale * contribution.
+  void add_gradient(const Tensor& contribution, double scale = 1);
+  /// grad (+)= scale * a b for matrices, written straight into grad viewed as [a.rows, b.columns].
+  void add_gradient_product(const Tensor& a, const Tensor& b, double scale = 1);
+  /// grad (+)= scale * (sum of the rows of `matrix`).
+  void add_gradient_rows(const Tensor& matrix, double scale = 1);
+
+ private:
+  void allocate();
+};
+
+using ParamPtr = std::shared_ptr<Param>;
+
+}  // namespace altprop
