@@ -1,0 +1,189 @@
+#include "altprop/optim/updater.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+const OptimizerSettings& Updater::settings(const std::string& group) const {
+  auto it = group_settings_.find(group);
+  return it == group_settings_.end() ? settings_ : it->second;
+}
+
+const StepFacts& Updater::facts(const std::string& group) const {
+  static const StepFacts none;
+  auto it = progress_.find(group);
+  return it == progress_.end() ? none : it->second.facts;
+}
+
+int64_t Updater::steps(const std::string& group) const {
+  auto it = progress_.find(group);
+  return it == progress_.end() ? 0 : it->second.steps;
+}
+
+void Updater::bind(const std::vector<ParamPtr>& params) {
+  blocks_.clear();
+  progress_.clear();
+  for (const ParamPtr& param : params) {
+    const OptimizerSettings& s = settings(param->group);
+    // A twin steps exactly as its partner, so partner's name and flags decide.
+    const Param& model = param->twin ? *param->twin : *param;
+    const double lr_factor = s.lr_factor(model.name);
+    const bool decay = s.decay_all || model.decay;
+    const std::string key = text::cat(param->group, param->twin ? ":twins" : "", ":", lr_factor,
+                                      decay ? "" : ":no-decay", ":", param->value.scalar_type());
+    auto block =
+        std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& b) { return b.key == key; });
+    if (block == blocks_.end()) {
+      blocks_.push_back({param->group, key, lr_factor, decay, param->twin != nullptr});
+      block = std::prev(blocks_.end());
+    }
+    block->params.push_back(param);
+  }
+  for (Block& block : blocks_) gather(block);
+}
+
+void Updater::gather(Block& block) {
+  int64_t total = 0;
+  for (const ParamPtr& param : block.params) total += param->value.numel();
+  const at::TensorOptions options = block.params[0]->value.options();
+  Tensor value = at::empty({total}, options),
+         grad = block.twins ? Tensor() : at::zeros({total}, options);
+  int64_t offset = 0;
+  for (const ParamPtr& param : block.params) {
+    const int64_t n = param->value.numel();
+    Tensor home = value.narrow(0, offset, n).view(param->value.sizes());
+    home.copy_(param->value);
+    param->value = home;
+    if (!block.twins) param->grad = grad.narrow(0, offset, n).view(param->value.sizes());
+    param->fresh = true;
+    if (block.twins) block.values.push_back(home);
+    offset += n;
+  }
+  if (!block.twins) {
+    block.values = {value};
+    block.grads = {grad};
+  }
+  const std::string& kind = settings(block.group).kind;
+  const bool adaptive = kind == "adam" || kind == "adamw";
+  for (const Tensor& v : block.values) {
+    if (adaptive || settings(block.group).effective_momentum() > 0)
+      block.first.push_back(at::zeros_like(v));
+    if (adaptive || kind == "rmsprop") block.second.push_back(at::zeros_like(v));
+    if (adaptive)
+      block.step_counts.push_back(at::zeros({}, at::TensorOptions(at::kFloat).device(v.device())));
+  }
+}
+
+void Updater::take(const LocalSignal& signal) {
+  if (direction_) {
+    direction_->absorb(signal);
+  } else {
+    signal.accumulate();
+  }
+}
+
+double Updater::gradient_norm(const std::string& group) const {
+  double sum = 0;
+  for (const Block& block : blocks_)
+    if (block.group == group && !block.twins)
+      for (const Tensor& g : block.grads) sum += std::pow(g.norm().item<double>(), 2);
+  return std::sqrt(sum);
+}
+
+void Updater::clip(const std::string& group, const OptimizerSettings& s, StepFacts& facts) {
+  if (s.clip_norm > 0) {
+    const double norm = gradient_norm(group);
+    facts.clip_factor = norm > s.clip_norm ? s.clip_norm / norm : 1;
+  }
+  for (Block& block : blocks_) {
+    if (block.group != group || block.twins) continue;
+    if (facts.clip_factor != 1) block.grads[0].mul_(facts.clip_factor);
+    if (s.clip_tensor_norm > 0)
+      for (const ParamPtr& param : block.params) {
+        const double norm = param->grad.norm().item<double>();
+        if (norm > s.clip_tensor_norm) param->grad.mul_(s.clip_tensor_norm / norm);
+      }
+    if (s.clip_value > 0) block.grads[0].clamp_(-s.clip_value, s.clip_value);
+    if (s.sign_gradient) block.grads[0].sign_();
+  }
+}
+
+void Updater::apply(const std::string& group) {
+  if (direction_) direction_->finish();
+  const OptimizerSettings& s = settings(group);
+  Progress& progress = progress_[group];
+  StepFacts facts{s.kind,
+                  s.lr * rate_factor_,
+                  s.effective_momentum(),
+                  decay_override_ >= 0 ? decay_override_ : s.weight_decay,
+                  1,
+                  s.linear()};
+  for (Block& block : blocks_)
+    if (block.group == group && !block.twins)
+      for (const ParamPtr& param : block.params)
+        if (param->fresh) param->grad.zero_();
+  clip(group, s, facts);
+  for (Block& block : blocks_)
+    if (block.group == group) step(block, s, facts, progress.steps == 0);
+  for (Block& block : blocks_)
+    if (block.group == group)
+      for (const ParamPtr& param : block.params) param->fresh = true;
+  progress.facts = facts;
+  ++progress.steps;
+}
+
+void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& facts,
+                   bool first_step) {
+  if (block.twins) {
+    block.grads.clear();
+    for (const ParamPtr& param : block.params) block.grads.push_back(param->twin->grad);
+  }
+  const double lr = facts.lr * block.lr_factor, decay = block.decay ? facts.weight_decay : 0;
+  std::vector<Tensor> before;
+  if (s.keep_signs)
+    for (const Tensor& v : block.values) before.push_back(v.sign());
+  if (s.kind == "adam" || s.kind == "adamw") {
+    for (Tensor& count : block.step_counts) count.add_(1);
+    if (s.kind == "adam") {
+      at::_fused_adam_(block.values, block.grads, block.first, block.second, {}, block.step_counts,
+                       lr, s.beta1, s.beta2, decay, s.eps, false, false);
+    } else {
+      at::_fused_adamw_(block.values, block.grads, block.first, block.second, {}, block.step_counts,
+                        lr, s.beta1, s.beta2, decay, s.eps, false, false);
+    }
+  } else if (s.kind == "rmsprop") {
+    for (size_t i = 0; i < block.values.size(); ++i) {
+      Tensor g = decay > 0 ? block.grads[i] + block.values[i] * decay : block.grads[i];
+      block.second[i].mul_(s.rms_decay).addcmul_(g, g, 1 - s.rms_decay);
+      block.values[i].addcdiv_(g, block.second[i].sqrt().add_(s.eps), -lr);
+    }
+  } else {
+    // With an empty momentum list the kernel does plain descent.
+    at::_fused_sgd_(block.values, block.grads, block.first, decay, facts.momentum, lr, 0,
+                    s.kind == "nesterov", false, first_step);
+  }
+  for (size_t i = 0; i < before.size(); ++i) {
+    const Tensor flipped = block.values[i].sign().mul_(before[i]).lt_(0);
+    block.values[i].copy_(at::where(flipped.to(at::kBool), before[i] * 1e-10, block.values[i]));
+  }
+}
+
+void Updater::state(StateIO io) {
+  for (Block& block : blocks_) {
+    StateIO scope = io.scope(block.key);
+    for (size_t i = 0; i < block.values.size(); ++i) {
+      const std::string index = std::to_string(i);
+      if (i < block.first.size()) scope.tensor("first" + index, block.first[i]);
+      if (i < block.second.size()) scope.tensor("second" + index, block.second[i]);
+      if (i < block.step_counts.size()) scope.tensor("steps" + index, block.step_counts[i]);
+    }
+    io.integer("steps." + block.group, progress_[block.group].steps);
+  }
+  if (direction_) direction_->state(io.scope("direction"));
+}
+
+}  // namespace altprop

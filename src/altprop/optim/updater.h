@@ -1,0 +1,87 @@
+// The updater: takes local signals, turns them into gradients (by default through the operations
+// themselves) and steps the parameters.
+//
+// Parameters that step alike share one flat buffer for values, one for gradients and one per
+// optimizer state, so that a step is a few kernel calls whatever the number of layers.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "altprop/network/signal.h"
+#include "altprop/optim/optimizer.h"
+#include "altprop/tensor/state_io.h"
+
+namespace altprop {
+
+/// How a stream of signals becomes gradients, where it is not plain accumulation (recursive least
+/// squares, consequentialism).
+struct Direction {
+  virtual ~Direction() = default;
+  virtual void absorb(const LocalSignal& signal) { signal.accumulate(); }
+  /// Called once per update, before the step; may replace gradients.
+  virtual void finish() {}
+  virtual void state(StateIO) {}
+};
+
+class Updater : public Sink {
+ public:
+  explicit Updater(OptimizerSettings settings) : settings_(std::move(settings)) {}
+
+  /// Settings of one group of parameters ("feedback", ...) where they differ. Call before bind.
+  void set_group(const std::string& group, OptimizerSettings settings) {
+    group_settings_[group] = std::move(settings);
+  }
+  void set_direction(std::shared_ptr<Direction> direction) { direction_ = std::move(direction); }
+
+  /// Takes charge of these parameters: moves their values into flat buffers (Param::value becomes a
+  /// view; all users of the Param see it).
+  void bind(const std::vector<ParamPtr>& params);
+
+  void take(const LocalSignal& signal) override;
+
+  /// One optimizer step for the parameters of a group, with the gradients accumulated since the
+  /// last one. Parameters that received no signal count as having gradient zero.
+  void apply(const std::string& group = "weights");
+
+  /// Factor on every group's learning rate, from the schedule.
+  void set_rate_factor(double factor) { rate_factor_ = factor; }
+  /// Overrides the weight decay of all groups until reset by a negative number (a rule's alignment
+  /// phase).
+  void set_weight_decay(double decay) { decay_override_ = decay; }
+
+  const OptimizerSettings& settings(const std::string& group = "weights") const;
+  /// Facts of the last step of a group.
+  const StepFacts& facts(const std::string& group = "weights") const;
+  int64_t steps(const std::string& group = "weights") const;
+  double gradient_norm(const std::string& group = "weights") const;
+
+  void state(StateIO io);
+
+ private:
+  struct Block {  // parameters with the same group, rate factor and decay
+    std::string group, key;
+    double lr_factor = 1;
+    bool decay = true, twins = false;
+    std::vector<ParamPtr> params;
+    std::vector<Tensor> values, grads;  // one flat tensor each, or one per parameter for twins
+    std::vector<Tensor> first, second, step_counts;  // optimizer state, like values
+  };
+  struct Progress {
+    int64_t steps = 0;
+    StepFacts facts;
+  };
+  void gather(Block& block);
+  void clip(const std::string& group, const OptimizerSettings& settings, StepFacts& facts);
+  void step(Block& block, const OptimizerSettings& settings, const StepFacts& facts,
+            bool first_step);
+
+  OptimizerSettings settings_;
+  std::map<std::string, OptimizerSettings> group_settings_;
+  std::shared_ptr<Direction> direction_;
+  std::vector<Block> blocks_;
+  std::map<std::string, Progress> progress_;
+  double rate_factor_ = 1, decay_override_ = -1;
+};
+
+}  // namespace altprop

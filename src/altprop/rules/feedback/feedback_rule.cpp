@@ -1,0 +1,137 @@
+#include "altprop/rules/feedback/feedback_rule.h"
+
+#include <algorithm>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+void FeedbackRule::declare(Options& o) {
+  o.checked_text("feedback.init", init_, Initialiser::grammar(),
+                 [](const std::string& s) { Initialiser{s}; },
+                 {"distribution of the feedback tensors", "",
+                  "default of Sanfiz & Akrout 2021, arXiv 2108.13446"});
+  o.number("feedback.scale", scale_, {.min = 0, .min_excluded = true},
+           {"factor on the feedback tensors", "1"});
+  o.number("feedback.density", density_, {.min = 0, .max = 1, .min_excluded = true},
+           {"probability that a feedback entry exists; the mask is drawn once", "1"});
+  o.integer("feedback.seed", feedback_seed_, {.min = -1},
+            {"seed of everything the feedback draws; -1: the run's seed + 1"});
+  o.flag("feedback.exact-last", exact_last_,
+         {"exact credit through the last operation", "", "Xiao et al. 2018, arXiv 1811.03567"});
+  o.list("feedback.skip", skip_, {"operations kept on exact credit, by name"});
+  o.number("feedback.grad-clip", grad_clip_, {.min = 0},
+           {"bound on the entries of input credits and weight gradients (of the batch-mean loss); "
+            "0 is off",
+            "1", "Sanfiz & Akrout 2021, arXiv 2108.13446"});
+  o.flag("feedback.weight-norm", weight_norm_,
+         {"keep every weight's Frobenius norm at its initial value", "",
+          "Moskovitz, Litwin-Kumar, Abbott 2018, arXiv 1812.06488"});
+  o.choice("feedback.norm-gain", norm_gain_, {"exact", "one"},
+           {"credit through batch and layer norm: with the learnt gain, or as if it were one"});
+  o.flag("feedback.allow-exact", allow_exact_,
+         {"accept operations that hide their weights and pass exact credit through them"});
+}
+
+void FeedbackRule::admit(const Graph& net, const Loss&) const {
+  net.output_node();
+  bool any = false;
+  for (const Node& node : net.nodes()) {
+    if (!node.op) continue;
+    any |= node.op->weight() != nullptr;
+    if (node.op->hides_weights() && !allow_exact_ && !node.op->params().empty())
+      throw Refusal("node '" + node.name + "'",
+                    "it hides its weights, so they cannot be substituted",
+                    "set feedback.allow-exact=true to treat it as exact backprop");
+  }
+  if (!any)
+    throw Refusal("network", "no operation has a weight that a feedback tensor could stand for",
+                  "use backprop");
+  for (const std::string& name : skip_) net.find(name);
+}
+
+void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
+  admit(net, loss);
+  stream_ =
+      Stream(feedback_seed_ >= 0 ? static_cast<uint64_t>(feedback_seed_) : seed + 1).at("feedback");
+  paths_.clear();
+  path_index_.clear();
+  std::vector<int> nodes = net.feedback_nodes();
+  if (exact_last_ && !nodes.empty()) nodes.pop_back();
+  std::vector<int> skipped;
+  for (const std::string& name : skip_) skipped.push_back(net.find(name));
+  for (int id : nodes) {
+    if (std::count(skipped.begin(), skipped.end(), id)) continue;
+    const Node& node = net.node(id);
+    const ParamPtr weight = node.op->weight();
+    auto [at, fresh] = path_index_.try_emplace(weight.get(), paths_.size());
+    if (fresh) {
+      Path path{.weight = weight, .name = node.name};
+      path.weight_norm = weight->value.norm().item<double>();
+      if (density_ < 1)
+        path.mask = stream("mask").at(node.name).bernoulli(density_, weight->value.sizes(),
+                                                           weight->value.options());
+      path.m = draw(path, stream("draw").at(node.name));
+      paths_.push_back(std::move(path));
+    }
+    paths_[at->second].nodes.push_back(id);
+  }
+}
+
+Tensor FeedbackRule::draw_random(const Path& path, const Stream& stream) const {
+  Tensor m =
+      Initialiser(init_).draw(path.weight->value.sizes(), stream, path.weight->value.options());
+  if (scale_ != 1) m.mul_(scale_);
+  if (path.mask.defined()) m.mul_(path.mask);
+  return m;
+}
+
+FeedbackRule::Path* FeedbackRule::path_of(const Param* weight) {
+  auto it = path_index_.find(weight);
+  return it == path_index_.end() ? nullptr : &paths_[it->second];
+}
+
+void FeedbackRule::assign(Step& step, Sink& sink) {
+  for (Path& path : paths_) prepare(path, step);
+  clip_at_ = grad_clip_ * static_cast<double>(step.batch());
+  sweep_step(step, *this, sink);
+  if (grad_clip_ > 0)
+    for (const ParamPtr& param : step.net.params())
+      if (!param->fresh) param->grad.clamp_(-grad_clip_, grad_clip_);
+}
+
+Tensor FeedbackRule::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
+  const ParamPtr weight = node.op->weight();
+  const Path* path = weight ? path_of(weight.get()) : nullptr;
+  Tensor credit = path ? node.op->vjp(saved, cot, input, path->m.defined() ? &path->m : nullptr)
+                       : Feedback::pull(node, saved, cot, input);
+  if (clip_at_ > 0 && path && credit.defined()) credit = credit.clamp(-clip_at_, clip_at_);
+  return credit;
+}
+
+void FeedbackRule::after_update(Graph&, const StepFacts&, const Step&) {
+  if (!weight_norm_) return;
+  for (Path& path : paths_) {
+    const double norm = path.weight->value.norm().item<double>();
+    if (norm > 0) path.weight->value.mul_(path.weight_norm / norm);
+  }
+}
+
+std::vector<FeedbackFact> FeedbackRule::feedback(const Graph&) const {
+  std::vector<FeedbackFact> facts;
+  for (const Path& path : paths_) {
+    const Tensor m = substitute(path);
+    facts.push_back({path.name, m.defined() ? m : path.weight->value, path.weight->value});
+  }
+  return facts;
+}
+
+void FeedbackRule::state(StateIO io) {
+  for (Path& path : paths_) {
+    if (keeps_substitutes() && path.m.defined()) io.tensor("feedback." + path.name, path.m);
+    io.number("norm." + path.name, path.weight_norm);
+  }
+}
+
+}  // namespace altprop

@@ -1,0 +1,73 @@
+// Base of the rules that send credit back through another tensor than the forward weight: feedback
+// alignment, sign symmetry, Kolen-Pollack, weight mirror, product feedback alignment. For every
+// weight operation whose input needs credit, the exact VJP with W is replaced by the VJP with a
+// substitute M of W's shape; everything else (activations, pooling, norms, residual adds, the
+// weight gradient) stays backprop's. A first layer has no M at all. Tied weights share one M.
+//
+// A derived rule says how M is drawn (`draw`) and how it is brought up to date before each step
+// (`prepare`).
+#pragma once
+
+#include <map>
+
+#include "altprop/network/init.h"
+#include "altprop/rules/rule.h"
+
+namespace altprop {
+
+class FeedbackRule : public Rule, protected Feedback {
+ public:
+  void declare(Options& options) override;
+  void admit(const Graph& net, const Loss& loss) const override;
+  void bind(Graph& net, const Loss& loss, uint64_t seed) override;
+  void assign(Step& step, Sink& sink) override;
+  void after_update(Graph& net, const StepFacts& facts, const Step& step) override;
+  std::vector<FeedbackFact> feedback(const Graph& net) const override;
+  void state(StateIO io) override;
+
+ protected:
+  /// One weight tensor and its substitute.
+  struct Path {
+    ParamPtr weight;
+    std::vector<int> nodes;  ///< all operations with this weight whose inputs need credit
+    std::string name;        ///< of the first of them
+    Tensor m;     ///< the substitute, of the weight's shape; undefined: the weight itself
+    Tensor mask;  ///< 0/1, of the weight's shape; undefined at density 1
+    double weight_norm = 0;  ///< Frobenius norm of the initial weight
+  };
+
+  /// First value of path.m; undefined if `prepare` makes it. The mask has been drawn.
+  virtual Tensor draw(const Path& path, const Stream& stream) = 0;
+  /// Brings path.m up to date with the weights, once per step and before the sweep.
+  virtual void prepare(Path& path, const Step& step) {}
+  /// The substitute for instruments.
+  virtual Tensor substitute(const Path& path) const { return path.m; }
+  /// True if the rule's substitutes are part of a checkpoint (learnt or redrawn ones are saved
+  /// elsewhere).
+  virtual bool keeps_substitutes() const { return true; }
+
+  Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override;
+
+  /// feedback.init times feedback.scale, masked.
+  Tensor draw_random(const Path& path, const Stream& stream) const;
+  Path* path_of(const Param* weight);
+  /// The stream of this rule for one purpose.
+  Stream stream(const std::string& purpose) const { return stream_.at(purpose); }
+
+  std::vector<Path> paths_;
+
+  std::string init_ = "xavier";
+  double scale_ = 1, density_ = 1;
+  int64_t feedback_seed_ = -1;
+  bool exact_last_ = false, weight_norm_ = false, allow_exact_ = false;
+  std::vector<std::string> skip_;
+  double grad_clip_ = 0;
+  std::string norm_gain_ = "exact";
+
+ private:
+  Stream stream_;
+  std::map<const Param*, size_t> path_index_;
+  double clip_at_ = 0;  ///< grad_clip in units of the batch-summed loss, for the step in progress
+};
+
+}  // namespace altprop

@@ -1,0 +1,82 @@
+#include "altprop/rules/registry.h"
+
+#include <algorithm>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace {
+std::vector<RuleEntry>& entries() {
+  static std::vector<RuleEntry> all;
+  return all;
+}
+}  // namespace
+
+RegisterRule::RegisterRule(RuleEntry entry) {
+  auto& all = entries();
+  auto at = std::find_if(all.begin(), all.end(), [&](const RuleEntry& other) {
+    return std::tie(entry.order, entry.name) < std::tie(other.order, other.name);
+  });
+  all.insert(at, std::move(entry));
+}
+
+const std::vector<RuleEntry>& rule_entries() { return entries(); }
+
+const RuleEntry& rule_entry(const std::string& name) {
+  std::vector<std::string> known;
+  for (const RuleEntry& entry : entries()) {
+    if (entry.name == name || std::count(entry.aliases.begin(), entry.aliases.end(), name))
+      return entry;
+    known.push_back(entry.name);
+    known.insert(known.end(), entry.aliases.begin(), entry.aliases.end());
+  }
+  throw UsageError("there is no rule '" + name + "'" + text::suggestion(name, known));
+}
+
+RuleText parse_rule(const std::string& written) {
+  RuleText out;
+  out.label = text::trim(written);
+  const size_t bracket = out.label.find('[');
+  out.name = rule_entry(text::trim(out.label.substr(0, bracket))).name;
+  if (bracket == std::string::npos) return out;
+  if (out.label.back() != ']')
+    throw UsageError("rule '" + out.label + "' must end with ] after its options");
+  for (const std::string& item : text::split_outside_brackets(
+           out.label.substr(bracket + 1, out.label.size() - bracket - 2), ',')) {
+    const size_t equals = item.find('=');
+    if (equals == std::string::npos)
+      throw UsageError("rule '" + out.label + "': options are written name=value, but '" + item +
+                       "' is not");
+    out.values[text::trim(item.substr(0, equals))] = text::trim(item.substr(equals + 1));
+  }
+  return out;
+}
+
+std::unique_ptr<Learner> make_rule(const std::string& name, const OptionValues& values) {
+  const RuleEntry& entry = rule_entry(name);
+  std::unique_ptr<Learner> rule = entry.make();
+  Options options("rule '" + entry.name + "'");
+  rule->declare(options);
+  options.set_all(values);
+  return rule;
+}
+
+std::vector<std::string> rule_option_names(const std::string& name) {
+  std::unique_ptr<Learner> rule = rule_entry(name).make();
+  Options options;
+  rule->declare(options);
+  return options.names();
+}
+
+std::string refusal_of(const RuleEntry& entry, const Graph& net, const Loss& loss) {
+  try {
+    entry.make()->admit(net, loss);
+    return "";
+  } catch (const Refusal& refusal) {
+    return refusal.what();
+  }
+}
+
+}  // namespace altprop

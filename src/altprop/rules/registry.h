@@ -1,0 +1,52 @@
+// All learning rules by name. A rule registers itself from its own source file:
+//
+//   const RegisterRule registered{{.name = "feedback-alignment", .aliases = {"fa"}, .summary =
+//   "...", .source = "...",
+//                                  .example_net = "mlp:784-100-10:relu", .make = [] { return
+//                                  std::make_unique<FeedbackAlignment>(); }}};
+#pragma once
+
+#include <functional>
+
+#include "altprop/rules/rule.h"
+
+namespace altprop {
+
+struct RuleEntry {
+  std::string name;                  ///< long name, words joined by hyphens
+  std::vector<std::string> aliases;  ///< the literature's abbreviations
+  std::string summary;               ///< one sentence
+  std::string assumes;               ///< what biology or hardware must provide, a few words
+  std::string source;                ///< authors, year, arXiv id
+  std::string example_net;  ///< a network it admits, for contract tests, listings and documentation
+  std::function<std::unique_ptr<Learner>()> make;
+  int order = 100;  ///< position in listings
+};
+
+struct RegisterRule {
+  explicit RegisterRule(RuleEntry entry);
+};
+
+/// In listing order.
+const std::vector<RuleEntry>& rule_entries();
+/// By name or alias. @throws UsageError with a suggestion
+const RuleEntry& rule_entry(const std::string& name);
+
+/// A rule as written by a user: "kolen-pollack[kp.form=implicit,lr=0.01]" -> name, options.
+struct RuleText {
+  std::string name;     ///< long name
+  std::string label;    ///< as written, trimmed
+  OptionValues values;  ///< the rule's own options and, for the caller to sort out, any others
+};
+RuleText parse_rule(const std::string& text);
+
+/// @throws UsageError for unknown names, options and values
+std::unique_ptr<Learner> make_rule(const std::string& name, const OptionValues& values = {});
+
+/// Names of the options of a rule.
+std::vector<std::string> rule_option_names(const std::string& name);
+
+/// "" if the rule accepts the network, else the reason.
+std::string refusal_of(const RuleEntry& entry, const Graph& net, const Loss& loss);
+
+}  // namespace altprop
