@@ -20,6 +20,7 @@ void Rule::step(Step& step) {
   assign(step, *step.updater);
   step.updater->apply();
   step.net.project();
+  after_update(step.net, step.updater->facts(), step);
 }
 
 }  // namespace altprop

@@ -1,0 +1,134 @@
+#include "altprop/train/settings.h"
+
+#include <toml++/toml.h>
+
+#include <sstream>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/init.h"
+#include "altprop/network/loss.h"
+
+namespace altprop {
+
+void RunSettings::declare(Options& o) {
+  o.text("rule", rule, {"learning rule, by name or abbreviation; options may follow in brackets: kp[kp.form=implicit]"});
+  o.text("net", net, {"network in one line of text"});
+  o.text("data", data, {"data set, by name"});
+  o.choice("loss", loss, loss_names(), {"what is minimised"});
+  o.checked_text("init", init, Initialiser::grammar(), [](const std::string& s) { Initialiser{s}; }, {"distribution of the initial weights"});
+  optimizer.declare(o);
+  schedule.declare(o);
+  o.integer("epochs", epochs, {.min = 0, .max = 1e9}, {"passes over the training data", "epochs"});
+  o.integer("max-steps", max_steps, {.min = 0}, {"stop after this many steps; 0: no bound", "steps"});
+  o.integer("batch", batch, {.min = 1, .max = 1e8}, {"samples per step", "samples"});
+  o.integer("seed", seed, {.min = 0}, {"fixes every random number of the run"});
+  o.integer("threads", threads, {.min = 0, .max = 1024}, {"CPU threads; 0: as many as the machine offers", "threads"});
+  o.text("device", device, {"cpu, cuda or cuda:N"});
+  o.choice("dtype", dtype, {"float32", "float64"}, {"number format of weights and activities"});
+  o.integer("crop", crop, {.min = 0, .max = 64}, {"augmentation: pad by this much and crop at a random place", "pixels"});
+  o.choice("crop-fill", crop_fill, {"zero", "edge"}, {"augmentation: what the padding holds"});
+  o.flag("flip", flip, {"augmentation: mirror half of the images left to right"});
+  o.flag("shuffle", shuffle, {"new random order of the training data in every epoch"});
+  o.flag("drop-last", drop_last, {"leave out an incomplete last batch"});
+  o.integer("prefetch", prefetch, {.min = 0, .max = 64}, {"batches prepared ahead by a background thread; 0 is off", "batches"});
+  o.integer("early-stop", early_stop, {.min = 0}, {"stop after this many epochs without a better validation loss; 0 is off", "epochs"});
+  o.text("init-from", init_from, {"checkpoint whose weights the run starts from"});
+  o.integer("probe-every", probe_every, {.min = 0}, {"measure gradient angles and alignment every so many epochs; 0 is off", "epochs"});
+  o.integer("probe-batch", probe_batch, {.min = 1, .max = 1e6}, {"training samples on which the angles are measured", "samples"});
+  o.integer("checkpoint-steps", checkpoint_steps, {.min = 0}, {"write a checkpoint every so many steps beside the one per epoch; 0 is off", "steps"});
+}
+
+namespace {
+
+/// A TOML value as the text that the option's own parser reads.
+std::string text_of(const toml::node& node, const std::string& key, const std::string& where) {
+  if (const auto* s = node.as_string()) return s->get();
+  if (const auto* i = node.as_integer()) return std::to_string(i->get());
+  if (const auto* f = node.as_floating_point()) return text::from_number(f->get());
+  if (const auto* b = node.as_boolean()) return b->get() ? "true" : "false";
+  if (const auto* array = node.as_array()) {
+    std::vector<std::string> items;
+    for (const toml::node& item : *array) items.push_back(text_of(item, key, where));
+    return text::join(items, ",");
+  }
+  throw UsageError("'" + key + "' in " + where + " must be a number, a text, true, false or a list of these");
+}
+
+void flatten(const toml::table& table, const std::string& prefix, OptionValues& out, const std::string& where) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (const toml::table* inner = node.as_table()) {
+      flatten(*inner, name + ".", out, where);
+    } else {
+      out[name] = text_of(node, name, where);
+    }
+  }
+}
+
+std::string quoted(const std::string& s) {
+  std::ostringstream out;
+  out << toml::value<std::string>(s);
+  return out.str();
+}
+
+std::string toml_value(const nlohmann::json& value) {
+  if (value.is_string()) return quoted(value.get<std::string>());
+  if (value.is_number_float()) {
+    const std::string s = text::from_number(value.get<double>());
+    return s.find_first_of(".en") == std::string::npos ? s + ".0" : s;
+  }
+  if (value.is_array()) {
+    std::vector<std::string> items;
+    for (const auto& item : value) items.push_back(quoted(item.get<std::string>()));
+    return "[" + text::join(items, ", ") + "]";
+  }
+  return value.dump();
+}
+
+}  // namespace
+
+std::string RunSettings::to_toml() {
+  Options options;
+  declare(options);
+  std::ostringstream out;
+  for (const Options::Entry& entry : options.entries()) out << entry.name << " = " << toml_value(entry.json()) << "\n";
+  for (const auto& [title, values] : {std::pair{"rule-options", &rule_options}, {"data-options", &data_options}}) {
+    if (values->empty()) continue;
+    out << "\n[" << title << "]\n";
+    for (const auto& [name, value] : *values) out << quoted(name) << " = " << quoted(value) << "\n";
+  }
+  return out.str();
+}
+
+void RunSettings::from_toml(const std::string& document, const std::string& where) {
+  toml::table table;
+  try {
+    table = toml::parse(document);
+  } catch (const toml::parse_error& error) {
+    throw UsageError(text::cat(where, ", line ", error.source().begin.line, ": ", error.description()));
+  }
+  Options options(where);
+  declare(options);
+  for (const auto& [key, node] : table) {
+    const std::string name(key.str());
+    if (const toml::table* inner = node.as_table()) {
+      if (name != "rule-options" && name != "data-options")
+        throw UsageError(where + " has a table '" + name + "'; known are rule-options and data-options");
+      flatten(*inner, "", name == "rule-options" ? rule_options : data_options, where);
+    } else {
+      options.set(name, text_of(node, name, where));
+    }
+  }
+}
+
+nlohmann::json RunSettings::to_json() {
+  Options options;
+  declare(options);
+  nlohmann::json out = options.values();
+  out["rule-options"] = rule_options;
+  out["data-options"] = data_options;
+  return out;
+}
+
+}  // namespace altprop

@@ -1,0 +1,39 @@
+// Everything that defines one training run. One declaration serves the command line, the TOML file and the listings.
+#pragma once
+
+#include <string>
+
+#include "altprop/base/options.h"
+#include "altprop/optim/optimizer.h"
+
+namespace altprop {
+
+struct RunSettings {
+  std::string rule = "backprop";
+  std::string net = "mlp:784-500-500-10:relu";
+  std::string data = "glyphs";
+  OptionValues rule_options, data_options;
+  std::string loss = "cross-entropy";
+  std::string init = "xavier";
+  OptimizerSettings optimizer;
+  Schedule schedule;
+  int64_t epochs = 5, max_steps = 0, batch = 64, seed = 1, threads = 0;
+  std::string device = "cpu", dtype = "float32";
+  int64_t crop = 0;
+  std::string crop_fill = "zero";
+  bool flip = false, shuffle = true, drop_last = false;
+  int64_t prefetch = 0;
+  int64_t early_stop = 0;
+  std::string init_from;
+  int64_t probe_every = 1, probe_batch = 256;
+  int64_t checkpoint_steps = 0;
+
+  void declare(Options& options);
+  /// As a TOML document that `from_toml` reads back to the same settings.
+  std::string to_toml();
+  /// Sets what the document names, leaves the rest. @param where for error sentences. @throws UsageError
+  void from_toml(const std::string& document, const std::string& where);
+  nlohmann::json to_json();
+};
+
+}  // namespace altprop

@@ -1,0 +1,242 @@
+#include "altprop/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "altprop/base/text.h"
+#include "altprop/network/gradient_capture.h"
+#include "altprop/probes/gradient_check.h"
+#include "altprop/tensor/memory.h"
+#include "altprop/train/interrupt.h"
+
+namespace altprop {
+
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+at::ScalarType dtype_of(const RunSettings& settings) { return settings.dtype == "float64" ? at::kDouble : at::kFloat; }
+
+data::LoaderOptions loader_options(const RunSettings& s, const Stream& stream) {
+  data::LoaderOptions o;
+  o.batch = s.batch;
+  o.shuffle = s.shuffle;
+  o.drop_last = s.drop_last;
+  o.stream = stream.at("data");
+  o.crop = s.crop;
+  o.crop_fill = s.crop_fill == "edge" ? data::CropFill::Edge : data::CropFill::Zero;
+  o.flip = s.flip;
+  o.dtype = dtype_of(s);
+  o.device = at::Device(s.device);
+  o.prefetch = s.prefetch;
+  return o;
+}
+
+data::LoaderOptions evaluation_options(const RunSettings& s) {
+  data::LoaderOptions o;
+  o.batch = 1000;
+  o.shuffle = false;
+  o.dtype = dtype_of(s);
+  o.device = at::Device(s.device);
+  return o;
+}
+
+/// Number of right answers as a tensor, or nothing for regression.
+Tensor correct(const Tensor& output, const Tensor& target) { return output.argmax(1).eq(target).sum(); }
+
+nlohmann::json finite_or_null(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
+
+}  // namespace
+
+Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data, RunSettings settings)
+    : net_(net), rule_(rule), loss_(loss), data_(data), settings_(std::move(settings)), stream_(static_cast<uint64_t>(settings_.seed)), updater_(settings_.optimizer) {
+  if (settings_.early_stop > 0 && data.validation.empty())
+    throw UsageError("early-stop needs validation data; set --data.validation to a number of training samples to hold out");
+  loader_ = std::make_unique<data::Loader>(data_.train, loader_options(settings_, stream_));
+  int64_t parameter_bytes = 0;
+  for (const ParamPtr& param : net_.params()) parameter_bytes += static_cast<int64_t>(param->value.nbytes());
+  data_bytes_ = std::max<int64_t>(0, memory::alive(at::Device(settings_.device)) - parameter_bytes);
+  rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
+  std::vector<ParamPtr> params = rule_.trained(net_);
+  for (const ParamPtr& param : rule_.owned()) params.push_back(param);
+  updater_.bind(params);
+  warnings_ = rule_.warnings(settings_.optimizer);
+  sums_ = at::zeros({2}, at::TensorOptions(at::kDouble).device(at::Device(settings_.device)));
+}
+
+Step Trainer::make_step(const data::Batch& batch, Activity& activity) {
+  return {net_,      loss_,           &updater_,       activity, batch.inputs, batch.targets,
+          batch.ids, position_.epoch, position_.step, "train",  stream_.at("step").at(position_.step)};
+}
+
+double Trainer::running_loss() const { return seen_ ? sums_[0].item<double>() / static_cast<double>(seen_) : NAN; }
+
+std::string Trainer::run() {
+  at::NoGradGuard no_grad;
+  for (Observer* observer : observers_) observer->on_start(*this);
+  std::string status = "done";
+  while (position_.epoch < settings_.epochs && !out_of_steps()) {
+    updater_.set_weight_decay(rule_.weight_decay(position_.epoch));
+    const std::vector<std::string> passes = rule_.passes(position_.epoch);
+    while (position_.pass < static_cast<int64_t>(passes.size()) && !interrupt::requested() && !out_of_steps()) {
+      train_pass(passes[static_cast<size_t>(position_.pass)]);
+      if (position_.batch == loader_->batches()) {
+        position_.batch = 0;
+        ++position_.pass;
+      }
+    }
+    if (interrupt::requested()) {
+      status = "interrupted";
+      break;
+    }
+    const nlohmann::json record = finish_epoch();
+    for (Observer* observer : observers_) observer->on_epoch(*this, record);
+    if (settings_.early_stop > 0 && position_.epoch - best_epoch_ >= settings_.early_stop) {
+      status = "stopped early";
+      break;
+    }
+  }
+  for (Observer* observer : observers_) observer->on_stop(*this, status);
+  return status;
+}
+
+void Trainer::train_pass(const std::string& pass) {
+  const at::Device device(settings_.device);
+  const double begin = now();
+  memory::reset_peak(device);
+  const int64_t batches = loader_->batches();
+  for (; position_.batch < batches && !interrupt::requested() && !out_of_steps();) {
+    updater_.set_rate_factor(settings_.schedule.factor(position_.epoch, static_cast<double>(position_.batch) / static_cast<double>(batches),
+                                                       settings_.epochs, position_.step));
+    train_step(loader_->at(position_.epoch, position_.batch), pass);
+    ++position_.batch;
+    ++position_.step;
+    for (Observer* observer : observers_) observer->on_step(*this);
+  }
+  const double seconds = now() - begin;
+  seconds_ += seconds;
+  epoch_seconds_ += seconds;
+  peak_ = std::max(peak_, memory::peak(device));
+}
+
+void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
+  Step step = make_step(batch, activity_);
+  step.pass = pass;
+  rule_.step(step);
+  samples_ += batch.size;
+  if (!step.output.defined()) return;  // a pass that trains something else than the network
+  const Tensor loss_sum = loss_.value(step.output, batch.targets).sum();
+  sums_[0].add_(loss_sum);
+  if (!batch.targets.is_floating_point()) sums_[1].add_(correct(step.output, batch.targets));
+  seen_ += batch.size;
+  // On a GPU reading a number stops the stream, so look less often there.
+  const bool look = step.inputs.device().is_cpu() || position_.step % 50 == 0;
+  if (look && !std::isfinite(sums_[0].item<double>())) report_divergence(step);
+}
+
+void Trainer::report_divergence(const Step& step) {
+  std::string layer = "the loss";
+  Activity activity;
+  net_.run(step.inputs, activity, {Mode::Eval}, {.keep_values = true});
+  for (const Node& node : net_.nodes())
+    if (node.op && !activity.values[static_cast<size_t>(node.id)].isfinite().all().item<bool>()) {
+      layer = "the output of '" + node.name + "'";
+      break;
+    }
+  for (Observer* observer : observers_) observer->on_stop(*this, "diverged");
+  throw Diverged(text::cat("training diverged at step ", position_.step + 1, " (epoch ", position_.epoch + 1, "): ", layer,
+                           " is no longer finite; use a smaller learning rate or --clip-norm"));
+}
+
+Score Trainer::evaluate(const data::Dataset& data) {
+  at::NoGradGuard no_grad;
+  const data::Loader loader(data, evaluation_options(settings_));
+  double loss = 0, right = 0;
+  const bool classes = data.classes > 0;
+  for (int64_t i = 0; i < loader.batches(); ++i) {
+    const data::Batch batch = loader.at(0, i);
+    const Tensor output = rule_.predict(net_, batch.inputs);
+    loss += loss_.value(output, batch.targets).to(at::kDouble).sum().item<double>();
+    if (classes) right += correct(output, batch.targets).item<double>();
+  }
+  const double n = static_cast<double>(std::max<int64_t>(1, data.size()));
+  return {loss / n, classes ? std::optional<double>(right / n) : std::nullopt};
+}
+
+nlohmann::json Trainer::probe() {
+  nlohmann::json out = nlohmann::json::object();
+  auto* rule = dynamic_cast<Rule*>(&rule_);
+  if (!rule) return out;
+  at::NoGradGuard no_grad;
+  data::LoaderOptions options = evaluation_options(settings_);
+  options.batch = settings_.probe_batch;
+  const data::Batch batch = data::Loader(data::first(data_.train, settings_.probe_batch), options).at(0, 0);
+  Activity activity;
+  for (const GradientRow& row : compare_gradients(*rule, make_step(batch, activity)))
+    out["gradient"].push_back({{"name", row.name},
+                               {"cosine", finite_or_null(row.s.cosine)},
+                               {"angle_degrees", finite_or_null(row.s.angle_degrees)},
+                               {"magnitude_ratio", finite_or_null(row.s.magnitude_ratio)},
+                               {"norm", finite_or_null(row.s.norm)}});
+  for (const AlignmentRow& row : measure_alignment(*rule, net_)) {
+    nlohmann::json entry{{"name", row.name}, {"angle_degrees", finite_or_null(row.angle_degrees)}, {"norm_ratio", finite_or_null(row.norm_ratio)}};
+    if (row.predicted_factor >= 0) entry["predicted_factor"] = finite_or_null(row.predicted_factor);
+    if (row.measured_factor >= 0) entry["measured_factor"] = finite_or_null(row.measured_factor);
+    out["alignment"].push_back(entry);
+  }
+  return out;
+}
+
+nlohmann::json Trainer::finish_epoch() {
+  nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
+  record["train_loss"] = finite_or_null(running_loss());
+  if (data_.train.classes > 0 && seen_) record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
+  auto add_score = [&](const std::string& name, const data::Dataset& data) {
+    if (data.empty()) return Score{};
+    const Score score = evaluate(data);
+    record[name + "_loss"] = finite_or_null(score.loss);
+    if (score.accuracy) record[name + "_accuracy"] = *score.accuracy;
+    return score;
+  };
+  const Score validation = add_score("validation", data_.validation);
+  add_score("test", data_.test);
+  improved_ = !data_.validation.empty() && (best_epoch_ == 0 || validation.loss < best_loss_);
+  if (improved_) {
+    best_loss_ = validation.loss;
+    best_epoch_ = position_.epoch + 1;
+  }
+  record["learning_rate"] = updater_.facts().lr;
+  record["seconds"] = epoch_seconds_;
+  record["samples_per_second"] = epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
+  const bool last = position_.epoch + 1 >= settings_.epochs || out_of_steps();
+  if (settings_.probe_every > 0 && ((position_.epoch + 1) % settings_.probe_every == 0 || last)) record.update(probe());
+  position_.batch = position_.pass = 0;
+  ++position_.epoch;
+  sums_.zero_();
+  seen_ = 0;
+  epoch_seconds_ = 0;
+  return record;
+}
+
+void Trainer::state(StateIO io) {
+  for (const ParamPtr& param : net_.params()) io.tensor("net." + param->name, param->value);
+  for (auto& [name, tensor] : net_.buffers()) io.tensor("net." + name, *tensor);
+  for (const ParamPtr& param : rule_.owned()) io.tensor("rule.owned." + param->name, param->value);
+  rule_.state(io.scope("rule"));
+  updater_.state(io.scope("optimizer"));
+  StateIO at = io.scope("position");
+  at.integer("epoch", position_.epoch);
+  at.integer("pass", position_.pass);
+  at.integer("batch", position_.batch);
+  at.integer("step", position_.step);
+  at.tensor("sums", sums_);
+  at.integer("seen", seen_);
+  at.number("seconds", seconds_);
+  at.number("epoch_seconds", epoch_seconds_);
+  at.integer("samples", samples_);
+  at.integer("peak", peak_);
+  at.number("best_loss", best_loss_);
+  at.integer("best_epoch", best_epoch_);
+}
+
+}  // namespace altprop

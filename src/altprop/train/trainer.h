@@ -1,0 +1,111 @@
+// The training loop: epochs, passes, steps, evaluation, probes. It writes no files; observers do.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "altprop/base/error.h"
+#include "altprop/data/dataset.h"
+#include "altprop/data/loader.h"
+#include "altprop/rules/rule.h"
+#include "altprop/train/settings.h"
+
+namespace altprop {
+
+/// NaN or infinity appeared: names step, epoch and the first operation whose values are not finite.
+struct Diverged : Error {
+  using Error::Error;
+};
+
+/// Where a run stands; with the tensors, all that a resumed run needs.
+struct Position {
+  int64_t epoch = 0;  ///< 0-based, the epoch in progress or to start
+  int64_t pass = 0;   ///< index into Learner::passes(epoch)
+  int64_t batch = 0;  ///< within the pass
+  int64_t step = 0;   ///< over the whole run
+};
+
+class Trainer;
+
+/// Told what happens. All calls come from the training thread.
+struct Observer {
+  virtual ~Observer() = default;
+  virtual void on_start(const Trainer&) {}
+  virtual void on_step(const Trainer&) {}
+  /// An epoch is done; `record` is its line of metrics. The trainer's state is that of the next epoch's start.
+  virtual void on_epoch(Trainer&, const nlohmann::json& record) {}
+  /// Training ends here, for whatever reason.
+  virtual void on_stop(Trainer&, const std::string& status) {}
+};
+
+/// Mean loss over a data set and, for classes, the fraction that is right.
+struct Score {
+  double loss = 0;
+  std::optional<double> accuracy;
+};
+
+class Trainer {
+ public:
+  /// Binds the rule and the updater to the network. The references must outlive the trainer.
+  Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data, RunSettings settings);
+
+  void observe(Observer& observer) { observers_.push_back(&observer); }
+  /// Trains from the current position to the end. @returns "done", "stopped early" or "interrupted". @throws Diverged
+  std::string run();
+  Score evaluate(const data::Dataset& data);
+  /// Gradient angles and feedback alignment on the probe batch: {"gradient": [...], "alignment": [...]}.
+  nlohmann::json probe();
+
+  /// Everything a resumed run needs, tensors and position.
+  void state(StateIO io);
+
+  const RunSettings& settings() const { return settings_; }
+  const Position& position() const { return position_; }
+  int64_t batches_per_pass() const { return loader_->batches(); }
+  int64_t passes_in_epoch() const { return static_cast<int64_t>(rule_.passes(position_.epoch).size()); }
+  double running_loss() const;
+  double train_seconds() const { return seconds_; }
+  int64_t trained_samples() const { return samples_; }
+  int64_t peak_memory() const { return peak_; }
+  /// Peak without the data set: what network, rule and optimizer need.
+  int64_t peak_memory_above_data() const { return peak_ - data_bytes_; }
+  /// Epoch (1-based) with the best validation loss; 0 without validation data.
+  int64_t best_epoch() const { return best_epoch_; }
+  bool improved() const { return improved_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  Graph& net() { return net_; }
+  Learner& rule() { return rule_; }
+  Updater& updater() { return updater_; }
+
+ private:
+  void train_pass(const std::string& pass);
+  void train_step(const data::Batch& batch, const std::string& pass);
+  nlohmann::json finish_epoch();
+  Step make_step(const data::Batch& batch, Activity& activity);
+  bool out_of_steps() const { return settings_.max_steps > 0 && position_.step >= settings_.max_steps; }
+  [[noreturn]] void report_divergence(const Step& step);
+
+  Graph& net_;
+  Learner& rule_;
+  const Loss& loss_;
+  const data::Splits& data_;
+  RunSettings settings_;
+  Stream stream_;
+  Updater updater_;
+  std::unique_ptr<data::Loader> loader_;
+  std::vector<Observer*> observers_;
+  std::vector<std::string> warnings_;
+  Activity activity_;
+  Position position_;
+  Tensor sums_;  ///< of the epoch so far: loss, correct answers; float64 on the device
+  int64_t seen_ = 0;
+  double seconds_ = 0, epoch_seconds_ = 0;
+  int64_t samples_ = 0, peak_ = 0, data_bytes_ = 0;
+  double best_loss_ = 0;
+  int64_t best_epoch_ = 0;
+  bool improved_ = false;
+};
+
+}  // namespace altprop
