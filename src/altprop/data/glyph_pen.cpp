@@ -94,10 +94,10 @@ void GlyphPen::draw(int64_t glyph, const Stream& sample, uint8_t* pixels) {
   constexpr float kCentre = (kGlyphSide - 1) / 2.0f, kRadius = 9;
   Dice dice(sample.at("shape"));
   const double d = style_.deform;
-  const float turn = dice.between(-0.45 * d, 0.45 * d), shear = dice.between(-0.3 * d, 0.3 * d);
+  const float turn = dice.between(-0.5 * d, 0.5 * d), shear = dice.between(-0.3 * d, 0.3 * d);
   const float width = kRadius * (1 + dice.between(-0.3 * d, 0.1 * d));
   const float height = kRadius * (1 + dice.between(-0.3 * d, 0.1 * d));
-  const float shift_x = kCentre + dice.between(-3 * d, 3 * d), shift_y = kCentre + dice.between(-3 * d, 3 * d);
+  const float shift_x = kCentre + dice.between(-3.2 * d, 3.2 * d), shift_y = kCentre + dice.between(-3.2 * d, 3.2 * d);
   const float pen = 1.2f + dice.between(-0.5 * d, 0.6 * d);  // half the stroke width, pixels
   const float ink = 1 - dice.between(0, 0.3 * d);
   const float c = std::cos(turn), s = std::sin(turn);
