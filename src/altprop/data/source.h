@@ -1,0 +1,70 @@
+// Where data come from. A source is one file that registers itself by name; adding one needs no edit elsewhere:
+//
+//   struct Mnist : Reader {
+//     Splits read(const std::string& folder) const override { ... }
+//   };
+//   const Register mnist{{"mnist", {}, "handwritten digits", [] { return std::make_unique<Mnist>(); }}};
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "altprop/base/options.h"
+#include "altprop/data/dataset.h"
+#include "altprop/data/prepare.h"
+
+namespace altprop::data {
+
+/// One use of a source: its options and the reading. It delivers values as stored, with `scale` and, where they are
+/// published, `mean` and `stddev`; prepare() does the rest.
+struct Reader {
+  virtual ~Reader() = default;
+  virtual void declare(Options&) {}
+  /// @param folder of all data sets; a source has its own folder in it. @throws Error naming the file that is wrong
+  virtual Splits read(const std::string& folder) const = 0;
+};
+
+struct Source {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::string help;  ///< one sentence
+  std::function<std::unique_ptr<Reader>()> make;
+};
+
+struct Register {
+  explicit Register(Source source);
+};
+
+/// All sources, by name.
+std::vector<const Source*> list();
+
+/// By name or alias. @throws UsageError with the nearest name
+const Source& find(const std::string& name);
+
+/// A source with its options, those of PrepareOptions among them, ready to be set and loaded. Not copyable: the options
+/// refer to variables inside.
+class Request {
+ public:
+  /// @throws UsageError for an unknown name
+  explicit Request(const std::string& name);
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+
+  const Source& source() const { return source_; }
+  Options& options() { return options_; }
+  /// Reads and prepares. @throws Error, UsageError
+  Splits load() const;
+
+ private:
+  const Source& source_;
+  std::unique_ptr<Reader> reader_;
+  PrepareOptions prepare_;
+  Options options_;
+};
+
+/// Request, options, load in one call: load("mnist", {{"data-dir", "data"}, {"validation", "5000"}}).
+Splits load(const std::string& name, const OptionValues& values = {});
+
+}  // namespace altprop::data
