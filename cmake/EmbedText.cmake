@@ -1,0 +1,16 @@
+# Writes OUT, a C++ file with the files of the report's page as string literals (see src/altprop/report/assets.h).
+# Literals are cut into chunks because compilers limit their length. Called as: cmake -DDIR=... -DOUT=... -P this
+set(code "#include \"altprop/report/assets.h\"\n\nnamespace altprop::report::assets {\n")
+foreach(pair page:page.html style:style.css script:charts.js)
+  string(REGEX MATCH "(.*):(.*)" _ ${pair})
+  set(name ${CMAKE_MATCH_1})
+  file(READ "${DIR}/${CMAKE_MATCH_2}" text)
+  string(LENGTH "${text}" length)
+  string(APPEND code "\nconst std::string_view ${name} =")
+  foreach(start RANGE 0 ${length} 8000)
+    string(SUBSTRING "${text}" ${start} 8000 chunk)
+    string(APPEND code "\nR\"~~~(${chunk})~~~\"")
+  endforeach()
+  string(APPEND code ";\n")
+endforeach()
+file(WRITE "${OUT}" "${code}\n}  // namespace altprop::report::assets\n")
