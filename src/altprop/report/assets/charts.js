@@ -40,7 +40,7 @@ function fit(string, width) {
   return string.slice(0, length) + "\u2026";
 }
 
-const MINUS = "\u2212", TIMES = "\u00d7", DEGREE = "\u00b0", DASH = "\u2013", THIN = "\u2009";
+const MINUS = "\u2212", TIMES = "\u00d7", DEGREE = "\u00b0", DASH = "\u2013", THIN = "\u202f";
 const fixed = (digits) => (v) => v.toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", MINUS);
 const percent = (v) => fixed(2)(100 * v);
 /** Three or so digits; `like` gives a spread the digits of its mean. */
@@ -470,7 +470,7 @@ function results() {
 
   const status = (group) => {
     const count = new Map();
-    for (const run of group.runs) { const word = text(run.summary.status) || DASH; count.set(word, (count.get(word) || 0) + 1); }
+    for (const run of group.runs) { const word = text(run.summary.status) || "not recorded"; count.set(word, (count.get(word) || 0) + 1); }
     return count.size === 1 ? [...count.keys()][0] : [...count].map(([word, n]) => `${n} ${word}`).join(", ");
   };
   const cell = (column, group) => {
@@ -478,13 +478,13 @@ function results() {
     if (!value) return h("td", {}, DASH, h("span", { class: "spread" }));
     const spread = value.deviation === null ? "" : `\u00b1${THIN}${column.format(value.deviation, value.mean)}`;
     const partial = value.n < group.runs.length ? `only ${value.n} of ${group.runs.length} runs have a value` : null;
-    return h("td", { class: column.best.has(group) && "best", title: partial }, column.format(value.mean), partial && "*",
+    return h("td", { class: column.best.has(group) && "best", title: partial }, column.format(value.mean), partial && h("span", { class: "star" }, "*"),
       allRuns.length > groups.length && h("span", { class: "spread" }, spread));
   };
   const rows = new Map(groups.map((group) => {
     const word = status(group);
     return [group, h("tr", {}, h("td", {}, h("div", { class: "rule" }, several && swatch(group), ruleName(group.label))),
-      columns.map((column) => cell(column, group)), h("td", { class: /^(done|\u2013)$/.test(word) ? "" : "problem" }, word))];
+      columns.map((column) => cell(column, group)), h("td", { class: /^(done|not recorded)$/.test(word) ? "" : "problem" }, word))];
   }));
 
   const body = h("tbody", {}, [...rows.values()]);
