@@ -23,8 +23,8 @@ void PrepareOptions::declare(Options& o) {
   o.integer("data-seed", seed, {.min = 0}, {"seed of the draws of validation, train-limit and test-limit"});
 }
 
-std::string PrepareOptions::data_folder() const {
-  if (!folder.empty()) return folder;
+std::string data_folder(const std::string& given) {
+  if (!given.empty()) return given;
   const char* set = std::getenv("ALTPROP_DATA");
   return set && *set ? set : "data";
 }

@@ -8,7 +8,7 @@
 namespace altprop::data {
 
 struct PrepareOptions {
-  std::string folder;  ///< "" means the environment variable ALTPROP_DATA, else "data"
+  std::string folder;  ///< of all data sets, see data_folder
   std::string normalise = "standard";
   int64_t train_limit = 0, test_limit = 0;
   double validation = 0;
@@ -16,9 +16,10 @@ struct PrepareOptions {
   int64_t seed = 0;
 
   void declare(Options& options);
-  /// `folder` with its default filled in.
-  std::string data_folder() const;
 };
+
+/// The folder of all data sets: `given`, or if that is empty the environment variable ALTPROP_DATA, else "data".
+std::string data_folder(const std::string& given = "");
 
 /// Checks the splits and applies the options in this order:
 ///   1. `validation` samples (a fraction if below 1), drawn without replacement from the training part, become the

@@ -45,7 +45,7 @@ Request::Request(const std::string& name)
   reader_->declare(options_);
 }
 
-Splits Request::load() const { return prepare(reader_->read(prepare_.data_folder()), prepare_); }
+Splits Request::load() const { return prepare(reader_->read(data_folder(prepare_.folder)), prepare_); }
 
 Splits load(const std::string& name, const OptionValues& values) {
   Request request(name);
