@@ -19,7 +19,8 @@ std::string record(const std::string& labels, int first) {
 struct Read {
   Tensor x, y;
   explicit Read(const std::string& path, const CifarLayout& layout)
-      : x(at::zeros({layout.records, 3, 32, 32}, at::kByte)), y(at::zeros({layout.records}, at::kLong)) {
+      : x(at::zeros({layout.records, 3, 32, 32}, at::kByte)),
+        y(at::zeros({layout.records}, at::kLong)) {
     read_cifar(path, layout, x, y);
   }
 };
@@ -50,7 +51,11 @@ TEST(Cifar, RefusesDamagedFilesNamingThem) {
   refuse(good.substr(0, 6145), {"has 6145 bytes"});
   refuse(good + "x", {"more than the 6146 bytes"});
   refuse(record("\7", 1) + record("\12", 9), {"label 10 at record 1"});
-  expect_error([&] { Read(folder / "none.bin", {1, 0, 10, 2}); }, {folder / "none.bin", "No such file"});
+  expect_error(
+      [&] {
+        Read(folder / "none.bin", {1, 0, 10, 2});
+      },
+      {folder / "none.bin", "No such file"});
 }
 
 TEST(Cifar, ClassNamesMustFitTheClasses) {

@@ -16,8 +16,11 @@ TEST(Csv, FindsHeaderSeparatorAndTarget) {
     return read_csv(write(folder / "a.csv", content), format);
   };
   const Tensor expected = at::tensor({1.5f, -2.0f, 3.0f, 4e3f}).view({2, 2});
-  for (const char* content : {"1.5,-2,cat\n3,4e3,dog\n", "a,b,kind\r\n1.5,-2,cat\r\n\r\n3,4e3,dog", "1.5;-2;cat\n3;4e3;dog",
-                              "\xEF\xBB\xBF" "1.5\t-2\tcat\n3\t4e3\tdog\n", "1.5  -2 cat\n 3 4e3   dog \n",
+  for (const char* content : {"1.5,-2,cat\n3,4e3,dog\n", "a,b,kind\r\n1.5,-2,cat\r\n\r\n3,4e3,dog",
+                              "1.5;-2;cat\n3;4e3;dog",
+                              "\xEF\xBB\xBF"
+                              "1.5\t-2\tcat\n3\t4e3\tdog\n",
+                              "1.5  -2 cat\n 3 4e3   dog \n",
                               "\"x, \"\"y\"\"\",b,c\n\"1.5\", -2 ,\"cat\"\n3,4e3,dog\n"}) {
     const CsvTable table = read(content);
     EXPECT_TRUE(table.features.equal(expected)) << content;
@@ -32,7 +35,8 @@ TEST(Csv, FindsHeaderSeparatorAndTarget) {
 TEST(Csv, RefusesDamagedFilesNamingFileAndLine) {
   TempFolder folder;
   const std::string path = folder / "bad.csv";
-  auto refuse = [&](const std::string& content, std::initializer_list<std::string> parts, CsvFormat format = {}) {
+  auto refuse = [&](const std::string& content, std::initializer_list<std::string> parts,
+                    CsvFormat format = {}) {
     write(path, content);
     expect_error([&] { read_csv(path, format); }, {path});
     expect_error([&] { read_csv(path, format); }, parts);
@@ -58,14 +62,16 @@ TEST(Csv, SourceNumbersClasses) {
   TempFolder folder;
   write(folder / "train.csv", "w,h,kind\n1,10,dog\n2,20,cat\n3,30,dog\n4,40,ant\n");
   write(folder / "test.csv", "w,h,kind\n1,10,cat\n");
-  OptionValues options{{"data-dir", folder.path()}, {"csv.train", "train.csv"}, {"csv.test", "test.csv"}};
+  OptionValues options{
+      {"data-dir", folder.path()}, {"csv.train", "train.csv"}, {"csv.test", "test.csv"}};
   const Splits data = load("csv", options);
   EXPECT_EQ(data.train.class_names, (std::vector<std::string>{"ant", "cat", "dog"}));
   EXPECT_TRUE(data.train.targets.equal(at::tensor({2, 1, 2, 0}, at::kLong)));
   EXPECT_TRUE(data.test.targets.equal(at::tensor({1}, at::kLong)));
   EXPECT_EQ(data.test.mean, data.train.mean) << "the test part is normalised as the training part";
   write(folder / "test.csv", "w,h,kind\n1,10,bee\n");
-  expect_error([&] { load("csv", options); }, {folder / "test.csv", "line 2", "'bee'", "the training file does not have"});
+  expect_error([&] { load("csv", options); },
+               {folder / "test.csv", "line 2", "'bee'", "the training file does not have"});
 
   options = {{"data-dir", folder.path()}, {"csv.train", "train.csv"}};
   write(folder / "train.csv", "1,10,0\n2,20,2\n");

@@ -45,7 +45,8 @@ TEST(Dataset, ValidationPartIsDisjointAndComplete) {
   EXPECT_EQ(all.size(), 100u);
   EXPECT_EQ(*all.rbegin(), 99);
   for (const Dataset* part : {&data.train, &data.validation})
-    EXPECT_TRUE(part->inputs.squeeze(1).to(at::kLong).remainder(3).equal(part->targets)) << "targets stay with inputs";
+    EXPECT_TRUE(part->inputs.squeeze(1).to(at::kLong).remainder(3).equal(part->targets))
+        << "targets stay with inputs";
   EXPECT_EQ(values(prepare(numbered(100, 10), options).validation), values(data.validation));
   options.seed = 1;
   EXPECT_NE(values(prepare(numbered(100, 10), options).validation), values(data.validation));
@@ -60,19 +61,22 @@ TEST(Dataset, LimitsAreDrawnAndNested) {
   const Splits small = prepare(numbered(100, 10), options);
   EXPECT_EQ(small.test.size(), 4);
   options.train_limit = 50;
-  const std::set<int64_t> few = values(small.train), many = values(prepare(numbered(100, 10), options).train);
+  const std::set<int64_t> few = values(small.train),
+                          many = values(prepare(numbered(100, 10), options).train);
   EXPECT_EQ(few.size(), 20u);
   EXPECT_GT(*few.rbegin(), 50) << "a limit draws from the whole set";
   for (int64_t value : few) EXPECT_TRUE(many.count(value));
 }
 
 TEST(Dataset, RefusesOptionsThatDoNotFit) {
-  auto refuse = [](std::function<void(PrepareOptions&)> change, std::initializer_list<std::string> parts) {
+  auto refuse = [](std::function<void(PrepareOptions&)> change,
+                   std::initializer_list<std::string> parts) {
     PrepareOptions options;
     change(options);
     expect_error([&] { prepare(numbered(100, 10), options); }, parts);
   };
-  refuse([](auto& o) { o.validation = 100; }, {"'validation' asks for 100", "100 training samples"});
+  refuse([](auto& o) { o.validation = 100; },
+         {"'validation' asks for 100", "100 training samples"});
   refuse([](auto& o) { o.validation = 2.5; }, {"whole number"});
   refuse([](auto& o) { o.validation = 0.001; }, {"leaves 100 of the 100"});
   refuse([](auto& o) { o.train_limit = 101; }, {"train-limit", "101", "100"});
@@ -81,7 +85,8 @@ TEST(Dataset, RefusesOptionsThatDoNotFit) {
 
 TEST(Dataset, NormalisationIsMeasuredOnTheTrainingPart) {
   Splits data = numbered(4, 2);
-  data.train.inputs = at::tensor({0.0, 10.0, 2.0, 10.0, 4.0, 10.0, 6.0, 10.0}, at::kDouble).view({4, 2});
+  data.train.inputs =
+      at::tensor({0.0, 10.0, 2.0, 10.0, 4.0, 10.0, 6.0, 10.0}, at::kDouble).view({4, 2});
   data.test.inputs = at::ones({2, 2}, at::kDouble);
   PrepareOptions options;
   const Splits standard = prepare(data, options);
@@ -100,7 +105,8 @@ TEST(Dataset, NormalisationIsMeasuredOnTheTrainingPart) {
 }
 
 TEST(Dataset, ImagesArePaddedOnAllSides) {
-  const Splits data = load("glyphs", {{"glyphs.train", "5"}, {"glyphs.test", "2"}, {"image-size", "33"}});
+  const Splits data =
+      load("glyphs", {{"glyphs.train", "5"}, {"glyphs.test", "2"}, {"image-size", "33"}});
   const Splits plain = load("glyphs", {{"glyphs.train", "5"}, {"glyphs.test", "2"}});
   EXPECT_EQ(data.train.sample_shape(), (std::vector<int64_t>{1, 33, 33}));
   EXPECT_TRUE(data.train.inputs.slice(2, 2, 30).slice(3, 2, 30).equal(plain.train.inputs));
@@ -124,7 +130,11 @@ TEST(Dataset, CallersTensorsAreChecked) {
   expect_error([&] { from_tensors(x / 0.0, y); }, {"not finite"});
   expect_error([&] { from_tensors(x, y, at::rand({4, 3}), y); }, {"[2]", "[3]"});
   expect_error([&] { from_tensors({}, y); }, {"no inputs"});
-  expect_error([&] { from_tensors(at::rand({0, 2}), at::empty({0}, at::kLong)); }, {"no training samples"});
+  expect_error(
+      [&] {
+        from_tensors(at::rand({0, 2}), at::empty({0}, at::kLong));
+      },
+      {"no training samples"});
   expect_error([&] { from_tensors(x, at::rand({4, 2}), x, at::rand({4, 3})); }, {"other targets"});
 }
 
@@ -141,11 +151,16 @@ TEST(Dataset, SubsetsKeepInputsAndTargetsTogether) {
 TEST(Source, NamesAliasesAndSuggestions) {
   std::set<std::string> names;
   for (const Source* source : list()) names.insert(source->name);
-  for (const char* name : {"cifar-10", "cifar-100", "csv", "fashion-mnist", "glyphs", "mnist", "npy"})
+  for (const char* name :
+       {"cifar-10", "cifar-100", "csv", "fashion-mnist", "glyphs", "mnist", "npy"})
     EXPECT_TRUE(names.count(name)) << name;
   EXPECT_EQ(find("cifar10").name, "cifar-10");
   expect_error([] { find("mnits"); }, {"no data source 'mnits'", "did you mean 'mnist'"});
-  expect_error([] { load("glyphs", {{"glyphs.tain", "5"}}); }, {"data source 'glyphs'", "did you mean 'glyphs.train'"});
+  expect_error(
+      [] {
+        load("glyphs", {{"glyphs.tain", "5"}});
+      },
+      {"data source 'glyphs'", "did you mean 'glyphs.train'"});
   Request request("glyphs");
   EXPECT_TRUE(request.options().has("train-limit"));
   EXPECT_TRUE(request.options().has("glyphs.noise"));

@@ -1,8 +1,7 @@
-// Damaged files of every format: each must load or throw altprop::Error, and take little memory either way.
+// Damaged files of every format: each must load or throw altprop::Error, and take little memory
+// either way.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-
-#include <cstring>
 
 #include "altprop/data/read/cifar.h"
 #include "altprop/data/read/csv.h"
@@ -17,7 +16,8 @@ namespace {
 
 using namespace testing;
 
-/// One to four changes: a byte set, a bit flipped, the end cut off, bytes put in or taken out, a run of 0xff.
+/// One to four changes: a byte set, a bit flipped, the end cut off, bytes put in or taken out, a
+/// run of 0xff.
 std::string mutated(std::string bytes, const Stream& stream) {
   const int64_t changes = 1 + stream.integer_at(0, 4);
   for (int64_t c = 0; c < changes && !bytes.empty(); ++c) {
@@ -27,11 +27,21 @@ std::string mutated(std::string bytes, const Stream& stream) {
     const size_t place = draw.integer_at(1, 2) ? at : at % std::min<size_t>(bytes.size(), 80);
     const size_t length = 1 + static_cast<size_t>(draw.integer_at(2, 8));
     switch (draw.integer_at(3, 6)) {
-      case 0: bytes[place] = static_cast<char>(draw.bits(4)); break;
-      case 1: bytes[place] = static_cast<char>(bytes[place] ^ (1 << draw.integer_at(4, 8))); break;
-      case 2: bytes.resize(at); break;
-      case 3: bytes.insert(place, std::string(length, static_cast<char>(draw.bits(4)))); break;
-      case 4: bytes.erase(place, length); break;
+      case 0:
+        bytes[place] = static_cast<char>(draw.bits(4));
+        break;
+      case 1:
+        bytes[place] = static_cast<char>(bytes[place] ^ (1 << draw.integer_at(4, 8)));
+        break;
+      case 2:
+        bytes.resize(at);
+        break;
+      case 3:
+        bytes.insert(place, std::string(length, static_cast<char>(draw.bits(4))));
+        break;
+      case 4:
+        bytes.erase(place, length);
+        break;
       default:
         for (size_t i = place; i < std::min(bytes.size(), place + length); ++i) bytes[i] = '\xff';
     }
@@ -45,8 +55,8 @@ int64_t peak_kib() {
   return usage.ru_maxrss;
 }
 
-void fuzz(const std::string& name, const std::string& good, const std::function<void(const std::string&)>& read,
-          int64_t rounds) {
+void fuzz(const std::string& name, const std::string& good,
+          const std::function<void(const std::string&)>& read, int64_t rounds) {
   TempFolder folder;
   const std::string path = folder / name;
   write(path, good);
@@ -78,42 +88,42 @@ TEST(Fuzz, Idx) {
   auto images = [](const std::string& path) { read_idx_images(path); };
   fuzz("images", idx_images(), images, 3000);
   fuzz("images.gz", gzipped(idx_images()), images, 3000);
-  fuzz("labels", be32({2049, 5}) + "\1\2\3\4\5", [](const std::string& path) { read_idx_labels(path, 10); }, 2000);
+  fuzz(
+      "labels", be32({2049, 5}) + "\1\2\3\4\5",
+      [](const std::string& path) { read_idx_labels(path, 10); }, 2000);
 }
 
 TEST(Fuzz, Cifar) {
   const CifarLayout layout{1, 0, 10, 2};
   std::string good(2 * 3073, '\5');
-  fuzz("batch.bin", good,
-       [&](const std::string& path) {
-         read_cifar(path, layout, at::empty({2, 3, 32, 32}, at::kByte), at::empty({2}, at::kLong));
-       },
-       1500);
+  fuzz(
+      "batch.bin", good,
+      [&](const std::string& path) {
+        read_cifar(path, layout, at::empty({2, 3, 32, 32}, at::kByte), at::empty({2}, at::kLong));
+      },
+      1500);
 }
 
 TEST(Fuzz, Csv) {
-  fuzz("table.csv", "w,h,kind\n1.5,2,cat\n3,\"4\",\"a \"\"dog\"\"\"\n-5,6e2,7\n",
-       [](const std::string& path) { read_csv(path, {}); }, 3000);
+  fuzz(
+      "table.csv", "w,h,kind\n1.5,2,cat\n3,\"4\",\"a \"\"dog\"\"\"\n-5,6e2,7\n",
+      [](const std::string& path) { read_csv(path, {}); }, 3000);
 }
 
 TEST(Fuzz, Npy) {
   const std::string header = "{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2), }\n";
-  std::string good = "\x93NUMPY\1" + std::string(1, '\0') + static_cast<char>(header.size()) + '\0' + header;
+  std::string good =
+      "\x93NUMPY\1" + std::string(1, '\0') + static_cast<char>(header.size()) + '\0' + header;
   good += std::string(24, '\1');
-  fuzz("array.npy", good, [](const std::string& path) { read_npy(path); }, 4000);
+  fuzz(
+      "array.npy", good, [](const std::string& path) { read_npy(path); }, 4000);
 }
 
 TEST(Fuzz, Tar) {
-  std::string entry(512, '\0');
-  std::memcpy(entry.data(), "root/a.bin", 10);
-  std::memcpy(&entry[124], "00000000005", 11);
-  entry[156] = '0';
-  unsigned sum = 8 * ' ';
-  for (size_t i = 0; i < 512; ++i) sum += i >= 148 && i < 156 ? 0 : static_cast<unsigned char>(entry[i]);
-  std::snprintf(&entry[148], 8, "%06o", sum);
-  const std::string good = entry + "hello" + std::string(507, '\0') + std::string(1024, '\0');
+  const std::string good = tar_entry("root/a.bin", "hello") + std::string(1024, '\0');
   TempFolder out;
-  fuzz("set.tar", good, [&](const std::string& path) { unpack_tar(path, out.path()); }, 1500);
+  fuzz(
+      "set.tar", good, [&](const std::string& path) { unpack_tar(path, out.path()); }, 1500);
   for (const auto& written : std::filesystem::recursive_directory_iterator(out.path()))
     EXPECT_EQ(written.path().parent_path().string(), out.path());
 }

@@ -1,10 +1,12 @@
-// Files for the data tests: a folder that vanishes, writing plain and compressed bytes, what a call complains about.
+// Files for the data tests: a folder that vanishes, writing plain and compressed bytes, what a call
+// complains about.
 #pragma once
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <zlib.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -20,8 +22,10 @@ class TempFolder {
     // In memory where that exists: the fuzz tests write tens of thousands of files.
     const std::filesystem::path memory = "/dev/shm";
     const bool fast = std::filesystem::is_directory(memory);
-    std::string pattern = ((fast ? memory : std::filesystem::temp_directory_path()) / "altprop-test-XXXXXX").string();
-    if (!mkdtemp(pattern.data())) throw std::runtime_error("no temporary folder can be made at " + pattern);
+    std::string pattern =
+        ((fast ? memory : std::filesystem::temp_directory_path()) / "altprop-test-XXXXXX").string();
+    if (!mkdtemp(pattern.data()))
+      throw std::runtime_error("no temporary folder can be made at " + pattern);
     path_ = pattern;
   }
   ~TempFolder() { std::filesystem::remove_all(path_); }
@@ -67,6 +71,22 @@ inline std::string be32(std::initializer_list<uint32_t> values) {
   return out;
 }
 
+/// One file of a tar archive; 1024 zero bytes end the archive.
+inline std::string tar_entry(const std::string& name, const std::string& content, char type = '0') {
+  std::string header(512, '\0');
+  header.replace(0, name.size(), name);
+  header.replace(148, 8, 8, ' ');
+  header[156] = type;
+  char digits[16];
+  std::snprintf(digits, sizeof digits, "%011o", static_cast<unsigned>(content.size()));
+  header.replace(124, 11, digits);
+  unsigned sum = 0;
+  for (unsigned char c : header) sum += c;
+  std::snprintf(digits, sizeof digits, "%06o", sum);
+  header.replace(148, 7, std::string(digits) + '\0');
+  return header + content + std::string((512 - content.size() % 512) % 512, '\0');
+}
+
 /// What `call` throws, as text; fails unless it is an altprop::Error.
 inline std::string error_of(const std::function<void()>& call) {
   try {
@@ -79,10 +99,12 @@ inline std::string error_of(const std::function<void()>& call) {
 }
 
 /// `call` must throw an altprop::Error whose message holds all `parts`.
-inline void expect_error(const std::function<void()>& call, std::initializer_list<std::string> parts) {
+inline void expect_error(const std::function<void()>& call,
+                         std::initializer_list<std::string> parts) {
   const std::string message = error_of(call);
   for (const std::string& part : parts)
-    EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' is missing in: " << message;
+    EXPECT_NE(message.find(part), std::string::npos)
+        << "'" << part << "' is missing in: " << message;
 }
 
 }  // namespace altprop::data::testing

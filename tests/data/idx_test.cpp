@@ -40,7 +40,8 @@ TEST(Idx, RefusesDamagedImagesNamingTheFile) {
     expect_error([&] { read_idx_images(path); }, parts);
   };
   refuse("", {"ends inside its header"});
-  refuse(good.substr(0, 10), {"ends inside its header", "16 bytes should be there, but only 10 are"});
+  refuse(good.substr(0, 10),
+         {"ends inside its header", "16 bytes should be there, but only 10 are"});
   refuse(good.substr(0, good.size() - 1), {"ends inside its pixels", "60 bytes", "59"});
   refuse(good + "x", {"goes on after the last sample"});
   refuse(labels("\1\2\3\4\5\6\7\1\2\3"), {"begins with the number 2049 instead of 2051"});
@@ -74,14 +75,18 @@ TEST(Idx, RefusesDamagedLabels) {
 
 TEST(Idx, SourceChecksThatFilesBelongTogether) {
   TempFolder folder;
-  auto put = [&](const std::string& name, const std::string& bytes) { write(folder / ("mnist/" + name), bytes); };
+  auto put = [&](const std::string& name, const std::string& bytes) {
+    write(folder / ("mnist/" + name), bytes);
+  };
   const OptionValues here{{"data-dir", folder.path()}};
-  expect_error([&] { load("mnist", here); }, {folder / "mnist/train-images-idx3-ubyte", "altprop data get mnist", "ALTPROP_DATA"});
+  expect_error([&] { load("mnist", here); }, {folder / "mnist/train-images-idx3-ubyte",
+                                              "altprop data get mnist", "ALTPROP_DATA"});
   put("train-images-idx3-ubyte.gz", gzipped(images(3, 4, 5)));
   put("train-labels-idx1-ubyte.gz", gzipped(labels("\1\2")));
   put("t10k-images-idx3-ubyte", images(2, 4, 5));
   put("t10k-labels-idx1-ubyte", labels("\1\2"));
-  expect_error([&] { load("mnist", here); }, {"train-images-idx3-ubyte.gz' has 3 images", "train-labels-idx1-ubyte.gz' has 2 labels"});
+  expect_error([&] { load("mnist", here); }, {"train-images-idx3-ubyte.gz' has 3 images",
+                                              "train-labels-idx1-ubyte.gz' has 2 labels"});
   put("train-labels-idx1-ubyte.gz", gzipped(labels("\1\2\3")));
   const Splits data = load("mnist", here);
   EXPECT_EQ(data.train.size(), 3);

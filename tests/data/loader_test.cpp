@@ -27,7 +27,8 @@ Dataset photographs(int64_t n = 23) {
 
 Tensor naive(const Dataset& data) {
   const Tensor mean = at::tensor(data.mean, at::kDouble).view({1, 2, 1, 1});
-  return (data.inputs.to(at::kDouble) * data.scale - mean) / at::tensor(data.stddev, at::kDouble).view({1, 2, 1, 1});
+  return (data.inputs.to(at::kDouble) * data.scale - mean) /
+         at::tensor(data.stddev, at::kDouble).view({1, 2, 1, 1});
 }
 
 void expect_same(const Batch& a, const Batch& b) {
@@ -61,7 +62,8 @@ TEST(Loader, WithoutShuffleBatchesAreViewsInOrder) {
 
 TEST(Loader, ShuffledEpochsAreDifferentPermutations) {
   const Dataset data = photographs();
-  const Loader loader(data, {.batch = 5, .shuffle = true, .stream = Stream(1), .dtype = at::kDouble});
+  const Loader loader(data,
+                      {.batch = 5, .shuffle = true, .stream = Stream(1), .dtype = at::kDouble});
   const Tensor expected = naive(data);
   std::vector<Tensor> orders;
   for (int64_t epoch = 0; epoch < 3; ++epoch) {
@@ -86,14 +88,19 @@ TEST(Loader, RandomAccessEqualsSequentialAccess) {
   const Loader forward(photographs(), options), backward(photographs(), options);
   std::vector<Batch> all;
   for (int64_t i = 0; i < 15; ++i) all.push_back(forward.at(i / 5, i % 5));
-  for (int64_t i = 14; i >= 0; --i) expect_same(backward.at(i / 5, i % 5), all[static_cast<size_t>(i)]);
+  for (int64_t i = 14; i >= 0; --i)
+    expect_same(backward.at(i / 5, i % 5), all[static_cast<size_t>(i)]);
 }
 
 TEST(Loader, PrefetchAndConversionByBatchChangeNothing) {
   for (const Augment& augment : {Augment{}, kAll, Augment{.crop = 1, .fill = "edge"}})
     for (bool shuffle : {false, true})
       for (at::ScalarType dtype : {at::kFloat, at::kDouble, at::kBFloat16}) {
-        LoaderOptions options{.batch = 4, .shuffle = shuffle, .stream = Stream(1), .augment = augment, .dtype = dtype};
+        LoaderOptions options{.batch = 4,
+                              .shuffle = shuffle,
+                              .stream = Stream(1),
+                              .augment = augment,
+                              .dtype = dtype};
         const Loader plain(photographs(), options);
         options.resident_bytes = 0;
         const Loader by_batch(photographs(), options);
@@ -132,7 +139,8 @@ TEST(Loader, AugmentationEqualsNaiveReference) {
     // A crop wider than the image must work as well.
     for (int64_t crop : {0, 2, 7}) {
       const Augment augment{.crop = crop, .fill = fill, .flip = true};
-      const Loader loader(data, {.batch = 23, .stream = Stream(1), .augment = augment, .dtype = at::kDouble});
+      const Loader loader(
+          data, {.batch = 23, .stream = Stream(1), .augment = augment, .dtype = at::kDouble});
       const Batch batch = loader.at(2, 0);
       const Stream epoch = Stream(1).at("augment").at(2);
       int64_t mirrored = 0, moved = 0;
@@ -141,7 +149,9 @@ TEST(Loader, AugmentationEqualsNaiveReference) {
         mirrored += shift.mirror;
         moved += shift.down != 0 || shift.right != 0;
         EXPECT_LE(std::max(std::abs(shift.down), std::abs(shift.right)), crop);
-        EXPECT_TRUE(batch.inputs[i].allclose(reference(values[i], shift, fill == "edge", black), 1e-13, 1e-13)) << i;
+        EXPECT_TRUE(batch.inputs[i].allclose(reference(values[i], shift, fill == "edge", black),
+                                             1e-13, 1e-13))
+            << i;
       }
       EXPECT_GT(mirrored, 4);
       EXPECT_LT(mirrored, 19);
@@ -166,7 +176,8 @@ TEST(Loader, FlipAloneMirrorsWholeImages) {
 }
 
 TEST(Loader, AugmentationBelongsToTheSampleNotToItsBatch) {
-  const Loader small(photographs(), {.batch = 4, .shuffle = true, .stream = Stream(1), .augment = kAll});
+  const Loader small(photographs(),
+                     {.batch = 4, .shuffle = true, .stream = Stream(1), .augment = kAll});
   const Loader large(photographs(), {.batch = 23, .stream = Stream(1), .augment = kAll});
   const Tensor all = large.at(1, 0).inputs;
   const Batch batch = small.at(1, 3);
@@ -190,7 +201,8 @@ TEST(Loader, RefusesWhatDoesNotFit) {
   vectors.inputs = at::rand({7, 3});
   vectors.targets = at::rand({7, 2});
   expect_error([&] { Loader(vectors, {.augment = {.flip = true}}); }, {"vectors", "images", "[3]"});
-  expect_error([&] { Loader(vectors, {.batch = 8, .drop_last = true}); }, {"drop-last", "7 samples"});
+  expect_error([&] { Loader(vectors, {.batch = 8, .drop_last = true}); },
+               {"drop-last", "7 samples"});
   expect_error([&] { Loader(vectors, {.batch = 0}); }, {"batch"});
   expect_error([&] { Loader(vectors, {.augment = {.crop = -1}}); }, {"augment.crop"});
   expect_error([&] { Loader(vectors, {.dtype = at::kInt}); }, {"Int"});
@@ -204,7 +216,8 @@ TEST(Loader, OptionsAreDeclared) {
   LoaderOptions options;
   Options declared("the loader");
   options.declare(declared);
-  declared.set_all({{"batch", "32"}, {"augment.crop", "4"}, {"augment.fill", "edge"}, {"augment.flip", "true"}});
+  declared.set_all(
+      {{"batch", "32"}, {"augment.crop", "4"}, {"augment.fill", "edge"}, {"augment.flip", "true"}});
   EXPECT_EQ(options.batch, 32);
   EXPECT_EQ(options.augment.crop, 4);
   EXPECT_TRUE(options.augment.flip);
@@ -226,7 +239,8 @@ TEST(Prefetcher, GivesExceptionsToWhoeverAsksForTheItem) {
     expect_error([&] { prefetcher.get({round, 2}); }, {"item 2 is damaged"});
     EXPECT_EQ(prefetcher.get({round, 3}), 100 * round + 3);
   }
-  // An item is made once or, if the background was not fast enough, not at all in the background; never twice in order.
+  // An item is made once or, if the background was not fast enough, not at all in the background;
+  // never twice in order.
   EXPECT_LE(made.load(), 50 * 4 + 3);
 }
 
@@ -235,7 +249,8 @@ TEST(Prefetcher, WorksAheadAndStopsWhileWorking) {
   {
     Prefetcher<int> prefetcher([&](std::pair<int64_t, int64_t>) { return ++made; }, 10, 3);
     prefetcher.get({0, 0});
-    for (int i = 0; i < 2000 && made < 4; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int i = 0; i < 2000 && made < 4; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     EXPECT_EQ(made.load(), 4) << "three items beyond the one asked for";
   }
   for (int i = 0; i < 100; ++i) {
@@ -245,12 +260,14 @@ TEST(Prefetcher, WorksAheadAndStopsWhileWorking) {
 }
 
 TEST(Prefetcher, ManyCallersGetTheirOwnItems) {
-  Prefetcher<int64_t> prefetcher([](std::pair<int64_t, int64_t> key) { return 1000 * key.first + key.second; }, 7, 2);
+  Prefetcher<int64_t> prefetcher(
+      [](std::pair<int64_t, int64_t> key) { return 1000 * key.first + key.second; }, 7, 2);
   std::atomic<int> wrong{0};
   std::vector<std::thread> callers;
   for (int t = 0; t < 3; ++t)
     callers.emplace_back([&, t] {
-      for (int64_t i = 0; i < 700; ++i) wrong += prefetcher.get({i / 7, (i + t) % 7}) != 1000 * (i / 7) + (i + t) % 7;
+      for (int64_t i = 0; i < 700; ++i)
+        wrong += prefetcher.get({i / 7, (i + t) % 7}) != 1000 * (i / 7) + (i + t) % 7;
     });
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(wrong.load(), 0);

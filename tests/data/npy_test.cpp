@@ -16,7 +16,8 @@ using namespace testing;
 
 std::string npy(const std::string& header, const std::string& values, int version = 1) {
   std::string out = "\x93NUMPY" + std::string(1, static_cast<char>(version)) + '\0';
-  for (int i = 0; i < (version == 1 ? 2 : 4); ++i) out += static_cast<char>(header.size() >> (8 * i));
+  for (int i = 0; i < (version == 1 ? 2 : 4); ++i)
+    out += static_cast<char>(header.size() >> (8 * i));
   return out + header + values;
 }
 
@@ -25,8 +26,9 @@ std::string array(const std::string& descr, const std::string& shape, const std:
                   const std::string& fortran = "False", int version = 1) {
   std::string bytes(values.size() * sizeof(T), '\0');
   std::memcpy(bytes.data(), values.data(), bytes.size());
-  return npy("{'descr': '" + descr + "', 'fortran_order': " + fortran + ", 'shape': " + shape + ", }          \n", bytes,
-             version);
+  return npy("{'descr': '" + descr + "', 'fortran_order': " + fortran + ", 'shape': " + shape +
+                 ", }          \n",
+             bytes, version);
 }
 
 TEST(Npy, ReadsTypesVersionsAndOrders) {
@@ -40,15 +42,18 @@ TEST(Npy, ReadsTypesVersionsAndOrders) {
   EXPECT_TRUE(fortran.equal(expected));
   EXPECT_TRUE(fortran.is_contiguous());
   EXPECT_TRUE(read(gzipped(array("<f4", "(2, 3)", floats))).equal(expected));
-  EXPECT_TRUE(read(array<double>("<f8", "(2,)", {0.1, -2})).equal(at::tensor({0.1, -2.0}, at::kDouble)));
+  EXPECT_TRUE(
+      read(array<double>("<f8", "(2,)", {0.1, -2})).equal(at::tensor({0.1, -2.0}, at::kDouble)));
   EXPECT_TRUE(read(array<uint8_t>("|u1", "(2,)", {3, 255})).equal(at::tensor({3, 255}, at::kByte)));
-  EXPECT_TRUE(read(array<int32_t>("<i4", "(2,)", {-3, 255})).equal(at::tensor({-3, 255}, at::kInt)));
+  EXPECT_TRUE(
+      read(array<int32_t>("<i4", "(2,)", {-3, 255})).equal(at::tensor({-3, 255}, at::kInt)));
   EXPECT_TRUE(read(array<int64_t>("<i8", "()", {-3})).equal(at::scalar_tensor(-3, at::kLong)));
 }
 
 TEST(Npy, RefusesWhatItCannotReadNamingTheFile) {
   TempFolder folder;
-  const std::string path = folder / "bad.npy", good = array<float>("<f4", "(2, 3)", {1, 2, 3, 4, 5, 6});
+  const std::string path = folder / "bad.npy",
+                    good = array<float>("<f4", "(2, 3)", {1, 2, 3, 4, 5, 6});
   auto refuse = [&](const std::string& bytes, std::initializer_list<std::string> parts) {
     write(path, bytes);
     expect_error([&] { read_npy(path); }, {path});
@@ -63,7 +68,8 @@ TEST(Npy, RefusesWhatItCannotReadNamingTheFile) {
   refuse("\x93NUMPY\2" + std::string(1, '\0') + "\xff\xff\xff\x7f", {"header of 2147483647 bytes"});
   refuse(array<float>(">f4", "(1,)", {1}), {"big-endian"});
   refuse(array<float>("<c8", "(1,)", {1, 1}), {"type '<c8'"});
-  refuse(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "xxxx"), {"several fields"});
+  refuse(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "xxxx"),
+         {"several fields"});
   refuse(array<float>("<f4", "(99999999999, 99999999999)", {1}), {"too large"});
   refuse(array<float>("<f4", "(99999999999999999999,)", {1}), {"no NPY header"});
   refuse(array<float>("<f4", "(4000000000,)", {1}), {"ends inside its values"});
@@ -78,7 +84,8 @@ TEST(Npy, SourceBuildsClassesAndRegression) {
   write(folder / "x.npy", array<float>("<f4", "(3, 2)", {1, 2, 3, 4, 5, 6}));
   write(folder / "y.npy", array<int32_t>("<i4", "(3, 1)", {0, 2, 1}));
   write(folder / "t.npy", array<double>("<f8", "(3,)", {0.5, 1, 2}));
-  OptionValues options{{"data-dir", folder.path()}, {"npy.train-x", "x.npy"}, {"npy.train-y", "y.npy"}};
+  OptionValues options{
+      {"data-dir", folder.path()}, {"npy.train-x", "x.npy"}, {"npy.train-y", "y.npy"}};
   Splits data = load("npy", options);
   EXPECT_EQ(data.train.classes, 3);
   EXPECT_TRUE(data.train.targets.equal(at::tensor({0, 2, 1}, at::kLong)));

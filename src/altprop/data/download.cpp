@@ -27,9 +27,14 @@ namespace {
 /// One connection that appends to `part`.
 class Transfer {
  public:
-  enum class Outcome { Complete, Cut, Refused };  // Cut: try again; Refused: this address will not do
+  enum class Outcome {
+    Complete,
+    Cut,
+    Refused
+  };  // Cut: try again; Refused: this address will not do
 
-  Transfer(std::string url, std::string part, const std::string& name, const DownloadOptions& options)
+  Transfer(std::string url, std::string part, const std::string& name,
+           const DownloadOptions& options)
       : url_(std::move(url)), part_(std::move(part)), name_(name), options_(options) {}
 
   Outcome run() {
@@ -43,8 +48,10 @@ class Transfer {
     set_up();
     const CURLcode code = curl_easy_perform(curl_.get());
     const bool flushed = std::fclose(file_.release()) == 0;
-    if (write_failed_ || !flushed) throw Error("'" + part_ + "' cannot be written: is the disk full?");
-    if (stopped_) throw Error("the download of '" + name_ + "' was stopped; the same command continues it");
+    if (write_failed_ || !flushed)
+      throw Error("'" + part_ + "' cannot be written: is the disk full?");
+    if (stopped_)
+      throw Error("the download of '" + name_ + "' was stopped; the same command continues it");
     return judge(code);
   }
 
@@ -59,7 +66,8 @@ class Transfer {
     curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 #else
     curl_easy_setopt(c, CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-    curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS,
+                     static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(c, CURLOPT_MAXREDIRS, 10L);
@@ -101,7 +109,8 @@ class Transfer {
   static int on_progress(void* self_, curl_off_t total, curl_off_t now, curl_off_t, curl_off_t) {
     auto* self = static_cast<Transfer*>(self_);
     if (!self->options_.progress || now == 0) return 0;
-    self->stopped_ = !self->options_.progress(self->name_, self->start_ + now, total > 0 ? self->start_ + total : 0);
+    self->stopped_ = !self->options_.progress(self->name_, self->start_ + now,
+                                              total > 0 ? self->start_ + total : 0);
     return self->stopped_ ? 1 : 0;
   }
 
@@ -115,7 +124,8 @@ class Transfer {
     }
     reason_ = error_[0] ? error_ : curl_easy_strerror(code);
     const bool hopeless = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ||
-                          code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_TOO_MANY_REDIRECTS;
+                          code == CURLE_PEER_FAILED_VERIFICATION ||
+                          code == CURLE_TOO_MANY_REDIRECTS;
     return hopeless ? Outcome::Refused : Outcome::Cut;
   }
 
@@ -137,16 +147,19 @@ class Transfer {
 
 bool has_digest(const fs::path& path, const RemoteFile& file) {
   std::error_code ignored;
-  return fs::is_regular_file(path, ignored) && file_digest(path.string(), file.algorithm) == file.digest;
+  return fs::is_regular_file(path, ignored) &&
+         file_digest(path.string(), file.algorithm) == file.digest;
 }
 
 /// Fetches one file from one address. @return "" or why not
-std::string fetch(const std::string& url, const fs::path& to, const RemoteFile& file, const DownloadOptions& options) {
+std::string fetch(const std::string& url, const fs::path& to, const RemoteFile& file,
+                  const DownloadOptions& options) {
   const std::string part = to.string() + ".part";
   std::string reason;
   for (int64_t attempt = 0, restarts = 0; attempt < options.attempts; ++attempt) {
     if (attempt > 0)
-      std::this_thread::sleep_for(std::chrono::duration<double>(options.pause * static_cast<double>(1 << std::min<int64_t>(attempt - 1, 6))));
+      std::this_thread::sleep_for(std::chrono::duration<double>(
+          options.pause * static_cast<double>(1 << std::min<int64_t>(attempt - 1, 6))));
     std::error_code ignored;
     const bool continued = fs::exists(part, ignored) && fs::file_size(part, ignored) > 0;
     Transfer transfer(url, part, file.name, options);
@@ -158,7 +171,8 @@ std::string fetch(const std::string& url, const fs::path& to, const RemoteFile& 
       fs::rename(part, to);
       return "";
     }
-    reason = text::cat("its ", file.algorithm, " is ", file_digest(part, file.algorithm), " instead of ", file.digest);
+    reason = text::cat("its ", file.algorithm, " is ", file_digest(part, file.algorithm),
+                       " instead of ", file.digest);
     fs::remove(part);
     // What an earlier call left behind may have been the wrong part: worth one fresh start.
     if (!continued || restarts++ > 0) break;
@@ -173,7 +187,8 @@ std::vector<std::string> mirrors_of(const RemoteSet& set, const DownloadOptions&
   return {own.back() == '/' ? own : own + "/"};
 }
 
-void get_file(const RemoteSet& set, const RemoteFile& file, const fs::path& to, const DownloadOptions& options) {
+void get_file(const RemoteSet& set, const RemoteFile& file, const fs::path& to,
+              const DownloadOptions& options) {
   std::vector<std::string> failures;
   for (const std::string& mirror : mirrors_of(set, options)) {
     const std::string url = mirror + file.name, failure = fetch(url, to, file, options);
@@ -184,14 +199,16 @@ void get_file(const RemoteSet& set, const RemoteFile& file, const fs::path& to, 
               ". Try again later, or put the file there yourself");
 }
 
-/// Unpacks beside the final folder and renames, so that no half-written file ever has its final name.
+/// Unpacks beside the final folder and renames, so that no half-written file ever has its final
+/// name.
 void unpack(const RemoteSet& set, const fs::path& archive, const fs::path& folder) {
   const fs::path fresh = folder.string() + ".part";
   fs::remove_all(fresh);
   fs::create_directories(fresh);
   unpack_tar(archive.string(), fresh.string());
   for (const std::string& name : set.contents)
-    if (!fs::exists(fresh / name)) throw Error("'" + archive.string() + "' does not hold the file '" + name + "'");
+    if (!fs::exists(fresh / name))
+      throw Error("'" + archive.string() + "' does not hold the file '" + name + "'");
   fs::create_directories(folder);
   for (const std::string& name : set.contents) fs::rename(fresh / name, folder / name);
   fs::remove_all(fresh);

@@ -1,4 +1,5 @@
-// Getting published data sets: resumable downloads over HTTP(S), accepted only with the right checksum.
+// Getting published data sets: resumable downloads over HTTP(S), accepted only with the right
+// checksum.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +25,15 @@ struct RemoteSet {
 };
 
 struct DownloadOptions {
-  std::string folder;  ///< of all data sets; empty: the environment variable ALTPROP_DATA, else "data"
-  std::string mirror;  ///< instead of the known ones; empty: the environment variable ALTPROP_MIRROR, else the known ones
-  int64_t attempts = 5;         ///< connections for each mirror; each goes on where the last was cut
-  double pause = 1;             ///< seconds before the second attempt, doubled each time
-  int64_t stall = 60;           ///< seconds without data after which a connection is given up
-  /// Called now and then: file, bytes there, bytes in all (0 if unknown). Returning false stops the download.
+  std::string
+      folder;  ///< of all data sets; empty: the environment variable ALTPROP_DATA, else "data"
+  std::string mirror;    ///< instead of the known ones; empty: the environment variable
+                         ///< ALTPROP_MIRROR, else the known ones
+  int64_t attempts = 5;  ///< connections for each mirror; each goes on where the last was cut
+  double pause = 1;      ///< seconds before the second attempt, doubled each time
+  int64_t stall = 60;    ///< seconds without data after which a connection is given up
+  /// Called now and then: file, bytes there, bytes in all (0 if unknown). Returning false stops the
+  /// download.
   std::function<bool(const std::string&, int64_t, int64_t)> progress;
 };
 
@@ -38,8 +42,9 @@ std::vector<const RemoteSet*> downloadable();
 /// @throws UsageError for a name that cannot be downloaded
 const RemoteSet& find_remote(const std::string& name);
 
-/// Downloads what is missing; files that are there with the right checksum stay. A file is written as NAME.part, which a
-/// later call continues, and renamed when its checksum is right. @return false if everything was there already.
+/// Downloads what is missing; files that are there with the right checksum stay. A file is written
+/// as NAME.part, which a later call continues, and renamed when its checksum is right. @return
+/// false if everything was there already.
 /// @throws Error naming file, address and what went wrong
 bool download(const RemoteSet& set, const DownloadOptions& options);
 

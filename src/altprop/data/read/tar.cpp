@@ -46,10 +46,13 @@ std::vector<std::string> unpack_tar(const std::string& archive, const std::strin
     const std::vector<uint8_t> header = file.bytes(kBlock, "tar headers");
     if (std::all_of(header.begin(), header.end(), [](uint8_t b) { return b == 0; })) return written;
     check_header(file, header);
-    const uint64_t size = octal(file, &header[124], 12), padding = (kBlock - size % kBlock) % kBlock;
+    const uint64_t size = octal(file, &header[124], 12),
+                   padding = (kBlock - size % kBlock) % kBlock;
     const auto name_end = std::find(header.begin(), header.begin() + 100, uint8_t{0});
-    const std::string name = std::filesystem::path(std::string(header.begin(), name_end)).filename().string();
-    const bool regular = (header[156] == '0' || header[156] == 0) && !name.empty() && name != "." && name != "..";
+    const std::string name =
+        std::filesystem::path(std::string(header.begin(), name_end)).filename().string();
+    const bool regular =
+        (header[156] == '0' || header[156] == 0) && !name.empty() && name != "." && name != "..";
     std::ofstream out;
     const std::string path = (std::filesystem::path(folder) / name).string();
     if (regular) {
@@ -59,11 +62,13 @@ std::vector<std::string> unpack_tar(const std::string& archive, const std::strin
     for (uint64_t left = size; left > 0;) {
       const uint64_t part = std::min<uint64_t>(left, 1 << 20);
       const std::vector<uint8_t> bytes = file.bytes(part, "file '" + name + "'");
-      if (regular) out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(part));
+      if (regular)
+        out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(part));
       left -= part;
     }
     if (regular) out.close();
-    if (regular && !out) throw Error("'" + path + "' cannot be written: is the disk full or the folder read-only?");
+    if (regular && !out)
+      throw Error("'" + path + "' cannot be written: is the disk full or the folder read-only?");
     file.bytes(padding, "padding");
   }
 }
