@@ -255,18 +255,12 @@ Tensor Graph::predict(const Tensor& input) const {
 
 // ---- reverse ----
 
-Tensor Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
-                    const SweepOptions& options) const {
-  return sweep_to(activity, std::move(seeds), feedback, sink, options,
-                  options.input_credit ? inputs_.at(0) : -1);
-}
-
-Tensor Graph::sweep_to(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
-                       const SweepOptions& options, int credit_of) const {
+void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
+                  const SweepOptions& options) const {
   const Plan& plan = this->plan();
   std::vector<char> wanted = sink ? plan.needs_credit : std::vector<char>(nodes_.size(), 0);
-  if (credit_of >= 0) {
-    wanted[static_cast<size_t>(credit_of)] = 1;
+  if (options.input_credits) {
+    for (int i : inputs_) wanted[static_cast<size_t>(i)] = 1;
     for (const Node& node : nodes_)
       for (int i : node.inputs)
         wanted[static_cast<size_t>(node.id)] |= wanted[static_cast<size_t>(i)];
@@ -302,7 +296,10 @@ Tensor Graph::sweep_to(Activity& activity, std::vector<Seed> seeds, Feedback& fe
     saved.memo = {};
     if (options.release) saved.clear();
   }
-  return credit_of >= 0 ? credit[static_cast<size_t>(credit_of)] : Tensor();
+  if (options.input_credits) {
+    options.input_credits->clear();
+    for (int i : inputs_) options.input_credits->push_back(credit[static_cast<size_t>(i)]);
+  }
 }
 
 Tensor Graph::push(const Activity& activity, std::span<const Tensor> tangents) const {
@@ -353,8 +350,9 @@ Tensor Graph::vjp(const Saved& saved, const Tensor& cot, int input,
     throw Refusal("graph", "a nested graph has no single weight to substitute",
                   "splice the graph in");
   Feedback exact;
-  return sweep_to(activity_of(saved), {{output_node(), cot}}, exact, nullptr, {},
-                  inputs_.at(static_cast<size_t>(input)));
+  std::vector<Tensor> credits;
+  sweep(activity_of(saved), {{output_node(), cot}}, exact, nullptr, {.input_credits = &credits});
+  return credits.at(static_cast<size_t>(input));
 }
 
 Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
@@ -369,7 +367,7 @@ void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, unsi
                   "splice the graph in");
   Feedback exact;
   GradientSink sink;
-  sweep_to(activity_of(saved), {{output_node(), cot}}, exact, &sink, {.scale = scale}, -1);
+  sweep(activity_of(saved), {{output_node(), cot}}, exact, &sink, {.scale = scale});
 }
 
 int64_t Graph::multiply_adds(std::span<const Spec>) const {

@@ -49,8 +49,8 @@ struct Seed {
 struct SweepOptions {
   double scale = 1;  ///< of every signal
   int phase = 0;
-  bool release = false;       ///< free each operation's Saved once it has been swept
-  bool input_credit = false;  ///< also return the cotangent of the first input
+  bool release = false;  ///< free each operation's Saved once it has been swept
+  std::vector<Tensor>* input_credits = nullptr;  ///< also filled with the cotangent of every input
 };
 
 class Graph : public Op {
@@ -99,9 +99,8 @@ class Graph : public Op {
   /// Reverse pass: pulls credit from the seeds towards the inputs, sending each parameterised
   /// operation's signal to `sink` (may be null). An operation's input credit is computed before its
   /// signal is sent, so that a sink may update weights at once.
-  /// @returns the cotangent of the first input if asked for, else an undefined tensor
-  Tensor sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
-               const SweepOptions& options = {}) const;
+  void sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
+             const SweepOptions& options = {}) const;
   /// Forward-mode pass at a saved activity: tangents of the inputs to the tangent of the first
   /// output.
   Tensor push(const Activity& activity, std::span<const Tensor> tangents) const;
@@ -123,8 +122,6 @@ class Graph : public Op {
  private:
   struct Plan;
   const Plan& plan() const;
-  Tensor sweep_to(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
-                  const SweepOptions& options, int credit_of) const;
 
   std::vector<Node> nodes_;
   std::vector<int> inputs_, outputs_;
