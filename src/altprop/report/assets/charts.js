@@ -116,7 +116,11 @@ const angleOf = (entry) => {
       (cosine === null ? null : (Math.acos(Math.max(-1, Math.min(1, cosine))) * 180) / Math.PI);
 };
 const ratioOf = (entry) => number(entry.magnitude_ratio);
-const named = (record, list, name) => objects(record?.[list]).find((entry) => entry.name === name);
+/** From a record: what `pick` reads from the entry called `name` in one of its lists. */
+const inEntry = (list, name, pick) => (record) => {
+  const entry = objects(record?.[list]).find((candidate) => candidate.name === name);
+  return entry ? pick(entry) : null;
+};
 
 /** Names in records[].list[].name, in the order they first appear. */
 function namesIn(list, keep = () => true) {
@@ -133,11 +137,10 @@ const weightNames = parameterNames.some((name) => !isBias(name)) ?
     parameterNames;
 
 /** Mean over the weights of one epoch's gradient entries. */
-const meanOverWeights = (record, pick) => statistics(weightNames.map((name) => {
-                                            const entry = named(record, 'gradient', name);
-                                            return entry ? pick(entry) : null;
-                                          }))?.mean ??
-    null;
+function meanOverWeights(record, pick) {
+  const values = weightNames.map((name) => inEntry('gradient', name, pick)(record));
+  return statistics(values)?.mean ?? null;
+}
 
 /** The last epoch of a run at which `pick` knows something. */
 function final(run, pick) {
@@ -597,22 +600,18 @@ function switchButton(label, key) {
 }
 /** Chips that show and hide rules in every line chart of the page. */
 function legend(parent, shown, ...options) {
-  const chips = several ? shown.map(
-                              (group) =>
-                                  h('button', {
-                                    type: 'button',
-                                    'aria-pressed': 'true',
-                                    'data-group': groups.indexOf(group),
-                                    click: () => {
-                                      if (!state.hidden.delete(group)) state.hidden.add(group);
-                                      for (const chip of document.querySelectorAll(
-                                               `[data-group="${groups.indexOf(group)}"]`))
-                                        chip.setAttribute('aria-pressed', !state.hidden.has(group));
-                                      redraw();
-                                    }
-                                  },
-                                    swatch(group), group.label)) :
-                          [];
+  const chip = (group) => {
+    const index = groups.indexOf(group);
+    const toggle = () => {
+      if (!state.hidden.delete(group)) state.hidden.add(group);
+      for (const twin of document.querySelectorAll(`[data-group="${index}"]`))
+        twin.setAttribute('aria-pressed', !state.hidden.has(group));
+      redraw();
+    };
+    const attributes = {type: 'button', 'aria-pressed': 'true', 'data-group': index, click: toggle};
+    return h('button', attributes, swatch(group), group.label);
+  };
+  const chips = several ? shown.map(chip) : [];
   parent.querySelector('.head').append(...options);
   if (chips.length) parent.append(h('div', {class: 'legend'}, chips));
 }
@@ -693,22 +692,27 @@ function opening() {
   const terms = [
     [
       'Learning rule',
-      'How the error at the output becomes a change of each weight. Backprop follows the exact gradient; every other rule replaces part of that computation.'
+      'How the error at the output becomes a change of each weight. Backprop follows ' +
+          'the exact gradient; every other rule replaces part of that computation.'
     ],
     parameterNames.length &&
         [
           'Angle to backprop',
-          'The angle between a rule\'s update and the exact gradient on the same batch. 0\u00b0 is the same direction, below 90\u00b0 still goes downhill, 90\u00b0 is unrelated.'
+          'The angle between a rule\'s update and the exact gradient on the same batch. ' +
+              '0\u00b0 is the same direction, below 90\u00b0 still goes downhill, 90\u00b0 ' +
+              'is unrelated.'
         ],
     parameterNames.length &&
         [
           'Magnitude ratio',
-          'The length of a rule\'s update divided by that of the exact gradient. 1 is the same length.'
+          'The length of a rule\'s update divided by that of the exact gradient. 1 is ' +
+              'the same length.'
         ],
     allRuns.length > groups.length &&
         [
           '\u00b1 and shaded bands',
-          'Mean and standard deviation over seeds: repetitions that differ only in their random numbers.'
+          'Mean and standard deviation over seeds: repetitions that differ only in their ' +
+              'random numbers.'
         ],
   ].filter(Boolean);
   main.append(
@@ -903,7 +907,8 @@ function results() {
           [
             'At the end of training. Click a heading to sort.',
             marked &&
-                ' The best value of a column is marked; where a column compares with backprop, the best of the other rules.',
+                ' The best value of a column is marked; where a column compares with backprop, ' +
+                    'the best of the other rules.',
             partial && ' * Some of the runs have no such value and do not count.'
           ].filter(Boolean)
               .join(''))
@@ -924,39 +929,36 @@ function learning() {
   for (const quantity of ['accuracy', 'loss']) {
     const present = sets.filter(([set]) => has(`${set}_${quantity}`));
     if (!several && present.length) {  // one rule: its sets share a chart
-      figure(charts, () => lineChart({
-                       ...QUANTITY[quantity],
-                       title: quantity === 'loss' ? 'Loss' : 'Accuracy',
-                       lines: present.map(([set, name], i) => ({
-                                            label: name.toLowerCase(),
-                                            color: `var(--c${i})`,
-                                            dash: [null, '7 3', '2 3'][i],
-                                            points: curve(groups[0], field(`${set}_${quantity}`))
-                                          }))
-                     }));
+      const title = quantity === 'loss' ? 'Loss' : 'Accuracy';
+      const lines = present.map(([set, name], i) => {
+        const points = curve(groups[0], field(`${set}_${quantity}`));
+        return {
+          label: name.toLowerCase(),
+          color: `var(--c${i})`,
+          dash: [null, '7 3', '2 3'][i],
+          points
+        };
+      });
+      figure(charts, () => lineChart({...QUANTITY[quantity], title, lines}));
       continue;
     }
-    for (const [set, name] of present)
-      figure(charts, () => lineChart({
-                       ...QUANTITY[quantity],
-                       title: `${name} ${quantity}`,
-                       lines: perRule(field(`${set}_${quantity}`))
-                     }));
+    for (const [set, name] of present) {
+      const title = `${name} ${quantity}`;
+      const lines = () => perRule(field(`${set}_${quantity}`));
+      figure(charts, () => lineChart({...QUANTITY[quantity], title, lines: lines()}));
+    }
   }
 }
 
-/** Mean over seeds of a rule's value for one parameter at one epoch. */
-const atEpoch = (group, name, epoch, pick) => statistics(group.runs.map((run) => {
-                                                const entry =
-                                                    named(run.at.get(epoch), 'gradient', name);
-                                                return entry ? pick(entry) : null;
-                                              }))?.mean ??
-    null;
-const atEnd = (group, name, pick) =>
-    statistics(group.runs.map((run) => final(run, (record) => {
-                                const entry = named(record, 'gradient', name);
-                                return entry ? pick(entry) : null;
-                              })))?.mean ?? null;
+/** Means over seeds of a rule's value for one parameter: at one epoch, at the end. */
+function atEpoch(group, name, epoch, pick) {
+  const read = inEntry('gradient', name, pick);
+  return statistics(group.runs.map((run) => read(run.at.get(epoch))))?.mean ?? null;
+}
+function atEnd(group, name, pick) {
+  const read = inEntry('gradient', name, pick);
+  return statistics(group.runs.map((run) => final(run, read)))?.mean ?? null;
+}
 const short = (name) =>
     (weightNames.length && !state.biases ? name.replace(/\.weight$/, '') : name);
 
@@ -1012,7 +1014,8 @@ function angles() {
   const mean = (record) => meanOverWeights(record, angleOf);
   const node = section(
       'angles', 'Angle to backprop',
-      'How far each rule\'s update points away from the exact gradient, measured on a probe batch. Layers run from the input to the output.');
+      'How far each rule\'s update points away from the exact gradient, measured on ' +
+          'a probe batch. Layers run from the input to the output.');
   legend(node, withAngles, ...options);
   if (several && withAngles.some((group) => curve(group, mean).length > 1))
     figure(
@@ -1034,7 +1037,9 @@ function ratios() {
   if (!anyRecord((record) => meanOverWeights(record, ratioOf))) return;
   const node = section(
       'ratios', 'Magnitude ratio',
-      'How long each rule\'s update is, divided by the exact gradient: above 1 it steps further than backprop would with the same learning rate, below 1 less far.');
+      'How long each rule\'s update is, divided by the exact gradient: above 1 it ' +
+          'steps further than backprop would with the same learning rate, below 1 less ' +
+          'far.');
   node.append(scaleBar('less', 'more', '\u215b and less', '1, as backprop', '8 and more'));
   gradientMaps(node, {
     pick: ratioOf,
@@ -1061,16 +1066,14 @@ function perLayer(node, names, specify) {
 function feedback() {
   const names = namesIn('alignment', (entry) => angleOf(entry) !== null);
   if (!names.length) return;
-  const of = (name, pick) => (record) => {
-    const entry = named(record, 'alignment', name);
-    return entry ? pick(entry) : null;
-  };
+  const of = (name, pick) => inEntry('alignment', name, pick);
   const norm = (entry) => number(entry.norm_ratio);
   const taking =
       groups.filter((group) => names.some((name) => curve(group, of(name, angleOf)).length));
   const node = section(
       'feedback', 'Feedback weights',
-      'Rules with feedback weights of their own: the angle between those and the forward weights they stand in for. Where it shrinks, the two become alike.');
+      'Rules with feedback weights of their own: the angle between those and the ' +
+          'forward weights they stand in for. Where it shrinks, the two become alike.');
   legend(
       node, taking, ...lateSwitch(),
       ...(namesIn('alignment', (entry) => norm(entry) !== null).length ?
@@ -1080,59 +1083,46 @@ function feedback() {
       (state.norms ?
            {...QUANTITY.factor, unit: 'norm of feedback / norm of forward weights', pick: norm} :
            {...QUANTITY.angle, pick: angleOf});
-  const layers =
-      ['var(--c0)', 'var(--c1)', 'var(--c2)', 'var(--c3)', 'var(--c4)', 'var(--c5)', 'var(--c6)'];
-  if (several)
-    perLayer(
-        node, names, (name) => lineChart({
-                       ...look(),
-                       title: name,
-                       lines: perRule(of(name, look().pick)).filter((line) => line.points.length)
-                     }));
-  else
-    figure(grid(node, 'one'), () => lineChart({
-                                ...look(),
-                                title: 'By layer',
-                                lines: names.map((name, i) => ({
-                                                   label: name,
-                                                   color: layers[i % 7],
-                                                   dash: i < 7 ? null : '7 3',
-                                                   points: curve(groups[0], of(name, look().pick))
-                                                 }))
-                              }));
+  const drawn = (lines) => lines.filter((line) => line.points.length);
+  const byRule = (name) =>
+      lineChart({...look(), title: name, lines: drawn(perRule(of(name, look().pick)))});
+  const byLayer = () => {
+    const lines = names.map((name, i) => {
+      const points = curve(groups[0], of(name, look().pick));
+      return {label: name, color: `var(--c${i % 7})`, dash: i < 7 ? null : '7 3', points};
+    });
+    return lineChart({...look(), title: 'By layer', lines});
+  };
+  if (several) {
+    perLayer(node, names, byRule);
+  } else {
+    figure(grid(node, 'one'), byLayer);
+  }
 
   const predicted = (entry) => number(entry.predicted_factor),
         measured = (entry) => number(entry.measured_factor);
   const lawful = namesIn('alignment', (entry) => predicted(entry) !== null);
   if (!lawful.length) return;
-  node.append(h(
-      'p', {class: 'about next'},
-      'Some rules obey an exact law: it predicts by which factor the difference between feedback and forward weights shrinks. The circles were measured, the dashed lines predicted; they should agree.'));
-  perLayer(node, lawful, (name) => lineChart({
-                           ...QUANTITY.factor,
-                           unit: 'factor',
-                           title: `${name}: predicted and measured`,
-                           key: [
-                             {label: 'predicted', color: 'var(--soft)', dash: '4 3'},
-                             {label: 'measured', color: 'var(--soft)', dots: true}
-                           ],
-                           lines: visible()
-                                      .flatMap(
-                                          (group) =>
-                                              [{
-                                                label: `${group.label}, predicted`,
-                                                color: group.exact ? 'var(--ink)' : group.color,
-                                                dash: '4 3',
-                                                points: curve(group, of(name, predicted))
-                                              },
-                                               {
-                                                 label: `${group.label}, measured`,
-                                                 color: group.color,
-                                                 dots: true,
-                                                 points: curve(group, of(name, measured))
-                                               }])
-                                      .filter((line) => line.points.length)
-                         }));
+  node.append(
+      h('p', {class: 'about next'},
+        'Some rules obey an exact law: it predicts by which factor the difference ' +
+            'between feedback and forward weights shrinks. The circles were measured, the ' +
+            'dashed lines predicted; they should agree.'));
+  const key = [
+    {label: 'predicted', color: 'var(--soft)', dash: '4 3'},
+    {label: 'measured', color: 'var(--soft)', dots: true}
+  ];
+  perLayer(node, lawful, (name) => {
+    const lines = visible().flatMap((group) => {
+      const law = curve(group, of(name, predicted)), fact = curve(group, of(name, measured));
+      return [
+        {label: `${group.label}, predicted`, color: group.color, dash: '4 3', points: law},
+        {label: `${group.label}, measured`, color: group.color, dots: true, points: fact}
+      ];
+    });
+    const title = `${name}: predicted and measured`;
+    return lineChart({...QUANTITY.factor, unit: 'factor', title, key, lines: drawn(lines)});
+  });
 }
 
 function cost() {
@@ -1230,16 +1220,13 @@ function warnings() {
         heard.set(text(warning), (heard.get(text(warning)) || new Set()).add(group.label));
   for (const note of data.notes) heard.set(note, new Set());
   if (!heard.size) return;
-  section('warnings', 'Warnings')
-      .append(
-          h('ul', {},
-            [...heard].map(
-                ([warning, labels]) =>
-                    h('li', {}, warning,
-                      several && labels.size > 0 &&
-                          h('span', {class: 'about'},
-                            labels.size === groups.length ? ' (all rules)' :
-                                                            ` (${[...labels].join(', ')})`)))));
+  const whose = (labels) =>
+      labels.size === groups.length ? ' (all rules)' : ` (${[...labels].join(', ')})`;
+  const items = [...heard].map(([warning, labels]) => {
+    const rules = several && labels.size > 0 && h('span', {class: 'about'}, whose(labels));
+    return h('li', {}, warning, rules);
+  });
+  section('warnings', 'Warnings').append(h('ul', {}, items));
 }
 
 function closing() {
