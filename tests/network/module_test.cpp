@@ -10,7 +10,8 @@ namespace {
 
 TEST(AutogradOp, AUsersOwnFunctionKeepsTheContract) {
   check_op(autograd_op("swish", [](auto x) { return x[0] * at::sigmoid(x[0]); }), {{3, 4}});
-  check_op(autograd_op("mix", [](auto x) { return at::sin(x[0]) * x[1] + x[1]; }, 2),
+  check_op(autograd_op(
+               "mix", [](auto x) { return at::sin(x[0]) * x[1] + x[1]; }, 2),
            {{3, 4}, {3, 4}});
   check_op(autograd_op("same", [](auto x) { return x[0]; }), {{3, 4}});
   check_op(autograd_op("rows", [](auto x) { return at::softmax(x[0], 1).narrow(1, 0, 2); }),
@@ -25,6 +26,12 @@ TEST(Module, KeepsTheContract) {
   check_op(module(torch::nn::Sequential(torch::nn::Linear(4, 6), torch::nn::Dropout(0.5),
                                         torch::nn::Linear(6, 2))),
            {{3, 4}});
+}
+
+TEST(Module, ABatchNormInsideIsDifferentiatedOverTheWholeBatch) {
+  check_op(module(torch::nn::Sequential(torch::nn::Linear(4, 6), torch::nn::BatchNorm1d(6),
+                                        torch::nn::Linear(6, 2))),
+           {{5, 4}}, {.float_tolerance = 1e-3});
 }
 
 TEST(Module, SharesItsParametersBothWays) {
@@ -76,13 +83,17 @@ TEST(Module, NamesOfTwoModulesInOneGraphDiffer) {
 
 TEST(Module, RefusesWhatItCannotDo) {
   const OpPtr op = module(torch::nn::Linear(3, 2));
-  expect_refusal([&] { op->infer(std::vector<Spec>{{{4}}}); }, "does not accept samples of shape [4]");
+  expect_refusal([&] { op->infer(std::vector<Spec>{{{4}}}); },
+                 "does not accept samples of shape [4]");
   Saved saved;
   op->forward(std::vector<Tensor>{at::ones({1, 3})}, saved, {});
   const Tensor m = at::ones({2, 3});
   expect_refusal([&] { op->vjp(saved, at::ones({1, 2}), 0, &m); }, "hidden");
-  expect_refusal([] { autograd_op("sum", [](auto x) { return x[0].sum(); })
-                          ->infer(std::vector<Spec>{{{4}}}); }, "not one row per sample");
+  expect_refusal(
+      [] {
+        autograd_op("sum", [](auto x) { return x[0].sum(); })->infer(std::vector<Spec>{{{4}}});
+      },
+      "not one row per sample");
 }
 
 }  // namespace

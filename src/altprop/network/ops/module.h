@@ -9,15 +9,15 @@
 
 namespace altprop {
 
-/// Parameters share storage with the module's: an update through Param::value is seen by the module,
-/// and where a Param is given another tensor (a view of a flat buffer, another type or device) the
-/// module's parameter is pointed at it before the next pass. Do not train the module by other means
-/// meanwhile.
+/// Parameters share storage with the module's: an update through Param::value is seen by the
+/// module, and where a Param is given another tensor (a view of a flat buffer, another type or
+/// device) the module's parameter is pointed at it before the next pass. Do not train the module by
+/// other means meanwhile.
 ///
 /// Mode::Train and Replay put the module into training, Eval into evaluation. Replay repeats draws
 /// exactly; a batch norm inside the module normalises by the statistics of the input that it is
-/// given, also on a moved state (batch_norm() of this library keeps those of the repeated pass). With
-/// more than 32 parameters, `which` selects among the first 32 only.
+/// given, also on a moved state (batch_norm() of this library keeps those of the repeated pass).
+/// With more than 32 parameters, `which` selects among the first 32 only.
 class ModuleOp : public AutogradOp {
  public:
   ModuleOp(std::shared_ptr<torch::nn::Module> module, Function function);
