@@ -16,6 +16,7 @@ struct CheckOptions {
   Mode mode = Mode::Train;
   int64_t tokens = 0;  ///< above 0: the input holds integers below it and has no derivative
   bool many_cotangents = true;  ///< false: K*B rows must be refused
+  bool masks = true;            ///< false: a mask of parameters must be refused
   double step = 1e-5;           ///< of the central differences
   double float_tolerance = 2e-4;
   bool has_float32 = true;
@@ -60,7 +61,8 @@ class OpCheck {
     for (const ParamPtr& p : op_->params())
       p->value = stream_.at("parameter").at(i++).normal(p->value.sizes(), at::kDouble);
     for (auto& [name, buffer] : op_->buffers())
-      *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), at::kDouble);
+      if (buffer->is_floating_point())
+        *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), at::kDouble);
   }
 
   void run() {
@@ -148,6 +150,10 @@ class OpCheck {
     for (size_t i = 0; i < params.size(); ++i) {
       ASSERT_TRUE(once[i].defined()) << params[i]->name;
       expect_close(once[i], 0.5 * differences(params[i]->value), 1e-7, params[i]->name);
+      if (!options_.masks) {
+        EXPECT_THROW(gradients(saved_, cot_, 0.5, 1u << i), Refusal);
+        continue;
+      }
       const std::vector<Tensor> alone = gradients(saved_, cot_, 0.5, 1u << i);
       for (size_t j = 0; j < params.size(); ++j) {
         EXPECT_EQ(alone[j].defined(), i == j) << "mask of " << params[i]->name;
@@ -244,7 +250,8 @@ class OpCheck {
     for (const Tensor& t : x_) x.push_back(t.is_floating_point() ? t.to(at::kFloat) : t);
     for (int i = 0; i < differentiable(); ++i) pulled.push_back(op_->vjp(saved_, cot_, i));
     for (const ParamPtr& p : op_->params()) p->value = p->value.to(at::kFloat);
-    for (auto& [name, buffer] : op_->buffers()) *buffer = buffer->to(at::kFloat);
+    for (auto& [name, buffer] : op_->buffers())
+      if (buffer->is_floating_point()) *buffer = buffer->to(at::kFloat);
     Saved saved;
     const Tensor y32 = forward(x, saved);
     EXPECT_EQ(y32.scalar_type(), at::kFloat);
