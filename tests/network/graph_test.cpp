@@ -80,9 +80,9 @@ TEST(Graph, ValuesGradientsAndInputCreditEqualAutograds) {
   expect_close(r.net.run(r.x, activity, {Mode::Train}), y.detach(), 1e-12, "forward");
   Feedback exact;
   GradientSink sink;
-  const Tensor credit =
-      r.net.sweep(activity, {{r.last, r.cot}}, exact, &sink, {.scale = 0.5, .input_credit = true});
-  expect_close(credit, expected.back(), 1e-11, "input credit");
+  std::vector<Tensor> credits;
+  r.net.sweep(activity, {{r.last, r.cot}}, exact, &sink, {.scale = 0.5, .input_credits = &credits});
+  expect_close(credits.at(0), expected.back(), 1e-11, "input credit");
   const std::vector<Tensor> found = gradients_of(r.net);
   for (size_t i = 0; i < found.size(); ++i)
     expect_close(found[i], 0.5 * expected[i], 1e-11, r.net.params()[i]->name);
@@ -99,8 +99,9 @@ TEST(Graph, PushIsTheDirectionalDerivative) {
                below = r.net.run(r.x - h * t[0], scratch, {Mode::Train});
   expect_close(pushed, (above - below) / (2 * h), 1e-7, "push");
   Feedback exact;
-  const Tensor pulled =
-      r.net.sweep(activity, {{r.last, r.cot}}, exact, nullptr, {.input_credit = true});
+  std::vector<Tensor> credits;
+  r.net.sweep(activity, {{r.last, r.cot}}, exact, nullptr, {.input_credits = &credits});
+  const Tensor pulled = credits.at(0);
   EXPECT_NEAR(dot_product(r.cot, pushed), dot_product(pulled, t[0]), 1e-10);
 }
 
@@ -111,8 +112,9 @@ std::vector<Tensor> everything(Graph& net, const Tensor& x, const Tensor& cot,
   Feedback exact;
   GradientSink sink;
   std::vector<Tensor> out = {net.run(x, activity, {mode, Stream(9)}, options).clone()};
-  out.push_back(
-      net.sweep(activity, {{net.output_node(), cot}}, exact, &sink, {.input_credit = true}));
+  std::vector<Tensor> credits;
+  net.sweep(activity, {{net.output_node(), cot}}, exact, &sink, {.input_credits = &credits});
+  out.push_back(credits.at(0));
   for (const Tensor& g : gradients_of(net)) out.push_back(g);
   return out;
 }

@@ -113,8 +113,9 @@ TEST(StateGraph, PullingEdgesBackIsTheSweep) {
   Activity whole;
   net.run(x, whole, Pass{Mode::Eval});
   Feedback exact;
-  const Tensor expected =
-      net.sweep(whole, {{net.output_node(), seed}}, exact, nullptr, {.input_credit = true});
+  std::vector<Tensor> credits;
+  net.sweep(whole, {{net.output_node(), seed}}, exact, nullptr, {.input_credits = &credits});
+  const Tensor expected = credits.at(0);
   const StateGraph g = states(net, Cut::Blocks);
   std::vector<Activity> activity;
   g.run(std::span(&x, 1), activity, Pass{Mode::Eval});
