@@ -49,6 +49,7 @@ std::string mutated(std::string bytes, const Stream& stream) {
   return bytes;
 }
 
+/// Of the whole process: a reader is caught only if it exceeds what earlier tests took.
 int64_t peak_kib() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
