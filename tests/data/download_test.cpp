@@ -161,6 +161,10 @@ TEST_F(Download, ProgressCanStopIt) {
   options.progress = [](const std::string&, int64_t, int64_t) { return false; };
   expect_error([&] { get("range"); }, {"big.bin", "stopped"});
   EXPECT_FALSE(fs::exists(target));
+  options.progress = [](const std::string&, int64_t, int64_t) -> bool {
+    throw Error("from the caller");
+  };
+  expect_error([&] { get("range"); }, {"from the caller"});
 }
 
 TEST_F(Download, ArchivesAreUnpackedAndRemoved) {

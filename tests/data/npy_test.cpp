@@ -47,6 +47,8 @@ TEST(Npy, ReadsTypesVersionsAndOrders) {
   EXPECT_TRUE(read(array<uint8_t>("|u1", "(2,)", {3, 255})).equal(at::tensor({3, 255}, at::kByte)));
   EXPECT_TRUE(
       read(array<int32_t>("<i4", "(2,)", {-3, 255})).equal(at::tensor({-3, 255}, at::kInt)));
+  EXPECT_TRUE(read(array<uint8_t>("|b1", "(2,)", {0, 1}))
+                  .equal(at::tensor({0, 1}, at::kLong).to(at::kBool)));
   EXPECT_TRUE(read(array<int64_t>("<i8", "()", {-3})).equal(at::scalar_tensor(-3, at::kLong)));
 }
 

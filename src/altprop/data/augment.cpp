@@ -26,13 +26,18 @@ void shift_image(const T* from, T* to, IntArrayRef shape, const Shift& shift, bo
         }
         source_y = std::clamp<int64_t>(source_y, 0, height - 1);
       }
+      // Columns before `left` and from `stop` on lie outside of the image.
       const T* row = plane + source_y * width;
-      for (int64_t x = 0; x < width; ++x) {
-        const int64_t source_x = x + shift.right,
-                      inside = std::clamp<int64_t>(source_x, 0, width - 1);
-        to[x] =
-            source_x == inside || edge ? row[shift.mirror ? width - 1 - inside : inside] : fill[c];
-      }
+      const int64_t left = std::clamp<int64_t>(-shift.right, 0, width);
+      const int64_t stop = std::clamp<int64_t>(width - shift.right, 0, width);
+      const T first = row[shift.mirror ? width - 1 : 0], last = row[shift.mirror ? 0 : width - 1];
+      std::fill(to, to + left, edge ? first : fill[c]);
+      if (shift.mirror)
+        std::reverse_copy(row + width - stop - shift.right, row + width - left - shift.right,
+                          to + left);
+      else
+        std::copy(row + left + shift.right, row + stop + shift.right, to + left);
+      std::fill(to + stop, to + width, edge ? last : fill[c]);
     }
   }
 }

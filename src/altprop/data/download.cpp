@@ -47,9 +47,10 @@ class Transfer {
     if (!curl_) throw Error("libcurl cannot be initialised");
     set_up();
     const CURLcode code = curl_easy_perform(curl_.get());
-    const bool flushed = std::fclose(file_.release()) == 0;
+    const bool flushed = file_ && std::fclose(file_.release()) == 0;
     if (write_failed_ || !flushed)
       throw Error("'" + part_ + "' cannot be written: is the disk full?");
+    if (thrown_) std::rethrow_exception(thrown_);
     if (stopped_)
       throw Error("the download of '" + name_ + "' was stopped; the same command continues it");
     return judge(code);
@@ -109,8 +110,13 @@ class Transfer {
   static int on_progress(void* self_, curl_off_t total, curl_off_t now, curl_off_t, curl_off_t) {
     auto* self = static_cast<Transfer*>(self_);
     if (!self->options_.progress || now == 0) return 0;
-    self->stopped_ = !self->options_.progress(self->name_, self->start_ + now,
-                                              total > 0 ? self->start_ + total : 0);
+    try {
+      self->stopped_ = !self->options_.progress(self->name_, self->start_ + now,
+                                                total > 0 ? self->start_ + total : 0);
+    } catch (...) {  // must not pass through libcurl, which is C
+      self->thrown_ = std::current_exception();
+      self->stopped_ = true;
+    }
     return self->stopped_ ? 1 : 0;
   }
 
@@ -142,6 +148,7 @@ class Transfer {
   std::unique_ptr<CURL, Close> curl_;
   char error_[CURL_ERROR_SIZE] = "";
   bool write_failed_ = false, stopped_ = false;
+  std::exception_ptr thrown_;  // by the caller's progress function
   std::string reason_;
 };
 

@@ -161,7 +161,7 @@ Tensor read_npy(const std::string& path) {
     for (int64_t i = out.dim(); i > 0; --i) axes.push_back(i - 1);
     out = out.view(reversed).permute(axes).contiguous();
   }
-  return out;
+  return header.descr.ends_with("b1") ? out.ne(0) : out;
 }
 
 }  // namespace altprop::data
