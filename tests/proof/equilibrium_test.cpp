@@ -8,7 +8,7 @@ namespace altprop::proof {
 namespace {
 
 struct Equilibrium : Rule {
-  double beta = 0.05;
+  double beta = 0.01;
   int64_t free_steps = 150, nudged_steps = 80;
 
   /// Alternating linear operations and activations of a chain.
