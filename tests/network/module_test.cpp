@@ -57,6 +57,24 @@ TEST(Module, SharesItsParametersBothWays) {
   EXPECT_TRUE(at::equal(inner->weight.detach(), at::full({2, 3}, 2.)));
 }
 
+TEST(Module, ChangedWeightsMeetTheSameActivity) {
+  // The tape of the forward pass has kept tanh's old output: it must not be used any more.
+  const OpPtr op = module(torch::nn::Sequential(torch::nn::Linear(3, 2), torch::nn::Tanh()));
+  const std::vector<Tensor> x = {at::randn({4, 3})};
+  const Tensor cot = at::randn({4, 2});
+  Saved old, fresh;
+  op->forward(x, old, {});
+  op->vjp(old, cot);  // leaves results for accumulate, which are stale from here on
+  op->params()[0]->value.mul_(2);
+  op->forward(x, fresh, {});
+  EXPECT_TRUE(at::allclose(op->vjp(old, cot), op->vjp(fresh, cot)));
+  op->accumulate(fresh, cot);
+  const Tensor expected = op->params()[0]->grad.clone();
+  op->params()[0]->fresh = true;
+  op->accumulate(old, cot);
+  EXPECT_TRUE(at::allclose(op->params()[0]->grad, expected));
+}
+
 TEST(Module, DrawsComeFromThePassAndLeaveTheGlobalGeneratorAlone) {
   const OpPtr op = module(torch::nn::Dropout(0.5));
   const std::vector<Tensor> x = {at::ones({1, 100})};

@@ -16,9 +16,12 @@ namespace altprop {
 ///   kaiming          U(+-1 / sqrt(fan_in)), the default of torch.nn; biases are drawn likewise
 ///   he               N(0, 2 / fan_in)                            He et al. 2015, arXiv 1502.01852
 ///   lecun            N(0, 1 / fan_in)
-///   akrout           N(0, 1 / (fan_in + fan_out)), biases too    Akrout et al. 2019, arXiv
-///   1904.05391 orthogonal       rows or columns orthonormal zero             all zero Nokland
-///   2016, arXiv 1609.01596 uniform:x        U(+-x) normal:x         N(0, x^2)
+///   akrout           N(0, 1 / (fan_in + fan_out)), biases too   Akrout et al., arXiv 1904.05391
+///   orthogonal       rows or columns orthonormal
+///   zero             all zero                                   Nokland 2016, arXiv 1609.01596
+///   uniform:x        U(+-x)
+///   normal:x         N(0, x^2)
+///
 /// Biases are zero unless said otherwise.
 class Initialiser {
  public:

@@ -108,23 +108,27 @@ std::shared_ptr<const AutogradOp::Tape> AutogradOp::record(std::span<const Tenso
   set_training(train);
   std::optional<Draws> draws;
   if (train) draws.emplace(seed);
-  // A view of a leaf may be written by nobody; the function sees views so that an output that is
-  // its input is no leaf.
+  // Views, so that a function which returns its input does not return a leaf.
   std::vector<Tensor> arguments;
   for (const Tensor& x : tape->inputs) arguments.push_back(x.view_as(x));
   tape->output = function_(arguments);
   return tape;
 }
 
+std::shared_ptr<const AutogradOp::Tape> AutogradOp::repeat(std::span<const Tensor> inputs,
+                                                           const Tape& old) const {
+  std::vector<Tensor> kept;
+  for (const Tensor& t : by_products()) kept.push_back(t.clone());
+  auto tape = record(inputs, old.train, old.seed);
+  size_t i = 0;
+  for (const Tensor& t : by_products()) t.copy_(kept[i++]);
+  return tape;
+}
+
 Tensor AutogradOp::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
   std::shared_ptr<const Tape> tape;
   if (pass.mode == Mode::Replay && saved.extra.has_value()) {
-    const auto& old = std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra);
-    std::vector<Tensor> kept;
-    for (const Tensor& t : by_products()) kept.push_back(t.clone());
-    tape = record(inputs, old->train, old->seed);
-    size_t i = 0;
-    for (Tensor& t : by_products()) t.copy_(kept[i++]);
+    tape = repeat(inputs, *std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra));
   } else {
     tape = record(inputs, pass.mode == Mode::Train, pass.draws.key());
   }
@@ -135,14 +139,8 @@ Tensor AutogradOp::forward(std::span<const Tensor> inputs, Saved& saved, const P
 }
 
 std::shared_ptr<const AutogradOp::Tape> AutogradOp::tape_of(const Saved& saved) const {
-  auto tape = std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra);
-  if (tape->versions == versions_of(params())) return tape;
-  std::vector<Tensor> kept;
-  for (const Tensor& t : by_products()) kept.push_back(t.clone());
-  tape = record(saved.t, tape->train, tape->seed);
-  size_t i = 0;
-  for (Tensor& t : by_products()) t.copy_(kept[i++]);
-  return tape;
+  const auto& tape = std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra);
+  return tape->versions == versions_of(params()) ? tape : repeat(saved.t, *tape);
 }
 
 namespace {
@@ -150,7 +148,8 @@ namespace {
 template <class F>
 Tensor by_blocks(const Tensor& rows, int64_t batch, F&& f) {
   if (rows.size(0) == batch) return f(rows);
-  match_rows(rows.new_empty({batch}), rows);  // refuses rows that do not fit
+  if (batch == 0 || rows.size(0) % batch != 0)
+    throw UsageError(text::cat(rows.size(0), " rows do not fit an activity of ", batch, " rows"));
   std::vector<Tensor> out;
   for (const Tensor& block : rows.split(batch)) out.push_back(f(block));
   return at::cat(out);

@@ -48,6 +48,8 @@ class AutogradOp : public Op {
   struct Tape;
   std::shared_ptr<const Tape> record(std::span<const Tensor> inputs, bool train,
                                      uint64_t seed) const;
+  /// Another pass with the draws and mode of `old`, and without its by-products.
+  std::shared_ptr<const Tape> repeat(std::span<const Tensor> inputs, const Tape& old) const;
   std::shared_ptr<const Tape> tape_of(const Saved& saved) const;
 
   std::string type_;
