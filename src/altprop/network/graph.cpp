@@ -70,8 +70,14 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
     throw Refusal("node '" + name + "'", refusal.why.empty() ? refusal.what() : refusal.why,
                   refusal.instead);
   }
-  for (const ParamPtr& param : op->params())
-    if (param->name.find('.') == std::string::npos) param->name = name + "." + param->name;
+  // A parameter is named after the node that it first appeared in. The names inside a nested graph
+  // are complete there, but two such graphs may share them: they get the outer node's name as well.
+  auto* inner = dynamic_cast<Graph*>(op.get());
+  for (const ParamPtr& param : op->params()) {
+    if (!param->placed || (inner && !inner->nested_)) param->name = name + "." + param->name;
+    param->placed = true;
+  }
+  if (inner) inner->nested_ = true;
   for (int i : inputs) consumers_[static_cast<size_t>(i)].push_back(id);
   nodes_.push_back({std::move(name), std::move(op), std::move(inputs), std::move(spec), id});
   consumers_.emplace_back();
@@ -239,6 +245,7 @@ Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass
     } else {
       activity.values[id] = node.op->forward(arguments, saved, own);
     }
+    if (options.forget) saved.clear();
     if (!options.keep_values)
       for (int i : node.inputs)
         if (plan.last_use[static_cast<size_t>(i)] == node.id &&
@@ -250,7 +257,7 @@ Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass
 
 Tensor Graph::predict(const Tensor& input) const {
   Activity scratch;
-  return run(input, scratch, Pass{Mode::Eval});
+  return run(input, scratch, Pass{Mode::Eval}, {.forget = true});
 }
 
 // ---- reverse ----
@@ -381,6 +388,11 @@ int64_t Graph::multiply_adds(std::span<const Spec>) const {
     total += node.op->multiply_adds(specs);
   }
   return total;
+}
+
+bool Graph::keeps_output() const {
+  const Node& last = node(output_node());
+  return !last.op || last.op->keeps_output() || !consumers_[static_cast<size_t>(last.id)].empty();
 }
 
 void Graph::project() const {

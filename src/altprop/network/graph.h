@@ -39,6 +39,7 @@ struct Activity {
 struct RunOptions {
   bool keep_values = false;  ///< keep every node's value in Activity::values (then nothing is
                              ///< overwritten in place)
+  bool forget = false;       ///< keep nothing for derivatives: memory is freed as the pass goes
 };
 
 struct Seed {
@@ -119,6 +120,7 @@ class Graph : public Op {
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
   bool hides_weights() const override { return true; }
+  bool keeps_output() const override;
 
  private:
   struct Plan;
@@ -130,6 +132,7 @@ class Graph : public Op {
   std::vector<int> inputs_, outputs_;
   std::vector<std::vector<int>> consumers_;
   mutable std::shared_ptr<const Plan> plan_;
+  bool nested_ = false;  ///< its parameters' names already carry the name of a node around it
 };
 
 }  // namespace altprop

@@ -15,8 +15,10 @@ struct Param {
   Tensor value;
   Tensor grad;  ///< of the batch-mean loss once a step's signals have arrived; meaningless while
                 ///< `fresh`
-  bool fresh = true;  ///< grad holds nothing yet: the next contribution overwrites it
-  bool decay = true;  ///< false for biases and norm gains if weight decay is to spare them
+  bool fresh = true;    ///< grad holds nothing yet: the next contribution overwrites it
+  std::string init;     ///< a scheme of its own, e.g. "normal:1"; "": a weight takes the network's
+  bool placed = false;  ///< `name` is complete: a graph has put the node's name before it
+  bool decay = true;    ///< false for biases and norm gains if weight decay is to spare them
   const Param* twin = nullptr;  ///< steps exactly as that one: same gradient, optimizer, rate,
                                 ///< decay (Kolen-Pollack)
 
