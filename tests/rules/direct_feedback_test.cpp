@@ -221,6 +221,18 @@ TEST(DirectFeedback, SharedMatrixIsSlicedByWidth) {
   EXPECT_LE(distance(g["fc2.bias"], at::mm(loss.e, d.narrow(1, 0, 8)).mean(0)), 1e-14);
 }
 
+TEST(DirectFeedback, InstrumentsSeeTheOutputLayerOnly) {
+  Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
+  for (const char* place : {"weight-input", "activation"}) {
+    auto rule = bound(net, {{"dfa.place", place}});
+    const auto facts = dynamic_cast<Rule&>(*rule).feedback(net);
+    ASSERT_EQ(facts.size(), 1u) << place;
+    EXPECT_EQ(facts[0].name, "fc3");
+    EXPECT_TRUE(at::equal(facts[0].feedback, saved(*rule).at("feedback.fc3")));
+    EXPECT_TRUE(facts[0].weight.is_same(net.node(net.find("fc3")).op->weight()->value));
+  }
+}
+
 // ---- convolutions ----
 
 /// The credit of conv1's output, by the definition: e at every output position, transposed
