@@ -165,6 +165,12 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   if (look && !std::isfinite(sums_[0].item<double>())) report_divergence(step);
 }
 
+void Trainer::train_on(const data::Batch& batch, const std::string& pass) {
+  at::NoGradGuard no_grad;
+  train_step(batch, pass);
+  ++position_.step;
+}
+
 void Trainer::report_divergence(const Step& step) {
   std::string layer = "the loss";
   Activity activity;
