@@ -72,6 +72,18 @@ Tensor Initialiser::draw(IntArrayRef shape, const Stream& stream, at::TensorOpti
   return stream.normal(shape, options).mul_(deviation(shape));
 }
 
+void Initialiser::draw_magnitudes_into(Tensor& out, const Stream& stream) const {
+  if (kind_ == "xavier" || kind_ == "kaiming" || kind_ == "uniform") {
+    stream.uniform_into(out, 0, deviation(out.sizes()) * std::sqrt(3.0));
+  } else if (kind_ != "zero" && kind_ != "orthogonal" && out.is_contiguous() &&
+             out.scalar_type() == at::kFloat && out.device().is_cpu()) {
+    stream.normal_into(out);
+    out.abs_().mul_(deviation(out.sizes()));
+  } else {
+    out.copy_(draw(out.sizes(), stream, out.options()).abs_());
+  }
+}
+
 Tensor Initialiser::draw_bias(IntArrayRef shape, IntArrayRef weight_shape, const Stream& stream,
                               at::TensorOptions options) const {
   if (kind_ == "kaiming") {

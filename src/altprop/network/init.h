@@ -27,6 +27,9 @@ class Initialiser {
   static std::string grammar();
 
   Tensor draw(IntArrayRef shape, const Stream& stream, at::TensorOptions options) const;
+  /// Refills `out` with the absolute values of a draw, without allocating for the common schemes on
+  /// a float32 CPU tensor. The numbers are not those of `draw`.
+  void draw_magnitudes_into(Tensor& out, const Stream& stream) const;
   /// @param weight_shape of the weight the bias belongs to
   Tensor draw_bias(IntArrayRef shape, IntArrayRef weight_shape, const Stream& stream,
                    at::TensorOptions options) const;

@@ -147,6 +147,18 @@ Tensor Stream::uniform(double low, double high, IntArrayRef shape, at::TensorOpt
   return uniform(shape, options).mul_(high - low).add_(low);
 }
 
+void Stream::uniform_into(Tensor& out, double low, double high) const {
+  if (!out.is_contiguous() || out.scalar_type() != at::kFloat || !out.device().is_cpu()) {
+    out.copy_(uniform(low, high, out.sizes(), out.options()));
+    return;
+  }
+  const float width = static_cast<float>(high - low), offset = static_cast<float>(low);
+  fill(key_, out.data_ptr<float>(), out.numel(), [=](const uint32_t* words, float* values) {
+    to_uniform(words, values);
+    for (int i = 0; i < kTile; ++i) values[i] = values[i] * width + offset;
+  });
+}
+
 Tensor Stream::normal(IntArrayRef shape, at::TensorOptions options) const {
   return filled(key_, shape, options, to_normal);
 }

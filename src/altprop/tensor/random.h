@@ -31,6 +31,9 @@ class Stream {
   Tensor uniform(IntArrayRef shape, at::TensorOptions options = at::kFloat) const;
   /// Uniform in [low, high).
   Tensor uniform(double low, double high, IntArrayRef shape, at::TensorOptions options = at::kFloat) const;
+  /// Refills a tensor with what uniform(low, high, ...) draws; a contiguous float32 CPU tensor without allocating and in
+  /// one pass.
+  void uniform_into(Tensor& out, double low, double high) const;
   /// Standard normal (inverse distribution function of a 24-bit uniform; |x| < 5.5).
   Tensor normal(IntArrayRef shape, at::TensorOptions options = at::kFloat) const;
   /// Refills a contiguous float32 CPU tensor with standard normals, without allocating.

@@ -8,9 +8,8 @@ namespace altprop {
 
 namespace {
 
-struct FeedbackAlignment : FeedbackRule {
-  Tensor draw(const Path& path, const Stream& stream) override { return draw_random(path, stream); }
-};
+/// The base's substitutes as they are drawn: fixed for the whole run.
+struct FeedbackAlignment : FeedbackRule {};
 
 const RegisterRule registered{
     {.name = "feedback-alignment",

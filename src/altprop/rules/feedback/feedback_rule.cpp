@@ -1,6 +1,6 @@
 #include "altprop/rules/feedback/feedback_rule.h"
 
-#include <algorithm>
+#include <set>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
@@ -48,7 +48,10 @@ void FeedbackRule::admit(const Graph& net, const Loss&) const {
   if (!any)
     throw Refusal("network", "no operation has a weight that a feedback tensor could stand for",
                   "use backprop");
-  for (const std::string& name : skip_) net.find(name);
+  for (const std::string& name : skip_)
+    if (const Node& node = net.node(net.find(name)); !node.op || !node.op->weight())
+      throw Refusal("node '" + name + "'", "it has no weight, so its credit is exact anyway",
+                    "name operations with weights in feedback.skip");
 }
 
 void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
@@ -57,18 +60,13 @@ void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
       Stream(feedback_seed_ >= 0 ? static_cast<uint64_t>(feedback_seed_) : seed + 1).at("feedback");
   paths_.clear();
   path_index_.clear();
-  std::vector<int> nodes = net.feedback_nodes();
-  if (exact_last_ && !nodes.empty()) nodes.pop_back();
-  std::vector<int> skipped;
-  for (const std::string& name : skip_) skipped.push_back(net.find(name));
-  for (int id : nodes) {
-    if (std::count(skipped.begin(), skipped.end(), id)) continue;
+  path_at_.assign(net.nodes().size(), -1);
+  for (int id : substituted(net)) {
     const Node& node = net.node(id);
     const ParamPtr weight = node.op->weight();
     auto [at, fresh] = path_index_.try_emplace(weight.get(), paths_.size());
     if (fresh) {
       Path path{.weight = weight, .name = node.name};
-      path.weight_norm = weight->value.norm().item<double>();
       if (density_ < 1)
         path.mask = stream("mask").at(node.name).bernoulli(density_, weight->value.sizes(),
                                                            weight->value.options());
@@ -76,7 +74,25 @@ void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
       paths_.push_back(std::move(path));
     }
     paths_[at->second].nodes.push_back(id);
+    path_at_[static_cast<size_t>(id)] = static_cast<int>(at->second);
   }
+  norms_.clear();
+  if (!weight_norm_) return;
+  std::set<const Param*> seen;
+  for (const Node& node : net.nodes()) {
+    const ParamPtr weight = node.op ? node.op->weight() : nullptr;
+    if (!weight || !seen.insert(weight.get()).second) continue;
+    // A weight that starts at zero has no norm to keep.
+    if (const double norm = weight->value.norm().item<double>(); norm > 0)
+      norms_.push_back({weight, norm});
+  }
+}
+
+std::vector<int> FeedbackRule::substituted(const Graph& net) const {
+  std::vector<int> nodes = net.feedback_nodes();
+  if (exact_last_ && !nodes.empty()) nodes.pop_back();
+  for (const std::string& name : skip_) std::erase(nodes, net.find(name));
+  return nodes;
 }
 
 Tensor FeedbackRule::draw_random(const Path& path, const Stream& stream) const {
@@ -102,19 +118,20 @@ void FeedbackRule::assign(Step& step, Sink& sink) {
 }
 
 Tensor FeedbackRule::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
-  const ParamPtr weight = node.op->weight();
-  const Path* path = weight ? path_of(weight.get()) : nullptr;
-  Tensor credit = path ? node.op->vjp(saved, cot, input, path->m.defined() ? &path->m : nullptr)
-                       : Feedback::pull(node, saved, cot, input);
-  if (clip_at_ > 0 && path && credit.defined()) credit = credit.clamp(-clip_at_, clip_at_);
-  return credit;
+  const int at = path_at_[static_cast<size_t>(node.id)];
+  if (at < 0) return Feedback::pull(node, saved, cot, input);
+  const Tensor& m = paths_[static_cast<size_t>(at)].m;
+  return clipped(node.op->vjp(saved, cot, input, m.defined() ? &m : nullptr));
+}
+
+Tensor FeedbackRule::clipped(Tensor credit) const {
+  return clip_at_ > 0 && credit.defined() ? credit.clamp(-clip_at_, clip_at_) : credit;
 }
 
 void FeedbackRule::after_update(Graph&, const StepFacts&, const Step&) {
-  if (!weight_norm_) return;
-  for (Path& path : paths_) {
-    const double norm = path.weight->value.norm().item<double>();
-    if (norm > 0) path.weight->value.mul_(path.weight_norm / norm);
+  for (NormKept& kept : norms_) {
+    const double norm = kept.weight->value.norm().item<double>();
+    if (norm > 0) kept.weight->value.mul_(kept.norm / norm);
   }
 }
 
@@ -128,10 +145,10 @@ std::vector<FeedbackFact> FeedbackRule::feedback(const Graph&) const {
 }
 
 void FeedbackRule::state(StateIO io) {
-  for (Path& path : paths_) {
-    if (keeps_substitutes() && path.m.defined()) io.tensor("feedback." + path.name, path.m);
-    io.number("norm." + path.name, path.weight_norm);
-  }
+  if (keeps_substitutes())
+    for (Path& path : paths_)
+      if (path.m.defined()) io.tensor("feedback." + path.name, path.m);
+  for (NormKept& kept : norms_) io.number("norm." + kept.weight->name, kept.norm);
 }
 
 }  // namespace altprop

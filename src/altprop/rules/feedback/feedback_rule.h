@@ -29,15 +29,18 @@ class FeedbackRule : public Rule, protected Feedback {
   /// One weight tensor and its substitute.
   struct Path {
     ParamPtr weight;
-    std::vector<int> nodes;  ///< all operations with this weight whose inputs need credit
+    std::vector<int> nodes;  ///< all operations with this weight that the rule substitutes
     std::string name;        ///< of the first of them
     Tensor m;     ///< the substitute, of the weight's shape; undefined: the weight itself
     Tensor mask;  ///< 0/1, of the weight's shape; undefined at density 1
-    double weight_norm = 0;  ///< Frobenius norm of the initial weight
   };
 
-  /// First value of path.m; undefined if `prepare` makes it. The mask has been drawn.
-  virtual Tensor draw(const Path& path, const Stream& stream) = 0;
+  /// The operations whose input credit the rule replaces: all that credit has to cross, less those
+  /// that the options keep exact.
+  virtual std::vector<int> substituted(const Graph& net) const;
+  /// First value of path.m: random by default; undefined if `prepare` makes it. The mask has been
+  /// drawn.
+  virtual Tensor draw(const Path& path, const Stream& stream) { return draw_random(path, stream); }
   /// Brings path.m up to date with the weights, once per step and before the sweep.
   virtual void prepare(Path& path, const Step& step) {}
   /// The substitute for instruments.
@@ -50,6 +53,8 @@ class FeedbackRule : public Rule, protected Feedback {
 
   /// feedback.init times feedback.scale, masked.
   Tensor draw_random(const Path& path, const Stream& stream) const;
+  /// A credit within feedback.grad-clip.
+  Tensor clipped(Tensor credit) const;
   Path* path_of(const Param* weight);
   /// The stream of this rule for one purpose.
   Stream stream(const std::string& purpose) const { return stream_.at(purpose); }
@@ -65,8 +70,15 @@ class FeedbackRule : public Rule, protected Feedback {
   std::string norm_gain_ = "exact";
 
  private:
+  struct NormKept {
+    ParamPtr weight;
+    double norm;  ///< Frobenius norm of the initial weight
+  };
+
   Stream stream_;
   std::map<const Param*, size_t> path_index_;
+  std::vector<int> path_at_;  ///< per node: its path, or -1
+  std::vector<NormKept> norms_;
   double clip_at_ = 0;  ///< grad_clip in units of the batch-summed loss, for the step in progress
 };
 

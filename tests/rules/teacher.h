@@ -1,0 +1,140 @@
+// A training loop of a page and a synthetic classification task, for tests that need a rule to
+// learn something in seconds.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "altprop/network/init.h"
+#include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/rules/registry.h"
+
+namespace altprop::testing {
+
+/// Dense layers of these sizes, the first being the input's, with an activation after each but the
+/// last: fc1, fc2, ... Weights xavier from `seed`, biases zero.
+inline Graph mlp(const std::vector<int64_t>& sizes, const std::string& function = "relu",
+                 uint64_t seed = 1, at::ScalarType type = at::kFloat) {
+  Graph net;
+  int x = net.input({{sizes[0]}});
+  for (size_t i = 1; i < sizes.size(); ++i) {
+    x = net.add(linear(sizes[i]), {x}, "fc" + std::to_string(i));
+    if (i + 1 < sizes.size()) x = net.add(activation(function), {x});
+  }
+  net.output(x);
+  net.to(at::kCPU, type);
+  initialise(net, Initialiser("xavier"), Stream(seed).at("init"));
+  return net;
+}
+
+/// One rule with its network and updater, as the trainer would bring them together.
+class Run {
+ public:
+  Run(Graph& net, const Loss& loss, std::unique_ptr<Learner> rule, OptimizerSettings settings,
+      uint64_t seed = 1)
+      : net_(net), loss_(loss), rule_(std::move(rule)), updater_(settings), seed_(seed) {
+    rule_->bind(net_, loss_, seed_);
+    std::vector<ParamPtr> params = rule_->trained(net_);
+    for (const ParamPtr& param : rule_->owned()) params.push_back(param);
+    updater_.bind(params);
+  }
+
+  /// One step on one batch; returns the mean loss before the update.
+  double step(const Tensor& inputs, const Tensor& targets, const std::string& pass = "train",
+              int64_t epoch = 0) {
+    Step step = at(inputs, targets);
+    step.updater = &updater_;
+    step.pass = pass;
+    step.epoch = epoch;
+    rule_->step(step);
+    rule_->after_update(net_, updater_.facts(), step);
+    ++index_;
+    return step.output.defined() ? loss_.value(step.output, targets).mean().item<double>() : 0;
+  }
+
+  /// Gradients of one batch, without an update: Param::grad of every parameter that got a signal.
+  void gradients(Rule& rule, const Tensor& inputs, const Tensor& targets, bool reference = false) {
+    for (const ParamPtr& param : net_.params()) param->fresh = true;
+    Step step = at(inputs, targets);
+    GradientSink sink;
+    reference ? rule.reference(step, sink) : rule.assign(step, sink);
+    for (const ParamPtr& param : net_.params()) {
+      if (param->fresh && param->grad.defined()) param->grad.zero_();
+      param->fresh = true;
+    }
+  }
+
+  /// All passes of one epoch, batches shuffled anew in each.
+  void epoch(int64_t epoch, const Tensor& inputs, const Tensor& targets, int64_t batch) {
+    updater_.set_weight_decay(rule_->weight_decay(epoch));
+    for (const std::string& pass : rule_->passes(epoch)) {
+      const Tensor order = Stream(seed_).at("order").at(pass).at(epoch).permutation(inputs.size(0));
+      for (int64_t i = 0; i + batch <= inputs.size(0); i += batch) {
+        const Tensor rows = order.narrow(0, i, batch);
+        step(inputs.index_select(0, rows), targets.index_select(0, rows), pass, epoch);
+      }
+    }
+  }
+
+  /// Percentage of right answers.
+  double accuracy(const Tensor& inputs, const Tensor& classes) {
+    return 100 *
+           rule_->predict(net_, inputs).argmax(1).eq(classes).to(at::kDouble).mean().item<double>();
+  }
+
+  Learner& rule() { return *rule_; }
+  Updater& updater() { return updater_; }
+  int64_t index() const { return index_; }
+
+ private:
+  Step at(const Tensor& inputs, const Tensor& targets) {
+    return {.net = net_,
+            .loss = loss_,
+            .updater = nullptr,
+            .activity = activity_,
+            .inputs = inputs,
+            .targets = targets,
+            .index = index_,
+            .draws = Stream(seed_).at("step").at(index_)};
+  }
+
+  Graph& net_;
+  const Loss& loss_;
+  std::unique_ptr<Learner> rule_;
+  Updater updater_;
+  uint64_t seed_;
+  Activity activity_;
+  int64_t index_ = 0;
+};
+
+/// Labels from a random tanh network: x ~ N(0, I_64), label = argmax_10 of tanh(2 x A) C with A
+/// 64x96 ~ N(0, 1/64), C 96x10 ~ N(0, 1); 20,000 samples to train on, 4,000 to test.
+struct Teacher {
+  Tensor x, y, test_x, test_y;
+
+  explicit Teacher(uint64_t seed) {
+    const Stream stream = Stream(seed).at("teacher");
+    const Tensor all = stream.at("x").normal({24000, 64});
+    const Tensor a = stream.at("a").normal({64, 96}).div_(8), c = stream.at("c").normal({96, 10});
+    const Tensor label = at::mm(at::tanh(at::mm(all, a).mul_(2)), c).argmax(1);
+    x = all.narrow(0, 0, 20000);
+    y = label.narrow(0, 0, 20000);
+    test_x = all.narrow(0, 20000, 4000);
+    test_y = label.narrow(0, 20000, 4000);
+  }
+
+  /// Test accuracy in percent of 64-128-128-128-10 relu after 8 epochs of batches of 64 with
+  /// momentum (lr 0.05, 0.9, decay 1e-4).
+  double accuracy_of(const std::string& rule, const OptionValues& options, uint64_t seed) const {
+    Graph net = mlp({64, 128, 128, 128, 10}, "relu", seed);
+    const auto loss = make_loss("cross-entropy");
+    Run run(net, *loss, make_rule(rule, options),
+            {.kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-4}, seed);
+    for (int64_t epoch = 0; epoch < 8; ++epoch) run.epoch(epoch, x, y, 64);
+    return run.accuracy(test_x, test_y);
+  }
+};
+
+}  // namespace altprop::testing
