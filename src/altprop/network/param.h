@@ -18,12 +18,13 @@ struct Param {
                 ///< `fresh`
   bool fresh = true;  ///< grad holds nothing yet: the next contribution overwrites it
   bool decay = true;  ///< false for biases and norm gains if weight decay is to spare them
-  /// Steps exactly as that one: same optimizer, rate, decay, and by default the same finished (clipped)
-  /// gradient (Kolen-Pollack). Twins do not count in the global gradient norm, so that a rule that keeps
-  /// feedback synapses is clipped as backprop is.
+  /// Steps exactly as that one: same optimizer, rate, decay, and by default the same finished
+  /// (clipped) gradient (Kolen-Pollack). Twins do not count in the global gradient norm, so that a
+  /// rule that keeps feedback synapses is clipped as backprop is.
   const Param* twin = nullptr;
   /// For twins of another shape: the twin's gradient carried over to this parameter by a linear map
-  /// (product feedback alignment: dR = B^T dW). A twin that received signals of its own uses those instead.
+  /// (product feedback alignment: dR = B^T dW). A twin that received signals of its own uses those
+  /// instead.
   std::function<Tensor(const Tensor& twin_gradient)> carry;
 
   Param(std::string name, Tensor value) : name(std::move(name)), value(std::move(value)) {}

@@ -153,8 +153,9 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
     block.grads.clear();
     for (const ParamPtr& param : block.params) {
       const Tensor& shared = param->twin->grad;
-      block.grads.push_back(!param->fresh ? param->grad
-                                          : param->carry ? param->carry(shared) : shared);
+      block.grads.push_back(!param->fresh  ? param->grad
+                            : param->carry ? param->carry(shared)
+                                           : shared);
     }
   }
   const double lr = facts.lr * block.lr_factor, decay = block.decay ? facts.weight_decay : 0;

@@ -1,8 +1,8 @@
 // What the rules share whose feedback is pulled towards the forward weights by weight decay
-// (Kolen-Pollack; product feedback alignment): how much decay in which epoch, and the facts that the
-// alignment law of one weight needs. The law itself is AlignmentLaw (optim/optimizer.h):
-// J. Kolen, J. Pollack, "Backpropagation without weight transport", 1994; M. Akrout et al. 2019,
-// arXiv 1904.05391; Li Ji-An, M. Benna 2024, arXiv 2405.20594 for the strong first epoch.
+// (Kolen-Pollack; product feedback alignment): how much decay in which epoch, and the facts that
+// the alignment law of one weight needs. The law itself is AlignmentLaw (optim/optimizer.h): J.
+// Kolen, J. Pollack, "Backpropagation without weight transport", 1994; M. Akrout et al. 2019, arXiv
+// 1904.05391; Li Ji-An, M. Benna 2024, arXiv 2405.20594 for the strong first epoch.
 #pragma once
 
 #include <optional>
@@ -30,7 +30,8 @@ struct AlignmentDecay {
 };
 
 /// True if steps are linear in the sequence of gradients: sgd, momentum, nesterov. What is done to
-/// the gradient beforehand (clipping, signs) does not matter to a twin, which gets the finished one.
+/// the gradient beforehand (clipping, signs) does not matter to a twin, which gets the finished
+/// one.
 bool steps_linearly(const OptimizerSettings& settings);
 
 /// What an update did to one weight: with its own rate factor and decay flag.

@@ -5,8 +5,8 @@
 //
 //   W <- W - eta (dW + lambda W),   V <- V - eta (dW + lambda V)
 //
-// V - W never sees the data: it is V0 - W0 times a scalar c that obeys the optimizer's own recursion.
-// The implicit form keeps only V0 - W0 and c: no V, no optimizer state for it.
+// V - W never sees the data: it is V0 - W0 times a scalar c that obeys the optimizer's own
+// recursion. The implicit form keeps only V0 - W0 and c: no V, no optimizer state for it.
 #include "altprop/base/error.h"
 #include "altprop/rules/feedback/alignment.h"
 #include "altprop/rules/feedback/feedback_rule.h"
@@ -129,13 +129,14 @@ class KolenPollack : public FeedbackRule {
       pairs_[i].law.state(scope);
       scope.number("distance", pairs_[i].distance);
       if (form_ == "explicit") continue;
-      if (io.is_loading() && !scope.has("difference")) pairs_[i].difference = Tensor();
-      else scope.tensor("difference", pairs_[i].difference);
+      if (io.is_loading() && !scope.has("difference"))
+        pairs_[i].difference = Tensor();
+      else
+        scope.tensor("difference", pairs_[i].difference);
     }
   }
 
  protected:
-  Tensor draw(const Path& path, const Stream& stream) override { return draw_random(path, stream); }
   void prepare(Path& path, const Step&) override { path.m = substitute(path); }
   bool keeps_substitutes() const override { return false; }
 
@@ -150,9 +151,9 @@ class KolenPollack : public FeedbackRule {
 
  private:
   struct Pair {
-    ParamPtr v;            ///< explicit form
-    Tensor difference;     ///< implicit form: V0 - W0; undefined once it has decayed away
-    double distance = 0;   ///< |V0 - W0|
+    ParamPtr v;           ///< explicit form
+    Tensor difference;    ///< implicit form: V0 - W0; undefined once it has decayed away
+    double distance = 0;  ///< |V0 - W0|
     AlignmentLaw law;
   };
 

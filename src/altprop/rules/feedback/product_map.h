@@ -1,8 +1,9 @@
 // The fixed random matrix B of product feedback alignment and the products it takes part in.
 // Li Ji-An, M. K. Benna, "Deep Learning without Weight Symmetry", 2024, arXiv 2405.20594.
 //
-// B maps the N output channels of a weight to an extra feedback population of k N units. For grouped
-// convolutions it is block-diagonal, one N/g x kN/g block per group, so that groups stay apart.
+// B maps the N output channels of a weight to an extra feedback population of k N units. For
+// grouped convolutions it is block-diagonal, one N/g x kN/g block per group, so that groups stay
+// apart.
 #pragma once
 
 #include <string>

@@ -1,10 +1,10 @@
-// Weight mirror: feedback weights learnt from the correlation of white noise with the response to it.
-// M. Akrout, C. Wilson, P. Humphreys, T. Lillicrap, D. Tweed, "Deep learning without weight
+// Weight mirror: feedback weights learnt from the correlation of white noise with the response to
+// it. M. Akrout, C. Wilson, P. Humphreys, T. Lillicrap, D. Tweed, "Deep learning without weight
 // transport", 2019, arXiv 1904.05391, section 3.
 //
-// In a mirror phase every operation receives noise x of its own (noise passed on from below would no
-// longer be white) and its response y = W x makes  V <- (1 - lambda) V + eta WGrad(x, y), where WGrad
-// is the operation's own weight gradient; its mean is proportional to W.
+// In a mirror phase every operation receives noise x of its own (noise passed on from below would
+// no longer be white) and its response y = W x makes  V <- (1 - lambda) V + eta WGrad(x, y), where
+// WGrad is the operation's own weight gradient; its mean is proportional to W.
 #include "altprop/network/gradient_capture.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/rules/feedback/feedback_rule.h"
@@ -39,14 +39,16 @@ class WeightMirror : public FeedbackRule {
     o.number("wm.std", std_, {.min = 0, .min_excluded = true},
              {"standard deviation of the noise", "1"});
     o.integer("wm.batches", batches_, {.min = 0}, {"mirror batches after every update", "batches"});
-    o.integer("wm.warmup", warmup_, {.min = 0},
-              {"mirror passes over the data before training, one mirror batch per batch", "epochs"});
+    o.integer(
+        "wm.warmup", warmup_, {.min = 0},
+        {"mirror passes over the data before training, one mirror batch per batch", "epochs"});
     o.integer("wm.samples", samples_, {.min = 0},
               {"noise samples in a mirror batch; 0: as many as the batch has", "samples"});
     o.choice("wm.response", response_, {"linear", "activation"},
              {"response that noise is correlated with: without bias and activation, or with both"});
-    o.flag("wm.growth-control", growth_control_,
-           {"scale the feedback so that its response to noise has the power of the forward weights'"});
+    o.flag(
+        "wm.growth-control", growth_control_,
+        {"scale the feedback so that its response to noise has the power of the forward weights'"});
     o.flag("wm.tap-correction", tap_correction_,
            {"divide by the number of positions at which zero padding lets a kernel tap see input"});
   }
@@ -85,11 +87,13 @@ class WeightMirror : public FeedbackRule {
     std::vector<std::string> out;
     if (lambda_ == 0)
       out.push_back(
-          "weight-mirror: with wm.lambda=0 the feedback never forgets the weights of the past, so it "
+          "weight-mirror: with wm.lambda=0 the feedback never forgets the weights of the past, so "
+          "it "
           "does not converge to the present ones; set it above 0");
     if (batches_ == 0)
-      out.push_back("weight-mirror: with wm.batches=0 the feedback does not follow the weights once "
-                    "training has begun; set it to 1 or more");
+      out.push_back(
+          "weight-mirror: with wm.batches=0 the feedback does not follow the weights once "
+          "training has begun; set it to 1 or more");
     return out;
   }
 
@@ -101,12 +105,10 @@ class WeightMirror : public FeedbackRule {
   }
 
  protected:
-  Tensor draw(const Path& path, const Stream& stream) override { return draw_random(path, stream); }
-
  private:
   struct Mirror {
-    /// What growth control has multiplied the running sum by so far. New contributions are multiplied
-    /// by it too, so that eta and lambda keep their meaning.
+    /// What growth control has multiplied the running sum by so far. New contributions are
+    /// multiplied by it too, so that eta and lambda keep their meaning.
     double gain = 1;
     Tensor taps;  ///< factor on each entry of WGrad; undefined: none
   };
