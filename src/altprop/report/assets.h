@@ -5,7 +5,8 @@
 
 namespace altprop::report::assets {
 
-extern const std::string_view page;    ///< page.html, with the places {{style}}, {{data}} and {{script}}
+extern const std::string_view
+    page;  ///< page.html, with the places {{style}}, {{data}} and {{script}}
 extern const std::string_view style;   ///< style.css
 extern const std::string_view script;  ///< charts.js
 

@@ -24,10 +24,17 @@ std::string script_safe(const json& value) {
   std::string out;
   for (char c : value.dump(-1, ' ', false, json::error_handler_t::replace)) {
     switch (c) {
-      case '<': out += "\\u003c"; break;
-      case '>': out += "\\u003e"; break;
-      case '&': out += "\\u0026"; break;
-      default: out += c;
+      case '<':
+        out += "\\u003c";
+        break;
+      case '>':
+        out += "\\u003e";
+        break;
+      case '&':
+        out += "\\u0026";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -73,8 +80,6 @@ std::string html(const Records& records) {
                                          {"report_version", version()}}));
 }
 
-void write(const fs::path& dir) {
-  write_atomically(dir / "report.html", html(read_records(dir)));
-}
+void write(const fs::path& dir) { write_atomically(dir / "report.html", html(read_records(dir))); }
 
 }  // namespace altprop::report

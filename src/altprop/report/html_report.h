@@ -8,7 +8,8 @@
 
 namespace altprop::report {
 
-/// The page as text. The records travel inside it as JSON; its script draws tables and charts from them.
+/// The page as text. The records travel inside it as JSON; its script draws tables and charts from
+/// them.
 std::string html(const Records& records);
 
 /// Reads the records in `dir` and writes `dir/report.html`, whole or not at all.

@@ -48,10 +48,10 @@ std::vector<json> read_epochs(const fs::path& path, const std::string& shown,
     }
   }
   if (damaged)
-    notes.push_back(text::cat("'", shown, "' has ", damaged,
-                              damaged == 1 ? " damaged or cut line, which is"
-                                           : " damaged or cut lines, which are",
-                              " left out."));
+    notes.push_back(text::cat(
+        "'", shown, "' has ", damaged,
+        damaged == 1 ? " damaged or cut line, which is" : " damaged or cut lines, which are",
+        " left out."));
   return epochs;
 }
 
@@ -91,9 +91,9 @@ Records read_records(const fs::path& dir) {
   }
   const json runs = records.summary["runs"];
   records.summary.erase("runs");
-  const bool is_list = runs.is_array() && std::all_of(runs.begin(), runs.end(), [](const json& run) {
-                         return run.is_object();
-                       });
+  const bool is_list =
+      runs.is_array() &&
+      std::all_of(runs.begin(), runs.end(), [](const json& run) { return run.is_object(); });
   if (!is_list)
     throw Error(text::cat("'", path.string(), "' is damaged: 'runs' is not a list of run records"));
   if (runs.empty()) throw Error(text::cat("'", path.string(), "' lists no runs to report on"));

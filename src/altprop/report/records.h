@@ -1,5 +1,6 @@
-// Reads back what `altprop train --out DIR` and `altprop compare --out DIR` wrote. The fields are listed in
-// docs/report.md; they stay JSON here, because any of them may be missing and the report only passes them on.
+// Reads back what `altprop train --out DIR` and `altprop compare --out DIR` wrote. The fields are
+// listed in docs/report.md; they stay JSON here, because any of them may be missing and the report
+// only passes them on.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,7 @@
 #include "altprop/train/trainer.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <chrono>
 #include <cmath>
 
@@ -13,9 +15,13 @@ namespace altprop {
 
 namespace {
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
-at::ScalarType dtype_of(const RunSettings& settings) { return settings.dtype == "float64" ? at::kDouble : at::kFloat; }
+at::ScalarType dtype_of(const RunSettings& settings) {
+  return settings.dtype == "float64" ? at::kDouble : at::kFloat;
+}
 
 data::LoaderOptions loader_options(const RunSettings& s, const Stream& stream) {
   data::LoaderOptions o;
@@ -23,9 +29,7 @@ data::LoaderOptions loader_options(const RunSettings& s, const Stream& stream) {
   o.shuffle = s.shuffle;
   o.drop_last = s.drop_last;
   o.stream = stream.at("data");
-  o.crop = s.crop;
-  o.crop_fill = s.crop_fill == "edge" ? data::CropFill::Edge : data::CropFill::Zero;
-  o.flip = s.flip;
+  o.augment = {.crop = s.crop, .fill = s.crop_fill, .flip = s.flip};
   o.dtype = dtype_of(s);
   o.device = at::Device(s.device);
   o.prefetch = s.prefetch;
@@ -42,19 +46,33 @@ data::LoaderOptions evaluation_options(const RunSettings& s) {
 }
 
 /// Number of right answers as a tensor, or nothing for regression.
-Tensor correct(const Tensor& output, const Tensor& target) { return output.argmax(1).eq(target).sum(); }
+Tensor correct(const Tensor& output, const Tensor& target) {
+  return output.argmax(1).eq(target).sum();
+}
 
-nlohmann::json finite_or_null(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
+nlohmann::json finite_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+}
 
 }  // namespace
 
-Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data, RunSettings settings)
-    : net_(net), rule_(rule), loss_(loss), data_(data), settings_(std::move(settings)), stream_(static_cast<uint64_t>(settings_.seed)), updater_(settings_.optimizer) {
+Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data,
+                 RunSettings settings)
+    : net_(net),
+      rule_(rule),
+      loss_(loss),
+      data_(data),
+      settings_(std::move(settings)),
+      stream_(static_cast<uint64_t>(settings_.seed)),
+      updater_(settings_.optimizer) {
   if (settings_.early_stop > 0 && data.validation.empty())
-    throw UsageError("early-stop needs validation data; set --data.validation to a number of training samples to hold out");
+    throw UsageError(
+        "early-stop needs validation data; set --data.validation to a number of training samples "
+        "to hold out");
   loader_ = std::make_unique<data::Loader>(data_.train, loader_options(settings_, stream_));
   int64_t parameter_bytes = 0;
-  for (const ParamPtr& param : net_.params()) parameter_bytes += static_cast<int64_t>(param->value.nbytes());
+  for (const ParamPtr& param : net_.params())
+    parameter_bytes += static_cast<int64_t>(param->value.nbytes());
   data_bytes_ = std::max<int64_t>(0, memory::alive(at::Device(settings_.device)) - parameter_bytes);
   rule_.prepare_for(settings_.optimizer);
   rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
@@ -66,11 +84,22 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
 }
 
 Step Trainer::make_step(const data::Batch& batch, Activity& activity) {
-  return {net_,      loss_,           &updater_,       activity, batch.inputs, batch.targets,
-          batch.ids, position_.epoch, position_.step, "train",  stream_.at("step").at(position_.step)};
+  return {net_,
+          loss_,
+          &updater_,
+          activity,
+          batch.inputs,
+          batch.targets,
+          batch.ids,
+          position_.epoch,
+          position_.step,
+          "train",
+          stream_.at("step").at(position_.step)};
 }
 
-double Trainer::running_loss() const { return seen_ ? sums_[0].item<double>() / static_cast<double>(seen_) : NAN; }
+double Trainer::running_loss() const {
+  return seen_ ? sums_[0].item<double>() / static_cast<double>(seen_) : NAN;
+}
 
 std::string Trainer::run() {
   at::NoGradGuard no_grad;
@@ -79,7 +108,8 @@ std::string Trainer::run() {
   while (position_.epoch < settings_.epochs && !out_of_steps()) {
     updater_.set_weight_decay(rule_.weight_decay(position_.epoch));
     const std::vector<std::string> passes = rule_.passes(position_.epoch);
-    while (position_.pass < static_cast<int64_t>(passes.size()) && !interrupt::requested() && !out_of_steps()) {
+    while (position_.pass < static_cast<int64_t>(passes.size()) && !interrupt::requested() &&
+           !out_of_steps()) {
       train_pass(passes[static_cast<size_t>(position_.pass)]);
       if (position_.batch == loader_->batches()) {
         position_.batch = 0;
@@ -107,8 +137,9 @@ void Trainer::train_pass(const std::string& pass) {
   memory::reset_peak(device);
   const int64_t batches = loader_->batches();
   for (; position_.batch < batches && !interrupt::requested() && !out_of_steps();) {
-    updater_.set_rate_factor(settings_.schedule.factor(position_.epoch, static_cast<double>(position_.batch) / static_cast<double>(batches),
-                                                       settings_.epochs, position_.step));
+    updater_.set_rate_factor(settings_.schedule.factor(
+        position_.epoch, static_cast<double>(position_.batch) / static_cast<double>(batches),
+        settings_.epochs, position_.step));
     train_step(loader_->at(position_.epoch, position_.batch), pass);
     ++position_.batch;
     ++position_.step;
@@ -145,7 +176,8 @@ void Trainer::report_divergence(const Step& step) {
       break;
     }
   for (Observer* observer : observers_) observer->on_stop(*this, "diverged");
-  throw Diverged(text::cat("training diverged at step ", position_.step + 1, " (epoch ", position_.epoch + 1, "): ", layer,
+  throw Diverged(text::cat("training diverged at step ", position_.step + 1, " (epoch ",
+                           position_.epoch + 1, "): ", layer,
                            " is no longer finite; use a smaller learning rate or --clip-norm"));
 }
 
@@ -171,7 +203,8 @@ nlohmann::json Trainer::probe() {
   at::NoGradGuard no_grad;
   data::LoaderOptions options = evaluation_options(settings_);
   options.batch = settings_.probe_batch;
-  const data::Batch batch = data::Loader(data::first(data_.train, settings_.probe_batch), options).at(0, 0);
+  const data::Batch batch =
+      data::Loader(data::first(data_.train, settings_.probe_batch), options).at(0, 0);
   Activity activity;
   for (const GradientRow& row : compare_gradients(*rule, make_step(batch, activity)))
     out["gradient"].push_back({{"name", row.name},
@@ -180,7 +213,9 @@ nlohmann::json Trainer::probe() {
                                {"magnitude_ratio", finite_or_null(row.s.magnitude_ratio)},
                                {"norm", finite_or_null(row.s.norm)}});
   for (const AlignmentRow& row : measure_alignment(*rule, net_)) {
-    nlohmann::json entry{{"name", row.name}, {"angle_degrees", finite_or_null(row.angle_degrees)}, {"norm_ratio", finite_or_null(row.norm_ratio)}};
+    nlohmann::json entry{{"name", row.name},
+                         {"angle_degrees", finite_or_null(row.angle_degrees)},
+                         {"norm_ratio", finite_or_null(row.norm_ratio)}};
     if (row.predicted_factor >= 0) entry["predicted_factor"] = finite_or_null(row.predicted_factor);
     if (row.measured_factor >= 0) entry["measured_factor"] = finite_or_null(row.measured_factor);
     out["alignment"].push_back(entry);
@@ -191,7 +226,8 @@ nlohmann::json Trainer::probe() {
 nlohmann::json Trainer::finish_epoch() {
   nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
   record["train_loss"] = finite_or_null(running_loss());
-  if (data_.train.classes > 0 && seen_) record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
+  if (data_.train.classes > 0 && seen_)
+    record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
   auto add_score = [&](const std::string& name, const data::Dataset& data) {
     if (data.empty()) return Score{};
     const Score score = evaluate(data);
@@ -208,9 +244,11 @@ nlohmann::json Trainer::finish_epoch() {
   }
   record["learning_rate"] = updater_.facts().lr;
   record["seconds"] = epoch_seconds_;
-  record["samples_per_second"] = epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
+  record["samples_per_second"] =
+      epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
   const bool last = position_.epoch + 1 >= settings_.epochs || out_of_steps();
-  if (settings_.probe_every > 0 && ((position_.epoch + 1) % settings_.probe_every == 0 || last)) record.update(probe());
+  if (settings_.probe_every > 0 && ((position_.epoch + 1) % settings_.probe_every == 0 || last))
+    record.update(probe());
   position_.batch = position_.pass = 0;
   ++position_.epoch;
   sums_.zero_();

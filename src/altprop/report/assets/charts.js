@@ -40,11 +40,12 @@ function fit(string, width) {
   return string.slice(0, length) + "\u2026";
 }
 
-const MINUS = "\u2212", TIMES = "\u00d7", DEGREE = "\u00b0", DASH = "\u2013", THIN = "\u2009";
+const MINUS = "\u2212", TIMES = "\u00d7", DEGREE = "\u00b0", DASH = "\u2013", THIN = "\u202f";
 const fixed = (digits) => (v) => v.toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", MINUS);
 const percent = (v) => fixed(2)(100 * v);
-const significant = (v) => {
-  const size = Math.abs(v);
+/** Three or so digits; `like` gives a spread the digits of its mean. */
+const significant = (v, like = v) => {
+  const size = Math.abs(like);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) return v.toExponential(1).replace("-", MINUS);
   return fixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3)(v);
 };
@@ -131,6 +132,7 @@ const anyRecord = (pick) => allRuns.some((run) => [...run.at.values()].some((rec
 
 const state = { hidden: new Set(), late: false, biases: false, norms: false };
 const figures = [];
+let clips = 0;
 
 function figure(parent, specify) {
   const caption = h("figcaption"), key = h("div", { class: "key" }), holder = h("div", { class: "holder" });
@@ -147,9 +149,12 @@ function figure(parent, specify) {
 }
 const redraw = () => figures.forEach((draw) => draw());
 
-const swatch = ({ color, dash }) =>
+/** A rule's label, which may break at its punctuation. */
+const ruleName = (label) => h("span", {}, label.split(/(?=\[)|(?<=[,=.])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part])));
+
+const swatch = ({ color, dash, dots }) =>
   s("svg", { class: "swatch", viewBox: "0 0 22 8", "aria-hidden": "true" },
-    s("line", { x1: 0, x2: 22, y1: 4, y2: 4, stroke: color, "stroke-width": 2.6, "stroke-dasharray": dash }));
+    dots ? s("circle", { cx: 11, cy: 4, r: 3, fill: "none", stroke: color, "stroke-width": 1.5 }) : s("line", { x1: 0, x2: 22, y1: 4, y2: 4, stroke: color, "stroke-width": 2.6, "stroke-dasharray": dash }));
 
 const tip = document.getElementById("tip");
 function showTip(event, title, rows = []) {
@@ -170,20 +175,37 @@ function svg(width, height, label, ...children) {
 function ticks(low, high, count, whole = false) {
   const rough = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  let step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((candidate) => candidate >= rough * 0.999);
+  let step = [1, 2, 5, 10].map((m) => m * power).find((candidate) => candidate >= rough * 0.75);
   if (whole) step = Math.max(1, Math.round(step));
   const out = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) out.push(i * step);
   return out;
 }
 
-// spec: title, unit, x, lines: [{label, color, dash, points: [{x, mean, deviation}], dots}], format, floor, ceiling, at
+/** How many decimals tell numbers `step` apart. */
+const decimals = (step) => Math.max(0, -Math.floor(Math.log10(step || 1) + 1e-9));
+
+/** Powers of ten between 10^low and 10^high, at most six of them; with 2s and 5s where that leaves few. */
+function logTicks(low, high) {
+  const decades = high - low, step = Math.ceil(decades / 6), out = [];
+  for (let power = Math.floor(low); power <= high; ++power)
+    for (const digit of decades < 2.5 ? [1, 2, 5] : [1]) {
+      const value = Number(`${digit}e${power}`);
+      if (power % step === 0 && Math.log10(value) >= low && Math.log10(value) <= high) out.push(value);
+    }
+  return out;
+}
+
+// spec: title, unit, x, lines: [{label, color, dash, points: [{x, mean, deviation}], dots}], tick, format, floor, ceiling, at, log, clipStart
 function drawLines(spec, width) {
   const lines = spec.lines.filter((line) => line.points.length);
   const points = lines.flatMap((line) => line.points);
   const height = 240, top = 26, bottom = 36, right = 12;
-  const lows = points.map((p) => p.mean - (p.deviation || 0)), highs = points.map((p) => p.mean + (p.deviation || 0));
-  const means = points.map((p) => p.mean);
+  const xs = unique(points.map((p) => p.x)).sort((a, b) => a - b);
+  // The climb out of the first epoch may be clipped, or it would squeeze all that follows.
+  const framed = points.filter((p) => !spec.clipStart || xs.length < 4 || p.x > xs[0]);
+  const lows = framed.map((p) => p.mean - (p.deviation || 0)), highs = framed.map((p) => p.mean + (p.deviation || 0));
+  const means = framed.map((p) => p.mean);
   const log = spec.log && Math.min(...means) > 0 && Math.max(...means) / Math.min(...means) > 30;
   const scale = log ? Math.log10 : (v) => v;
   let low = log ? Math.log10(Math.min(...means)) : Math.max(spec.floor ?? -Infinity, Math.min(...lows, spec.at ?? Infinity));
@@ -193,15 +215,14 @@ function drawLines(spec, width) {
   low = Math.max(log ? -Infinity : spec.floor ?? -Infinity, low - pad);
   high = Math.min(log ? Infinity : spec.ceiling ?? Infinity, high + pad);
 
-  const marks = log
-    ? ticks(Math.floor(low), Math.ceil(high), 5, true).filter((v) => v >= low && v <= high).map((v) => [v, significant(10 ** v)])
-    : ticks(low, high, 5).map((v) => [v, spec.tick(v, (high - low) / 5)]);
+  const marks = log ? logTicks(low, high).map((v) => [Math.log10(v), v < 1e-3 || v > 1e4 ? v.toExponential(0).replace("-", MINUS) : text(v)])
+    : (spec.ticks || ticks)(low, high, 5).map((v, _, all) => [v, spec.tick(v, all.length > 1 ? all[1] - all[0] : 1)]);
   const left = Math.max(30, 10 + Math.max(...marks.map(([, label]) => textWidth(label))));
-  let first = Math.min(...points.map((p) => p.x)), last = Math.max(...points.map((p) => p.x));
+  let first = xs[0], last = xs[xs.length - 1];
   if (first === last) { first -= 1; last += 1; }
   const X = (x) => left + ((x - first) / (last - first)) * (width - left - right);
-  const Y = (v) => top + ((high - Math.max(low, Math.min(high, scale(v)))) / (high - low)) * (height - top - bottom);
   const yOf = (scaled) => top + ((high - scaled) / (high - low)) * (height - top - bottom);
+  const Y = (v) => yOf(scale(v));
 
   const chart = svg(width, height, `${spec.title}, ${spec.unit}, over ${spec.x}: ${lines.map((line) => line.label).join(", ")}`);
   chart.append(s("text", { class: "unit", x: 0, y: 12 }, spec.unit + (log ? " (log scale)" : "")));
@@ -217,23 +238,25 @@ function drawLines(spec, width) {
   if (known(spec.at) && !log)
     chart.append(s("line", { x1: left, x2: width - right, y1: Y(spec.at), y2: Y(spec.at), stroke: "var(--faint)", "stroke-dasharray": "1 3" }));
 
+  const clip = `clip${++clips}`;
+  const inside = s("g", { "clip-path": `url(#${clip})` });
+  chart.append(s("clipPath", { id: clip }, s("rect", { x: left - 4, y: top - 4, width: width - left - right + 8, height: height - top - bottom + 8 })), inside);
   for (const line of lines) {
     const band = line.points.filter((p) => p.deviation);
     if (band.length > 1) {
       const edge = [...band.map((p) => [p.x, p.mean + p.deviation]), ...band.reverse().map((p) => [p.x, p.mean - p.deviation])];
-      chart.append(s("polygon", { points: edge.map(([x, v]) => `${X(x).toFixed(1)},${Y(v).toFixed(1)}`).join(" "), fill: line.color, opacity: 0.14 }));
+      inside.append(s("polygon", { points: edge.map(([x, v]) => `${X(x).toFixed(1)},${Y(v).toFixed(1)}`).join(" "), fill: line.color, opacity: 0.14 }));
     }
   }
   for (const line of lines) {
     const path = line.points.map((p) => `${X(p.x).toFixed(1)},${Y(p.mean).toFixed(1)}`).join(" ");
-    if (!line.dots) chart.append(s("polyline", { points: path, fill: "none", stroke: line.color, "stroke-width": 1.9, "stroke-linejoin": "round", "stroke-dasharray": line.dash }));
+    if (!line.dots) inside.append(s("polyline", { points: path, fill: "none", stroke: line.color, "stroke-width": 1.9, "stroke-linejoin": "round", "stroke-dasharray": line.dash }));
     if (line.dots || line.points.length === 1)
-      for (const p of line.points) chart.append(s("circle", { cx: X(p.x), cy: Y(p.mean), r: 3, fill: "var(--page)", stroke: line.color, "stroke-width": 1.5 }));
+      for (const p of line.points) inside.append(s("circle", { cx: X(p.x), cy: Y(p.mean), r: 3, fill: "var(--page)", stroke: line.color, "stroke-width": 1.5 }));
   }
 
   const cursor = s("g");
   chart.append(cursor, s("rect", { x: left, y: 0, width: width - left - right, height, fill: "transparent" }));
-  const xs = unique(points.map((p) => p.x));
   chart.addEventListener("pointermove", (event) => {
     const box = chart.getBoundingClientRect();
     const at = first + (((event.clientX - box.left) * (width / box.width) - left) / (width - left - right)) * (last - first);
@@ -242,9 +265,9 @@ function drawLines(spec, width) {
     here.sort((a, b) => b.point.mean - a.point.mean);
     cursor.replaceChildren(
       s("line", { x1: X(x), x2: X(x), y1: top, y2: height - bottom, stroke: "var(--faint)" }),
-      ...here.map((line) => s("circle", { cx: X(x), cy: Y(line.point.mean), r: 3.2, fill: line.color })));
+      ...here.map((line) => s("circle", { cx: X(x), cy: Y(line.point.mean), r: 3.2, fill: line.color, "clip-path": `url(#${clip})` })));
     showTip(event, `${spec.x} ${x}`, here.map((line) => ({
-      ...line, value: spec.format(line.point.mean) + (line.point.deviation === null ? "" : ` \u00b1 ${spec.format(line.point.deviation)}`) })));
+      ...line, value: spec.format(line.point.mean) + (line.point.deviation === null ? "" : ` \u00b1 ${spec.format(line.point.deviation, line.point.mean)}`) })));
   });
   chart.addEventListener("pointerleave", () => { cursor.replaceChildren(); hideTip(); });
   return chart;
@@ -270,8 +293,8 @@ function drawMap(spec, width) {
       chart.append(s("rect", {
         x: size + c * cell, y, width: Math.max(1, cell - (cell > 8 ? gap : 0)), height: tall - gap, fill,
         stroke: known(value) ? null : "var(--grid)", pointermove: (event) => showTip(event, name) }));
-      const shown = known(value) ? spec.short(value) : "";
-      if (cell - 6 >= textWidth(shown))
+      const shown = known(value) && spec.short(value).find((label) => textWidth(label) <= cell - 4);
+      if (shown)
         chart.append(s("text", { x: size + (c + 0.5) * cell - gap / 2, y: y + tall / 2 + 3.5, "text-anchor": "middle", "pointer-events": "none",
           style: `fill: ${strong ? "var(--on-strong)" : "var(--ink)"}` }, shown));
     });
@@ -296,24 +319,24 @@ function drawBars(spec, width) {
   const chart = svg(width, height, `${spec.title}, ${spec.unit}: ${spec.bars.map((bar) => `${bar.label} ${spec.format(bar.value)}`).join(", ")}`);
   const foot = top + tall * spec.bars.length;
   chart.append(s("text", { class: "unit", x: 0, y: 12 }, spec.unit));
-  for (const v of ticks(0, high, Math.min(5, width / 110)))
+  for (const [v, , all] of ticks(0, high, Math.min(4, width / 110)).map((...each) => each))
     chart.append(
       s("line", { x1: X(v), x2: X(v), y1: top, y2: foot, stroke: "var(--grid)" }),
-      s("text", { x: X(v), y: foot + 15, "text-anchor": v === 0 ? "start" : "middle" }, spec.format(v)));
+      s("text", { x: X(v), y: foot + 15, "text-anchor": v === 0 ? "start" : "middle" }, fixed(decimals(all[1]))(v) + (spec.suffix || "")));
   spec.bars.forEach((bar, index) => {
     const y = top + index * tall + (stacked ? 17 : 4);
     chart.append(
       s("text", { class: "value", x: stacked ? 0 : left - 10, y: stacked ? y - 4 : y + 12, "text-anchor": stacked ? "start" : "end" },
         s("title", {}, bar.label), fit(bar.label, stacked ? width : left - 12)),
       s("rect", { x: left, y, width: Math.max(1, X(bar.value) - left), height: 16, rx: 2, fill: bar.color, opacity: 0.85 }),
-      s("text", { class: "value", x: X(bar.value) + 6, y: y + 12 }, spec.format(bar.value)));
+      s("text", { class: "value halo", x: X(bar.value) + 6, y: y + 12 }, spec.format(bar.value)));
   });
-  if (spec.reference) chart.append(s("line", { x1: X(spec.reference), x2: X(spec.reference), y1: top - 3, y2: foot, stroke: "var(--ink)", "stroke-dasharray": "3 3" }));
+  if (spec.reference) chart.querySelector("rect").before(s("line", { x1: X(spec.reference), x2: X(spec.reference), y1: top - 3, y2: foot, stroke: "var(--ink)", "stroke-dasharray": "3 3" }));
   return chart;
 }
 
 // Colours of the maps run from one hue over the neutral middle to another.
-const mix = (hue, share) => ({ fill: `color-mix(in oklab, var(--${hue}) ${Math.round(100 * share)}%, var(--middle))`, strong: share > 0.5 });
+const mix = (hue, share) => ({ fill: `color-mix(in oklab, var(--${hue}) ${Math.round(100 * share)}%, var(--middle))`, strong: share > 0.68 });
 const paintAngle = (angle) => (angle <= 90 ? mix("cool", 1 - angle / 90) : mix("warm", Math.min(1, (angle - 90) / 60)));
 const paintRatio = (ratio) => {
   const share = Math.max(-1, Math.min(1, Math.log2(ratio) / 3));
@@ -328,7 +351,7 @@ const scaleBar = (left, right, ...labels) => h("div", { class: "scale" },
 const main = document.getElementById("main"), contents = document.getElementById("contents");
 
 function section(id, title, about) {
-  const node = h("section", { id }, h("h2", {}, title), about && h("p", { class: "about" }, about));
+  const node = h("section", { id }, h("div", { class: "head" }, h("h2", {}, title)), about && h("p", { class: "about" }, about));
   main.append(node);
   contents.append(h("a", { href: `#${id}` }, title));
   return node;
@@ -352,7 +375,8 @@ function legend(parent, shown, ...options) {
     for (const chip of document.querySelectorAll(`[data-group="${groups.indexOf(group)}"]`)) chip.setAttribute("aria-pressed", !state.hidden.has(group));
     redraw();
   } }, swatch(group), group.label)) : [];
-  if (chips.length || options.length) parent.append(h("div", { class: "legend" }, chips, options));
+  parent.querySelector(".head").append(...options);
+  if (chips.length) parent.append(h("div", { class: "legend" }, chips));
 }
 
 const visible = () => groups.filter((group) => !state.hidden.has(group));
@@ -369,10 +393,11 @@ function lineChart(spec) {
 const perRule = (pick) => visible().map((group) => ({ ...group, points: curve(group, pick) }));
 
 const QUANTITY = {
-  accuracy: { unit: "% of samples", floor: 0, ceiling: 1, format: (v) => `${percent(v)}${THIN}%`, tick: (v, step) => fixed(step < 0.01 ? 1 : 0)(100 * v) },
-  loss: { unit: "loss per sample", floor: 0, log: true, format: significant, tick: (v, step) => fixed(step < 0.02 ? 3 : step < 0.2 ? 2 : 1)(v) },
-  angle: { unit: "degrees", floor: 0, ceiling: 180, at: 90, format: (v) => fixed(1)(v) + DEGREE, tick: (v, step) => fixed(step < 1 ? 1 : 0)(v) + DEGREE },
-  factor: { unit: "factor, 1 = unchanged", log: true, format: significant, tick: (v) => significant(v) },
+  accuracy: { unit: "% of samples", floor: 0, ceiling: 1, clipStart: true, format: (v) => `${percent(v)}${THIN}%`, tick: (v, step) => fixed(decimals(100 * step))(100 * v) },
+  loss: { unit: "loss per sample", floor: 0, log: true, format: significant, tick: (v, step) => fixed(decimals(step))(v) },
+  angle: { unit: "degrees", floor: 0, ceiling: 180, at: 90, format: (v) => fixed(1)(v) + DEGREE, tick: (v, step) => fixed(decimals(step))(v) + DEGREE,
+    ticks: (low, high, count) => (high - low > 60 ? [0, 30, 60, 90, 120, 150, 180].filter((v) => v >= low && v <= high) : ticks(low, high, count)) },
+  factor: { log: true, format: significant, tick: (v, step) => fixed(decimals(step))(v) },
 };
 
 function opening() {
@@ -426,8 +451,8 @@ function results() {
   const columns = [
     { title: "Test accuracy", unit: "%", of: accuracyOf, format: percent, better: (a) => -a },
     { title: "Test loss", of: bySeed((run) => number(run.summary.test_loss)), format: significant, better: (a) => a },
-    { title: "Angle to backprop", unit: "degrees, mean of weights", of: angleAtEnd, format: fixed(1), better: (a) => a, compete: others },
-    { title: "Magnitude ratio", unit: "mean of weights", of: bySeed((run) => final(run, (record) => meanOverWeights(record, ratioOf))), format: fixed(2),
+    { title: "Angle to backprop", unit: "degrees", of: angleAtEnd, format: fixed(1), better: (a) => a, compete: others },
+    { title: "Magnitude ratio", unit: "update / gradient", of: bySeed((run) => final(run, (record) => meanOverWeights(record, ratioOf))), format: fixed(2),
       better: (a) => Math.abs(Math.log(a)), compete: others },
     relativeTime ? { title: "Time per step", unit: "backprop = 1", of: bySeed(stepRelative), format: fixed(2), better: (a) => a, compete: others }
       : { title: "Time per step", unit: "ms", of: bySeed(milliseconds), format: significant, better: (a) => a },
@@ -445,21 +470,21 @@ function results() {
 
   const status = (group) => {
     const count = new Map();
-    for (const run of group.runs) { const word = text(run.summary.status) || DASH; count.set(word, (count.get(word) || 0) + 1); }
+    for (const run of group.runs) { const word = text(run.summary.status) || "not recorded"; count.set(word, (count.get(word) || 0) + 1); }
     return count.size === 1 ? [...count.keys()][0] : [...count].map(([word, n]) => `${n} ${word}`).join(", ");
   };
   const cell = (column, group) => {
     const value = column.cells.get(group);
     if (!value) return h("td", {}, DASH, h("span", { class: "spread" }));
-    const spread = value.deviation === null ? "" : ` \u00b1 ${column.format(value.deviation)}`;
+    const spread = value.deviation === null ? "" : `\u00b1${THIN}${column.format(value.deviation, value.mean)}`;
     const partial = value.n < group.runs.length ? `only ${value.n} of ${group.runs.length} runs have a value` : null;
-    return h("td", { class: column.best.has(group) && "best", title: partial }, column.format(value.mean), partial && "*",
+    return h("td", { class: column.best.has(group) && "best", title: partial }, column.format(value.mean), partial && h("span", { class: "star" }, "*"),
       allRuns.length > groups.length && h("span", { class: "spread" }, spread));
   };
   const rows = new Map(groups.map((group) => {
     const word = status(group);
-    return [group, h("tr", {}, h("td", {}, h("div", { class: "rule" }, several && swatch(group), h("span", {}, group.label))),
-      columns.map((column) => cell(column, group)), h("td", { class: /^(done|\u2013)$/.test(word) ? "" : "problem" }, word))];
+    return [group, h("tr", {}, h("td", {}, h("div", { class: "rule" }, several && swatch(group), ruleName(group.label))),
+      columns.map((column) => cell(column, group)), h("td", { class: /^(done|not recorded)$/.test(word) ? "" : "problem" }, word))];
   }));
 
   const body = h("tbody", {}, [...rows.values()]);
@@ -494,7 +519,7 @@ function learning() {
   if (!sets.some(([set]) => has(`${set}_accuracy`) || has(`${set}_loss`))) return;
   const node = section("learning", "Learning curves", several ? "Click a rule to hide it. Point at a chart to read its values." : "Point at a chart to read its values.");
   legend(node, groups, ...lateSwitch());
-  const charts = grid(node);
+  const charts = grid(node, "wide");
   for (const quantity of ["accuracy", "loss"]) {
     const present = sets.filter(([set]) => has(`${set}_${quantity}`));
     if (!several && present.length) {  // one rule: its sets share a chart
@@ -543,14 +568,14 @@ function angles() {
   if (several && withAngles.some((group) => curve(group, mean).length > 1))
     figure(grid(node, "one"), () => lineChart({ ...QUANTITY.angle, title: "Mean over the weights", lines: perRule(mean) }));
   node.append(scaleBar("cool", "warm", "0\u00b0 same direction", "90\u00b0 unrelated", "150\u00b0 and more"));
-  gradientMaps(node, { pick: angleOf, paint: paintAngle, title: "Angle by layer and epoch", finalTitle: "At the end of training", format: (v) => fixed(1)(v) + DEGREE, short: (v) => fixed(0)(v) + DEGREE });
+  gradientMaps(node, { pick: angleOf, paint: paintAngle, title: "Angle by layer and epoch", finalTitle: "At the end of training", format: (v) => fixed(1)(v) + DEGREE, short: (v) => [fixed(0)(v) + DEGREE, fixed(0)(v)] });
 }
 
 function ratios() {
   if (!anyRecord((record) => meanOverWeights(record, ratioOf))) return;
   const node = section("ratios", "Magnitude ratio", "How long each rule's update is, divided by the exact gradient: above 1 it steps further than backprop would with the same learning rate, below 1 less far.");
   node.append(scaleBar("less", "more", "\u215b and less", "1, as backprop", "8 and more"));
-  gradientMaps(node, { pick: ratioOf, paint: paintRatio, title: "Ratio by layer and epoch", finalTitle: "At the end of training", format: significant, short: (v) => fixed(v < 9.95 ? 1 : 0)(v) });
+  gradientMaps(node, { pick: ratioOf, paint: paintRatio, title: "Ratio by layer and epoch", finalTitle: "At the end of training", format: significant, short: (v) => [fixed(2)(v), fixed(v < 9.95 ? 1 : 0)(v)] });
 }
 
 /** One chart per name; beyond the first few they wait in a fold. */
@@ -580,9 +605,9 @@ function feedback() {
   const predicted = (entry) => number(entry.predicted_factor), measured = (entry) => number(entry.measured_factor);
   const lawful = namesIn("alignment", (entry) => predicted(entry) !== null);
   if (!lawful.length) return;
-  node.append(h("p", { class: "about" }, h("br"), "Some rules obey an exact law: it predicts by which factor the difference between feedback and forward weights shrinks. The circles were measured, the dashed lines predicted; they should agree."));
+  node.append(h("p", { class: "about next" }, "Some rules obey an exact law: it predicts by which factor the difference between feedback and forward weights shrinks. The circles were measured, the dashed lines predicted; they should agree."));
   perLayer(node, lawful, (name) => lineChart({ ...QUANTITY.factor, unit: "factor", title: `${name}: predicted and measured`,
-    key: [{ label: "predicted", color: "var(--soft)", dash: "4 3" }, { label: "measured (circles)", color: "var(--soft)" }],
+    key: [{ label: "predicted", color: "var(--soft)", dash: "4 3" }, { label: "measured", color: "var(--soft)", dots: true }],
     lines: visible().flatMap((group) => [
       { label: `${group.label}, predicted`, color: group.exact ? "var(--ink)" : group.color, dash: "4 3", points: curve(group, of(name, predicted)) },
       { label: `${group.label}, measured`, color: group.color, dots: true, points: curve(group, of(name, measured)) }]).filter((line) => line.points.length) }));
@@ -592,9 +617,9 @@ function cost() {
   if (!several) return;  // a single run's cost stands in the table
   const bars = (pick) => groups.map((group) => ({ ...group, value: statistics(group.runs.map(pick))?.mean })).filter((bar) => known(bar.value));
   const charts = [
-    relativeTime ? { title: "Time per training step", unit: "relative to backprop", reference: 1, bars: bars(stepRelative), format: (v) => `${fixed(2)(v)}${TIMES}` }
+    relativeTime ? { title: "Time per training step", unit: "relative to backprop", reference: 1, bars: bars(stepRelative), suffix: TIMES, format: (v) => fixed(2)(v) + TIMES }
       : { title: "Time per training step", unit: "milliseconds", bars: bars(milliseconds), format: significant },
-    relativeMemory ? { title: "Peak memory", unit: "relative to backprop", reference: 1, bars: bars(memoryRelative), format: (v) => `${fixed(2)(v)}${TIMES}` }
+    relativeMemory ? { title: "Peak memory", unit: "relative to backprop", reference: 1, bars: bars(memoryRelative), suffix: TIMES, format: (v) => fixed(2)(v) + TIMES }
       : { title: "Peak memory", unit: "MiB", bars: bars(mebibytes), format: fixed(0) },
   ].filter((chart) => chart.bars.length);
   if (!charts.length) return;
@@ -621,12 +646,12 @@ function settings() {
   const node = section("settings", "Settings");
   const common = keys.filter(shared);
   const grouped = (value) => (/^\d{5,}$/.test(value) ? Number(value).toLocaleString("en").replaceAll(",", THIN) : value);
-  if (common.length) node.append(several && h("p", { class: "about" }, "The same for every rule:"), h("div", { class: "columns" },
-    h("table", { class: "facts" }, h("tbody", {}, common.map((key) => h("tr", {}, h("td", {}, key), h("td", {}, h("code", {}, grouped(maps[0].get(key))))))))));
+  if (common.length) build(node, {}, [several && h("p", { class: "about" }, "The same for every rule:"), h("div", { class: "columns" },
+    h("table", { class: "facts" }, h("tbody", {}, common.map((key) => h("tr", {}, h("td", {}, key), h("td", {}, h("code", {}, grouped(maps[0].get(key)))))))))]);
   const differing = keys.filter((key) => !shared(key));
-  if (differing.length) node.append(h("p", { class: "about" }, h("br"), "Different between rules:"), h("table", { class: "facts different" }, h("tbody", {}, groups.map((group, i) => {
+  if (differing.length) node.append(h("p", { class: "about next" }, "Different between rules:"), h("table", { class: "facts different" }, h("tbody", {}, groups.map((group, i) => {
     const own = differing.filter((key) => maps[i].has(key));
-    return own.length > 0 && h("tr", { class: "different" }, h("td", {}, h("div", { class: "rule" }, swatch(group), h("span", {}, group.label))), h("td", {}, own.map((key) => h("code", {}, `${key} = ${maps[i].get(key)}`))));
+    return own.length > 0 && h("tr", { class: "different" }, h("td", {}, h("div", { class: "rule" }, swatch(group), ruleName(group.label))), h("td", {}, own.map((key) => h("code", {}, `${key} = ${maps[i].get(key)}`))));
   }))));
 }
 
@@ -663,17 +688,13 @@ setTheme(darkness.matches);
 darkness.addEventListener("change", () => setTheme(darkness.matches));
 themeButton.addEventListener("click", () => setTheme(root.dataset.theme !== "dark"));
 
-opening();
-results();
-learning();
-angles();
-ratios();
-feedback();
-cost();
-settings();
-warnings();
-closing();
-redraw();
+for (const part of [opening, results, learning, angles, ratios, feedback, cost, settings, warnings, closing, redraw]) {
+  try {
+    part();
+  } catch (error) {
+    reportError(error);  // counted by window.onerror; the other parts are still worth showing
+  }
+}
 
 let drawnAt = main.clientWidth;
 addEventListener("resize", () => {

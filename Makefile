@@ -1,0 +1,50 @@
+# Everything a newcomer needs: `make demo` and `make test` set up what is missing, build and run.
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+BUILD ?= build
+OUT ?= runs/demo
+
+.PHONY: help setup build demo test test-fast bench clean format
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     set up, build, compare rules on the embedded data set; ends with a table and an HTML report"
+	@echo "make test     set up, build, run all tests"
+	@echo "make build    set up and build; leaves the program at build/altprop"
+	@echo "make bench    measure every rule against the arithmetic limit of this machine"
+	@echo "make install  install program, library and headers (PREFIX=/usr/local)"
+	@echo "make format   format the sources"
+	@echo "make clean    remove the build folder"
+
+setup: .cache/setup.stamp
+
+.cache/setup.stamp: tools/setup.sh requirements.txt
+	@tools/setup.sh
+	@mkdir -p .cache && touch $@
+
+$(BUILD)/build.ninja: .cache/setup.stamp CMakeLists.txt
+	cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release
+
+build: $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS)
+
+demo: build
+	$(BUILD)/altprop compare --rules backprop,feedback-alignment,direct-feedback-alignment,uniform-sign,kolen-pollack,product-feedback-alignment,last-layer-only \
+	  --net mlp:784-256-256-10:relu --data glyphs --epochs 5 --batch 64 --optimizer momentum --lr 0.02 --weight-decay 0.001 \
+	  --out $(OUT) --overwrite
+
+test: build
+	@tools/test.sh $(BUILD)
+
+bench: build
+	$(BUILD)/altprop bench
+
+PREFIX ?= /usr/local
+install: build
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+format:
+	git ls-files '*.h' '*.cpp' | xargs clang-format-15 -i
+
+clean:
+	rm -rf $(BUILD)

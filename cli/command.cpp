@@ -1,0 +1,79 @@
+#include "command.h"
+
+#include <algorithm>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/train/files.h"
+
+namespace altprop::cli {
+
+std::string command_line;
+
+void Flags::add(CLI::App& app, const Options& options, const std::vector<std::string>& leave_out) {
+  for (const Options::Entry& entry : options.entries()) {
+    if (std::count(leave_out.begin(), leave_out.end(), entry.name)) continue;
+    std::string help = entry.doc.help;
+    if (!entry.choices.empty()) help += ": " + text::join(entry.choices, "|");
+    if (!entry.range_text.empty()) help += ", " + entry.range_text;
+    if (!entry.doc.unit.empty() && entry.doc.unit != "1") help += " [" + entry.doc.unit + "]";
+    if (!entry.default_text.empty()) help += " (" + entry.default_text + ")";
+    const std::string name = entry.name;
+    CLI::Option* flag = app.add_option_function<std::string>(
+        "--" + name, [this, name](const std::string& value) { given_[name] = value; }, help);
+    flag->type_name(entry.type == "flag" ? "[true|false]" : text::cat("<", entry.type, ">"));
+    if (entry.type == "flag") flag->expected(0, 1)->default_str("true");
+  }
+}
+
+void RunFlags::add(CLI::App& app, const std::vector<std::string>& leave_out) {
+  app.add_option("--config", config_, "TOML file with settings; flags override it")
+      ->type_name("<file>");
+  app.add_option("--data-dir", data_dir_,
+                 "folder of the data sets; default: $ALTPROP_DATA, else ./data")
+      ->type_name("<folder>");
+  app.add_option("--validation", validation_,
+                 "training samples (or a fraction) held out for validation")
+      ->type_name("<number>");
+  RunSettings defaults;
+  Options options;
+  defaults.declare(options);
+  flags_.add(app, options, leave_out);
+  app.allow_extras();
+  app.footer(
+      "Options of the rule and of the data set: --rule.NAME VALUE and --data.NAME VALUE; see "
+      "`altprop list rules` and `altprop list data`.");
+}
+
+RunSettings RunFlags::settings(const CLI::App& app) const {
+  RunSettings settings;
+  if (!config_.empty()) settings.from_toml(read_file(config_), config_);
+  Options options;
+  settings.declare(options);
+  flags_.apply(options);
+  if (!data_dir_.empty()) settings.data_options["data-dir"] = data_dir_;
+  if (!validation_.empty()) settings.data_options["validation"] = validation_;
+  const std::vector<std::string> extras = app.remaining();
+  for (size_t i = 0; i < extras.size(); ++i) {
+    std::string name = extras[i], value;
+    const bool rule = name.rfind("--rule.", 0) == 0, data = name.rfind("--data.", 0) == 0;
+    if (!rule && !data) {
+      std::vector<std::string> known;
+      for (const std::string& option : options.names()) known.push_back("--" + option);
+      throw UsageError("'" + name + "' is not an option of this command" +
+                       text::suggestion(name, known));
+    }
+    if (const size_t equals = name.find('='); equals != std::string::npos) {
+      value = name.substr(equals + 1);
+      name = name.substr(0, equals);
+    } else if (i + 1 < extras.size()) {
+      value = extras[++i];
+    } else {
+      throw UsageError("option '" + name + "' needs a value");
+    }
+    (rule ? settings.rule_options : settings.data_options)[name.substr(7)] = value;
+  }
+  return settings;
+}
+
+}  // namespace altprop::cli

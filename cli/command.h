@@ -1,0 +1,52 @@
+// What the commands of the program share: options from their one declaration to flags, and the
+// commands themselves.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "altprop/base/options.h"
+#include "altprop/train/settings.h"
+
+namespace altprop::cli {
+
+/// The flags of an Options object on a command line, collected first and applied later, so that a
+/// configuration file can come in between.
+class Flags {
+ public:
+  /// Declares one flag per option. @param leave_out names that this command sets in another way
+  void add(CLI::App& app, const Options& options, const std::vector<std::string>& leave_out = {});
+  void apply(Options& options) const { options.set_all(given_); }
+  const OptionValues& given() const { return given_; }
+
+ private:
+  OptionValues given_;
+};
+
+/// Settings of a run from --config, flags, --rule.X and --data.X.
+class RunFlags {
+ public:
+  void add(CLI::App& app, const std::vector<std::string>& leave_out = {});
+  /// @param app after parsing; its leftover arguments are --rule.X and --data.X. @throws UsageError
+  /// for any other
+  RunSettings settings(const CLI::App& app) const;
+
+ private:
+  Flags flags_;
+  std::string config_, data_dir_, validation_;
+};
+
+// Each adds its command to the program; what it does runs when the parsed command line names it.
+void add_train(CLI::App& program);
+void add_compare(CLI::App& program);
+void add_resume(CLI::App& program);
+void add_check(CLI::App& program);
+void add_predict(CLI::App& program);
+void add_describe(CLI::App& program);
+void add_list(CLI::App& program);
+void add_report(CLI::App& program);
+void add_data(CLI::App& program);
+
+/// The command line as typed, for records.
+extern std::string command_line;
+
+}  // namespace altprop::cli

@@ -1,0 +1,226 @@
+// Commands that look and do not train: check, predict, describe, list, report.
+#include <cmath>
+#include <cstdio>
+
+#include "altprop/base/text.h"
+#include "altprop/data/source.h"
+#include "altprop/network/architecture.h"
+#include "altprop/network/describe.h"
+#include "altprop/probes/gradient_check.h"
+#include "altprop/report/html_report.h"
+#include "altprop/rules/registry.h"
+#include "altprop/train/experiment.h"
+#include "command.h"
+
+namespace altprop::cli {
+
+namespace {
+
+nlohmann::json number(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+}
+
+void check(RunSettings settings, bool json) {
+  settings.dtype = "float64";
+  Experiment e(settings);
+  auto* rule = dynamic_cast<Rule*>(&e.rule());
+  if (!rule)
+    throw UsageError("rule '" + e.settings().rule +
+                     "' has no gradient to check: it trains by other means than local signals");
+  data::LoaderOptions options;
+  options.batch = e.settings().batch;
+  options.dtype = at::kDouble;
+  options.device = at::Device(e.settings().device);
+  const data::Batch batch =
+      data::Loader(data::first(e.data().train, e.settings().batch), options).at(0, 0);
+  Activity activity;
+  const Step step{e.net(),
+                  e.loss(),
+                  nullptr,
+                  activity,
+                  batch.inputs,
+                  batch.targets,
+                  batch.ids,
+                  0,
+                  0,
+                  "train",
+                  Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0})};
+  const auto rows = compare_gradients(*rule, step);
+  if (json) {
+    nlohmann::json layers = nlohmann::json::array();
+    for (const GradientRow& row : rows)
+      layers.push_back({{"name", row.name},
+                        {"cosine", number(row.s.cosine)},
+                        {"relative_error", number(row.s.relative_error)},
+                        {"magnitude_ratio", number(row.s.magnitude_ratio)}});
+    std::printf("%s\n", nlohmann::json{{"rule", e.settings().rule},
+                                       {"net", e.settings().net},
+                                       {"reference", rule->reference_name()},
+                                       {"layers", layers}}
+                            .dump(2)
+                            .c_str());
+    return;
+  }
+  std::printf(
+      "gradients of %s against %s, float64, %ld samples of %s\n\n%-28s %12s %10s %16s %16s\n",
+      e.settings().rule.c_str(), rule->reference_name().c_str(), static_cast<long>(batch.size),
+      e.settings().data.c_str(), "parameter", "cosine", "angle deg", "magnitude ratio",
+      "relative error");
+  for (const GradientRow& row : rows)
+    std::printf("%-28s %12.6f %10.3f %16.6g %16.3e\n", row.name.c_str(), row.s.cosine,
+                row.s.angle_degrees, row.s.magnitude_ratio, row.s.relative_error);
+}
+
+void describe_net(const std::string& text, const std::string& data_name,
+                  const OptionValues& data_options, int64_t batch, bool json) {
+  InputInfo info;
+  if (!data_name.empty()) {
+    const data::Splits data = data::load(data_name, data_options);
+    info = {.input_shape = data.train.sample_shape(), .classes = data.train.classes};
+  }
+  const Graph net = network(text, info);
+  Description description = describe(net, batch);
+  const auto loss = make_loss("cross-entropy");
+  for (const RuleEntry& entry : rule_entries())
+    description.rules.emplace_back(entry.name, refusal_of(entry, net, *loss));
+  std::printf("%s\n", json ? to_json(description).dump(2).c_str() : to_text(description).c_str());
+}
+
+void print_options(const nlohmann::json& options) {
+  for (const auto& o : options) {
+    std::string range = o.value("range", "");
+    if (o.contains("choices"))
+      range = text::join(o["choices"].get<std::vector<std::string>>(), "|");
+    std::printf("      %-24s %-12s %s%s%s\n", o["name"].get<std::string>().c_str(),
+                ("= " + o["default"].get<std::string>()).c_str(),
+                o["help"].get<std::string>().c_str(), range.empty() ? "" : ("; " + range).c_str(),
+                o.contains("unit") && o["unit"] != "1"
+                    ? (" [" + o["unit"].get<std::string>() + "]").c_str()
+                    : "");
+  }
+}
+
+nlohmann::json listing(const std::string& what) {
+  nlohmann::json out = nlohmann::json::array();
+  if (what == "rules") {
+    for (const RuleEntry& entry : rule_entries()) {
+      Options options;
+      auto rule = entry.make();
+      rule->declare(options);
+      out.push_back({{"name", entry.name},
+                     {"aliases", entry.aliases},
+                     {"summary", entry.summary},
+                     {"assumes", entry.assumes},
+                     {"source", entry.source},
+                     {"example_net", entry.example_net},
+                     {"options", options.listing()}});
+    }
+  } else if (what == "nets") {
+    for (const ArchitectureEntry& entry : architecture_entries()) {
+      Options options;
+      auto architecture = entry.make();
+      architecture->declare(options);
+      out.push_back({{"name", entry.name},
+                     {"aliases", entry.aliases},
+                     {"summary", entry.summary},
+                     {"grammar", entry.grammar},
+                     {"example", entry.example},
+                     {"source", entry.source},
+                     {"options", options.listing()}});
+    }
+  } else if (what == "data") {
+    for (const data::Source* source : data::list()) {
+      data::Request request(source->name);
+      out.push_back({{"name", source->name},
+                     {"aliases", source->aliases},
+                     {"summary", source->help},
+                     {"options", request.options().listing()}});
+    }
+  } else {
+    OptimizerSettings optimizer;
+    Schedule schedule;
+    Options options;
+    optimizer.declare(options);
+    schedule.declare(options);
+    for (const std::string& name : optimizer_names()) out.push_back({{"name", name}});
+    out.push_back({{"name", "options of all optimizers"}, {"options", options.listing()}});
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_check(CLI::App& program) {
+  CLI::App* app = program.add_subcommand(
+      "check",
+      "Compare a rule's gradients with the exact ones of what it approximates, in float64");
+  auto flags = std::make_shared<RunFlags>();
+  auto json = std::make_shared<bool>(false);
+  flags->add(*app);
+  app->add_flag("--json", *json, "print JSON");
+  app->callback([=] { check(flags->settings(*app), *json); });
+}
+
+void add_describe(CLI::App& program) {
+  CLI::App* app = program.add_subcommand(
+      "describe", "Shapes, parameters, FLOPs and memory of a network, and which rules accept it");
+  struct Arguments {
+    std::string net, data, data_dir;
+    int64_t batch = 64;
+    bool json = false;
+  };
+  auto a = std::make_shared<Arguments>();
+  app->add_option("--net", a->net, "network in one line of text")->required()->type_name("<text>");
+  app->add_option("--data", a->data, "data set whose sample shape and classes the network takes")
+      ->type_name("<text>");
+  app->add_option("--data-dir", a->data_dir, "folder of the data sets")->type_name("<folder>");
+  app->add_option("--batch", a->batch, "samples for the memory figures (64)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
+  app->add_flag("--json", a->json, "print JSON");
+  app->callback([=] {
+    describe_net(a->net, a->data,
+                 a->data_dir.empty() ? OptionValues{} : OptionValues{{"data-dir", a->data_dir}},
+                 a->batch, a->json);
+  });
+}
+
+void add_list(CLI::App& program) {
+  CLI::App* app = program.add_subcommand(
+      "list", "Rules, networks, data sets or optimizers, with their options, defaults and units");
+  auto what = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  app->add_option("what", *what, "rules|nets|data|optimizers")
+      ->required()
+      ->check(CLI::IsMember({"rules", "nets", "data", "optimizers"}));
+  app->add_flag("--json", *json, "print JSON");
+  app->callback([=] {
+    const nlohmann::json rows = listing(*what);
+    if (*json) {
+      std::printf("%s\n", rows.dump(2).c_str());
+      return;
+    }
+    for (const auto& row : rows) {
+      std::string names = row["name"];
+      if (row.contains("aliases") && !row["aliases"].empty())
+        names += " (" + text::join(row["aliases"].get<std::vector<std::string>>(), ", ") + ")";
+      std::printf("  %-40s %s\n", names.c_str(), row.value("summary", "").c_str());
+      for (const char* key : {"grammar", "example", "source", "assumes"})
+        if (!row.value(key, "").empty())
+          std::printf("      %s: %s\n", key, row[key].get<std::string>().c_str());
+      if (row.contains("options")) print_options(row["options"]);
+    }
+  });
+}
+
+void add_report(CLI::App& program) {
+  CLI::App* app =
+      program.add_subcommand("report", "Write report.html from the records of a run or comparison");
+  auto dir = std::make_shared<std::string>();
+  app->add_option("dir", *dir, "folder of the run")->required();
+  app->callback([=] {
+    report::write(*dir);
+    std::printf("%s/report.html\n", dir->c_str());
+  });
+}
+
+}  // namespace altprop::cli

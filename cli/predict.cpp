@@ -1,0 +1,124 @@
+#include <cstdio>
+#include <sstream>
+
+#include "altprop/base/text.h"
+#include "altprop/train/checkpoint.h"
+#include "altprop/train/files.h"
+#include "altprop/train/run_folder.h"
+#include "command.h"
+
+namespace altprop::cli {
+
+namespace {
+
+struct Arguments {
+  std::string dir, data, data_dir, split = "test", state = "auto", out;
+  bool json = false;
+};
+
+const data::Dataset& split_of(const data::Splits& data, const std::string& name) {
+  const data::Dataset& part = name == "train"        ? data.train
+                              : name == "validation" ? data.validation
+                                                     : data.test;
+  if (part.empty())
+    throw UsageError("the data set has no " + name + " part; choose another --split");
+  return part;
+}
+
+void predict(const Arguments& a) {
+  RunSettings settings = settings_of(a.dir);
+  restore_machine(a.dir, settings);
+  settings.init_from.clear();
+  if (!a.data.empty()) {
+    settings.data = a.data;
+    settings.data_options.clear();
+  }
+  if (!a.data_dir.empty()) settings.data_options["data-dir"] = a.data_dir;
+  Experiment e(settings);
+  const std::filesystem::path dir = a.dir;
+  const bool best =
+      a.state == "best" || (a.state == "auto" && std::filesystem::exists(dir / "best.pt"));
+  TensorMap map = load_checkpoint(dir / (best ? "best.pt" : "checkpoint.pt"));
+  e.trainer().state(StateIO::loading(map));
+
+  const data::Dataset& part = split_of(e.data(), a.split);
+  data::LoaderOptions options;
+  options.batch = 1000;
+  options.dtype = settings.dtype == "float64" ? at::kDouble : at::kFloat;
+  options.device = at::Device(settings.device);
+  const data::Loader loader(part, options);
+  const bool classes = part.classes > 0;
+  nlohmann::json rows = nlohmann::json::array();
+  std::ostringstream csv;
+  bool header = false;
+  for (int64_t i = 0; i < loader.batches(); ++i) {
+    const data::Batch batch = loader.at(0, i);
+    const Tensor out = e.loss()
+                           .link(e.rule().predict(e.net(), batch.inputs))
+                           .to(at::kCPU, at::kDouble)
+                           .flatten(1)
+                           .contiguous();
+    if (!header) {
+      csv << "id" << (classes ? ",target,prediction" : "");
+      for (int64_t k = 0; k < out.size(1); ++k) csv << ",y" << k;
+      csv << "\n";
+      header = true;
+    }
+    const auto values = out.accessor<double, 2>();
+    const Tensor prediction = out.argmax(1), target = batch.targets.to(at::kCPU);
+    for (int64_t r = 0; r < batch.size; ++r) {
+      const int64_t id = batch.ids[r].item<int64_t>();
+      nlohmann::json row{{"id", id}};
+      csv << id;
+      if (classes) {
+        row["target"] = target[r].item<int64_t>();
+        row["prediction"] = prediction[r].item<int64_t>();
+        csv << "," << row["target"] << "," << row["prediction"];
+      }
+      for (int64_t k = 0; k < out.size(1); ++k) {
+        row["output"].push_back(values[r][k]);
+        csv << "," << text::from_number(values[r][k]);
+      }
+      csv << "\n";
+      if (a.json) rows.push_back(std::move(row));
+    }
+  }
+  const Score score = e.trainer().evaluate(part);
+  if (a.json) {
+    nlohmann::json summary{
+        {"loss", score.loss},
+        {"accuracy", score.accuracy ? nlohmann::json(*score.accuracy) : nlohmann::json(nullptr)},
+        {"predictions", rows}};
+    std::printf("%s\n", summary.dump().c_str());
+  } else if (!a.out.empty()) {
+    write_atomically(a.out, csv.str());
+    std::printf("%ld predictions in %s; loss %.4f", static_cast<long>(part.size()), a.out.c_str(),
+                score.loss);
+    if (score.accuracy) std::printf(", accuracy %.2f %%", *score.accuracy * 100);
+    std::printf("\n");
+  } else {
+    std::fputs(csv.str().c_str(), stdout);
+  }
+}
+
+}  // namespace
+
+void add_predict(CLI::App& program) {
+  CLI::App* app = program.add_subcommand(
+      "predict", "Apply a trained network: a line per sample with class and outputs");
+  auto a = std::make_shared<Arguments>();
+  app->add_option("dir", a->dir, "folder of the run")->required();
+  app->add_option("--data", a->data, "another data set than the run's")->type_name("<text>");
+  app->add_option("--data-dir", a->data_dir, "folder of the data sets")->type_name("<folder>");
+  app->add_option("--split", a->split, "train|validation|test (test)")
+      ->check(CLI::IsMember({"train", "validation", "test"}));
+  app->add_option("--state", a->state,
+                  "which weights: auto (best if there are validation data)|best|last")
+      ->check(CLI::IsMember({"auto", "best", "last"}));
+  app->add_option("--out", a->out, "write CSV to this file instead of the terminal")
+      ->type_name("<file>");
+  app->add_flag("--json", a->json, "print JSON");
+  app->callback([=] { predict(*a); });
+}
+
+}  // namespace altprop::cli

@@ -1,0 +1,148 @@
+#include <cstdio>
+
+#include "altprop/base/text.h"
+#include "altprop/report/html_report.h"
+#include "altprop/train/compare.h"
+#include "altprop/train/files.h"
+#include "altprop/train/interrupt.h"
+#include "altprop/train/progress.h"
+#include "altprop/train/run_folder.h"
+#include "command.h"
+
+namespace altprop::cli {
+
+namespace {
+
+void print_outcome(const nlohmann::json& summary, const std::string& dir, bool json) {
+  if (json) {
+    std::printf("%s\n", summary.dump(2).c_str());
+    return;
+  }
+  std::printf("%s on %s (%s): ", summary["label"].get<std::string>().c_str(),
+              summary["net"].get<std::string>().c_str(),
+              summary["data"].get<std::string>().c_str());
+  if (summary["test_accuracy"].is_number())
+    std::printf("test accuracy %.2f %%, ", summary["test_accuracy"].get<double>() * 100);
+  if (summary["test_loss"].is_number())
+    std::printf("test loss %.4f, ", summary["test_loss"].get<double>());
+  std::printf("%.0f samples/s, status %s\n", summary["samples_per_second"].get<double>(),
+              summary["status"].get<std::string>().c_str());
+  std::printf("records in %s%s\n", dir.c_str(),
+              summary["status"] == "interrupted"
+                  ? text::cat("; continue with: altprop resume ", dir).c_str()
+                  : "");
+}
+
+void train(const RunSettings& settings, const std::string& dir, bool overwrite, bool json,
+           bool quiet) {
+  const std::string label = settings.rule;
+  Experiment experiment(
+      settings);  // first, so that settings that do not fit leave no folder behind
+  RunFolder::create(dir, overwrite);
+  Progress progress(experiment.settings().rule);
+  std::vector<Observer*> observers;
+  if (!quiet) observers.push_back(&progress);
+  const nlohmann::json summary = run_in_folder(experiment, dir, label, false, observers);
+  print_outcome(summary, dir, json);
+}
+
+void finish_compare(const CompareSettings& settings, const std::string& dir, bool json,
+                    bool quiet) {
+  const nlohmann::json summary = compare(settings, dir, !quiet);
+  if (summary.contains("runs")) report::write(dir);
+  if (json) {
+    std::printf("%s\n", summary.dump(2).c_str());
+    return;
+  }
+  if (summary.contains("table")) std::printf("%s", table_text(summary["table"]).c_str());
+  if (interrupt::requested()) {
+    std::printf("interrupted; continue with: altprop resume %s\n", dir.c_str());
+  } else {
+    std::printf("report in %s/report.html\n", dir.c_str());
+  }
+}
+
+struct Output {
+  std::string dir;
+  bool overwrite = false, json = false, quiet = false;
+  void add(CLI::App& app) {
+    app.add_option("--out", dir, "folder for the records")->type_name("<folder>")->required();
+    app.add_flag("--overwrite", overwrite, "replace what the folder holds");
+    app.add_flag("--json", json, "print the summary as JSON");
+    app.add_flag("--quiet", quiet, "no progress");
+  }
+};
+
+}  // namespace
+
+void add_train(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("train", "Train a network with one rule");
+  auto flags = std::make_shared<RunFlags>();
+  auto output = std::make_shared<Output>();
+  flags->add(*app);
+  output->add(*app);
+  app->callback([=] {
+    train(flags->settings(*app), output->dir, output->overwrite, output->json, output->quiet);
+  });
+}
+
+void add_compare(CLI::App& program) {
+  CLI::App* app =
+      program.add_subcommand("compare", "Train the same network with several rules, side by side");
+  auto flags = std::make_shared<RunFlags>();
+  auto output = std::make_shared<Output>();
+  auto rules = std::make_shared<std::string>("backprop,feedback-alignment");
+  auto seeds = std::make_shared<std::string>("1");
+  app->add_option("--rules", *rules,
+                  "rules with overrides: 'backprop,fa[lr=0.001],kp[kp.form=implicit]'")
+      ->type_name("<list>")
+      ->required();
+  app->add_option("--seeds", *seeds, "seeds, separated by commas (1)")->type_name("<list>");
+  flags->add(*app, {"rule", "seed"});
+  output->add(*app);
+  app->callback([=] {
+    CompareSettings settings{flags->settings(*app), {}, {}, command_line};
+    for (const std::string& rule : text::split_outside_brackets(*rules, ','))
+      if (std::string name = text::trim(rule); !name.empty()) settings.rules.push_back(name);
+    for (const std::string& seed : text::split(*seeds, ',')) {
+      const auto value = text::to_integer(text::trim(seed));
+      if (!value || *value < 0)
+        throw UsageError("option 'seeds' takes whole numbers separated by commas, but has '" +
+                         seed + "'");
+      settings.seeds.push_back(*value);
+    }
+    if (settings.rules.empty()) throw UsageError("option 'rules' names no rule");
+    begin_compare(settings, output->dir, output->overwrite);
+    finish_compare(settings, output->dir, output->json, output->quiet);
+  });
+}
+
+void add_resume(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("resume", "Continue an interrupted run or comparison");
+  auto output = std::make_shared<Output>();
+  auto epochs = std::make_shared<int64_t>(-1);
+  app->add_option("dir", output->dir, "folder of the run")->required();
+  app->add_option("--epochs", *epochs, "new number of epochs, to train a finished run further")
+      ->type_name("<integer>");
+  app->add_flag("--json", output->json, "print the summary as JSON");
+  app->add_flag("--quiet", output->quiet, "no progress");
+  app->callback([=] {
+    if (is_compare(output->dir)) {
+      if (*epochs >= 0)
+        throw UsageError("a comparison is resumed with the epochs it was started with");
+      return finish_compare(compare_settings_of(output->dir), output->dir, output->json,
+                            output->quiet);
+    }
+    RunSettings settings = settings_of(output->dir);
+    if (*epochs >= 0) settings.epochs = *epochs;
+    const std::string label = restore_machine(output->dir, settings);
+    Experiment experiment(settings);
+    Progress progress(experiment.settings().rule);
+    std::vector<Observer*> observers;
+    if (!output->quiet) observers.push_back(&progress);
+    print_outcome(run_in_folder(experiment, output->dir, label, true, observers), output->dir,
+                  output->json);
+  });
+}
+
+}  // namespace altprop::cli

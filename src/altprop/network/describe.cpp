@@ -1,0 +1,153 @@
+#include "altprop/network/describe.h"
+
+#include <algorithm>
+#include <set>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace {
+
+/// True if the output lies in the memory of the input: operations that only rearrange, and those
+/// that overwrite an input which nobody else needs.
+bool reuses_input(const Graph& net, const Node& node) {
+  const std::string type = node.op->type();
+  if (type == "flatten" || type == "reshape" || type == "identity") return true;
+  if (!node.op->works_in_place() || node.inputs.size() != 1) return false;
+  const Node& producer = net.node(node.inputs[0]);
+  const auto& outputs = net.output_nodes();
+  return producer.op && !producer.op->keeps_output() &&
+         net.consumers()[static_cast<size_t>(producer.id)].size() == 1 &&
+         std::count(outputs.begin(), outputs.end(), producer.id) == 0;
+}
+
+int64_t bytes_of(const Tensor& t) { return t.numel() * static_cast<int64_t>(t.element_size()); }
+
+/// "12.3 M" for large numbers, exact below 10000.
+std::string short_number(int64_t n) {
+  if (n < 10000) return std::to_string(n) + " ";
+  const std::pair<double, char> units[] = {{1e12, 'T'}, {1e9, 'G'}, {1e6, 'M'}, {1e3, 'k'}};
+  const double value = static_cast<double>(n);
+  for (const auto& [unit, letter] : units) {
+    if (value < unit) continue;
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3g %c", value / unit, letter);
+    return text;
+  }
+  return "";
+}
+
+std::string short_bytes(int64_t n) { return short_number(n) + "B"; }
+
+}  // namespace
+
+Description describe(const Graph& net, int64_t batch) {
+  if (batch < 1) throw UsageError(text::cat("the batch must be at least 1, but is ", batch));
+  Description out;
+  out.batch = batch;
+  const int64_t element = static_cast<int64_t>(net.options().dtype().itemsize());
+  std::set<const Param*> seen;
+  std::set<const Tensor*> seen_buffers;
+  for (const Node& node : net.nodes()) {
+    Description::Row row;
+    row.name = node.name;
+    row.shape = node.spec.shape;
+    if (!node.op) {
+      row.op = "input";
+      out.rows.push_back(std::move(row));
+      continue;
+    }
+    row.op = node.op->type();
+    row.settings = node.op->settings();
+    for (const ParamPtr& param : node.op->params()) {
+      if (seen.insert(param.get()).second) {
+        row.parameters += param->value.numel();
+        out.weight_bytes += bytes_of(param->value);
+      } else {
+        row.shared = true;
+      }
+    }
+    for (const auto& [name, buffer] : node.op->buffers())
+      if (seen_buffers.insert(buffer).second) out.buffer_bytes += bytes_of(*buffer);
+    std::vector<Spec> specs;
+    int credited_inputs = 0;
+    for (int i : node.inputs) {
+      specs.push_back(net.node(i).spec);
+      credited_inputs += net.needs_credit()[static_cast<size_t>(i)];
+    }
+    row.multiply_adds = node.op->multiply_adds(specs);
+    row.forward_flops = 2 * row.multiply_adds;
+    row.backward_flops =
+        row.forward_flops * ((node.op->params().empty() ? 0 : 1) + (credited_inputs > 0 ? 1 : 0));
+    if (!reuses_input(net, node)) row.activation_bytes = node.spec.numel() * batch * element;
+    out.parameters += row.parameters;
+    out.multiply_adds += row.multiply_adds;
+    out.forward_flops += row.forward_flops;
+    out.training_flops += row.forward_flops + row.backward_flops;
+    out.activation_bytes += row.activation_bytes;
+    out.rows.push_back(std::move(row));
+  }
+  return out;
+}
+
+std::string Description::table() const {
+  std::vector<std::vector<std::string>> cells = {
+      {"name", "operation", "output", "parameters", "multiply-adds", "memory"}};
+  for (const Row& row : rows)
+    cells.push_back(
+        {row.name, row.op + (row.settings.empty() ? "" : " " + row.settings), shape_text(row.shape),
+         std::to_string(row.parameters) + (row.shared ? " +shared" : ""),
+         text::trim(short_number(row.multiply_adds)), short_bytes(row.activation_bytes)});
+  constexpr size_t kFirstNumber = 3;
+  std::vector<size_t> width(cells[0].size(), 0);
+  for (const auto& line : cells)
+    for (size_t c = 0; c < line.size(); ++c) width[c] = std::max(width[c], line[c].size());
+  std::string out;
+  for (const auto& line : cells) {
+    std::string text;
+    for (size_t c = 0; c < line.size(); ++c) {
+      const std::string pad(width[c] - line[c].size(), ' ');
+      text += (c ? "  " : "") + (c < kFirstNumber ? line[c] + pad : pad + line[c]);
+    }
+    out += text + "\n";
+  }
+  out += text::cat("\nparameters ", parameters, " (", short_bytes(weight_bytes), ")\n",
+                   "arithmetic per sample: forward ", short_number(forward_flops),
+                   "FLOP, forward and backward ", short_number(training_flops), "FLOP\n",
+                   "memory at batch ", batch, ": activations kept for the backward pass ",
+                   short_bytes(activation_bytes), ", weights ", short_bytes(weight_bytes), "\n");
+  for (const auto& [rule, reason] : rules)
+    out += rule + ": " + (reason.empty() ? "accepts the network" : reason) + "\n";
+  return out;
+}
+
+nlohmann::json Description::json() const {
+  nlohmann::json j;
+  j["batch"] = batch;
+  j["operations"] = nlohmann::json::array();
+  for (const Row& row : rows)
+    j["operations"].push_back({{"name", row.name},
+                               {"op", row.op},
+                               {"settings", row.settings},
+                               {"output", row.shape},
+                               {"parameters", row.parameters},
+                               {"shared", row.shared},
+                               {"multiply_adds", row.multiply_adds},
+                               {"forward_flops", row.forward_flops},
+                               {"backward_flops", row.backward_flops},
+                               {"activation_bytes", row.activation_bytes}});
+  j["totals"] = {{"parameters", parameters},
+                 {"weight_bytes", weight_bytes},
+                 {"buffer_bytes", buffer_bytes},
+                 {"multiply_adds", multiply_adds},
+                 {"forward_flops", forward_flops},
+                 {"training_flops", training_flops},
+                 {"activation_bytes", activation_bytes}};
+  j["rules"] = nlohmann::json::object();
+  for (const auto& [rule, reason] : rules) j["rules"][rule] = reason;
+  return j;
+}
+
+}  // namespace altprop

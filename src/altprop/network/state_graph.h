@@ -1,0 +1,69 @@
+// The same network as states and edges, for rules that relax the values of layers: a state is the
+// value of a chosen node, an edge is the sub-graph that predicts it from the nearest states above.
+//
+//   StateGraph g = states(net, Cut::Blocks);
+//   for (const StateGraph::Edge& edge : g.edges) ... edge.map is a Graph with edge.from as inputs
+//
+// Edges share the operations, and so the parameters, of the network they were cut from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "altprop/network/graph.h"
+
+namespace altprop {
+
+/// Where states are placed.
+///
+///   Blocks         what enters an affine operation: the value behind activation, norm and pooling
+///                  (v = f(W v' + b)); a flatten in front of the operation is part of its edge
+///   PreActivation  what enters an activation: v = W f(v') + b
+///   EveryNode      the output of every operation
+///
+/// In all cases inputs and outputs are states, and so is every value that several edges would
+/// otherwise have to compute: each parameter belongs to exactly one edge.
+enum class Cut { Blocks, PreActivation, EveryNode };
+
+struct StateGraph {
+  struct State {
+    std::string name;  ///< of the node whose value it is
+    Spec spec;
+    int node;  ///< its number in the network
+    bool input, output;
+  };
+  /// Predicts one state. `map` has one input per entry of `from`, in that order, and one output.
+  struct Edge {
+    Graph map;
+    std::vector<int> from;  ///< states, ascending, each once
+    int to;                 ///< state
+    std::vector<int> node;  ///< per node of `map`: its number in the network
+  };
+
+  std::vector<State> states;  ///< in topological order
+  std::vector<Edge> edges;    ///< one per state that is no input, in the order of the states
+
+  /// The edge that predicts a state; -1 for inputs.
+  int edge_to(int state) const;
+  /// States that a state is predicted from.
+  const std::vector<int>& parents(int state) const;
+  /// Edges that read a state.
+  std::vector<int> edges_from(int state) const;
+  /// States that are predicted from a state.
+  std::vector<int> children(int state) const;
+  /// Per state: edges on the longest, or shortest, way to an output; -1 where there is none.
+  std::vector<int> hops_to_output(bool longest = true) const;
+  /// True if all ways from a state to the outputs are equally long, for every state.
+  bool levelled() const;
+
+  /// Values of all states in a forward pass: inputs, then every edge in turn. Each edge draws from
+  /// its own sub-stream of `pass.draws`.
+  /// @param activity one per edge, resized here
+  std::vector<Tensor> run(std::span<const Tensor> inputs, std::vector<Activity>& activity,
+                          const Pass& pass) const;
+};
+
+/// @throws Refusal if the network has no output
+StateGraph states(const Graph& net, Cut cut);
+
+}  // namespace altprop

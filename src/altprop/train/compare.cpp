@@ -1,0 +1,249 @@
+#include "altprop/train/compare.h"
+
+#include <cmath>
+#include <map>
+
+#include "altprop/base/text.h"
+#include "altprop/rules/registry.h"
+#include "altprop/train/files.h"
+#include "altprop/train/interrupt.h"
+#include "altprop/train/progress.h"
+#include "altprop/train/run_folder.h"
+
+namespace altprop {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A label as a folder name: letters, digits and a few signs; the rest becomes '_'.
+std::string folder_name(const std::string& label, int64_t seed) {
+  std::string out;
+  for (char c : label)
+    out +=
+        std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '=' || c == ','
+            ? c
+            : '_';
+  return text::cat(out, "-seed", seed);
+}
+
+RunSettings run_settings(const CompareSettings& settings, const std::string& rule, int64_t seed) {
+  RunSettings run = settings.base;
+  run.rule = rule;
+  run.seed = seed;
+  run.rule_options.clear();
+  expand_rule(run);
+  return run;
+}
+
+/// Names every rule that does not go with the network before hours are spent on the others.
+void admit_all(const CompareSettings& settings, const data::Splits& data) {
+  for (const std::string& rule : settings.rules) {
+    RunSettings run = run_settings(settings, rule, settings.seeds.at(0));
+    const Graph net = build_network(run, data);
+    try {
+      make_rule(run.rule, run.rule_options)->admit(net, *make_loss(run.loss));
+    } catch (const Refusal& refusal) {
+      throw Refusal("rule '" + rule + "'", refusal.what());
+    }
+  }
+}
+
+/// Adds time and memory relative to backprop's runs, where there are any.
+void add_relative(nlohmann::json& runs) {
+  double seconds = 0, bytes = 0;
+  int64_t n = 0;
+  for (const auto& run : runs)
+    if (run["rule"] == "backprop" && run["step_seconds"].get<double>() > 0) {
+      seconds += run["step_seconds"].get<double>();
+      bytes += run["peak_memory_above_data_bytes"].get<double>();
+      ++n;
+    }
+  for (auto& run : runs) {
+    run["time_relative_to_backprop"] =
+        n ? nlohmann::json(run["step_seconds"].get<double>() * static_cast<double>(n) / seconds)
+          : nlohmann::json(nullptr);
+    run["memory_relative_to_backprop"] =
+        n && bytes > 0 ? nlohmann::json(run["peak_memory_above_data_bytes"].get<double>() *
+                                        static_cast<double>(n) / bytes)
+                       : nlohmann::json(nullptr);
+  }
+}
+
+nlohmann::json write_summary(const CompareSettings& settings, const fs::path& dir,
+                             nlohmann::json runs) {
+  add_relative(runs);
+  nlohmann::json summary{{"command", settings.command},
+                         {"net", settings.base.net},
+                         {"data", settings.base.data},
+                         {"epochs", settings.base.epochs},
+                         {"runs", runs}};
+  summary["table"] = compare_table(summary);
+  write_atomically(dir / "summary.json", summary.dump(2) + "\n");
+  return summary;
+}
+
+nlohmann::json run_one(RunSettings run, const fs::path& dir, const std::string& label,
+                       std::shared_ptr<const data::Splits> data, bool show_progress) {
+  if (fs::exists(dir / "summary.json")) {
+    nlohmann::json summary = nlohmann::json::parse(read_file(dir / "summary.json"), nullptr, false);
+    if (!summary.is_discarded() && summary.value("status", "") != "interrupted") return summary;
+  }
+  const bool resume = fs::exists(dir / "config.toml");
+  if (resume) {
+    run = settings_of(dir);
+    restore_machine(dir, run);
+  } else {
+    RunFolder::create(dir, true);
+  }
+  Experiment experiment(run, std::move(data));
+  Progress progress(text::cat(label, " seed ", run.seed));
+  std::vector<Observer*> observers;
+  if (show_progress) observers.push_back(&progress);
+  try {
+    return run_in_folder(experiment, dir, label, resume, observers);
+  } catch (const Diverged& diverged) {  // the others go on
+    std::fprintf(stderr, "%s seed %ld: %s\n", label.c_str(), static_cast<long>(run.seed),
+                 diverged.what());
+    return nlohmann::json::parse(read_file(dir / "summary.json"));
+  }
+}
+
+}  // namespace
+
+nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, bool show_progress) {
+  use_machine(settings.base);
+  const auto data = load_data(settings.base);
+  admit_all(settings, *data);
+  nlohmann::json runs = nlohmann::json::array(), summary = nlohmann::json::object();
+  for (int64_t seed : settings.seeds)
+    for (const std::string& rule : settings.rules) {
+      if (interrupt::requested()) break;
+      const std::string folder = folder_name(rule, seed);
+      nlohmann::json run =
+          run_one(run_settings(settings, rule, seed), dir / folder, rule, data, show_progress);
+      run["folder"] = folder;
+      runs.push_back(std::move(run));
+      summary = write_summary(settings, dir, runs);
+    }
+  return summary;
+}
+
+void begin_compare(const CompareSettings& settings, const fs::path& dir, bool overwrite) {
+  std::error_code error;
+  if (overwrite && (fs::exists(dir / "compare.json") || fs::exists(dir / "config.toml")))
+    fs::remove_all(dir, error);
+  RunFolder::create(dir, overwrite);
+  RunSettings base = settings.base;
+  write_atomically(dir / "config.toml", base.to_toml());
+  write_atomically(dir / "compare.json", nlohmann::json{{"rules", settings.rules},
+                                                        {"seeds", settings.seeds},
+                                                        {"command", settings.command}}
+                                                 .dump(2) +
+                                             "\n");
+}
+
+bool is_compare(const fs::path& dir) { return fs::exists(dir / "compare.json"); }
+
+CompareSettings compare_settings_of(const fs::path& dir) {
+  const nlohmann::json stored =
+      nlohmann::json::parse(read_file(dir / "compare.json"), nullptr, false);
+  if (stored.is_discarded() || !stored.contains("rules") || !stored.contains("seeds"))
+    throw Error("'" + (dir / "compare.json").string() + "' is damaged; start the comparison again");
+  return {settings_of(dir), stored["rules"], stored["seeds"], stored.value("command", "")};
+}
+
+namespace {
+
+/// Mean and sample standard deviation of what is there.
+nlohmann::json spread(const std::vector<double>& values) {
+  if (values.empty()) return nullptr;
+  double mean = 0, square = 0;
+  for (double v : values) mean += v / static_cast<double>(values.size());
+  for (double v : values) square += (v - mean) * (v - mean);
+  return {
+      {"mean", mean},
+      {"std", values.size() > 1 ? std::sqrt(square / static_cast<double>(values.size() - 1)) : 0.0},
+      {"n", values.size()}};
+}
+
+/// Mean over a run's layers of a field of its last probe.
+std::optional<double> layer_mean(const nlohmann::json& run, const char* field) {
+  double sum = 0;
+  int64_t n = 0;
+  for (const auto& row : run.value("gradient", nlohmann::json::array()))
+    if (row.contains(field) && row[field].is_number()) {
+      sum += row[field].get<double>();
+      ++n;
+    }
+  return n ? std::optional<double>(sum / static_cast<double>(n)) : std::nullopt;
+}
+
+}  // namespace
+
+nlohmann::json compare_table(const nlohmann::json& summary) {
+  std::vector<std::string> labels;
+  std::map<std::string, std::map<std::string, std::vector<double>>> values;
+  for (const auto& run : summary["runs"]) {
+    const std::string label = run["label"];
+    if (!values.count(label)) labels.push_back(label);
+    auto& row = values[label];
+    for (const char* key :
+         {"test_accuracy", "test_loss", "time_relative_to_backprop", "memory_relative_to_backprop"})
+      if (run.contains(key) && run[key].is_number()) row[key].push_back(run[key]);
+    if (auto angle = layer_mean(run, "angle_degrees")) row["angle_degrees"].push_back(*angle);
+    if (auto ratio = layer_mean(run, "magnitude_ratio")) row["magnitude_ratio"].push_back(*ratio);
+  }
+  nlohmann::json table = nlohmann::json::array();
+  for (const std::string& label : labels) {
+    nlohmann::json row{{"label", label}};
+    for (const char* key : {"test_accuracy", "test_loss", "angle_degrees", "magnitude_ratio",
+                            "time_relative_to_backprop", "memory_relative_to_backprop"})
+      row[key] = spread(values[label][key]);
+    table.push_back(row);
+  }
+  return table;
+}
+
+std::string table_text(const nlohmann::json& table) {
+  struct Column {
+    const char *title, *key;
+    double factor;
+    int digits;
+  };
+  const Column columns[] = {{"accuracy %", "test_accuracy", 100, 2},
+                            {"loss", "test_loss", 1, 4},
+                            {"angle deg", "angle_degrees", 1, 1},
+                            {"magnitude", "magnitude_ratio", 1, 2},
+                            {"time/BP", "time_relative_to_backprop", 1, 2},
+                            {"memory/BP", "memory_relative_to_backprop", 1, 2}};
+  size_t width = 4;
+  for (const auto& row : table) width = std::max(width, row["label"].get<std::string>().size());
+  auto pad = [](std::string s, size_t n) {
+    return s.size() < n ? s + std::string(n - s.size(), ' ') : s;
+  };
+  std::string out = pad("rule", width);
+  for (const Column& c : columns) out += "  " + pad(c.title, 16);
+  out += "\n";
+  for (const auto& row : table) {
+    out += pad(row["label"], width);
+    for (const Column& c : columns) {
+      char cell[48] = "-";
+      if (const auto& v = row[c.key]; v.is_object()) {
+        if (v["n"].get<int64_t>() > 1) {
+          std::snprintf(cell, sizeof cell, "%.*f +- %.*f", c.digits,
+                        v["mean"].get<double>() * c.factor, c.digits,
+                        v["std"].get<double>() * c.factor);
+        } else {
+          std::snprintf(cell, sizeof cell, "%.*f", c.digits, v["mean"].get<double>() * c.factor);
+        }
+      }
+      out += "  " + pad(cell, 16);
+    }
+    while (!out.empty() && out.back() == ' ') out.pop_back();
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace altprop

@@ -1,0 +1,101 @@
+#include "altprop/train/experiment.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "altprop/base/text.h"
+#include "altprop/data/source.h"
+#include "altprop/network/architecture.h"
+#include "altprop/network/init.h"
+#include "altprop/rules/registry.h"
+#include "altprop/train/checkpoint.h"
+
+namespace altprop {
+
+std::shared_ptr<const data::Splits> load_data(const RunSettings& settings) {
+  return std::make_shared<data::Splits>(data::load(settings.data, settings.data_options));
+}
+
+void expand_rule(RunSettings& settings) {
+  const RuleText written = parse_rule(settings.rule);
+  const std::vector<std::string> own = rule_option_names(written.name);
+  Options options("rule '" + written.name + "'");
+  settings.declare(options);
+  for (const auto& [name, value] : written.values) {
+    if (std::count(own.begin(), own.end(), name) || !options.has(name)) {
+      settings.rule_options[name] =
+          value;  // unknown names are refused by the rule, which knows what is near
+    } else {
+      options.set(name, value);
+    }
+  }
+  settings.rule = written.name;
+}
+
+void use_machine(const RunSettings& settings) {
+  if (settings.threads > 0) at::set_num_threads(static_cast<int>(settings.threads));
+  try {
+    const at::Device device(settings.device);
+    if (device.is_cpu()) return;
+    if (!at::hasCUDA() || !device.is_cuda())
+      throw UsageError("device '" + settings.device + "' is not available here; use cpu");
+    at::empty({1}, at::TensorOptions().device(device));
+  } catch (const c10::Error&) {
+    throw UsageError("device '" + settings.device +
+                     "' is not available here; use cpu, cuda or cuda:N with a GPU that is there");
+  }
+}
+
+Graph build_network(const RunSettings& settings, const data::Splits& data) {
+  Graph net = network(settings.net,
+                      {.input_shape = data.train.sample_shape(), .classes = data.train.classes});
+  net.to(at::Device(settings.device), settings.dtype == "float64" ? at::kDouble : at::kFloat);
+  initialise(net, Initialiser(settings.init),
+             Stream(static_cast<uint64_t>(settings.seed)).at("init"));
+  return net;
+}
+
+namespace {
+
+/// Copies the weights (and running statistics) of a checkpoint whose names are the network's.
+void start_from(Graph& net, const std::string& path) {
+  TensorMap map = load_checkpoint(path);
+  StateIO io = StateIO::loading(map);
+  int64_t found = 0;
+  for (const ParamPtr& param : net.params())
+    if (io.has("net." + param->name)) {
+      io.tensor("net." + param->name, param->value);
+      ++found;
+    }
+  for (auto& [name, tensor] : net.buffers())
+    if (io.has("net." + name)) io.tensor("net." + name, *tensor);
+  if (found == 0)
+    throw UsageError("'" + path +
+                     "' holds no weights of this network: no parameter has the same name");
+}
+
+}  // namespace
+
+Experiment::Experiment(RunSettings settings) : Experiment(settings, nullptr) {}
+
+Experiment::Experiment(RunSettings settings, std::shared_ptr<const data::Splits> data)
+    : settings_(std::move(settings)), data_(std::move(data)) {
+  expand_rule(settings_);
+  use_machine(settings_);
+  rule_ = make_rule(settings_.rule, settings_.rule_options);
+  loss_ = make_loss(settings_.loss);
+  if (!data_) data_ = load_data(settings_);
+  net_ = build_network(settings_, *data_);
+  if (!settings_.init_from.empty()) start_from(net_, settings_.init_from);
+  trainer_ = std::make_unique<Trainer>(net_, *rule_, *loss_, *data_, settings_);
+}
+
+int64_t Experiment::parameters() const {
+  int64_t total = 0;
+  for (const ParamPtr& param : net_.params()) total += param->value.numel();
+  return total;
+}
+
+}  // namespace altprop

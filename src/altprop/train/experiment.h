@@ -1,0 +1,52 @@
+// One run from its settings: data, network, rule, optimizer, put together the same way for the
+// command line, for C++ and for resuming.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "altprop/train/trainer.h"
+
+namespace altprop {
+
+/// Everything a run consists of. Building it draws the weights but trains nothing.
+class Experiment {
+ public:
+  /// @throws UsageError or Refusal if the settings do not fit together, Error if data cannot be
+  /// read
+  explicit Experiment(RunSettings settings);
+  /// The same with data that are loaded already, so that several runs can share them.
+  Experiment(RunSettings settings, std::shared_ptr<const data::Splits> data);
+  Experiment(const Experiment&) = delete;
+
+  RunSettings& settings() { return settings_; }
+  Graph& net() { return net_; }
+  const Loss& loss() const { return *loss_; }
+  Learner& rule() { return *rule_; }
+  const data::Splits& data() const { return *data_; }
+  Trainer& trainer() { return *trainer_; }
+  int64_t parameters() const;
+
+ private:
+  RunSettings settings_;
+  std::shared_ptr<const data::Splits> data_;
+  Graph net_;
+  std::unique_ptr<Loss> loss_;
+  std::unique_ptr<Learner> rule_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+std::shared_ptr<const data::Splits> load_data(const RunSettings& settings);
+
+/// The network of the settings for these data, weights drawn, on the settings' device and in their
+/// number format.
+Graph build_network(const RunSettings& settings, const data::Splits& data);
+
+/// Splits "kp[kp.form=implicit,lr=0.1]" in settings.rule into the rule's long name, its options and
+/// overrides of the other settings.
+void expand_rule(RunSettings& settings);
+
+/// Sets the number of threads; checks the device. @throws UsageError if there is no such device
+void use_machine(const RunSettings& settings);
+
+}  // namespace altprop

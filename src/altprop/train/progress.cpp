@@ -1,0 +1,96 @@
+#include "altprop/train/progress.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace {
+
+std::string clock_text(double seconds) {
+  const int64_t s = static_cast<int64_t>(seconds);
+  char buffer[32];
+  if (s >= 3600) {
+    std::snprintf(buffer, sizeof buffer, "%ld:%02ld:%02ld", static_cast<long>(s / 3600),
+                  static_cast<long>(s / 60 % 60), static_cast<long>(s % 60));
+  } else {
+    std::snprintf(buffer, sizeof buffer, "%ld:%02ld", static_cast<long>(s / 60),
+                  static_cast<long>(s % 60));
+  }
+  return buffer;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point t) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
+}
+
+}  // namespace
+
+Progress::Progress(std::string label)
+    : label_(std::move(label)), terminal_(isatty(STDERR_FILENO)) {}
+
+void Progress::on_start(const Trainer& trainer) {
+  start_ = drawn_ = std::chrono::steady_clock::now();
+  first_step_ = trainer.position().step;
+  for (const std::string& warning : trainer.warnings())
+    std::fprintf(stderr, "%s: warning: %s\n", label_.c_str(), warning.c_str());
+}
+
+void Progress::on_step(const Trainer& trainer) {
+  if (!terminal_ || seconds_since(drawn_) < 0.1) return;
+  drawn_ = std::chrono::steady_clock::now();
+  const Position& at = trainer.position();
+  const int64_t per_epoch = trainer.batches_per_pass() * trainer.passes_in_epoch();
+  const int64_t in_epoch = at.pass * trainer.batches_per_pass() + at.batch;
+  const double elapsed = seconds_since(start_),
+               rate = static_cast<double>(at.step - first_step_) / elapsed;
+  int64_t left = (trainer.settings().epochs - at.epoch) * per_epoch - in_epoch;
+  if (trainer.settings().max_steps > 0)
+    left = std::min(left, trainer.settings().max_steps - at.step);
+  constexpr int kWidth = 24;
+  const int filled = static_cast<int>(kWidth * in_epoch / std::max<int64_t>(1, per_epoch));
+  std::fprintf(stderr, "\r\033[K%s  epoch %ld/%ld [%s%s] loss %.4f  %.0f samples/s  %s left",
+               label_.c_str(), static_cast<long>(at.epoch + 1),
+               static_cast<long>(trainer.settings().epochs),
+               std::string(static_cast<size_t>(filled), '#').c_str(),
+               std::string(static_cast<size_t>(kWidth - filled), '.').c_str(),
+               trainer.running_loss(), rate * static_cast<double>(trainer.settings().batch),
+               clock_text(static_cast<double>(left) / std::max(rate, 1e-9)).c_str());
+  std::fflush(stderr);
+}
+
+void Progress::clear_bar() {
+  if (terminal_) std::fprintf(stderr, "\r\033[K");
+}
+
+void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
+  clear_bar();
+  std::string line =
+      text::cat(label_, "  epoch ", record["epoch"].get<int64_t>(), "/", trainer.settings().epochs);
+  char buffer[64];
+  for (const char* key :
+       {"train_loss", "validation_loss", "test_loss", "validation_accuracy", "test_accuracy"}) {
+    if (!record.contains(key) || !record[key].is_number()) continue;
+    std::string name = key;
+    name[name.find('_')] = ' ';
+    const bool fraction = name.find("accuracy") != std::string::npos;
+    std::snprintf(buffer, sizeof buffer, fraction ? "  %s %.2f %%" : "  %s %.4f", name.c_str(),
+                  record[key].get<double>() * (fraction ? 100 : 1));
+    line += buffer;
+  }
+  std::snprintf(buffer, sizeof buffer, "  %.0f samples/s",
+                record["samples_per_second"].get<double>());
+  std::fprintf(stderr, "%s%s\n", line.c_str(), buffer);
+}
+
+void Progress::on_stop(Trainer& trainer, const std::string& status) {
+  clear_bar();
+  if (status != "done")
+    std::fprintf(stderr, "%s  %s at step %ld\n", label_.c_str(), status.c_str(),
+                 static_cast<long>(trainer.position().step));
+}
+
+}  // namespace altprop

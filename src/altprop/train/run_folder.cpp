@@ -1,0 +1,179 @@
+#include "altprop/train/run_folder.h"
+
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+
+#include "altprop/base/text.h"
+#include "altprop/base/version.h"
+#include "altprop/rules/registry.h"
+#include "altprop/tensor/linear.h"
+#include "altprop/train/checkpoint.h"
+#include "altprop/train/files.h"
+
+namespace altprop {
+
+namespace fs = std::filesystem;
+
+void RunFolder::create(const fs::path& dir, bool overwrite) {
+  std::error_code error;
+  if (fs::exists(dir, error) && !fs::is_empty(dir, error)) {
+    if (!overwrite)
+      throw UsageError("'" + dir.string() +
+                       "' already holds a run; choose another --out, continue it with 'altprop "
+                       "resume', or add --overwrite");
+    for (const char* file : {"config.toml", "metrics.jsonl", "checkpoint.pt", "best.pt",
+                             "summary.json", "report.html"})
+      fs::remove(dir / file, error);
+  }
+  fs::create_directories(dir, error);
+  if (error) throw Error("the folder '" + dir.string() + "' cannot be made: " + error.message());
+}
+
+RunFolder::RunFolder(fs::path dir, Experiment& experiment, std::string label)
+    : dir_(std::move(dir)), experiment_(experiment), label_(std::move(label)) {}
+
+void RunFolder::begin() {
+  write_atomically(dir_ / "config.toml", experiment_.settings().to_toml());
+}
+
+void RunFolder::save(const std::string& file) {
+  TensorMap map;
+  StateIO io = StateIO::saving(map);
+  experiment_.trainer().state(io);
+  std::string meta = nlohmann::json{{"format", 1},
+                                    {"altprop_version", version()},
+                                    {"torch_version", TORCH_VERSION},
+                                    {"label", label_},
+                                    {"threads", at::get_num_threads()},
+                                    {"linear_backend",
+                                     linear_backend() == LinearBackend::OneDnn ? "onednn" : "aten"}}
+                         .dump();
+  io.text("meta", meta);
+  io.integer("metrics_bytes", metrics_bytes_);
+  save_checkpoint(dir_ / file, map);
+}
+
+void RunFolder::resume() {
+  if (!fs::exists(dir_ / "checkpoint.pt")) {
+    truncate_to(dir_ / "metrics.jsonl", 0);
+    return;
+  }
+  TensorMap map = load_checkpoint(dir_ / "checkpoint.pt");
+  StateIO io = StateIO::loading(map);
+  io.integer("metrics_bytes", metrics_bytes_);
+  truncate_to(dir_ / "metrics.jsonl", metrics_bytes_);
+  experiment_.trainer().state(io);
+}
+
+std::string restore_machine(const fs::path& dir, RunSettings& settings) {
+  if (!fs::exists(dir / "checkpoint.pt")) return settings.rule;
+  TensorMap map = load_checkpoint(dir / "checkpoint.pt");
+  std::string text;
+  StateIO::loading(map).text("meta", text);
+  const nlohmann::json meta = nlohmann::json::parse(text, nullptr, false);
+  if (meta.is_discarded() || meta.value("format", 0) != 1)
+    throw Error("'" + (dir / "checkpoint.pt").string() +
+                "' is of a format this version does not know");
+  settings.threads = meta.value("threads", settings.threads);
+  set_linear_backend(meta.value("linear_backend", "aten") == "onednn" ? LinearBackend::OneDnn
+                                                                      : LinearBackend::Aten);
+}
+
+RunSettings settings_of(const fs::path& dir) {
+  if (!fs::exists(dir / "config.toml"))
+    throw UsageError("'" + dir.string() + "' is no run folder: it has no config.toml");
+  RunSettings settings;
+  settings.from_toml(read_file(dir / "config.toml"), (dir / "config.toml").string());
+  return settings;
+}
+
+void RunFolder::on_step(const Trainer& trainer) {
+  const int64_t every = trainer.settings().checkpoint_steps;
+  if (every > 0 && trainer.position().step % every == 0) save("checkpoint.pt");
+}
+
+void RunFolder::on_epoch(Trainer& trainer, const nlohmann::json& record) {
+  // First the record, then the checkpoint that knows it: a kill in between costs a repeated epoch,
+  // never a lost or doubled line.
+  metrics_bytes_ = append_line(dir_ / "metrics.jsonl", record.dump());
+  save("checkpoint.pt");
+  if (trainer.improved()) save("best.pt");
+}
+
+void RunFolder::on_stop(Trainer&, const std::string& status) {
+  if (status == "interrupted") save("checkpoint.pt");
+  summarise(status);
+}
+
+nlohmann::json RunFolder::summarise(const std::string& status) {
+  Experiment& e = experiment_;
+  const Trainer& t = e.trainer();
+  nlohmann::json record = nlohmann::json::object(), last = record;
+  for (const std::string& line : text::split(
+           fs::exists(dir_ / "metrics.jsonl") ? read_file(dir_ / "metrics.jsonl") : "", '\n')) {
+    if (line.empty()) continue;
+    last = nlohmann::json::parse(line);
+    if (t.best_epoch() == 0 || last["epoch"] == t.best_epoch()) record = last;
+  }
+  auto of = [](const nlohmann::json& r, const char* key) {
+    return r.contains(key) ? r[key] : nlohmann::json(nullptr);
+  };
+  const int64_t steps = t.position().step;
+  nlohmann::json out{
+      {"rule", e.settings().rule},
+      {"label", label_},
+      {"net", e.settings().net},
+      {"data", e.settings().data},
+      {"seed", e.settings().seed},
+      {"epochs", of(last, "epoch").is_null() ? nlohmann::json(0) : last["epoch"]},
+      {"steps", steps},
+      {"status", status},
+      {"test_accuracy", of(record, "test_accuracy")},
+      {"test_loss", of(record, "test_loss")},
+      {"train_loss", of(last, "train_loss")},
+      {"train_accuracy", of(last, "train_accuracy")},
+      {"train_seconds", t.train_seconds()},
+      {"step_seconds", steps ? t.train_seconds() / static_cast<double>(steps) : 0.0},
+      {"samples_per_second",
+       t.train_seconds() > 0 ? static_cast<double>(t.trained_samples()) / t.train_seconds() : 0.0},
+      {"peak_memory_bytes", t.peak_memory()},
+      {"peak_memory_above_data_bytes", t.peak_memory_above_data()},
+      {"parameters", e.parameters()},
+      {"loss", e.settings().loss},
+      {"optimizer", e.settings().optimizer.kind},
+      {"learning_rate", e.settings().optimizer.lr},
+      {"batch", e.settings().batch},
+      {"device", e.settings().device},
+      {"dtype", e.settings().dtype},
+      {"threads", at::get_num_threads()},
+      {"rule_options", e.settings().rule_options},
+      {"settings", e.settings().to_json()},
+      {"warnings", t.warnings()},
+      {"altprop_version", version()},
+      {"torch_version", TORCH_VERSION}};
+  if (t.best_epoch() > 0) {
+    out["best_epoch"] = t.best_epoch();
+    out["best_validation_loss"] = of(record, "validation_loss");
+    out["best_validation_accuracy"] = of(record, "validation_accuracy");
+    out["last_test_accuracy"] = of(last, "test_accuracy");
+  }
+  for (const char* key : {"gradient", "alignment"})
+    if (last.contains(key)) out[key] = last[key];
+  write_atomically(dir_ / "summary.json", out.dump(2) + "\n");
+  return out;
+}
+
+nlohmann::json run_in_folder(Experiment& experiment, const fs::path& dir, const std::string& label,
+                             bool resume, std::vector<Observer*> observers) {
+  RunFolder folder(dir, experiment, label);
+  if (resume) {
+    folder.resume();
+  } else {
+    folder.begin();
+  }
+  experiment.trainer().observe(folder);
+  for (Observer* observer : observers) experiment.trainer().observe(*observer);
+  return folder.summarise(experiment.trainer().run());
+}
+
+}  // namespace altprop

@@ -1,0 +1,57 @@
+// The folder of a run: settings, a line of metrics per epoch, checkpoints, summary.
+//
+//   config.toml     all settings; `altprop train --config` repeats the run
+//   metrics.jsonl   a JSON object per epoch
+//   checkpoint.pt   the newest state, a dictionary of tensors that Python's torch.load opens
+//   best.pt         the state after the epoch with the best validation loss, if there are
+//   validation data summary.json    the outcome
+#pragma once
+
+#include <filesystem>
+
+#include "altprop/train/experiment.h"
+
+namespace altprop {
+
+class RunFolder : public Observer {
+ public:
+  /// Makes a new folder. @throws UsageError if it exists and is not empty, unless `overwrite`
+  static void create(const std::filesystem::path& dir, bool overwrite);
+  /// @param label how the user wrote the rule
+  RunFolder(std::filesystem::path dir, Experiment& experiment, std::string label);
+
+  /// Writes config.toml of a new run.
+  void begin();
+  /// Puts the experiment into the state of the newest checkpoint and cuts the records to it;
+  /// nothing happens if there is none.
+  void resume();
+  /// Writes summary.json and returns it.
+  nlohmann::json summarise(const std::string& status);
+
+  void on_step(const Trainer& trainer) override;
+  void on_epoch(Trainer& trainer, const nlohmann::json& record) override;
+  void on_stop(Trainer& trainer, const std::string& status) override;
+
+ private:
+  void save(const std::string& file);
+
+  std::filesystem::path dir_;
+  Experiment& experiment_;
+  std::string label_;
+  int64_t metrics_bytes_ = 0;
+};
+
+/// Runs (or resumes) an experiment with its folder. @returns the summary
+nlohmann::json run_in_folder(Experiment& experiment, const std::filesystem::path& dir,
+                             const std::string& label, bool resume,
+                             std::vector<Observer*> observers);
+
+/// Settings of the run in a folder.
+RunSettings settings_of(const std::filesystem::path& dir);
+
+/// What has to be as it was for a resumed run to equal an uninterrupted one: threads, kernels.
+/// Applied before the experiment is built.
+/// @returns how the user had written the rule
+std::string restore_machine(const std::filesystem::path& dir, RunSettings& settings);
+
+}  // namespace altprop

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Runs the C++ tests in as many processes as there are cores and the tests of the program; ends with one line of counts.
+set -uo pipefail
+build=$(cd "${1:-build}" && pwd)
+cd "$(dirname "$0")/.."
+shards=$(nproc)
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+for ((i = 0; i < shards; i++)); do
+  GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$i OMP_NUM_THREADS=1 \
+    "$build/altprop_tests" --gtest_brief=1 --gtest_output="json:$logs/shard$i.json" >"$logs/shard$i.log" 2>&1 &
+done
+crashed=0
+for job in $(jobs -p); do wait "$job" || true; done
+for ((i = 0; i < shards; i++)); do
+  grep -vE '^$|^\[==========\]|^\[  PASSED  \]' "$logs/shard$i.log"
+  [[ -s "$logs/shard$i.json" ]] || { echo "shard $i ended before its tests did"; crashed=1; }
+done
+ALTPROP_BUILD=$build .venv/bin/python -m pytest -q -p no:cacheprovider --junit-xml="$logs/pytest.xml" tests || true
+
+.venv/bin/python - "$logs" "$crashed" <<'PY'
+import glob, json, sys, xml.etree.ElementTree as xml
+logs, crashed = sys.argv[1], int(sys.argv[2])
+passed = skipped = 0
+failed = crashed
+for path in glob.glob(logs + "/shard*.json"):
+    for suite in json.load(open(path))["testsuites"]:
+        for test in suite["testsuite"]:
+            if test.get("failures"):
+                failed += 1
+                print("FAILED", test["classname"] + "." + test["name"])
+            elif test.get("result") == "SKIPPED":
+                skipped += 1
+            elif test.get("status") == "RUN":
+                passed += 1
+try:
+    for suite in xml.parse(logs + "/pytest.xml").getroot().iter("testsuite"):
+        count = {k: int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped")}
+        failed += count["failures"] + count["errors"]
+        skipped += count["skipped"]
+        passed += count["tests"] - count["failures"] - count["errors"] - count["skipped"]
+except OSError:
+    failed += 1
+    print("FAILED the Python tests did not run")
+print(f"{passed} passed, {failed} failed, {skipped} skipped")
+sys.exit(1 if failed or not passed else 0)
+PY
