@@ -11,6 +11,7 @@
 //   product   M = B R once per step, hbar = delta M, dR = B^T dW: cheaper for many samples or
 //   positions; implicit  M = S W + c Q with S = B B^T, Q = B D0: no R at all, cost independent of
 //   k.
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -20,6 +21,7 @@
 #include "altprop/rules/feedback/feedback_rule.h"
 #include "altprop/rules/feedback/product_map.h"
 #include "altprop/rules/registry.h"
+#include "altprop/tensor/linear.h"
 
 namespace altprop {
 
