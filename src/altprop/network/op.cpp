@@ -1,5 +1,7 @@
 #include "altprop/network/op.h"
 
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
 #include "altprop/tensor/linear.h"
 
 namespace altprop {
@@ -17,13 +19,29 @@ void Saved::clear() {
   memo = {};
 }
 
+namespace {
+/// How many cotangents per sample there are. @throws UsageError if the rows do not fit
+int64_t blocks(int64_t rows_of_cotangent, int64_t rows) {
+  if (rows == 0 || rows_of_cotangent % rows != 0)
+    throw UsageError(text::cat("a cotangent of ", rows_of_cotangent,
+                               " rows does not fit an activity of ", rows, " rows"));
+  return rows_of_cotangent / rows;
+}
+}  // namespace
+
 Tensor match_rows(const Tensor& saved, const Tensor& cot) {
   if (saved.size(0) == cot.size(0)) return saved;
-  TORCH_CHECK(cot.size(0) % saved.size(0) == 0, "a cotangent of ", cot.size(0),
-              " rows does not fit an activity of ", saved.size(0));
   std::vector<int64_t> repeats(static_cast<size_t>(saved.dim()), 1);
-  repeats[0] = cot.size(0) / saved.size(0);
+  repeats[0] = blocks(cot.size(0), saved.size(0));
   return saved.repeat(repeats);
+}
+
+Tensor fold_rows(const Tensor& cot, int64_t rows) {
+  if (cot.size(0) == rows) return cot;
+  std::vector<int64_t> shape = cot.sizes().vec();
+  shape[0] = rows;
+  shape.insert(shape.begin(), blocks(cot.size(0), rows));
+  return cot.reshape(shape).sum(0);
 }
 
 void Param::allocate() {

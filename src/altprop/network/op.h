@@ -121,8 +121,13 @@ class Op {
 
 using OpPtr = std::shared_ptr<Op>;
 
-/// Repeats or sums rows for cotangents of K*B rows against tensors saved at B rows.
-/// @returns `saved` expanded to the rows of `cot` (a view where K = 1)
+/// Repeats a tensor saved at B rows for a cotangent of K*B rows (row k*B + b belongs to sample b).
+/// @returns `saved` itself where K = 1
 Tensor match_rows(const Tensor& saved, const Tensor& cot);
+
+/// The other way round: sums the K blocks of a cotangent of K*B rows. What a parameter receives
+/// from K cotangents at one activity is what it receives from their sum.
+/// @returns `cot` itself where K = 1
+Tensor fold_rows(const Tensor& cot, int64_t rows);
 
 }  // namespace altprop

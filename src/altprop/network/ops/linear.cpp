@@ -60,8 +60,9 @@ Tensor Linear::jvp(const Saved&, const Tensor& tangent, int) const {
 }
 
 void Linear::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
-  const Tensor delta = flat(cot);
-  if (which & 1) weight_->add_gradient_product(delta.t(), flat(match_rows(saved.t[0], cot)), scale);
+  const Tensor& input = saved.t[0];
+  const Tensor delta = flat(fold_rows(cot, input.size(0)));
+  if (which & 1) weight_->add_gradient_product(delta.t(), flat(input), scale);
   if (bias_ && (which & 2)) bias_->add_gradient_rows(delta, scale);
 }
 

@@ -1,0 +1,238 @@
+#include "altprop/network/ops/norm.h"
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/ops/check.h"
+
+namespace altprop {
+
+namespace {
+
+void expect_positive(const std::string& where, double eps) {
+  if (!(eps > 0)) throw Refusal(where, text::cat("eps must be positive, but is ", eps));
+}
+
+/// What vjp computed for the parameters along the way, if it was for this cotangent.
+bool remembers(const Saved& saved, const Tensor& cot) {
+  return saved.memo.cotangent.defined() && saved.memo.cotangent.is_same(cot);
+}
+
+void add_gradients(const ParamPtr& gain, const ParamPtr& bias, const Tensor& d_gain,
+                   const Tensor& d_bias, double scale, unsigned which) {
+  if (which & 1) gain->add_gradient(d_gain, scale);
+  if (which & 2) bias->add_gradient(d_bias, scale);
+}
+
+// ---- batch norm ----
+
+/// A per-channel vector shaped to broadcast against x.
+Tensor per_channel(const Tensor& v, const Tensor& x) {
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[1] = v.size(0);
+  return v.view(shape);
+}
+
+Tensor sum_but_channels(const Tensor& x) {
+  return x.dim() == 2 ? x.sum(0) : x.flatten(2).sum(IntArrayRef({0, 2}));
+}
+
+/// Saved.extra of a pass with batch statistics.
+struct OverBatch {};
+
+bool over_batch(const Saved& saved) { return saved.extra.type() == typeid(OverBatch); }
+
+void expect_same_rows(const Saved& saved, const Tensor& cot) {
+  if (cot.size(0) != saved.t[0].size(0))
+    throw Refusal("batch_norm",
+                  text::cat("with batch statistics the samples depend on each other, so ",
+                            cot.size(0), " cotangents do not fit ", saved.t[0].size(0), " samples"),
+                  "sweep one cotangent per sample at a time, or run in evaluation mode");
+}
+
+}  // namespace
+
+BatchNorm::BatchNorm(double eps, double momentum) : eps_(eps), momentum_(momentum) {
+  expect_positive(type(), eps);
+  if (!(momentum >= 0 && momentum <= 1))
+    throw Refusal(type(), text::cat("momentum must be between 0 and 1, but is ", momentum));
+}
+
+std::string BatchNorm::settings() const {
+  return text::cat("eps=", text::from_number(eps_), ",momentum=", text::from_number(momentum_));
+}
+
+Spec BatchNorm::infer(std::span<const Spec> inputs) const {
+  expect_real(type(), inputs[0]);
+  if (inputs[0].shape.empty()) throw Refusal(type(), "the input has no channels");
+  if (gain_ && gain_->value.size(0) != inputs[0].shape[0])
+    throw Refusal(type(), text::cat("it normalises ", gain_->value.size(0),
+                                    " channels, but the input has ", inputs[0].shape[0]));
+  return inputs[0];
+}
+
+void BatchNorm::build(std::span<const Spec> inputs) {
+  if (gain_) return;
+  const int64_t channels = inputs[0].shape[0];
+  gain_ = std::make_shared<Param>("weight", at::ones({channels}));
+  bias_ = std::make_shared<Param>("bias", at::zeros({channels}));
+  gain_->decay = bias_->decay = false;
+  running_mean_ = at::zeros({channels});
+  running_var_ = at::ones({channels});
+}
+
+Tensor BatchNorm::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
+  const Tensor& x = inputs[0];
+  saved.memo = {};
+  if (pass.mode == Mode::Train) {
+    if (x.numel() <= x.size(1))
+      throw Refusal(type(), "a batch of one value per channel has no variance",
+                    "use a larger batch, or layer_norm");
+    auto [out, mean, scale] = at::native_batch_norm(x, gain_->value, bias_->value, running_mean_,
+                                                    running_var_, true, momentum_, eps_);
+    saved.t = {x, mean, scale};
+    saved.extra = OverBatch();
+    return out;
+  }
+  if (pass.mode == Mode::Eval || saved.t.size() != 3) {
+    saved.t = {x, running_mean_.clone(), (running_var_ + eps_).rsqrt_()};
+    saved.extra.reset();
+  }
+  saved.t[0] = x;
+  const Tensor slope = gain_->value * saved.t[2];
+  const Tensor offset = bias_->value - saved.t[1] * slope;
+  return at::addcmul(per_channel(offset, x), x, per_channel(slope, x));
+}
+
+std::tuple<Tensor, Tensor, Tensor> BatchNorm::backward(const Saved& saved, const Tensor& cot,
+                                                       std::array<bool, 3> wanted) const {
+  return at::native_batch_norm_backward(cot, saved.t[0], gain_->value, {}, {}, saved.t[1],
+                                        saved.t[2], true, eps_, wanted);
+}
+
+Tensor BatchNorm::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
+  if (!over_batch(saved)) return cot * per_channel(gain_->value * saved.t[2], cot);
+  expect_same_rows(saved, cot);
+  auto [to_input, to_gain, to_bias] = backward(saved, cot, {true, true, true});
+  saved.memo = {cot, {to_gain, to_bias}};
+  return to_input;
+}
+
+Tensor BatchNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
+  const Tensor slope = per_channel(gain_->value * saved.t[2], tangent);
+  if (!over_batch(saved)) return tangent * slope;
+  expect_same_rows(saved, tangent);
+  // Moving x moves mean and deviation too: y' = slope (t - mean(t) - xhat mean(xhat t)).
+  const double count = static_cast<double>(tangent.numel() / tangent.size(1));
+  const Tensor xhat =
+      (saved.t[0] - per_channel(saved.t[1], tangent)).mul_(per_channel(saved.t[2], tangent));
+  const Tensor mean = per_channel(sum_but_channels(tangent) / count, tangent);
+  const Tensor drift = per_channel(sum_but_channels(xhat * tangent) / count, tangent);
+  return (tangent - mean).sub_(xhat * drift).mul_(slope);
+}
+
+void BatchNorm::accumulate(const Saved& saved, const Tensor& cot, double scale,
+                           unsigned which) const {
+  if (over_batch(saved)) {
+    expect_same_rows(saved, cot);
+    if (remembers(saved, cot))
+      return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, which);
+    const auto [unused, to_gain, to_bias] = backward(saved, cot, {false, true, true});
+    return add_gradients(gain_, bias_, to_gain, to_bias, scale, which);
+  }
+  const Tensor delta = fold_rows(cot, saved.t[0].size(0));
+  const Tensor centred = saved.t[0] - per_channel(saved.t[1], delta);
+  add_gradients(gain_, bias_, sum_but_channels(centred.mul_(delta)).mul_(saved.t[2]),
+                sum_but_channels(delta), scale, which);
+}
+
+std::vector<ParamPtr> BatchNorm::params() const {
+  return gain_ ? std::vector<ParamPtr>{gain_, bias_} : std::vector<ParamPtr>{};
+}
+
+std::vector<std::pair<std::string, Tensor*>> BatchNorm::buffers() {
+  return {{"running_mean", &running_mean_}, {"running_var", &running_var_}};
+}
+
+// ---- layer norm ----
+
+LayerNorm::LayerNorm(double eps, bool all_features) : eps_(eps), all_features_(all_features) {
+  expect_positive(type(), eps);
+}
+
+std::string LayerNorm::settings() const {
+  return text::cat("eps=", text::from_number(eps_), all_features_ ? ",all_features=true" : "");
+}
+
+Spec LayerNorm::infer(std::span<const Spec> inputs) const {
+  const Spec& in = inputs[0];
+  expect_real(type(), in);
+  if (in.shape.empty()) throw Refusal(type(), "the input has no features");
+  if (gain_ &&
+      gain_->value.sizes() != IntArrayRef(in.shape).slice(all_features_ ? 0 : in.shape.size() - 1))
+    throw Refusal(type(),
+                  text::cat("it normalises features of shape ", shape_text(gain_->value.sizes()),
+                            ", but the input has ", shape_text(in.shape)));
+  return in;
+}
+
+void LayerNorm::build(std::span<const Spec> inputs) {
+  if (gain_) return;
+  const IntArrayRef all = inputs[0].shape;
+  const IntArrayRef over = all.slice(all_features_ ? 0 : all.size() - 1);
+  gain_ = std::make_shared<Param>("weight", at::ones(over));
+  bias_ = std::make_shared<Param>("bias", at::zeros(over));
+  gain_->decay = bias_->decay = false;
+}
+
+Tensor LayerNorm::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
+  const Tensor& g = gain_->value;
+  auto [out, mean, scale] = at::native_layer_norm(inputs[0], g.sizes(), g, bias_->value, eps_);
+  saved.t = {inputs[0], mean, scale};
+  saved.memo = {};
+  return out;
+}
+
+std::tuple<Tensor, Tensor, Tensor> LayerNorm::backward(const Saved& saved, const Tensor& cot,
+                                                       std::array<bool, 3> wanted) const {
+  return at::native_layer_norm_backward(
+      cot.contiguous(), match_rows(saved.t[0], cot).contiguous(), gain_->value.sizes(),
+      match_rows(saved.t[1], cot), match_rows(saved.t[2], cot), gain_->value, bias_->value, wanted);
+}
+
+Tensor LayerNorm::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
+  auto [to_input, to_gain, to_bias] = backward(saved, cot, {true, true, true});
+  saved.memo = {cot, {to_gain, to_bias}};
+  return to_input;
+}
+
+Tensor LayerNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
+  const Tensor scale = match_rows(saved.t[2], tangent);
+  const Tensor xhat =
+      (match_rows(saved.t[0], tangent) - match_rows(saved.t[1], tangent)).mul_(scale);
+  std::vector<int64_t> over(static_cast<size_t>(gain_->value.dim()));
+  for (size_t d = 0; d < over.size(); ++d) over[d] = -1 - static_cast<int64_t>(d);
+  return (tangent - tangent.mean(over, true))
+      .sub_(xhat * (xhat * tangent).mean(over, true))
+      .mul_(scale)
+      .mul_(gain_->value);
+}
+
+void LayerNorm::accumulate(const Saved& saved, const Tensor& cot, double scale,
+                           unsigned which) const {
+  if (remembers(saved, cot))
+    return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, which);
+  const auto [unused, to_gain, to_bias] =
+      backward(saved, fold_rows(cot, saved.t[0].size(0)), {false, true, true});
+  add_gradients(gain_, bias_, to_gain, to_bias, scale, which);
+}
+
+std::vector<ParamPtr> LayerNorm::params() const {
+  return gain_ ? std::vector<ParamPtr>{gain_, bias_} : std::vector<ParamPtr>{};
+}
+
+OpPtr batch_norm(double eps, double momentum) { return std::make_shared<BatchNorm>(eps, momentum); }
+OpPtr layer_norm(double eps, bool all_features) {
+  return std::make_shared<LayerNorm>(eps, all_features);
+}
+
+}  // namespace altprop

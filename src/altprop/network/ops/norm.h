@@ -1,0 +1,83 @@
+// Normalisation. Gains are parameters but no feedback-substitutable weights (weight() is null):
+// credit crosses a norm exactly, whatever the rule.
+#pragma once
+
+#include "altprop/network/op.h"
+
+namespace altprop {
+
+/// Batch norm of [B, C] or [B, C, ...] per channel (Ioffe & Szegedy 2015, arXiv 1502.03167):
+/// y = gain (x - mean) / sqrt(var + eps) + bias.
+///
+/// Train uses the batch's mean and (biased) variance and moves the running ones by `momentum`
+/// towards them (towards the unbiased variance, as PyTorch). Eval uses the running ones. Replay
+/// uses those already in Saved and moves nothing; its derivative stays that of the pass it repeats.
+///
+/// Saved.t = {input, mean [C], 1 / sqrt(var + eps) [C]}. After a Train pass the samples of a batch
+/// depend on each other, so a cotangent of K*B rows is refused.
+class BatchNorm : public Op {
+ public:
+  BatchNorm(double eps, double momentum);
+
+  std::string type() const override { return "batch_norm"; }
+  std::string settings() const override;
+  Spec infer(std::span<const Spec> inputs) const override;
+  void build(std::span<const Spec> inputs) override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale,
+                  unsigned which) const override;
+  std::vector<ParamPtr> params() const override;
+  std::vector<std::pair<std::string, Tensor*>> buffers() override;
+
+  const ParamPtr& gain() const { return gain_; }
+  const ParamPtr& bias() const { return bias_; }
+
+ private:
+  std::tuple<Tensor, Tensor, Tensor> backward(const Saved& saved, const Tensor& cot,
+                                              std::array<bool, 3> wanted) const;
+
+  double eps_, momentum_;
+  ParamPtr gain_, bias_;
+  // Moved by every Train pass, which is const: the statistics are a by-product, not a setting.
+  mutable Tensor running_mean_, running_var_;
+};
+
+/// Layer norm (Ba, Kiros, Hinton 2016, arXiv 1607.06450) of each sample, over the last dimension or
+/// over all dimensions but the batch. Gain and bias have the shape that is normalised over.
+/// Saved.t = {input, mean, 1 / sqrt(var + eps)}.
+class LayerNorm : public Op {
+ public:
+  LayerNorm(double eps, bool all_features);
+
+  std::string type() const override { return "layer_norm"; }
+  std::string settings() const override;
+  Spec infer(std::span<const Spec> inputs) const override;
+  void build(std::span<const Spec> inputs) override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale,
+                  unsigned which) const override;
+  std::vector<ParamPtr> params() const override;
+
+  const ParamPtr& gain() const { return gain_; }
+  const ParamPtr& bias() const { return bias_; }
+
+ private:
+  std::tuple<Tensor, Tensor, Tensor> backward(const Saved& saved, const Tensor& cot,
+                                              std::array<bool, 3> wanted) const;
+
+  double eps_;
+  bool all_features_;
+  ParamPtr gain_, bias_;
+};
+
+OpPtr batch_norm(double eps = 1e-5, double momentum = 0.1);
+/// @param all_features over all dimensions but the batch instead of the last one
+OpPtr layer_norm(double eps = 1e-5, bool all_features = false);
+
+}  // namespace altprop

@@ -1,0 +1,276 @@
+// The promises of the operation contract, checked for one operation on given input shapes: every
+// derivative against central differences, and against each other.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/op.h"
+
+namespace altprop {
+
+struct CheckOptions {
+  Mode mode = Mode::Train;
+  bool many_cotangents = true;  ///< false: K*B rows must be refused
+  double step = 1e-5;           ///< of the central differences
+  double float_tolerance = 2e-4;
+  bool has_float32 = true;
+};
+
+inline double largest(const Tensor& t) { return t.numel() == 0 ? 0 : t.abs().max().item<double>(); }
+
+/// The largest difference, relative to the larger of 1 and the largest entry.
+inline double distance(const Tensor& a, const Tensor& b) {
+  if (a.sizes() != b.sizes()) return INFINITY;
+  const double d = largest(a.to(at::kDouble) - b.to(at::kDouble));
+  return std::isnan(d) ? INFINITY : d / std::max(1.0, largest(b.to(at::kDouble)));
+}
+
+inline void expect_close(const Tensor& a, const Tensor& b, double tolerance,
+                         const std::string& what) {
+  EXPECT_EQ(shape_text(a.sizes()), shape_text(b.sizes())) << what;
+  EXPECT_LE(distance(a, b), tolerance) << what;
+}
+
+inline double dot_product(const Tensor& a, const Tensor& b) { return (a * b).sum().item<double>(); }
+
+/// The same numbers at other strides (the last two dimensions are swapped in memory).
+inline Tensor restrided(const Tensor& t) {
+  return t.dim() < 2 ? t : t.transpose(-1, -2).contiguous().transpose(-1, -2);
+}
+
+class OpCheck {
+ public:
+  OpCheck(OpPtr op, std::vector<std::vector<int64_t>> shapes, CheckOptions options = {})
+      : op_(std::move(op)), options_(options), stream_(Stream(11).at(op_->type())) {
+    std::vector<Spec> specs;
+    for (const auto& shape : shapes) {
+      x_.push_back(stream_.at("x").at(static_cast<int64_t>(x_.size())).normal(shape, at::kDouble));
+      specs.push_back({{shape.begin() + 1, shape.end()}});
+    }
+    out_ = op_->infer(specs);
+    op_->build(specs);
+    int64_t i = 0;
+    for (const ParamPtr& p : op_->params())
+      p->value = stream_.at("parameter").at(i++).normal(p->value.sizes(), at::kDouble);
+    for (auto& [name, buffer] : op_->buffers())
+      *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), at::kDouble);
+  }
+
+  void run() {
+    Tensor y = forward(x_, saved_);
+    ASSERT_EQ(shape_text(y.sizes().slice(1)), shape_text(out_.shape));
+    cot_ = stream_.at("cotangent").normal(y.sizes(), at::kDouble);
+    for (size_t i = 0; i < x_.size(); ++i) derivatives(static_cast<int>(i));
+    parameters();
+    many_cotangents();
+    substitute();
+    strides(y);
+    replay(y);
+    if (options_.has_float32) float32(y);
+  }
+
+ private:
+  Tensor forward(const std::vector<Tensor>& x, Saved& saved) const {
+    return op_->forward(x, saved, {options_.mode, stream_.at("draws")});
+  }
+
+  double seen_by_cotangent() const {
+    Saved scratch;
+    return dot_product(forward(x_, scratch), cot_);
+  }
+
+  /// Central differences of <cot, f> in every entry of `at`, which f reads.
+  Tensor differences(const Tensor& at) const {
+    Tensor out = at::empty(at.sizes(), at::kDouble);
+    double* entry = at.data_ptr<double>();
+    for (int64_t i = 0; i < at.numel(); ++i) {
+      const double kept = entry[i];
+      entry[i] = kept + options_.step;
+      const double above = seen_by_cotangent();
+      entry[i] = kept - options_.step;
+      const double below = seen_by_cotangent();
+      entry[i] = kept;
+      out.data_ptr<double>()[i] = (above - below) / (2 * options_.step);
+    }
+    return out;
+  }
+
+  void derivatives(int i) {
+    const std::string at_input = text::cat(" of input ", i);
+    Tensor& x = x_[static_cast<size_t>(i)];
+    const Tensor pulled = op_->vjp(saved_, cot_, i);
+    expect_close(pulled, differences(x), 1e-7, "vjp" + at_input);
+    const Tensor t = stream_.at("tangent").at(i).normal(x.sizes(), at::kDouble);
+    const Tensor pushed = op_->jvp(saved_, t, i), kept = x;
+    Saved scratch;
+    x = kept + options_.step * t;
+    const Tensor above = forward(x_, scratch);
+    x = kept - options_.step * t;
+    const Tensor below = forward(x_, scratch);
+    x = kept;
+    expect_close(pushed, (above - below) / (2 * options_.step), 1e-7, "jvp" + at_input);
+    const double a = dot_product(cot_, pushed), b = dot_product(pulled, t);
+    EXPECT_NEAR(a, b, 1e-10 * std::max(1.0, std::abs(a)))
+        << "<cot, J t> = <J^T cot, t>" << at_input;
+  }
+
+  /// The gradients that one call of `accumulate` leaves in parameters whose grad held NaN.
+  std::vector<Tensor> gradients(const Saved& saved, const Tensor& cot, double scale,
+                                unsigned which = ~0u) const {
+    std::vector<Tensor> out;
+    for (const ParamPtr& p : op_->params()) {
+      p->grad = at::full_like(p->value, NAN);
+      p->fresh = true;
+    }
+    op_->accumulate(saved, cot, scale, which);
+    for (const ParamPtr& p : op_->params()) out.push_back(p->fresh ? Tensor() : p->grad.clone());
+    return out;
+  }
+
+  void parameters() {
+    const std::vector<ParamPtr> params = op_->params();
+    if (params.empty()) return;
+    const std::vector<Tensor> once = gradients(saved_, cot_, 0.5);
+    for (size_t i = 0; i < params.size(); ++i) {
+      ASSERT_TRUE(once[i].defined()) << params[i]->name;
+      expect_close(once[i], 0.5 * differences(params[i]->value), 1e-7, params[i]->name);
+      const std::vector<Tensor> alone = gradients(saved_, cot_, 0.5, 1u << i);
+      for (size_t j = 0; j < params.size(); ++j) {
+        EXPECT_EQ(alone[j].defined(), i == j) << "mask of " << params[i]->name;
+        if (i == j) expect_close(alone[j], once[i], 1e-12, "masked " + params[i]->name);
+      }
+    }
+    gradients(saved_, cot_, 0.5);
+    op_->accumulate(saved_, cot_.clone(), -2);
+    for (size_t i = 0; i < params.size(); ++i)
+      expect_close(params[i]->grad, -3 * once[i], 1e-12, "second call for " + params[i]->name);
+    // Right after a vjp of the same cotangent, where results may be shared.
+    const Tensor again = cot_.clone();
+    op_->vjp(saved_, again, 0);
+    const std::vector<Tensor> shared = gradients(saved_, again, 0.5);
+    for (size_t i = 0; i < params.size(); ++i)
+      expect_close(shared[i], once[i], 1e-12, "after vjp, " + params[i]->name);
+  }
+
+  void many_cotangents() {
+    const int64_t rows = cot_.size(0), k = 3;
+    std::vector<int64_t> shape = cot_.sizes().vec();
+    shape[0] *= k;
+    const Tensor cots = stream_.at("many").normal(shape, at::kDouble);
+    if (!options_.many_cotangents) {
+      EXPECT_THROW(op_->vjp(saved_, cots, 0), Refusal);
+      return;
+    }
+    for (size_t i = 0; i < x_.size(); ++i) {
+      const int input = static_cast<int>(i);
+      const Tensor all = op_->vjp(saved_, cots, input);
+      shape = x_[i].sizes().vec();
+      shape[0] *= k;
+      const Tensor tangents = stream_.at("tangents").normal(shape, at::kDouble);
+      const Tensor pushed = op_->jvp(saved_, tangents, input);
+      ASSERT_EQ(shape_text(all.sizes()), shape_text(shape));
+      ASSERT_EQ(pushed.size(0), k * rows);
+      for (int64_t j = 0; j < k; ++j) {
+        expect_close(all.narrow(0, j * rows, rows),
+                     op_->vjp(saved_, cots.narrow(0, j * rows, rows), input), 1e-12,
+                     text::cat("block ", j, " of vjp"));
+        expect_close(pushed.narrow(0, j * rows, rows),
+                     op_->jvp(saved_, tangents.narrow(0, j * rows, rows), input), 1e-12,
+                     text::cat("block ", j, " of jvp"));
+      }
+    }
+    const std::vector<Tensor> together = gradients(saved_, cots, 1);
+    for (const ParamPtr& p : op_->params()) p->fresh = true;
+    for (int64_t j = 0; j < k; ++j) op_->accumulate(saved_, cots.narrow(0, j * rows, rows), 1);
+    for (size_t i = 0; i < together.size(); ++i)
+      expect_close(together[i], op_->params()[i]->grad, 1e-12, "blocks of accumulate");
+  }
+
+  void substitute() {
+    const ParamPtr weight = op_->weight();
+    if (!weight) return;
+    const Tensor other = stream_.at("other").normal(weight->value.sizes(), at::kDouble);
+    const Tensor substituted = op_->vjp(saved_, cot_, 0, &other), kept = weight->value;
+    weight->value = other;
+    // Saved holds no weights: the same activity with other weights in the operation is the same.
+    expect_close(substituted, op_->vjp(saved_, cot_, 0), 1e-14, "substitute");
+    weight->value = kept;
+  }
+
+  void strides(const Tensor& y) {
+    std::vector<Tensor> x;
+    for (const Tensor& t : x_) x.push_back(restrided(t));
+    Saved saved;
+    expect_close(forward(x, saved), y, 1e-12, "forward of strided inputs");
+    const Tensor cot = restrided(cot_);
+    for (size_t i = 0; i < x_.size(); ++i)
+      expect_close(op_->vjp(saved, cot, static_cast<int>(i)),
+                   op_->vjp(saved_, cot_, static_cast<int>(i)), 1e-12, "vjp of strided tensors");
+    const std::vector<Tensor> plain = gradients(saved_, cot_, 1),
+                              strided = gradients(saved, cot, 1);
+    for (size_t i = 0; i < plain.size(); ++i)
+      expect_close(strided[i], plain[i], 1e-12, "accumulate of strided tensors");
+  }
+
+  void replay(const Tensor& y) {
+    std::vector<Tensor> before;
+    for (auto& [name, buffer] : op_->buffers()) before.push_back(buffer->clone());
+    const Tensor pulled = op_->vjp(saved_, cot_, 0);
+    const Tensor again = op_->forward(x_, saved_, {Mode::Replay, stream_.at("other draws")});
+    expect_close(again, y, 1e-12, "replay");
+    expect_close(op_->vjp(saved_, cot_, 0), pulled, 1e-12, "vjp after replay");
+    size_t i = 0;
+    for (auto& [name, buffer] : op_->buffers())
+      EXPECT_TRUE(at::equal(*buffer, before[i++])) << "replay moved " << name;
+  }
+
+  void float32(const Tensor& y) {
+    std::vector<Tensor> x, pulled;
+    for (size_t i = 0; i < x_.size(); ++i) {
+      x.push_back(x_[i].to(at::kFloat));
+      pulled.push_back(op_->vjp(saved_, cot_, static_cast<int>(i)));
+    }
+    for (const ParamPtr& p : op_->params()) p->value = p->value.to(at::kFloat);
+    for (auto& [name, buffer] : op_->buffers()) *buffer = buffer->to(at::kFloat);
+    Saved saved;
+    const Tensor y32 = forward(x, saved);
+    EXPECT_EQ(y32.scalar_type(), at::kFloat);
+    expect_close(y32, y, options_.float_tolerance, "float32 forward");
+    const Tensor cot = cot_.to(at::kFloat);
+    for (size_t i = 0; i < x_.size(); ++i)
+      expect_close(op_->vjp(saved, cot, static_cast<int>(i)), pulled[i], options_.float_tolerance,
+                   "float32 vjp");
+  }
+
+  OpPtr op_;
+  CheckOptions options_;
+  Stream stream_;
+  std::vector<Tensor> x_;
+  Spec out_;
+  Saved saved_;
+  Tensor cot_;
+};
+
+/// Runs every check. @param shapes of the inputs, batch included; keep them small
+inline void check_op(const OpPtr& op, std::vector<std::vector<int64_t>> shapes,
+                     CheckOptions options = {}) {
+  std::string what = op->type() + "(" + op->settings() + ") of";
+  for (const auto& shape : shapes) what += " " + shape_text(shape);
+  SCOPED_TRACE(what);
+  OpCheck(op, std::move(shapes), options).run();
+}
+
+/// Expects a Refusal whose text contains `part`.
+template <class F>
+void expect_refusal(F&& f, const std::string& part) {
+  try {
+    f();
+    ADD_FAILURE() << "nothing was refused; expected: " << part;
+  } catch (const UsageError& e) {
+    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace altprop
