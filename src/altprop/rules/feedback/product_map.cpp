@@ -74,6 +74,14 @@ ProductMap::ProductMap(const Channels& channels, const Expansion& expansion, dou
   b_ = b_.mul_(gain).to(options);
 }
 
+ProductMap::ProductMap(const Channels& channels, const Tensor& b)
+    : dense_(channels.dense),
+      groups_(b.size(0)),
+      height_(b.size(1)),
+      width_(b.size(2)),
+      orthogonal_(false),
+      b_(b) {}
+
 int64_t ProductMap::silent_channel() const {
   if (!b_.defined()) return -1;
   const Tensor silent = b_.abs().sum(2).eq(0).reshape({-1});

@@ -35,6 +35,9 @@ class ProductMap {
   ProductMap(const Channels& channels, const Expansion& expansion, double density, double gain,
              const Stream& stream, at::TensorOptions options);
 
+  /// With this B, [groups, N/g, kN/g].
+  ProductMap(const Channels& channels, const Tensor& b);
+
   int64_t units() const { return groups_ * width_; }
   /// -1, or a channel whose row of B is all zero.
   int64_t silent_channel() const;
