@@ -2,6 +2,7 @@
 // learn something in seconds.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,32 @@ inline Graph mlp(const std::vector<int64_t>& sizes, const std::string& function 
   return net;
 }
 
+/// Gradients of the batch mean by parameter name, without an update. `reference`: those of the
+/// exact gradient that the rule approximates.
+inline std::map<std::string, Tensor> gradients(Learner& rule, Graph& net, const Loss& loss,
+                                               const Tensor& inputs, const Tensor& targets,
+                                               int64_t index = 0, bool reference = false) {
+  Activity activity;
+  Step step{.net = net,
+            .loss = loss,
+            .updater = nullptr,
+            .activity = activity,
+            .inputs = inputs,
+            .targets = targets,
+            .index = index,
+            .draws = Stream(1).at("step").at(index)};
+  for (const ParamPtr& param : net.params()) param->fresh = true;
+  GradientSink sink;
+  Rule& signals = dynamic_cast<Rule&>(rule);
+  reference ? signals.reference(step, sink) : signals.assign(step, sink);
+  std::map<std::string, Tensor> out;
+  for (const ParamPtr& param : net.params()) {
+    out[param->name] = param->fresh ? at::zeros_like(param->value) : param->grad.clone();
+    param->fresh = true;
+  }
+  return out;
+}
+
 /// One rule with its network and updater, as the trainer would bring them together.
 class Run {
  public:
@@ -45,25 +72,19 @@ class Run {
   /// One step on one batch; returns the mean loss before the update.
   double step(const Tensor& inputs, const Tensor& targets, const std::string& pass = "train",
               int64_t epoch = 0) {
-    Step step = at(inputs, targets);
-    step.updater = &updater_;
-    step.pass = pass;
-    step.epoch = epoch;
+    Step step{.net = net_,
+              .loss = loss_,
+              .updater = &updater_,
+              .activity = activity_,
+              .inputs = inputs,
+              .targets = targets,
+              .epoch = epoch,
+              .index = index_,
+              .pass = pass,
+              .draws = Stream(seed_).at("step").at(index_)};
     rule_->step(step);
     ++index_;
     return step.output.defined() ? loss_.value(step.output, targets).mean().item<double>() : 0;
-  }
-
-  /// Gradients of one batch, without an update: Param::grad of every parameter that got a signal.
-  void gradients(Rule& rule, const Tensor& inputs, const Tensor& targets, bool reference = false) {
-    for (const ParamPtr& param : net_.params()) param->fresh = true;
-    Step step = at(inputs, targets);
-    GradientSink sink;
-    reference ? rule.reference(step, sink) : rule.assign(step, sink);
-    for (const ParamPtr& param : net_.params()) {
-      if (param->fresh && param->grad.defined()) param->grad.zero_();
-      param->fresh = true;
-    }
   }
 
   /// All passes of one epoch, batches shuffled anew in each.
@@ -89,17 +110,6 @@ class Run {
   int64_t index() const { return index_; }
 
  private:
-  Step at(const Tensor& inputs, const Tensor& targets) {
-    return {.net = net_,
-            .loss = loss_,
-            .updater = nullptr,
-            .activity = activity_,
-            .inputs = inputs,
-            .targets = targets,
-            .index = index_,
-            .draws = Stream(seed_).at("step").at(index_)};
-  }
-
   Graph& net_;
   const Loss& loss_;
   std::unique_ptr<Learner> rule_;

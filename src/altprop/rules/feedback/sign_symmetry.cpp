@@ -86,7 +86,7 @@ struct UniformSign : SignRule {
     double growth = 1;
     for (const Path& path : paths_)
       growth *= magnitude(path) * std::sqrt(fans_of(path.weight->value.sizes()).out);
-    if (growth > 1e3)
+    if (growth > 100)
       out.push_back(text::cat("usf.scale=", usf_scale, ": the error grows about ",
                               text::from_number(std::round(growth)), "-fold on its way through ",
                               paths_.size(), " layers; use usf.scale=xavier"));

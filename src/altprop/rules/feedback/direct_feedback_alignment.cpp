@@ -1,0 +1,387 @@
+// Direct feedback alignment: every layer receives a fixed random projection of the output error.
+// A. Nokland, "Direct feedback alignment provides learning in deep neural networks", 2016, arXiv
+// 1609.01596: h' = e D instead of h' = delta W (its equation 7), e = dLoss/d(network output).
+//
+// Where the projection enters (dfa.place):
+//   weight-input  it replaces the input credit of every weight operation; credit of skip
+//                 connections is added (A. Sanfiz, M. Akrout, 2021, arXiv 2108.13446). For a
+//                 convolution D is a bank of C kernels, e is spread over all output positions and
+//                 D takes the kernel's place in the convolution's own derivative.
+//   activation    it replaces the credit of whole activations, and nothing else arrives there
+//                 (Nokland).
+// What is projected (dfa.error): e; sign(e); or the target (C. Frenkel, M. Lefebvre, D. Bol, 2021,
+// arXiv 1909.01311). dfa.shared: one matrix for all layers, each using its first columns (J. Launay
+// et al., 2020, arXiv 2006.12878).
+//
+// All D are columns of one matrix, so that all projections of a step are one product; no credit
+// goes through a hidden weight at all.
+#include <algorithm>
+#include <cmath>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/rules/feedback/feedback_rule.h"
+#include "altprop/rules/registry.h"
+#include "altprop/tensor/linear.h"
+
+namespace altprop {
+
+namespace {
+
+class DirectFeedbackAlignment : public FeedbackRule {
+ public:
+  void declare(Options& o) override {
+    FeedbackRule::declare(o);
+    o.choice(
+        "dfa.place", place_, {"weight-input", "activation"},
+        {"what the projected error replaces: the input credit of each weight operation, or the "
+         "credit of whole activations",
+         "", "Sanfiz & Akrout 2021, arXiv 2108.13446; Nokland 2016, arXiv 1609.01596"});
+    o.choice("dfa.error", error_, {"e", "sign", "target"},
+             {"what is projected: the output error, its sign, or the target", "",
+              "Frenkel, Lefebvre, Bol 2021, arXiv 1909.01311 (sign, target)"});
+    o.flag("dfa.shared", shared_,
+           {"one matrix for all layers, uniform in +-1 / sqrt(widest layer); each layer uses its "
+            "first columns",
+            "", "Launay et al. 2020, arXiv 2006.12878"});
+    o.list("dfa.points", named_points_,
+           {"activation placement: operations whose outputs receive the projected error; default: "
+            "all that feed a weight operation"});
+    o.integer("dfa.max-outputs", max_outputs_, {.min = 1},
+              {"largest number of values of a spatial output", "values"});
+  }
+
+  void admit(const Graph& net, const Loss& loss) const override {
+    if (const size_t n = net.output_nodes().size(); n != 1)
+      throw Refusal(
+          "network",
+          text::cat("direct feedback projects one output error, but there are ", n, " outputs"),
+          "use a network with one output");
+    FeedbackRule::admit(net, loss);
+    find_points(net);
+  }
+
+  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
+    FeedbackRule::bind(net, loss, seed);
+    output_ = net.output_node();
+    output_weight_ = net.node(output_).op->weight();
+    std::tie(points_, blocks_) = find_points(net);
+    point_at_.assign(net.nodes().size(), -1);
+    for (size_t i = 0; i < points_.size(); ++i)
+      point_at_[static_cast<size_t>(points_[i].node)] = static_cast<int>(i);
+    tokens_ = net.node(output_).spec.shape.size() == 2;
+    joins_ = false;
+    for (const Node& node : net.nodes()) joins_ |= node.inputs.size() > 1;
+    point_names_.clear();
+    for (const Point& point : points_) point_names_.push_back(net.node(point.node).name);
+    draw_matrix(net.options());
+    for (Point& point : points_)
+      if (point.kernel) point.coverage = coverage_of(net, point);
+  }
+
+  void assign(Step& step, Sink& sink) override {
+    targets_ = step.targets;
+    FeedbackRule::assign(step, sink);
+    projected_ = targets_ = Tensor();
+  }
+
+  /// Only the output layer's D has the shape of a weight.
+  std::vector<FeedbackFact> feedback(const Graph& net) const override {
+    std::vector<FeedbackFact> facts;
+    for (const Point& point : points_) {
+      const Block& block = blocks_[point.block];
+      if (output_weight_ && point.feeds == output_ && !point.kernel &&
+          output_weight_->value.sizes() == IntArrayRef(block.shape))
+        facts.push_back({net.node(output_).name, matrix_of(block), output_weight_->value});
+    }
+    return facts;
+  }
+
+  std::vector<std::string> warnings(const OptimizerSettings& settings) const override {
+    std::vector<std::string> out = FeedbackRule::warnings(settings);
+    if (place_ == "activation" && joins_)
+      out.push_back("dfa.place=activation: skip connections carry no credit past " +
+                    text::join(point_names_, ", ") + ", where the projected error replaces it");
+    if (joins_)
+      out.push_back(
+          "direct feedback in a network with skip connections: activations may grow without bound "
+          "and hidden layers may learn nothing of use; compare with rule last-layer-only");
+    return out;
+  }
+
+  void state(StateIO io) override {
+    FeedbackRule::state(io);
+    if (shared_) {
+      io.tensor("feedback.shared", matrix_);
+      return;
+    }
+    for (const Block& block : blocks_) {
+      Tensor columns = matrix_.narrow(1, block.offset, block.columns);
+      Tensor d = matrix_of(block).contiguous();
+      io.tensor("feedback." + block.name, d);
+      if (io.is_loading()) columns.copy_(d.view(columns.sizes()));
+    }
+  }
+
+ protected:
+  /// No weight has a substitute of its own shape.
+  std::vector<int> substituted(const Graph&) const override { return {}; }
+
+  Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override {
+    if (place_ == "activation") {
+      const bool cut = point_at_[static_cast<size_t>(node.inputs[static_cast<size_t>(input)])] >= 0;
+      return cut ? Tensor() : FeedbackRule::pull(node, saved, cot, input);
+    }
+    const int at = point_at_[static_cast<size_t>(node.id)];
+    return at < 0 ? FeedbackRule::pull(node, saved, cot, input)
+                  : clipped(credit(points_[static_cast<size_t>(at)]));
+  }
+
+  Tensor arrive(const Node& node, Tensor cot) override {
+    if (node.id == output_) project(cot);
+    const int at = place_ == "activation" ? point_at_[static_cast<size_t>(node.id)] : -1;
+    return at < 0 ? cot : clipped(credit(points_[static_cast<size_t>(at)]));
+  }
+
+ private:
+  /// D of one weight (weight-input placement: tied weights share it) or of one activation: some
+  /// columns of the one matrix.
+  struct Block {
+    std::string name;            ///< of the first operation it serves
+    std::vector<int64_t> shape;  ///< [C, ...]
+    int64_t offset = 0, columns = 0;
+  };
+  /// A place where the projected error enters.
+  struct Point {
+    int node;   ///< weight-input: the weight operation; activation: the operation with this output
+    int feeds;  ///< the weight operation behind it, or -1
+    std::vector<int64_t> shape;  ///< of the credit of one sample
+    size_t block = 0;
+    bool kernel = false;   ///< D is a bank of convolution kernels
+    Tensor coverage = {};  ///< kernel only: [taps, positions], see coverage_of
+  };
+
+  static bool is_convolution(const Node& node) { return node.op->weight()->value.dim() > 2; }
+
+  std::pair<std::vector<Point>, std::vector<Block>> find_points(const Graph& net) const;
+  void draw_matrix(at::TensorOptions options);
+  Tensor coverage_of(const Graph& net, const Point& point) const;
+  void project(const Tensor& cot);
+  Tensor credit(const Point& point) const;
+
+  Tensor matrix_of(const Block& block) const {
+    return matrix_.narrow(1, block.offset, block.columns).reshape(block.shape);
+  }
+
+  std::string place_ = "weight-input", error_ = "e";
+  bool shared_ = false;
+  std::vector<std::string> named_points_;
+  int64_t max_outputs_ = 4096;
+
+  int output_ = -1;
+  ParamPtr output_weight_;
+  std::vector<Point> points_;
+  std::vector<Block> blocks_;
+  std::vector<int> point_at_;  ///< per node: its point, or -1
+  std::vector<std::string> point_names_;
+  bool tokens_ = false;  ///< the output is one error per token
+  bool joins_ = false;   ///< some operation has several inputs
+  Tensor matrix_;        ///< [C, columns of all blocks]
+  Tensor targets_;       ///< of the step in progress
+  Tensor projected_;     ///< of the step in progress: [rows of the error, columns of all blocks]
+};
+
+std::pair<std::vector<DirectFeedbackAlignment::Point>, std::vector<DirectFeedbackAlignment::Block>>
+DirectFeedbackAlignment::find_points(const Graph& net) const {
+  std::vector<Point> points;
+  std::vector<Block> blocks;
+  const Spec& output = net.node(net.output_node()).spec;
+  if (output.shape.size() > 2 && output.numel() > max_outputs_)
+    throw Refusal("network",
+                  text::cat("its spatial output has ", output.numel(),
+                            " values, and every layer would need a matrix with as many rows (the "
+                            "limit dfa.max-outputs is ",
+                            max_outputs_, ")"),
+                  "use feedback-alignment");
+  const bool tokens = output.shape.size() == 2;
+  const int64_t width = tokens ? output.shape[1] : output.numel();
+  std::vector<const Param*> owner;  // per block: the weight it belongs to
+
+  auto add = [&](int node, int feeds, const Spec& spec, const std::string& name) {
+    Point point{.node = node, .feeds = feeds, .shape = spec.shape};
+    const ParamPtr weight = place_ == "weight-input" ? net.node(feeds).op->weight() : ParamPtr();
+    point.kernel = weight && is_convolution(net.node(feeds));
+    if (tokens && (point.kernel || point.shape.size() != 2 || point.shape[0] != output.shape[0]))
+      throw Refusal("node '" + name + "'",
+                    text::cat("the error of ", output.shape[0],
+                              " tokens is projected token by token, but samples have the shape ",
+                              shape_text(point.shape), " here"),
+                    "use feedback-alignment");
+    auto known = std::find(owner.begin(), owner.end(), weight.get());
+    point.block = static_cast<size_t>(known - owner.begin());
+    if (!weight || known == owner.end()) {
+      Block block{.name = name, .shape = {width}};
+      if (point.kernel) {
+        const auto kernel = weight->value.sizes().slice(1);
+        block.shape.insert(block.shape.end(), kernel.begin(), kernel.end());
+      } else {
+        block.shape.push_back(weight || tokens ? spec.shape.back() : spec.numel());
+      }
+      block.columns = 1;
+      for (size_t i = 1; i < block.shape.size(); ++i) block.columns *= block.shape[i];
+      point.block = blocks.size();
+      blocks.push_back(std::move(block));
+      owner.push_back(weight.get());
+    }
+    points.push_back(std::move(point));
+  };
+
+  const std::vector<int> weighted = FeedbackRule::substituted(net);
+  auto fed_by = [&](int source) {
+    for (int id : weighted)
+      if (net.node(id).inputs[0] == source) return id;
+    return -1;
+  };
+  if (place_ == "weight-input") {
+    if (!named_points_.empty())
+      throw Refusal("dfa.points", "weight-input placement has a point at every weight operation",
+                    "use dfa.place=activation, or feedback.skip to leave operations out");
+    for (int id : weighted) {
+      const Node& node = net.node(id);
+      const Spec& in = net.node(node.inputs[0]).spec;
+      if (is_convolution(node)) {
+        if (node.op->type().find("transpose") != std::string::npos)
+          throw Refusal("node '" + node.name + "'",
+                        "the projected error has no kernel placement in a transposed convolution",
+                        "use dfa.place=activation");
+        if (node.op->weight()->value.size(1) != in.shape.at(0))
+          throw Refusal("node '" + node.name + "'",
+                        "the projected error has no kernel placement in a grouped convolution",
+                        "use dfa.place=activation");
+      }
+      add(id, id, in, node.name);
+    }
+    return {points, blocks};
+  }
+  std::vector<int> sources;
+  for (const std::string& name : named_points_) {
+    const int id = net.find(name);
+    if (id == net.output_node())
+      throw Refusal("node '" + name + "'", "it is the output, whose error is known exactly",
+                    "name hidden operations in dfa.points");
+    if (!net.needs_credit()[static_cast<size_t>(id)])
+      throw Refusal("node '" + name + "'", "no parameter at or before it needs credit",
+                    "name an operation behind a weight in dfa.points");
+    sources.push_back(id);
+  }
+  if (named_points_.empty())
+    for (int id : weighted) sources.push_back(net.node(id).inputs[0]);
+  std::sort(sources.begin(), sources.end());
+  sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  for (int source : sources) {
+    const int feeds = fed_by(source);
+    // Named after the operation behind it, so that both placements draw the same D in plain nets.
+    add(source, feeds, net.node(source).spec,
+        feeds < 0 ? net.node(source).name + ".output" : net.node(feeds).name);
+  }
+  return {points, blocks};
+}
+
+void DirectFeedbackAlignment::draw_matrix(at::TensorOptions options) {
+  int64_t total = 0, widest = 0;
+  for (Block& block : blocks_) {
+    block.offset = shared_ ? 0 : total;
+    total += block.columns;
+    widest = std::max(widest, block.columns);
+  }
+  if (blocks_.empty()) return;
+  const int64_t width = blocks_[0].shape[0];
+  auto thinned = [&](Tensor d, const std::string& name) {
+    d.mul_(scale_);
+    if (density_ < 1) d.mul_(stream("mask").at(name).bernoulli(density_, d.sizes(), d.options()));
+    return d;
+  };
+  if (shared_) {
+    const double bound = 1 / std::sqrt(static_cast<double>(widest));
+    matrix_ = thinned(stream("draw").at("shared").uniform(-bound, bound, {width, widest}, options),
+                      "shared");
+  } else {
+    matrix_ = at::empty({width, total}, options);
+    for (const Block& block : blocks_) {
+      Tensor d = thinned(
+          Initialiser(init_).draw(block.shape, stream("draw").at(block.name), options), block.name);
+      matrix_.narrow(1, block.offset, block.columns).copy_(d.view({width, block.columns}));
+    }
+  }
+}
+
+/// Which positions each tap of a kernel reaches: the input credit of a convolution whose output
+/// credit is one everywhere and whose kernel is that tap alone. With it the transposed convolution
+/// of a spatially constant error is a product of matrices: credit = (e D) coverage.
+Tensor DirectFeedbackAlignment::coverage_of(const Graph& net, const Point& point) const {
+  const Node& node = net.node(point.node);
+  const at::TensorOptions options = net.options();
+  auto with_row = [](IntArrayRef shape) {
+    std::vector<int64_t> out{1};
+    out.insert(out.end(), shape.begin(), shape.end());
+    return out;
+  };
+  Saved saved;
+  const Tensor silence = at::zeros(with_row(point.shape), options);
+  node.op->forward({&silence, 1}, saved, Pass{Mode::Eval});
+  std::vector<int64_t> ones(with_row(node.spec.shape));
+  ones[1] = 1;
+  const Tensor cot = at::ones(ones, options);
+  const auto& d = blocks_[point.block].shape;
+  const std::vector<int64_t> kernel_shape = with_row(IntArrayRef(d).slice(1));
+  const int64_t taps = blocks_[point.block].columns / d[1];
+  std::vector<Tensor> rows;
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    Tensor kernel = at::zeros(kernel_shape, options);
+    kernel.view({d[1], taps})[0][tap] = 1;
+    rows.push_back(node.op->vjp(saved, cot, 0, &kernel)[0][0].flatten());
+  }
+  return at::stack(rows);
+}
+
+void DirectFeedbackAlignment::project(const Tensor& cot) {
+  if (!matrix_.defined()) return;
+  const Tensor error = error_ == "e"      ? cot
+                       : error_ == "sign" ? cot.sign()
+                                          : Loss::as_rows(targets_, cot);
+  projected_ = gemm(error.reshape({-1, matrix_.size(0)}), matrix_);
+}
+
+Tensor DirectFeedbackAlignment::credit(const Point& point) const {
+  if (!projected_.defined()) return {};  // a branch that does not lead to the output
+  const Block& block = blocks_[point.block];
+  const Tensor rows = projected_.narrow(1, block.offset, block.columns);
+  std::vector<int64_t> shape{-1};
+  shape.insert(shape.end(), point.shape.begin(), point.shape.end());
+  if (point.kernel) {
+    const Tensor channels = rows.reshape({-1, point.coverage.size(0)});
+    return gemm(channels, point.coverage).view(shape);
+  }
+  if (block.columns == Spec{point.shape}.numel()) return rows.reshape(shape);
+  // A layer of several positions per sample: one error per token, or the sample's error to each.
+  if (tokens_) return rows.reshape(shape);
+  std::vector<int64_t> one(point.shape.size() + 1, 1);
+  one.front() = rows.size(0);
+  one.back() = block.columns;
+  shape[0] = rows.size(0);
+  return rows.reshape(one).expand(shape);
+}
+
+const RegisterRule registered{
+    {.name = "direct-feedback-alignment",
+     .aliases = {"dfa"},
+     .summary = "each layer receives a fixed random projection of the output error",
+     .assumes = "feedback synapses from the output to every layer, fixed",
+     .source = "Nokland 2016, arXiv 1609.01596",
+     .example_net = "mlp:784-100-100-10:relu",
+     .make = [] { return std::make_unique<DirectFeedbackAlignment>(); },
+     .order = 20}};
+
+}  // namespace
+
+}  // namespace altprop

@@ -1,0 +1,61 @@
+// Do the feedback rules learn? Small runs of seconds, with the bounds that published results and
+// plain scripts give.
+#include <gtest/gtest.h>
+
+#include "rules/teacher.h"
+
+namespace altprop {
+namespace {
+
+const std::vector<std::string> kRules = {
+    "backprop",     "feedback-alignment", "direct-feedback-alignment",
+    "uniform-sign", "fixed-random-sign",  "batchwise-random-sign"};
+
+TEST(FeedbackLearning, FitsSixtyFourSamples) {
+  const Tensor x = Stream(5).at("x").normal({64, 20}, at::kDouble);
+  const Tensor t = Stream(5).at("t").normal({64, 5}, at::kDouble).tanh();
+  const auto loss = make_loss("squared-error");
+  for (const std::string& name : kRules) {
+    Graph net = testing::mlp({20, 32, 32, 5}, "tanh", 1, at::kDouble);
+    testing::Run run(net, *loss, make_rule(name), {.lr = 0.1, .momentum = 0.9});
+    const double before = run.step(x, t);
+    double after = before;
+    for (int step = 1; step <= 300; ++step) after = run.step(x, t);
+    EXPECT_LT(after / before, 0.02) << name;
+    std::printf("  %-26s loss falls to %.1e of its start\n", name.c_str(), after / before);
+  }
+}
+
+TEST(FeedbackLearning, OneSmallStepLowersTheLoss) {
+  const auto loss = make_loss("cross-entropy");
+  for (const std::string& name : kRules) {
+    Graph net = testing::mlp({20, 32, 5}, "tanh", 1, at::kDouble);
+    const Tensor x = Stream(5).at("x").normal({64, 20}, at::kDouble),
+                 y = x.narrow(1, 0, 5).argmax(1);
+    testing::Run run(net, *loss, make_rule(name), {.kind = "sgd", .lr = 0.01});
+    const double before = run.step(x, y);
+    EXPECT_LT(run.step(x, y), before) << name;
+  }
+}
+
+/// Test accuracies after 8 epochs on labels made by a random network; the mean of two seeds.
+TEST(FeedbackLearning, TeacherTaskKeepsTheOrderOfRules) {
+  std::map<std::string, double> accuracy;
+  std::vector<std::string> names = kRules;
+  names.push_back("last-layer-only");
+  for (uint64_t seed : {1, 2}) {
+    const testing::Teacher teacher(seed);
+    for (const std::string& name : names) accuracy[name] += teacher.accuracy_of(name, {}, seed) / 2;
+  }
+  for (const std::string& name : names)
+    std::printf("  %-26s %.1f %%\n", name.c_str(), accuracy[name]);
+  for (const char* name : {"uniform-sign", "fixed-random-sign", "batchwise-random-sign"})
+    EXPECT_GE(accuracy[name], accuracy["backprop"] - 2.5) << name;
+  for (const char* name : {"feedback-alignment", "direct-feedback-alignment"}) {
+    EXPECT_GE(accuracy[name], accuracy["last-layer-only"] + 15) << name;
+    EXPECT_LT(accuracy[name], accuracy["backprop"] - 4) << name;
+  }
+}
+
+}  // namespace
+}  // namespace altprop
