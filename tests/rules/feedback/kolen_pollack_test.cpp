@@ -12,11 +12,11 @@ const OptimizerSettings kMomentum{
 /// Largest deviation of V - W from c (V0 - W0), relative to |V0 - W0|.
 struct Law {
   std::vector<Tensor> first;
-  Law(Run& run, const Graph& net) {
+  Law(testing::Run& run, const Graph& net) {
     for (const FeedbackFact& f : facts_of(run, net))
       first.push_back((f.feedback - f.weight).clone());
   }
-  double deviation(Run& run, const Graph& net, double c) const {
+  double deviation(testing::Run& run, const Graph& net, double c) const {
     double worst = 0;
     const auto facts = facts_of(run, net);
     for (size_t i = 0; i < facts.size(); ++i)
@@ -31,12 +31,14 @@ TEST(KolenPollack, DifferenceDecaysAsTheLawSaysWhateverTheData) {
   // Values of the law at lr .05, decay .01, momentum .9: computed independently.
   Graph net = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
   const auto loss = make_loss("cross-entropy");
-  Run run(net, *loss, make_rule("kp"), kMomentum);
+  testing::Run run(net, *loss, make_rule("kp"), kMomentum);
   const Law law(run, net);
   for (int i = 0; i < 200; ++i) {
     const BatchOf batch = draw_batch({8, 6}, 4, 100 + i);
     run.step(batch.x, batch.y);
-    if (i == 4) EXPECT_LT(law.deviation(run, net, 0.99343569829303758), 1e-13);
+    if (i == 4) {
+      EXPECT_LT(law.deviation(run, net, 0.99343569829303758), 1e-13);
+    }
   }
   EXPECT_LT(law.deviation(run, net, 0.36743742622024617), 1e-13);
   for (const FeedbackFact& fact : facts_of(run, net)) {
@@ -50,7 +52,7 @@ TEST(KolenPollack, LawOfPlainDescentAndOfAdamWIsAPowerOfTheDecay) {
   for (const std::string kind : {"sgd", "adamw"}) {
     Graph net = conv_net();
     const auto loss = make_loss("cross-entropy");
-    Run run(net, *loss, make_rule("kp"), {.kind = kind, .lr = 0.05, .weight_decay = 0.1});
+    testing::Run run(net, *loss, make_rule("kp"), {.kind = kind, .lr = 0.05, .weight_decay = 0.1});
     const Law law(run, net);
     for (int i = 0; i < 60; ++i) {
       const BatchOf batch = draw_batch({4, 3, 9, 9}, 5, 100 + i);
@@ -74,7 +76,7 @@ TEST(KolenPollack, LawSurvivesClippingSignsAndRateFactors) {
   for (const OptimizerSettings& s : variants) {
     Graph net = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
     const auto loss = make_loss("cross-entropy");
-    Run run(net, *loss, make_rule("kp"), s);
+    testing::Run run(net, *loss, make_rule("kp"), s);
     for (int i = 0; i < 100; ++i) {
       run.updater().set_rate_factor(i < 50 ? 1 : 0.3);
       const BatchOf batch = draw_batch({8, 6}, 4, 100 + i);
@@ -92,7 +94,7 @@ TEST(KolenPollack, OptimizersWithoutALawArePredictedNothingAndWarnedAbout) {
     Graph net = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
     const auto loss = make_loss("cross-entropy");
     const OptimizerSettings settings{.kind = kind, .lr = 0.01, .weight_decay = 0.1};
-    Run run(net, *loss, make_rule("kp"), settings);
+    testing::Run run(net, *loss, make_rule("kp"), settings);
     for (int i = 0; i < 100; ++i) {
       const BatchOf batch = draw_batch({8, 6}, 4, 100 + i);
       run.step(batch.x, batch.y);
@@ -116,13 +118,15 @@ TEST_P(KolenPollackForms, ImplicitEqualsExplicitThroughSchedulesAndClipping) {
   for (const std::string density : {"1", "0.6"}) {
     Graph a = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble),
           b = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
-    Run one(a, *loss, make_rule("kp", {{"kp.form", "explicit"}, {"feedback.density", density}}),
-            settings);
-    Run two(b, *loss, make_rule("kp", {{"kp.form", "implicit"}, {"feedback.density", density}}),
-            settings);
+    testing::Run one(a, *loss,
+                     make_rule("kp", {{"kp.form", "explicit"}, {"feedback.density", density}}),
+                     settings);
+    testing::Run two(b, *loss,
+                     make_rule("kp", {{"kp.form", "implicit"}, {"feedback.density", density}}),
+                     settings);
     const BatchOf batch = draw_batch({32, 6}, 4);
     for (int i = 0; i < 400; ++i)
-      for (Run* run : {&one, &two}) {
+      for (testing::Run* run : {&one, &two}) {
         run->updater().set_rate_factor(i < 100 ? 1 : i < 250 ? 0.3 : 0.6);
         run->updater().set_weight_decay(i < 150 ? 0.03 : i < 300 ? -1 : 0);
         run->step(batch.x, batch.y);
@@ -143,8 +147,8 @@ INSTANTIATE_TEST_SUITE_P(Optimizers, KolenPollackForms,
 TEST(KolenPollack, ImplicitFormBecomesBackpropOnceTheDifferenceHasGone) {
   Graph net = conv_net();
   const auto loss = make_loss("cross-entropy");
-  Run run(net, *loss, make_rule("kp", {{"kp.form", "implicit"}}),
-          {.kind = "sgd", .lr = 0.1, .weight_decay = 1});
+  testing::Run run(net, *loss, make_rule("kp", {{"kp.form", "implicit"}}),
+                   {.kind = "sgd", .lr = 0.1, .weight_decay = 1});
   const BatchOf batch = draw_batch({4, 3, 9, 9}, 5);
   for (int i = 0; i < 160; ++i) run.step(batch.x, batch.y);  // .9^160 < 1e-7
   for (const ParamPtr& param : net.params()) param->value.normal_();
@@ -169,12 +173,12 @@ TEST(KolenPollack, WorkedExample) {
   set(4, matrix({.5, -.4, .2, .3}, 2));
   set(5, matrix({0, .1}, 2)[0]);
   const auto loss = make_loss("squared-error");
-  Run run(net, *loss, make_rule("kp"), {.kind = "sgd", .lr = 0.1, .weight_decay = 0.01});
+  testing::Run run(net, *loss, make_rule("kp"), {.kind = "sgd", .lr = 0.1, .weight_decay = 0.01});
   const std::vector<ParamPtr> v = run.rule().owned();
   v[0]->value.copy_(matrix({.3, .1, -.2, .2, -.5, .4}, 3));
   v[1]->value.copy_(matrix({.1, .6, -.7, .2}, 2));
   const Tensor input = matrix({1, 2}, 2), target = matrix({1, 0}, 2);
-  const std::vector<Tensor> gradients = gradients_of(run, net, {input, target});
+  const std::vector<Tensor> gradients = gradients_of(run, net, *loss, {input, target});
   EXPECT_LT(distance(gradients[0], at::outer(matrix({-.2565, .32386, -.21428}, 3)[0], input[0])),
             1e-12);
   EXPECT_LT(
@@ -189,7 +193,7 @@ TEST(KolenPollack, WorkedExample) {
 TEST(KolenPollack, MasksAreReappliedAfterEveryUpdate) {
   Graph net = mlp({6, 30, 30, 4}, "relu", 3, at::kDouble);
   const auto loss = make_loss("cross-entropy");
-  Run run(net, *loss, make_rule("kp", {{"feedback.density", "0.5"}}), kMomentum);
+  testing::Run run(net, *loss, make_rule("kp", {{"feedback.density", "0.5"}}), kMomentum);
   const Tensor empty = facts_of(run, net)[0].feedback.eq(0);
   EXPECT_NEAR(empty.to(at::kDouble).mean().item<double>(), 0.5, 0.06);
   const BatchOf batch = draw_batch({8, 6}, 4);
@@ -206,7 +210,7 @@ TEST(KolenPollack, WeightsSparedByDecayKeepTheirDifference) {
     OptimizerSettings settings = kMomentum;
     settings.decay_all = false;
     const auto loss = make_loss("cross-entropy");
-    Run run(net, *loss, make_rule("kp", {{"kp.form", form}}), settings);
+    testing::Run run(net, *loss, make_rule("kp", {{"kp.form", form}}), settings);
     const Tensor first = facts_of(run, net)[0].feedback - facts_of(run, net)[0].weight;
     const BatchOf batch = draw_batch({8, 6}, 4);
     for (int i = 0; i < 50; ++i) run.step(batch.x, batch.y);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "altprop/base/error.h"
 #include "altprop/network/ops/conv.h"
 #include "altprop/network/ops/pool.h"
 #include "altprop/probes/gradient_check.h"
@@ -88,10 +89,11 @@ inline std::vector<GradientRow> against_backprop(Learner& rule, Graph& net, cons
 }
 
 /// The rule's gradients on a batch.
-inline std::vector<Tensor> gradients_of(Run& run, Graph& net, const BatchOf& batch) {
-  run.gradients(dynamic_cast<Rule&>(run.rule()), batch.x, batch.y);
+inline std::vector<Tensor> gradients_of(Run& run, Graph& net, const Loss& loss,
+                                        const BatchOf& batch) {
+  const auto by_name = gradients(run.rule(), net, loss, batch.x, batch.y);
   std::vector<Tensor> out;
-  for (const ParamPtr& param : net.params()) out.push_back(param->grad.clone());
+  for (const ParamPtr& param : net.params()) out.push_back(by_name.at(param->name));
   return out;
 }
 

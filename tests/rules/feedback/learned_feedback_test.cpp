@@ -19,13 +19,15 @@ class LearnedFeedback : public ::testing::TestWithParam<std::string> {
     const RuleText text = parse_rule(GetParam());
     return make_rule(text.name, text.values);
   }
-  Run run(Graph& net, uint64_t seed = 1) const { return Run(net, *loss_, rule(), settings_, seed); }
+  testing::Run run(Graph& net, uint64_t seed = 1) const {
+    return testing::Run(net, *loss_, rule(), settings_, seed);
+  }
   static BatchOf batch(uint64_t seed, int64_t n = 6) { return draw_batch({n, 3, 9, 9}, 5, seed); }
 };
 
 TEST_P(LearnedFeedback, OutputLayerGetsItsExactGradientAndOthersDoNotYet) {
   Graph net = conv_net();
-  Run r = run(net);
+  testing::Run r = run(net);
   for (int i = 0; i < 3; ++i) {
     const auto rows = against_backprop(r.rule(), net, *loss_, batch(1));
     for (const GradientRow& row : rows)
@@ -40,35 +42,36 @@ TEST_P(LearnedFeedback, OutputLayerGetsItsExactGradientAndOthersDoNotYet) {
 
 TEST_P(LearnedFeedback, DuplicatedBatchGivesTheSameGradient) {
   Graph net = conv_net();
-  Run r = run(net);
+  testing::Run r = run(net);
   const BatchOf once = batch(1);
   const BatchOf twice{at::cat({once.x, once.x}), at::cat({once.y, once.y})};
-  const auto a = gradients_of(r, net, once), b = gradients_of(r, net, twice);
+  const auto a = gradients_of(r, net, *loss_, once), b = gradients_of(r, net, *loss_, twice);
   for (size_t i = 0; i < a.size(); ++i) EXPECT_LT(distance(b[i], a[i]), 1e-13);
 }
 
 TEST_P(LearnedFeedback, Float32FollowsFloat64) {
   Graph exact = conv_net(), single = conv_net();
   single.to(at::kCPU, at::kFloat);
-  Run a = run(exact), b = run(single);
+  testing::Run a = run(exact), b = run(single);
   const BatchOf data = batch(1), narrow{data.x.to(at::kFloat), data.y};
-  const auto ga = gradients_of(a, exact, data), gb = gradients_of(b, single, narrow);
+  const auto ga = gradients_of(a, exact, *loss_, data),
+             gb = gradients_of(b, single, *loss_, narrow);
   for (size_t i = 0; i < ga.size(); ++i) EXPECT_LT(distance(gb[i].to(at::kDouble), ga[i]), 1e-5);
 }
 
 TEST_P(LearnedFeedback, ResumedRunContinuesIdentically) {
   Graph straight = conv_net();
-  Run whole = run(straight);
+  testing::Run whole = run(straight);
   for (int i = 0; i < 16; ++i) whole.step(batch(i).x, batch(i).y);
 
   Graph first = conv_net();
-  Run begun = run(first);
+  testing::Run begun = run(first);
   for (int i = 0; i < 9; ++i) begun.step(batch(i).x, batch(i).y);
   TensorMap map;
   checkpoint(begun, first, StateIO::saving(map));
 
   Graph second = conv_net(77);  // other weights, to be overwritten
-  Run resumed = run(second);
+  testing::Run resumed = run(second);
   checkpoint(resumed, second, StateIO::loading(map));
   for (int i = 9; i < 16; ++i) resumed.step(batch(i).x, batch(i).y);
 
@@ -85,11 +88,11 @@ TEST_P(LearnedFeedback, ResumedRunContinuesIdentically) {
 TEST_P(LearnedFeedback, SeedsDecideAndForwardWeightsAreLeftAlone) {
   Graph a = conv_net(), b = conv_net(), c = conv_net();
   const std::vector<Tensor> before = values_of(a);
-  Run ra = run(a), rb = run(b), rc = run(c, 2);
+  testing::Run ra = run(a), rb = run(b), rc = run(c, 2);
   for (size_t i = 0; i < before.size(); ++i)
     EXPECT_TRUE(at::equal(before[i], a.params()[i]->value));
   EXPECT_GT(distance(facts_of(rc, c)[0].feedback, facts_of(ra, a)[0].feedback), 0.5);
-  for (Run* r : {&ra, &rb, &rc})
+  for (testing::Run* r : {&ra, &rb, &rc})
     for (int i = 0; i < 5; ++i) r->step(batch(i).x, batch(i).y);
   EXPECT_EQ(distance(a, b), 0);
   EXPECT_GT(distance(c, a), 1e-3);
@@ -100,7 +103,7 @@ TEST_P(LearnedFeedback, SkippedOperationsStayExact) {
   const RuleText text = parse_rule(GetParam());
   OptionValues values = text.values;
   values["feedback.skip"] = "conv2,conv3,fc";
-  Run r(net, *loss_, make_rule(text.name, values), settings_);
+  testing::Run r(net, *loss_, make_rule(text.name, values), settings_);
   EXPECT_TRUE(facts_of(r, net).empty());
   r.step(batch(1).x, batch(1).y);
   for (const GradientRow& row : against_backprop(r.rule(), net, *loss_, batch(1)))
@@ -130,8 +133,8 @@ Learnt learn(const std::string& written) {
   for (uint64_t seed : {1, 2}) {
     const Teacher teacher(seed);
     Graph net = mlp({64, 128, 128, 128, 10}, "relu", seed);
-    Run run(net, *loss, make_rule(text.name, text.values),
-            {.kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-4}, seed);
+    testing::Run run(net, *loss, make_rule(text.name, text.values),
+                     {.kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-4}, seed);
     for (int64_t epoch = 0; epoch < 8; ++epoch) run.epoch(epoch, teacher.x, teacher.y, 64);
     out.accuracy += run.accuracy(teacher.test_x, teacher.test_y) / 2;
     for (const AlignmentRow& row : measure_alignment(dynamic_cast<Rule&>(run.rule()), net)) {

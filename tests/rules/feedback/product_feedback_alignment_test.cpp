@@ -20,23 +20,26 @@ BatchOf batch_for(const Graph& net, int64_t n, uint64_t seed = 1) {
 }
 
 /// R as large as the parameter that a rule owns for this weight.
-ParamPtr r_of(Run& run, const std::string& weight) {
+ParamPtr r_of(testing::Run& run, const std::string& weight) {
   for (const ParamPtr& param : run.rule().owned())
     if (param->name == weight + ".feedback") return param;
   return nullptr;
 }
 
 TEST(ProductFeedbackAlignment, AlignedFeedbackGivesBackprop) {
-  // B orthogonal or the identity and R = B^T W: decay at c -> 0 brings R there by itself.
+  // B orthogonal or the identity and R = B^T W: set so where there is an R; the implicit form gets
+  // there by decay, after which the weights (gone, too) are drawn anew.
   for (const std::string form : {"implicit", "product", "activity"})
     for (const std::string expand : {"ortho", "identity"})
       for (int which = 0; which < 3; ++which) {
         Graph net = which == 0 ? dense_net() : which == 1 ? conv_net() : tied_net();
         const auto loss = make_loss("cross-entropy");
-        Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", expand}}),
-                {.kind = "sgd", .lr = 0.5, .weight_decay = 1});
+        testing::Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", expand}}),
+                         {.kind = "sgd", .lr = 0.5, .weight_decay = 1});
         const BatchOf batch = batch_for(net, 5);
-        for (int i = 0; i < 55; ++i) run.step(batch.x, batch.y);  // c = .5^55 = 3e-17
+        for (int i = 0; i < 25; ++i) run.step(batch.x, batch.y);  // c = .5^25 < 1e-7
+        initialise(net, Initialiser("xavier"), Stream(9));
+        for (const ParamPtr& r : run.rule().owned()) r->value.copy_(r->carry(r->twin->value));
         for (const GradientRow& row : against_backprop(run.rule(), net, *loss, batch))
           EXPECT_LT(row.s.relative_error, 1e-12) << form << " " << expand << " " << row.name;
       }
@@ -47,7 +50,8 @@ TEST(ProductFeedbackAlignment, ResidualDecaysAsTheLawSaysWhateverTheData) {
     for (int which = 0; which < 3; ++which) {
       Graph net = which == 0 ? dense_net() : which == 1 ? conv_net() : tied_net();
       const auto loss = make_loss("cross-entropy");
-      Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", "3"}}), kMomentum);
+      testing::Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", "3"}}),
+                       kMomentum);
       for (int i = 0; i < 200; ++i) {
         const BatchOf batch = batch_for(net, 4, 100 + i);
         run.step(batch.x, batch.y);
@@ -64,7 +68,7 @@ TEST(ProductFeedbackAlignment, ResidualDecaysAsTheLawSaysWhateverTheData) {
 TEST(ProductFeedbackAlignment, LawHoldsWithMasksOnBothMatrices) {
   Graph net = mlp({6, 30, 30, 10}, "relu", 3, at::kDouble);
   const auto loss = make_loss("cross-entropy");
-  Run run(net, *loss, make_rule("pfa", {{"pfa.density", "0.4"}}), kMomentum);
+  testing::Run run(net, *loss, make_rule("pfa", {{"pfa.density", "0.4"}}), kMomentum);
   const ParamPtr r = r_of(run, "fc2.weight");
   ASSERT_TRUE(r);  // auto must not have chosen the implicit form
   const Tensor empty = r->value.eq(0);
@@ -119,9 +123,10 @@ TEST(ProductFeedbackAlignment, GradientOfRIsTheProjectedGradientOfW) {
     for (int which = 0; which < 3; ++which) {
       Graph net = which == 0 ? dense_net() : which == 1 ? conv_net() : tied_net();
       const auto loss = make_loss("cross-entropy");
-      Run run(net, *loss,
-              make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", "3"}, {"pfa.min-decay", "0"}}),
-              {.kind = "sgd", .lr = 1});
+      testing::Run run(
+          net, *loss,
+          make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", "3"}, {"pfa.min-decay", "0"}}),
+          {.kind = "sgd", .lr = 1});
       const BatchOf batch = batch_for(net, 5);
       std::vector<Tensor> r0, b_w0;
       for (const ParamPtr& r : run.rule().owned()) {
@@ -152,10 +157,10 @@ TEST_P(ProductForms, AllFormsAgreeThroughSchedulesAndClipping) {
       const int steps = which == 2 ? 60 : 400;
       std::vector<Graph> nets;
       for (int i = 0; i < 4; ++i) nets.push_back(which == 2 ? conv_net() : dense_net());
-      std::vector<std::unique_ptr<Run>> runs;
+      std::vector<std::unique_ptr<testing::Run>> runs;
       const std::vector<std::string> forms{"product", "activity", "implicit", "auto"};
       for (size_t i = 0; i < 4; ++i)
-        runs.push_back(std::make_unique<Run>(
+        runs.push_back(std::make_unique<testing::Run>(
             nets[i], *loss, make_rule("pfa", {{"pfa.form", forms[i]}, {"pfa.expand", expand}}),
             settings));
       EXPECT_TRUE(runs[2]->rule().owned().empty());
@@ -187,7 +192,7 @@ TEST(ProductFeedbackAlignment, FormsAgreeInFloat32ForAFewSteps) {
   for (int i = 0; i < 3; ++i) nets.push_back(mlp({20, 64, 48, 10}, "relu", 3));
   const std::vector<std::string> forms{"implicit", "product", "activity"};
   for (size_t i = 0; i < 3; ++i) {
-    Run run(nets[i], *loss, make_rule("pfa", {{"pfa.form", forms[i]}}), kMomentum);
+    testing::Run run(nets[i], *loss, make_rule("pfa", {{"pfa.form", forms[i]}}), kMomentum);
     const BatchOf batch = draw_batch({16, 20}, 10, 1, at::kFloat);
     for (int k = 0; k < 5; ++k) run.step(batch.x, batch.y);
   }
@@ -199,8 +204,8 @@ TEST(ProductFeedbackAlignment, FromWAlignsUnderAdam) {
   Graph net = dense_net();
   const auto loss = make_loss("cross-entropy");
   const OptimizerSettings adam{.kind = "adam", .lr = 0.01, .weight_decay = 0.5};
-  Run run(net, *loss, make_rule("pfa", {{"pfa.r-update", "from-w"}, {"pfa.expand", "ortho"}}),
-          adam);
+  testing::Run run(net, *loss,
+                   make_rule("pfa", {{"pfa.r-update", "from-w"}, {"pfa.expand", "ortho"}}), adam);
   EXPECT_TRUE(run.rule().warnings(adam).empty());
   const Tensor w0 = facts_of(run, net)[0].weight.clone();
   const Tensor q = facts_of(run, net)[0].feedback - w0;  // B (R0 - B^T W0), B B^T = I
@@ -217,14 +222,18 @@ TEST(ProductFeedbackAlignment, AdaptiveOptimizersDoNotAlignAndAreWarnedAbout) {
     Graph net = dense_net();
     const auto loss = make_loss("cross-entropy");
     const OptimizerSettings settings{.kind = kind, .lr = 0.01, .weight_decay = 0.01};
-    Run run(net, *loss, make_rule("pfa"), settings);
+    testing::Run run(net, *loss, make_rule("pfa"), settings);
     for (int i = 0; i < 200; ++i) {
       const BatchOf batch = batch_for(net, 8, 100 + i);
       run.step(batch.x, batch.y);
     }
     for (const FeedbackFact& fact : facts_of(run, net)) {
       EXPECT_LT(fact.predicted_factor, 0);
-      EXPECT_GT(fact.measured_factor, 1.05) << kind << " " << fact.name;  // it grows
+      EXPECT_GT(std::abs(fact.measured_factor - std::pow(1 - 1e-4, 200)), 0.05)
+          << kind << " " << fact.name;
+      if (kind == "adamw") {
+        EXPECT_GT(fact.measured_factor, 1.05) << fact.name;  // it even grows
+      }
     }
     ASSERT_EQ(run.rule().warnings(settings).size(), 1u);
     EXPECT_NE(run.rule().warnings(settings)[0].find("not under " + kind), std::string::npos);
@@ -237,15 +246,19 @@ TEST(ProductFeedbackAlignment, PerTensorClippingBreaksTheLawOnlyWhereRHasAGradie
   for (const std::string form : {"auto", "product", "activity"}) {
     Graph net = dense_net();
     const auto loss = make_loss("cross-entropy");
-    Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}}), settings);
+    testing::Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}}), settings);
     for (int i = 0; i < 100; ++i) {
       const BatchOf batch = batch_for(net, 8, 100 + i);
       run.step(batch.x, batch.y);
     }
     for (const FeedbackFact& fact : facts_of(run, net)) {
-      if (form == "activity") EXPECT_LT(fact.predicted_factor, 0);
-      if (form == "product") EXPECT_NEAR(fact.measured_factor, fact.predicted_factor, 1e-12);
-      if (form == "auto") EXPECT_GT(fact.predicted_factor, 0);
+      if (form == "activity") {
+        EXPECT_LT(fact.predicted_factor, 0);
+      } else if (form == "product") {
+        EXPECT_NEAR(fact.measured_factor, fact.predicted_factor, 1e-12);
+      } else {
+        EXPECT_GT(fact.predicted_factor, 0);
+      }
     }
     EXPECT_EQ(run.rule().warnings(settings).size(), form == "activity" ? 1u : 0u);
   }
@@ -331,8 +344,8 @@ TEST(ProductFeedbackAlignment, CreditTurnsByTheSameFactorAtEveryLayer) {
     net.to(at::kCPU, at::kDouble);
     initialise(net, Initialiser("orthogonal"), Stream(1));
     const auto loss = make_loss("squared-error");
-    Run run(net, *loss, make_rule("pfa", {{"pfa.expand", k}, {"pfa.form", "product"}}),
-            {.kind = "sgd", .lr = 0.1});
+    testing::Run run(net, *loss, make_rule("pfa", {{"pfa.expand", k}, {"pfa.form", "product"}}),
+                     {.kind = "sgd", .lr = 0.1});
     for (const ParamPtr& r : run.rule().owned()) r->value.copy_(r->carry(r->twin->value));
     const BatchOf batch{Stream(2).normal({64, 300}, at::kDouble),
                         Stream(3).normal({64, 300}, at::kDouble)};

@@ -114,7 +114,7 @@ class KolenPollack : public FeedbackRule {
     for (size_t i = 0; i < facts.size(); ++i) {
       const Pair& pair = pairs_[i];
       if (pair.law.holds()) facts[i].predicted_factor = std::abs(pair.law.factor());
-      if (pair.distance > 0)
+      if (pair.v && pair.distance > 0)
         facts[i].measured_factor =
             masked(paths_[i], facts[i].feedback - facts[i].weight).norm().item<double>() /
             pair.distance;
