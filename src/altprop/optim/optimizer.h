@@ -1,6 +1,7 @@
 // How gradients become steps: the optimizers' settings, declared once.
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -68,7 +69,13 @@ struct StepFacts {
 class AlignmentLaw {
  public:
   void advance(const StepFacts& facts);
+  /// A step whose decay is taken off the tensors themselves: c <- (1 - eta lambda) c.
+  void advance_decoupled(const StepFacts& facts) { c_ *= 1 - facts.lr * facts.weight_decay; }
+  /// A step that the law does not cover was taken.
+  void lose() { holds_ = 0; }
   double factor() const { return c_; }
+  /// True once the difference is gone for good, to 1e-7 of the first one.
+  bool settled() const { return holds() && std::abs(c_) < 1e-7 && std::abs(m_) < 1e-7; }
   /// False once a step was not linear (Adam, per-tensor clipping): the law no longer predicts
   /// anything.
   bool holds() const { return holds_ != 0; }

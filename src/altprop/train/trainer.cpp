@@ -78,6 +78,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   for (const ParamPtr& param : net_.params())
     parameter_bytes += static_cast<int64_t>(param->value.nbytes());
   data_bytes_ = std::max<int64_t>(0, memory::alive(at::Device(settings_.device)) - parameter_bytes);
+  rule_.prepare_for(settings_.optimizer);
   rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
   std::vector<ParamPtr> params = rule_.trained(net_);
   for (const ParamPtr& param : rule_.owned()) params.push_back(param);
