@@ -24,19 +24,23 @@ void Flags::add(CLI::App& app, const Options& options, const std::vector<std::st
         "--" + name, [this, name](const std::string& value) { given_[name] = value; }, help);
     flag->type_name(text::cat("<", entry.type, ">"));
     flag->take_last();
-    if (entry.type == "flag") flag->expected(0, 1)->default_str("true")->option_text("[true|false]");
+    if (entry.type == "flag")
+      flag->expected(0, 1)->default_str("true")->option_text("[true|false]");
   }
 }
 
 void RunFlags::add(CLI::App& app, const std::vector<std::string>& leave_out) {
   app.add_option("--config", config_, "TOML file with settings; flags override it")
-      ->type_name("<file>");
+      ->type_name("<file>")
+      ->take_last();
   app.add_option("--data-dir", data_dir_,
                  "folder of the data sets; default: $ALTPROP_DATA, else ./data")
-      ->type_name("<folder>");
+      ->type_name("<folder>")
+      ->take_last();
   app.add_option("--validation", validation_,
                  "training samples (or a fraction) held out for validation")
-      ->type_name("<number>");
+      ->type_name("<number>")
+      ->take_last();
   RunSettings defaults;
   Options options;
   defaults.declare(options);
@@ -78,7 +82,8 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
       throw UsageError("option '" + name + "' needs a value");
     }
     if (rule && !takes_rule_)
-      throw UsageError("option '" + name + "' belongs to one rule; write it in brackets behind that, as in fa[" +
+      throw UsageError("option '" + name +
+                       "' belongs to one rule; write it in brackets behind that, as in fa[" +
                        name.substr(7) + "=" + value + "]");
     (rule ? settings.rule_options : settings.data_options)[name.substr(7)] = value;
   }

@@ -27,9 +27,11 @@ int fail_of_torch(const std::string& message) {
 
 void check_command(const CLI::App& program, const std::string& name) {
   std::vector<std::string> known;
-  for (const CLI::App* command : program.get_subcommands(nullptr)) known.push_back(command->get_name());
+  for (const CLI::App* command : program.get_subcommands(nullptr))
+    known.push_back(command->get_name());
   if (!std::count(known.begin(), known.end(), name))
-    throw altprop::UsageError("there is no command '" + name + "'" + altprop::text::suggestion(name, known));
+    throw altprop::UsageError("there is no command '" + name + "'" +
+                              altprop::text::suggestion(name, known));
 }
 
 int run(int argc, char** argv) {
@@ -72,6 +74,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const int code = run(argc, argv);
-  if (std::fflush(stdout) != 0) return fail(1, altprop::text::cat("writing the output failed: ", std::strerror(errno)));
+  if (std::fflush(stdout) != 0)
+    return fail(1, altprop::text::cat("writing the output failed: ", std::strerror(errno)));
   return std::ferror(stdout) ? fail(1, "writing the output failed") : code;
 }

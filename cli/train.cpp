@@ -50,7 +50,8 @@ void finish_compare(const nlohmann::json& summary, const std::string& dir, bool 
   if (summary.contains("runs")) report::write(dir);
   if (interrupt::requested()) exit_code = 1;
   if (json) {
-    std::printf("%s\n", summary.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n",
+                summary.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return;
   }
   if (summary.contains("table")) std::printf("%s", table_text(summary["table"]).c_str());
@@ -65,7 +66,10 @@ struct Output {
   std::string dir;
   bool overwrite = false, json = false, quiet = false;
   void add(CLI::App& app) {
-    app.add_option("--out", dir, "folder for the records")->type_name("<folder>")->required();
+    app.add_option("--out", dir, "folder for the records")
+        ->type_name("<folder>")
+        ->required()
+        ->take_last();
     app.add_flag("--overwrite", overwrite, "replace what the folder holds");
     app.add_flag("--json", json, "print the summary as JSON");
     app.add_flag("--quiet", quiet, "no progress");
@@ -113,7 +117,8 @@ void add_compare(CLI::App& program) {
     }
     if (settings.rules.empty()) throw UsageError("option 'rules' names no rule");
     interrupt::install();
-    finish_compare(compare(settings, output->dir, output->overwrite, !output->quiet), output->dir, output->json);
+    finish_compare(compare(settings, output->dir, output->overwrite, !output->quiet), output->dir,
+                   output->json);
   });
 }
 

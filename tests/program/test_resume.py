@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from program import (GLYPHS, PROGRAM, TINY, altprop, assert_same_run, checkpoint, differing, records, start, summary,
-                     train)
+from program import TINY, altprop, assert_same_run, checkpoint, differing, records, start, summary, train
 
 # 64 steps in each of two epochs, a checkpoint after every third.
 SHORT = ["--epochs", 2, "--batch", 8, "--checkpoint-steps", 3]
@@ -144,11 +143,12 @@ def test_killed_between_the_last_step_and_its_record(tmp_path):
     run = Path(shutil.copytree(tmp_path / "whole", tmp_path / "run"))
     state, record = checkpoint(run / "checkpoint.pt"), records(run)[0]
     of_epoch = torch.tensor([record["train_loss"] * 320, record["train_accuracy"] * 320], dtype=torch.float64)
+    (run / "best.pt.part").write_text("left by the kill")
     state.update({"position.epoch": torch.tensor(0), "position.batch": torch.tensor(5), "position.seen": torch.tensor(320),
                   "position.sums": of_epoch, "metrics_bytes": torch.tensor(0)})
     torch.save(state, run / "checkpoint.pt")
     s = altprop("resume", run, "--quiet", "--json").json
-    assert s["steps"] == 5 and s["epochs"] == 1
+    assert s["steps"] == 5 and s["epochs"] == 1 and not (run / "best.pt.part").exists()
     assert records(run)[0]["test_loss"] == record["test_loss"]
     assert differing(run / "checkpoint.pt", tmp_path / "whole" / "checkpoint.pt") == []
 

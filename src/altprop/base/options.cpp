@@ -23,7 +23,7 @@ std::string describe(const OptionRange& range) {
 }
 
 bool admits(const OptionRange& range, double value) {
-  return !std::isnan(value) && value <= range.max &&
+  return std::isfinite(value) && value <= range.max &&
          (range.min_excluded ? value > range.min : value >= range.min);
 }
 

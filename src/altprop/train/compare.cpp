@@ -42,7 +42,8 @@ RunSettings run_settings(const CompareSettings& settings, const std::string& rul
 void admit_all(const CompareSettings& settings, std::shared_ptr<const data::Splits> data) {
   std::set<std::string> folders;
   for (const std::string& rule : settings.rules)
-    if (!folders.insert(folder_name(rule, 0)).second) throw UsageError("option 'rules' has '" + rule + "' twice");
+    if (!folders.insert(folder_name(rule, 0)).second)
+      throw UsageError("option 'rules' has '" + rule + "' twice");
   for (const int64_t seed : settings.seeds)
     if (std::count(settings.seeds.begin(), settings.seeds.end(), seed) > 1)
       throw UsageError(text::cat("option 'seeds' has seed ", seed, " twice"));

@@ -14,11 +14,12 @@ struct CompareSettings {
   std::string command;  ///< for the record
 };
 
-/// Runs every rule with every seed in DIR/LABEL-seedN and writes DIR/summary.json after each run. If a rule or setting does not fit, it is refused
-/// before anything is written. @returns the summary, an empty object if no run was begun. @throws UsageError if the folder holds something, unless
-/// `overwrite`
-nlohmann::json compare(const CompareSettings& settings, const std::filesystem::path& dir, bool overwrite,
-                       bool show_progress);
+/// Runs every rule with every seed in DIR/LABEL-seedN and writes DIR/summary.json after each run.
+/// If a rule or setting does not fit, it is refused before anything is written. @returns the
+/// summary, an empty object if no run was begun. @throws UsageError if the folder holds something,
+/// unless `overwrite`
+nlohmann::json compare(const CompareSettings& settings, const std::filesystem::path& dir,
+                       bool overwrite, bool show_progress);
 
 bool is_compare(const std::filesystem::path& dir);
 /// Goes on with the runs that are not done. @throws Error if its records are damaged

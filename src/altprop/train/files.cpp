@@ -16,7 +16,8 @@ namespace altprop {
 namespace {
 
 [[noreturn]] void fail(const std::string& what, const std::filesystem::path& path, int error) {
-  throw Error(text::cat(what, " '", path.string(), "' failed: ", std::strerror(error), error == ENOSPC ? "; free some space and resume the run" : ""));
+  throw Error(text::cat(what, " '", path.string(), "' failed: ", std::strerror(error),
+                        error == ENOSPC ? "; free some space and resume the run" : ""));
 }
 
 /// A file descriptor that closes itself.
@@ -40,7 +41,8 @@ int write_all(int fd, const std::string& content) {
     if (n == 0) return ENOSPC;
     done += static_cast<size_t>(n);
   }
-  return ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;  // EINVAL: nothing that could be synchronised
+  return ::fsync(fd) == 0 || errno == EINVAL ? 0
+                                             : errno;  // EINVAL: nothing that could be synchronised
 }
 
 }  // namespace
@@ -99,7 +101,8 @@ void truncate_to(const std::filesystem::path& path, int64_t size) {
     fail("opening", path, errno);
   }
   if (info.st_size < size)
-    throw Error(text::cat("'", path.string(), "' is shorter than the checkpoint says (", info.st_size, " of ", size, " bytes); records were removed by hand"));
+    throw Error(text::cat("'", path.string(), "' is shorter than the checkpoint says (",
+                          info.st_size, " of ", size, " bytes); records were removed by hand"));
   if (::truncate(path.c_str(), size) != 0) fail("shortening", path, errno);
 }
 

@@ -59,8 +59,8 @@ void Progress::on_step(const Trainer& trainer) {
   constexpr int kWidth = 24;
   const int filled = static_cast<int>(kWidth * in_epoch / std::max<int64_t>(1, per_epoch));
   char figures[96];
-  std::snprintf(figures, sizeof figures, "loss %.4f  %.0f samples/s  %s left", trainer.running_loss(),
-                rate * static_cast<double>(trainer.settings().batch),
+  std::snprintf(figures, sizeof figures, "loss %.4f  %.0f samples/s  %s left",
+                trainer.running_loss(), rate * static_cast<double>(trainer.settings().batch),
                 clock_text(static_cast<double>(left) / std::max(rate, 1e-9)).c_str());
   const std::string line =
       text::cat(label_, "  epoch ", at.epoch + 1, "/", trainer.settings().epochs, " [",

@@ -16,6 +16,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* kFiles[] = {"config.toml", "compare.json", "metrics.jsonl", "checkpoint.pt",
+                                  "best.pt",     "summary.json", "report.html"};
+
+/// What a kill left of a file that was being written.
+void remove_parts(const fs::path& dir) {
+  std::error_code error;
+  for (const char* file : kFiles) fs::remove(dir / (std::string(file) + ".part"), error);
+}
+
 void remove_records(const fs::path& dir) {
   std::error_code error;
   if (fs::exists(dir / "compare.json", error))
@@ -24,11 +33,8 @@ void remove_records(const fs::path& dir) {
         remove_records(entry.path());
         fs::remove(entry.path(), error);  // if nothing else is in it
       }
-  for (const char* file : {"config.toml", "compare.json", "metrics.jsonl", "checkpoint.pt", "best.pt", "summary.json",
-                           "report.html"}) {
-    fs::remove(dir / file, error);
-    fs::remove(dir / (std::string(file) + ".part"), error);
-  }
+  for (const char* file : kFiles) fs::remove(dir / file, error);
+  remove_parts(dir);
 }
 
 }  // namespace
@@ -37,10 +43,12 @@ void RunFolder::check(const fs::path& dir, bool overwrite) {
   std::error_code error;
   if (dir.empty()) throw UsageError("option 'out' must name a folder, but is empty");
   if (!fs::exists(dir, error)) return;
-  if (!fs::is_directory(dir, error)) throw UsageError("'" + dir.string() + "' is no folder; choose another --out");
+  if (!fs::is_directory(dir, error))
+    throw UsageError("'" + dir.string() + "' is no folder; choose another --out");
   if (!overwrite && !fs::is_empty(dir, error))
     throw UsageError("'" + dir.string() +
-                     "' already holds something; choose another --out, continue a run there with 'altprop resume', or "
+                     "' already holds something; choose another --out, continue a run there with "
+                     "'altprop resume', or "
                      "add --overwrite");
 }
 
@@ -57,9 +65,8 @@ RunFolder::RunFolder(fs::path dir, Experiment& experiment, std::string label)
     : dir_(std::move(dir)), experiment_(experiment), label_(std::move(label)), lock_(dir_) {}
 
 void RunFolder::begin() {
-  // In this order: what has settings can be resumed.
-  save("checkpoint.pt");
   write_atomically(dir_ / "config.toml", experiment_.settings().to_toml());
+  save("checkpoint.pt");
 }
 
 void RunFolder::save(const std::string& file) {
@@ -80,16 +87,25 @@ void RunFolder::save(const std::string& file) {
 }
 
 void RunFolder::resume() {
+  remove_parts(dir_);
+  if (!fs::exists(dir_ / "checkpoint.pt")) {  // it ended before there was one
+    truncate_to(dir_ / "metrics.jsonl", 0);
+    return begin();
+  }
   TensorMap map = load_checkpoint(dir_ / "checkpoint.pt");
   StateIO io = StateIO::loading(map);
   io.integer("metrics_bytes", metrics_bytes_);
   truncate_to(dir_ / "metrics.jsonl", metrics_bytes_);
   experiment_.trainer().state(io);
-  write_atomically(dir_ / "config.toml", experiment_.settings().to_toml());  // epochs may have been added
+  write_atomically(dir_ / "config.toml",
+                   experiment_.settings().to_toml());  // epochs may have been added
 }
 
 std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, std::string& label,
                                    std::shared_ptr<const data::Splits> data) {
+  label = settings.rule;
+  if (!fs::exists(dir / "checkpoint.pt"))
+    return std::make_unique<Experiment>(settings, std::move(data));
   std::string text;
   {
     TensorMap map = load_checkpoint(dir / "checkpoint.pt");
@@ -99,10 +115,11 @@ std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, st
   if (!meta.is_object() || meta.value("format", 0) != 1)
     throw Error("'" + (dir / "checkpoint.pt").string() +
                 "' is of a format this version does not know");
-  label = meta.value("label", settings.rule);
+  label = meta.value("label", label);
   set_linear_backend(meta.value("linear_backend", "aten") == "onednn" ? LinearBackend::OneDnn
                                                                       : LinearBackend::Aten);
-  // The weights come from the checkpoint, and the threads are those it was made with; the settings stay as they were.
+  // The weights come from the checkpoint, and the threads are those it was made with; the settings
+  // stay as they were.
   const RunSettings kept = settings;
   settings.threads = meta.value("threads", settings.threads);
   settings.init_from.clear();
@@ -146,7 +163,9 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
            fs::exists(dir_ / "metrics.jsonl") ? read_file(dir_ / "metrics.jsonl") : "", '\n')) {
     if (line.empty()) continue;
     last = nlohmann::json::parse(line, nullptr, false);
-    if (!last.is_object()) throw Error("'" + (dir_ / "metrics.jsonl").string() + "' has a damaged line; mend or remove it");
+    if (!last.is_object())
+      throw Error("'" + (dir_ / "metrics.jsonl").string() +
+                  "' has a damaged line; mend or remove it");
     if (t.best_epoch() == 0 || last["epoch"] == t.best_epoch()) record = last;
   }
   auto of = [](const nlohmann::json& r, const char* key) {

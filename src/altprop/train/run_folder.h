@@ -18,14 +18,16 @@ class RunFolder : public Observer {
  public:
   /// @throws UsageError if the folder exists and is not empty, unless `overwrite`
   static void check(const std::filesystem::path& dir, bool overwrite);
-  /// Makes a new folder. With `overwrite`, records of an earlier run or comparison are removed; other files stay.
+  /// Makes a new folder. With `overwrite`, records of an earlier run or comparison are removed;
+  /// other files stay.
   static void create(const std::filesystem::path& dir, bool overwrite);
   /// @param label how the user wrote the rule
   RunFolder(std::filesystem::path dir, Experiment& experiment, std::string label);
 
   /// Writes the settings and the first state of a new run.
   void begin();
-  /// Puts the experiment into the state of the newest checkpoint and cuts the records to it.
+  /// Puts the experiment into the state of the newest checkpoint and cuts the records to it; begins
+  /// if there is none.
   void resume();
   /// Writes summary.json and returns it.
   nlohmann::json summarise(const std::string& status);
@@ -52,9 +54,11 @@ nlohmann::json run_in_folder(Experiment& experiment, const std::filesystem::path
 /// Settings of the run in a folder.
 RunSettings settings_of(const std::filesystem::path& dir);
 
-/// Builds the experiment of a run in a folder, in the state before training, on what has to be as it was for a resumed run to equal an
-/// uninterrupted one: threads, kernels. @param label receives how the user had written the rule
-std::unique_ptr<Experiment> reopen(const std::filesystem::path& dir, RunSettings settings, std::string& label,
+/// Builds the experiment of a run in a folder, in the state before training, on what has to be as
+/// it was for a resumed run to equal an uninterrupted one: threads, kernels. @param label receives
+/// how the user had written the rule
+std::unique_ptr<Experiment> reopen(const std::filesystem::path& dir, RunSettings settings,
+                                   std::string& label,
                                    std::shared_ptr<const data::Splits> data = nullptr);
 
 }  // namespace altprop

@@ -68,10 +68,12 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
       updater_(settings_.optimizer) {
   if (settings_.early_stop > 0 && data.validation.empty())
     throw UsageError(
-        "early-stop needs validation data; set --validation to a number of training samples to hold "
+        "early-stop needs validation data; set --validation to a number of training samples to "
+        "hold "
         "out");
   if (settings_.schedule.kind == "step" && settings_.schedule.milestones.empty())
-    throw UsageError("the step schedule needs --milestones, the epochs after which the rate changes");
+    throw UsageError(
+        "the step schedule needs --milestones, the epochs after which the rate changes");
   settings_.schedule.factor(0, 0, settings_.epochs, 0);  // reads the milestones
   loader_ = std::make_unique<data::Loader>(data_.train, loader_options(settings_, stream_));
   int64_t parameter_bytes = 0;
@@ -89,7 +91,8 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
     if (std::none_of(params.begin(), params.end(), [&](const ParamPtr& param) {
           return param->name.find(pattern) != std::string::npos;
         }))
-      warnings_.push_back("lr-of has no effect for '" + pattern + "': no parameter has that in its name");
+      warnings_.push_back("lr-of has no effect for '" + pattern +
+                          "': no parameter has that in its name");
   }
   sums_ = at::zeros({2}, at::TensorOptions(at::kDouble).device(at::Device(settings_.device)));
 }
@@ -116,7 +119,8 @@ std::string Trainer::run() {
   at::NoGradGuard no_grad;
   for (Observer* observer : observers_) observer->on_start(*this);
   std::string status = "done";
-  // A resumed run may have all its steps but not yet the record of their epoch, or have stopped early.
+  // A resumed run may have all its steps but not yet the record of their epoch, or have stopped
+  // early.
   auto inside_epoch = [this] { return position_.pass > 0 || position_.batch > 0; };
   while (position_.epoch < settings_.epochs && (!out_of_steps() || inside_epoch()) &&
          !stopped_early()) {
@@ -177,7 +181,8 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   seen_ += batch.size;
   // On a GPU reading a number stops the stream, so look less often there.
   const bool look = step.inputs.device().is_cpu() || position_.step % 50 == 0;
-  if (look && !std::isfinite(sums_[0].item<double>())) report_divergence(step.inputs, position_.step + 1, position_.epoch + 1);
+  if (look && !std::isfinite(sums_[0].item<double>()))
+    report_divergence(step.inputs, position_.step + 1, position_.epoch + 1);
 }
 
 void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
