@@ -83,7 +83,7 @@ void describe_net(const std::string& text, const std::string& data_name,
   const auto loss = make_loss("cross-entropy");
   for (const RuleEntry& entry : rule_entries())
     description.rules.emplace_back(entry.name, refusal_of(entry, net, *loss));
-  std::printf("%s\n", json ? to_json(description).dump(2).c_str() : to_text(description).c_str());
+  std::printf("%s\n", json ? description.json().dump(2).c_str() : description.table().c_str());
 }
 
 void print_options(const nlohmann::json& options) {

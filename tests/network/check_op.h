@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ATen/Parallel.h>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/op.h"
@@ -12,7 +14,9 @@ namespace altprop {
 
 struct CheckOptions {
   Mode mode = Mode::Train;
+  int64_t tokens = 0;  ///< above 0: the input holds integers below it and has no derivative
   bool many_cotangents = true;  ///< false: K*B rows must be refused
+  bool masks = true;            ///< false: a mask of parameters must be refused
   double step = 1e-5;           ///< of the central differences
   double float_tolerance = 2e-4;
   bool has_float32 = true;
@@ -46,7 +50,9 @@ class OpCheck {
       : op_(std::move(op)), options_(options), stream_(Stream(11).at(op_->type())) {
     std::vector<Spec> specs;
     for (const auto& shape : shapes) {
-      x_.push_back(stream_.at("x").at(static_cast<int64_t>(x_.size())).normal(shape, at::kDouble));
+      const Stream draw = stream_.at("x").at(static_cast<int64_t>(x_.size()));
+      x_.push_back(options.tokens > 0 ? draw.uniform(0, options.tokens, shape).to(at::kLong)
+                                      : draw.normal(shape, at::kDouble));
       specs.push_back({{shape.begin() + 1, shape.end()}});
     }
     out_ = op_->infer(specs);
@@ -55,14 +61,19 @@ class OpCheck {
     for (const ParamPtr& p : op_->params())
       p->value = stream_.at("parameter").at(i++).normal(p->value.sizes(), at::kDouble);
     for (auto& [name, buffer] : op_->buffers())
-      *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), at::kDouble);
+      if (buffer->is_floating_point())
+        *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), at::kDouble);
   }
 
   void run() {
     Tensor y = forward(x_, saved_);
     ASSERT_EQ(shape_text(y.sizes().slice(1)), shape_text(out_.shape));
     cot_ = stream_.at("cotangent").normal(y.sizes(), at::kDouble);
-    for (size_t i = 0; i < x_.size(); ++i) derivatives(static_cast<int>(i));
+    if (!differentiable()) {
+      EXPECT_THROW(op_->vjp(saved_, cot_, 0), Refusal);
+      EXPECT_THROW(op_->jvp(saved_, cot_, 0), Refusal);
+    }
+    for (int i = 0; i < differentiable(); ++i) derivatives(i);
     parameters();
     many_cotangents();
     substitute();
@@ -72,6 +83,9 @@ class OpCheck {
   }
 
  private:
+  /// Number of inputs with a derivative.
+  int differentiable() const { return options_.tokens > 0 ? 0 : static_cast<int>(x_.size()); }
+
   Tensor forward(const std::vector<Tensor>& x, Saved& saved) const {
     return op_->forward(x, saved, {options_.mode, stream_.at("draws")});
   }
@@ -136,6 +150,10 @@ class OpCheck {
     for (size_t i = 0; i < params.size(); ++i) {
       ASSERT_TRUE(once[i].defined()) << params[i]->name;
       expect_close(once[i], 0.5 * differences(params[i]->value), 1e-7, params[i]->name);
+      if (!options_.masks) {
+        EXPECT_THROW(gradients(saved_, cot_, 0.5, 1u << i), Refusal);
+        continue;
+      }
       const std::vector<Tensor> alone = gradients(saved_, cot_, 0.5, 1u << i);
       for (size_t j = 0; j < params.size(); ++j) {
         EXPECT_EQ(alone[j].defined(), i == j) << "mask of " << params[i]->name;
@@ -146,6 +164,7 @@ class OpCheck {
     op_->accumulate(saved_, cot_.clone(), -2);
     for (size_t i = 0; i < params.size(); ++i)
       expect_close(params[i]->grad, -3 * once[i], 1e-12, "second call for " + params[i]->name);
+    if (!differentiable()) return;
     // Right after a vjp of the same cotangent, where results may be shared.
     const Tensor again = cot_.clone();
     op_->vjp(saved_, again, 0);
@@ -163,10 +182,9 @@ class OpCheck {
       EXPECT_THROW(op_->vjp(saved_, cots, 0), Refusal);
       return;
     }
-    for (size_t i = 0; i < x_.size(); ++i) {
-      const int input = static_cast<int>(i);
+    for (int input = 0; input < differentiable(); ++input) {
       const Tensor all = op_->vjp(saved_, cots, input);
-      shape = x_[i].sizes().vec();
+      shape = x_[static_cast<size_t>(input)].sizes().vec();
       shape[0] *= k;
       const Tensor tangents = stream_.at("tangents").normal(shape, at::kDouble);
       const Tensor pushed = op_->jvp(saved_, tangents, input);
@@ -205,9 +223,9 @@ class OpCheck {
     Saved saved;
     expect_close(forward(x, saved), y, 1e-12, "forward of strided inputs");
     const Tensor cot = restrided(cot_);
-    for (size_t i = 0; i < x_.size(); ++i)
-      expect_close(op_->vjp(saved, cot, static_cast<int>(i)),
-                   op_->vjp(saved_, cot_, static_cast<int>(i)), 1e-12, "vjp of strided tensors");
+    for (int i = 0; i < differentiable(); ++i)
+      expect_close(op_->vjp(saved, cot, i), op_->vjp(saved_, cot_, i), 1e-12,
+                   "vjp of strided tensors");
     const std::vector<Tensor> plain = gradients(saved_, cot_, 1),
                               strided = gradients(saved, cot, 1);
     for (size_t i = 0; i < plain.size(); ++i)
@@ -217,10 +235,11 @@ class OpCheck {
   void replay(const Tensor& y) {
     std::vector<Tensor> before;
     for (auto& [name, buffer] : op_->buffers()) before.push_back(buffer->clone());
-    const Tensor pulled = op_->vjp(saved_, cot_, 0);
+    const Tensor pulled = differentiable() ? op_->vjp(saved_, cot_, 0) : Tensor();
     const Tensor again = op_->forward(x_, saved_, {Mode::Replay, stream_.at("other draws")});
     expect_close(again, y, 1e-12, "replay");
-    expect_close(op_->vjp(saved_, cot_, 0), pulled, 1e-12, "vjp after replay");
+    if (differentiable())
+      expect_close(op_->vjp(saved_, cot_, 0), pulled, 1e-12, "vjp after replay");
     size_t i = 0;
     for (auto& [name, buffer] : op_->buffers())
       EXPECT_TRUE(at::equal(*buffer, before[i++])) << "replay moved " << name;
@@ -228,20 +247,19 @@ class OpCheck {
 
   void float32(const Tensor& y) {
     std::vector<Tensor> x, pulled;
-    for (size_t i = 0; i < x_.size(); ++i) {
-      x.push_back(x_[i].to(at::kFloat));
-      pulled.push_back(op_->vjp(saved_, cot_, static_cast<int>(i)));
-    }
+    for (const Tensor& t : x_) x.push_back(t.is_floating_point() ? t.to(at::kFloat) : t);
+    for (int i = 0; i < differentiable(); ++i) pulled.push_back(op_->vjp(saved_, cot_, i));
     for (const ParamPtr& p : op_->params()) p->value = p->value.to(at::kFloat);
-    for (auto& [name, buffer] : op_->buffers()) *buffer = buffer->to(at::kFloat);
+    for (auto& [name, buffer] : op_->buffers())
+      if (buffer->is_floating_point()) *buffer = buffer->to(at::kFloat);
     Saved saved;
     const Tensor y32 = forward(x, saved);
     EXPECT_EQ(y32.scalar_type(), at::kFloat);
     expect_close(y32, y, options_.float_tolerance, "float32 forward");
     const Tensor cot = cot_.to(at::kFloat);
-    for (size_t i = 0; i < x_.size(); ++i)
-      expect_close(op_->vjp(saved, cot, static_cast<int>(i)), pulled[i], options_.float_tolerance,
-                   "float32 vjp");
+    for (int i = 0; i < differentiable(); ++i)
+      expect_close(op_->vjp(saved, cot, i), pulled[static_cast<size_t>(i)],
+                   options_.float_tolerance, "float32 vjp");
   }
 
   OpPtr op_;
@@ -259,7 +277,10 @@ inline void check_op(const OpPtr& op, std::vector<std::vector<int64_t>> shapes,
   std::string what = op->type() + "(" + op->settings() + ") of";
   for (const auto& shape : shapes) what += " " + shape_text(shape);
   SCOPED_TRACE(what);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);  // thousands of calls on tiny tensors: waking threads would take longest
   OpCheck(op, std::move(shapes), options).run();
+  at::set_num_threads(threads);
 }
 
 /// Expects a Refusal whose text contains `part`.

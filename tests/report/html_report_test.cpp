@@ -143,8 +143,7 @@ TEST_F(Report, SaysWhatIsWrongWithASummary) {
 TEST_F(Report, AReadOnlyFolderGivesOneSentence) {
   put("summary.json", "{}");
   fs::permissions(dir / "summary.json", fs::perms::all);
-  fs::permissions(dir, fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read |
-                           fs::perms::others_exec);
+  fs::permissions(dir, fs::perms(0555));
   const uid_t me = ::geteuid();
   if (me == 0) {  // root may write anywhere, so this is run as nobody
     ASSERT_EQ(::seteuid(65534), 0);

@@ -57,6 +57,15 @@ TEST(Stream, DoubleDrawsEqualFloatDraws) {
   EXPECT_TRUE(at::equal(Stream(9).normal({500}, at::kDouble), Stream(9).normal({500}).to(at::kDouble)));
 }
 
+TEST(Stream, RefillingGivesTheSameNumbersAsDrawing) {
+  const Stream s = Stream(4).at("refill");
+  for (at::ScalarType type : {at::kFloat, at::kDouble}) {
+    Tensor out = at::empty({7, 33}, type);
+    s.uniform_into(out, -0.3, 0.7);
+    EXPECT_TRUE(at::equal(out, s.uniform(-0.3, 0.7, {7, 33}, type)));
+  }
+}
+
 TEST(Stream, PermutationIsABijectionAndUniform) {
   Tensor p = Stream(3).permutation(1000);
   EXPECT_TRUE(at::equal(std::get<0>(p.sort()), at::arange(1000, at::kLong)));

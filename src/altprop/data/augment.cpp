@@ -12,7 +12,8 @@ namespace {
 
 /// Pixels are moved, not computed with, so that one routine per size of a value is enough.
 template <class T>
-void shift_image(const T* from, T* to, IntArrayRef shape, const Shift& shift, bool edge, const T* fill) {
+void shift_image(const T* from, T* to, IntArrayRef shape, const Shift& shift, bool edge,
+                 const T* fill) {
   const int64_t channels = shape[1], height = shape[2], width = shape[3];
   for (int64_t c = 0; c < channels; ++c) {
     const T* plane = from + c * height * width;
@@ -25,26 +26,33 @@ void shift_image(const T* from, T* to, IntArrayRef shape, const Shift& shift, bo
         }
         source_y = std::clamp<int64_t>(source_y, 0, height - 1);
       }
+      // Columns before `left` and from `stop` on lie outside of the image.
       const T* row = plane + source_y * width;
-      for (int64_t x = 0; x < width; ++x) {
-        const int64_t source_x = x + shift.right, inside = std::clamp<int64_t>(source_x, 0, width - 1);
-        to[x] = source_x == inside || edge ? row[shift.mirror ? width - 1 - inside : inside] : fill[c];
-      }
+      const int64_t left = std::clamp<int64_t>(-shift.right, 0, width);
+      const int64_t stop = std::clamp<int64_t>(width - shift.right, 0, width);
+      const T first = row[shift.mirror ? width - 1 : 0], last = row[shift.mirror ? 0 : width - 1];
+      std::fill(to, to + left, edge ? first : fill[c]);
+      if (shift.mirror)
+        std::reverse_copy(row + width - stop - shift.right, row + width - left - shift.right,
+                          to + left);
+      else
+        std::copy(row + left + shift.right, row + stop + shift.right, to + left);
+      std::fill(to + stop, to + width, edge ? last : fill[c]);
     }
   }
 }
 
 template <class T>
-void gather_shifted(const Tensor& source, const Tensor& ids, const Augment& augment, const Stream& stream,
-                    const Tensor& fill, Tensor& out) {
+void gather_shifted(const Tensor& source, const Tensor& ids, const Augment& augment,
+                    const Stream& stream, const Tensor& fill, Tensor& out) {
   const int64_t size = source.numel() / source.size(0);
   const auto* from = static_cast<const T*>(source.const_data_ptr());
   auto* to = static_cast<T*>(out.data_ptr());
   const auto* filler = static_cast<const T*>(fill.const_data_ptr());
   const auto* id = ids.const_data_ptr<int64_t>();
   for (int64_t i = 0; i < ids.numel(); ++i)
-    shift_image(from + id[i] * size, to + i * size, source.sizes(), draw_shift(augment, stream, id[i]),
-                augment.fill == "edge", filler);
+    shift_image(from + id[i] * size, to + i * size, source.sizes(),
+                draw_shift(augment, stream, id[i]), augment.fill == "edge", filler);
 }
 
 template <class From, class To>
@@ -96,14 +104,21 @@ Tensor gather(const Tensor& source, const Tensor& ids, const Augment* augment, c
   std::vector<int64_t> shape = source.sizes().vec();
   shape[0] = ids.numel();
   Tensor out = at::empty(shape, source.options());
-  // Serial on purpose: a batch takes tens of microseconds, and a loader's background thread must not take the cores
-  // from the training step.
+  // Serial on purpose: a batch takes tens of microseconds, and a loader's background thread must
+  // not take the cores from the training step.
   if (augment) {
     switch (source.element_size()) {
-      case 1: gather_shifted<uint8_t>(source, ids, *augment, stream, fill, out); break;
-      case 2: gather_shifted<uint16_t>(source, ids, *augment, stream, fill, out); break;
-      case 4: gather_shifted<uint32_t>(source, ids, *augment, stream, fill, out); break;
-      default: gather_shifted<uint64_t>(source, ids, *augment, stream, fill, out);
+      case 1:
+        gather_shifted<uint8_t>(source, ids, *augment, stream, fill, out);
+        break;
+      case 2:
+        gather_shifted<uint16_t>(source, ids, *augment, stream, fill, out);
+        break;
+      case 4:
+        gather_shifted<uint32_t>(source, ids, *augment, stream, fill, out);
+        break;
+      default:
+        gather_shifted<uint64_t>(source, ids, *augment, stream, fill, out);
     }
     return out;
   }
@@ -112,7 +127,8 @@ Tensor gather(const Tensor& source, const Tensor& ids, const Augment* augment, c
   auto* to = static_cast<uint8_t*>(out.data_ptr());
   const auto* id = ids.const_data_ptr<int64_t>();
   for (int64_t i = 0; i < ids.numel(); ++i)
-    std::memcpy(to + static_cast<size_t>(i) * bytes, from + static_cast<size_t>(id[i]) * bytes, bytes);
+    std::memcpy(to + static_cast<size_t>(i) * bytes, from + static_cast<size_t>(id[i]) * bytes,
+                bytes);
   return out;
 }
 

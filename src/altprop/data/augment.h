@@ -1,5 +1,5 @@
-// Gathering samples into a batch, shifted and mirrored. The draws belong to (stream, sample): whoever makes the batch,
-// and when, does not matter.
+// Gathering samples into a batch, shifted and mirrored. The draws belong to (stream, sample):
+// whoever makes the batch, and when, does not matter.
 #pragma once
 
 #include <string>
@@ -11,15 +11,17 @@
 namespace altprop::data {
 
 struct Augment {
-  int64_t crop = 0;           ///< pad by so many pixels on each side, then cut out the original size anywhere
-  std::string fill = "zero";  ///< what the padding holds: "zero" (stored value 0: black) or "edge" (nearest pixel)
-  bool flip = false;          ///< mirror left and right with probability 1/2
+  int64_t crop =
+      0;  ///< pad by so many pixels on each side, then cut out the original size anywhere
+  std::string fill =
+      "zero";  ///< what the padding holds: "zero" (stored value 0: black) or "edge" (nearest pixel)
+  bool flip = false;  ///< mirror left and right with probability 1/2
 
   bool any() const { return crop > 0 || flip; }
 };
 
-/// What happens to one sample: pixel (y, x) of the result is pixel (y + down, x + right) of the original, after
-/// mirroring it if `mirror`. down, right in [-crop, crop].
+/// What happens to one sample: pixel (y, x) of the result is pixel (y + down, x + right) of the
+/// original, after mirroring it if `mirror`. down, right in [-crop, crop].
 struct Shift {
   int64_t down = 0, right = 0;
   bool mirror = false;
@@ -35,8 +37,8 @@ Shift draw_shift(const Augment& augment, const Stream& stream, int64_t id);
 Tensor gather(const Tensor& source, const Tensor& ids, const Augment* augment, const Stream& stream,
               const Tensor& fill);
 
-/// (inputs * scale - mean) / stddev in `dtype`, computed in float64 and rounded once. @param inputs some rows of
-/// data.inputs, contiguous CPU; the values depend on `data`'s constants only
+/// (inputs * scale - mean) / stddev in `dtype`, computed in float64 and rounded once. @param inputs
+/// some rows of data.inputs, contiguous CPU; the values depend on `data`'s constants only
 Tensor normalised(const Tensor& inputs, const Dataset& data, at::ScalarType dtype);
 
 }  // namespace altprop::data

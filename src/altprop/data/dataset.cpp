@@ -9,10 +9,13 @@ std::vector<int64_t> Dataset::sample_shape() const {
   return inputs.defined() ? inputs.sizes().slice(1).vec() : std::vector<int64_t>{};
 }
 
-int64_t Dataset::channels() const { return inputs.defined() && inputs.dim() > 1 ? inputs.size(1) : 1; }
+int64_t Dataset::channels() const {
+  return inputs.defined() && inputs.dim() > 1 ? inputs.size(1) : 1;
+}
 
 Dataset subset(const Dataset& data, const Tensor& ids) {
-  if (ids.numel() > 0 && (ids.min().item<int64_t>() < 0 || ids.max().item<int64_t>() >= data.size()))
+  if (ids.numel() > 0 &&
+      (ids.min().item<int64_t>() < 0 || ids.max().item<int64_t>() >= data.size()))
     throw UsageError(text::cat("data set '", data.name, "' has samples 0 to ", data.size() - 1,
                                ", but the subset asks for samples outside of it"));
   Dataset out = data;
@@ -47,8 +50,9 @@ void check_targets(const Dataset& data) {
       fail(data, text::cat("has class ids from ", low, " to ", high, ", but ", data.classes,
                            " classes are numbered 0 to ", data.classes - 1));
   } else if (!y.is_floating_point() || y.dim() != 2) {
-    fail(data, text::cat("needs regression targets as floating [N, K], but they are ", y.scalar_type(),
-                         " ", shape_text(y.sizes()), "; for class ids give the number of classes"));
+    fail(data,
+         text::cat("needs regression targets as floating [N, K], but they are ", y.scalar_type(),
+                   " ", shape_text(y.sizes()), "; for class ids give the number of classes"));
   } else if (!y.isfinite().all().item<bool>()) {
     fail(data, "has targets that are not finite numbers");
   }
@@ -63,9 +67,11 @@ void check(const Dataset& data) {
   if (data.inputs.dim() < 1 || data.targets.dim() < 1)
     fail(data, "is a single number; inputs are [N, ...] and targets [N] or [N, K]");
   if (data.inputs.size(0) != data.targets.size(0))
-    fail(data, text::cat("has ", data.inputs.size(0), " inputs, but ", data.targets.size(0), " targets"));
+    fail(data,
+         text::cat("has ", data.inputs.size(0), " inputs, but ", data.targets.size(0), " targets"));
   if (data.inputs.scalar_type() != at::kByte && !data.inputs.is_floating_point())
-    fail(data, text::cat("has inputs of type ", data.inputs.scalar_type(), "; give uint8 or floating"));
+    fail(data,
+         text::cat("has inputs of type ", data.inputs.scalar_type(), "; give uint8 or floating"));
   if (data.empty()) return;
   if (data.inputs.numel() == 0)
     fail(data, "has samples without values: its inputs are " + shape_text(data.inputs.sizes()));
@@ -73,11 +79,13 @@ void check(const Dataset& data) {
   if (data.inputs.is_floating_point() && !data.inputs.isfinite().all().item<bool>())
     fail(data, "has inputs that are not finite numbers");
   const auto channels = static_cast<size_t>(data.channels());
-  if (data.mean.size() != data.stddev.size() || (!data.mean.empty() && data.mean.size() != channels))
+  if (data.mean.size() != data.stddev.size() ||
+      (!data.mean.empty() && data.mean.size() != channels))
     fail(data, text::cat("has ", channels, " channels, but ", data.mean.size(), " means and ",
                          data.stddev.size(), " standard deviations"));
   if (!data.class_names.empty() && static_cast<int64_t>(data.class_names.size()) != data.classes)
-    fail(data, text::cat("has ", data.classes, " classes, but ", data.class_names.size(), " class names"));
+    fail(data, text::cat("has ", data.classes, " classes, but ", data.class_names.size(),
+                         " class names"));
 }
 
 void check(const Splits& splits) {
@@ -87,8 +95,9 @@ void check(const Splits& splits) {
     check(*other);
     if (other->empty()) continue;
     if (other->sample_shape() != splits.train.sample_shape())
-      fail(*other, text::cat("has training samples of shape ", shape_text(splits.train.sample_shape()),
-                             ", but others of shape ", shape_text(other->sample_shape())));
+      fail(*other,
+           text::cat("has training samples of shape ", shape_text(splits.train.sample_shape()),
+                     ", but others of shape ", shape_text(other->sample_shape())));
     if (other->classes != splits.train.classes ||
         (other->classes == 0 && other->targets.size(1) != splits.train.targets.size(1)))
       fail(*other, "has other targets in its training part than elsewhere");
@@ -108,16 +117,17 @@ Dataset wrap(const Tensor& x, const Tensor& y, int64_t classes, const std::strin
   const bool keep = x.is_floating_point() || x.scalar_type() == at::kByte;
   out.inputs = (keep ? x : x.to(at::kFloat)).detach().cpu().contiguous();
   out.targets = (y.is_floating_point() ? y : y.to(at::kLong)).detach().cpu().contiguous();
-  if (out.classes == 0 && y.is_floating_point() && y.dim() == 1) out.targets = out.targets.unsqueeze(1);
+  if (out.classes == 0 && y.is_floating_point() && y.dim() == 1)
+    out.targets = out.targets.unsqueeze(1);
   return out;
 }
 
 }  // namespace
 
-Splits from_tensors(const Tensor& train_x, const Tensor& train_y, const Tensor& test_x, const Tensor& test_y,
-                    int64_t classes, const std::string& name) {
-  if (train_y.defined() && !train_y.is_floating_point() && !train_y.is_complex() && train_y.numel() > 0 &&
-      classes == 0) {
+Splits from_tensors(const Tensor& train_x, const Tensor& train_y, const Tensor& test_x,
+                    const Tensor& test_y, int64_t classes, const std::string& name) {
+  if (train_y.defined() && !train_y.is_floating_point() && !train_y.is_complex() &&
+      train_y.numel() > 0 && classes == 0) {
     classes = train_y.max().item<int64_t>() + 1;
     if (test_y.defined() && test_y.numel() > 0)
       classes = std::max(classes, test_y.max().item<int64_t>() + 1);

@@ -1,4 +1,5 @@
-// A data set in memory: samples, what they should be mapped to, and how their values are normalised.
+// A data set in memory: samples, what they should be mapped to, and how their values are
+// normalised.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +15,10 @@ namespace altprop::data {
 /// so that images stay uint8 in memory until they are needed. Copies share the tensors.
 struct Dataset {
   std::string name;
-  Tensor inputs;          ///< [N, ...sample shape], uint8 or floating, CPU; images are [N, C, H, W]
-  Tensor targets;         ///< int64 [N], class ids; or floating [N, K], regression
-  int64_t classes = 0;    ///< number of classes; 0 for regression
-  double scale = 1;       ///< 1/255 turns bytes into [0, 1]
+  Tensor inputs;        ///< [N, ...sample shape], uint8 or floating, CPU; images are [N, C, H, W]
+  Tensor targets;       ///< int64 [N], class ids; or floating [N, K], regression
+  int64_t classes = 0;  ///< number of classes; 0 for regression
+  double scale = 1;     ///< 1/255 turns bytes into [0, 1]
   std::vector<double> mean, stddev;      ///< per channel, of the scaled inputs; empty: 0 and 1
   std::vector<std::string> class_names;  ///< empty, or one a class
 
@@ -34,25 +35,30 @@ struct Splits {
   Dataset train, validation, test;
 };
 
-/// The samples `ids` (int64 [n], any order, repetitions allowed), copied. @throws UsageError out of range.
+/// The samples `ids` (int64 [n], any order, repetitions allowed), copied. @throws UsageError out of
+/// range.
 Dataset subset(const Dataset& data, const Tensor& ids);
 
 /// The first n samples (all if there are fewer), as views.
 Dataset first(const Dataset& data, int64_t n);
 
-/// Inputs and targets present, of admissible types, as many of one as of the other, class ids in [0, classes), values
-/// finite, normalisation fitting the channels. An empty data set passes. @throws Error naming the data set.
+/// Inputs and targets present, of admissible types, as many of one as of the other, class ids in
+/// [0, classes), values finite, normalisation fitting the channels. An empty data set passes.
+/// @throws Error naming the data set.
 void check(const Dataset& data);
 
 /// Both halves fit together: equal sample shape, classes or target width. @throws Error
 void check(const Splits& splits);
 
 /// The caller's own tensors, delivered as they are (no normalisation).
-/// @param train_x,test_x [N, ...], any real type; other integers than uint8 become float32; copied only then
+/// @param train_x,test_x [N, ...], any real type; other integers than uint8 become float32; copied
+/// only then
 /// @param train_y,test_y [N] integers: class ids; [N] or [N, K] floating: regression targets
-/// @param classes number of classes; 0: one more than the largest id. The test tensors may be undefined.
+/// @param classes number of classes; 0: one more than the largest id. The test tensors may be
+/// undefined.
 /// @throws Error if they do not fit together
 Splits from_tensors(const Tensor& train_x, const Tensor& train_y, const Tensor& test_x = {},
-                    const Tensor& test_y = {}, int64_t classes = 0, const std::string& name = "tensors");
+                    const Tensor& test_y = {}, int64_t classes = 0,
+                    const std::string& name = "tensors");
 
 }  // namespace altprop::data

@@ -21,7 +21,8 @@ struct Glyph {
 Stroke arc(float cx, float cy, float rx, float ry, float from, float to, int pieces) {
   Stroke out;
   for (int i = 0; i <= pieces; ++i) {
-    const float angle = 6.2831853f * (from + (to - from) * static_cast<float>(i) / static_cast<float>(pieces));
+    const float angle =
+        6.2831853f * (from + (to - from) * static_cast<float>(i) / static_cast<float>(pieces));
     out.push_back({cx + rx * std::cos(angle), cy + ry * std::sin(angle)});
   }
   return out;
@@ -32,12 +33,18 @@ const std::array<Glyph, kGlyphClasses>& glyphs() {
       {"ring", {arc(0, 0, 0.85f, 0.95f, 0, 1, 12)}},
       {"cross", {{{-0.9f, 0}, {0.9f, 0}}, {{0, -1}, {0, 1}}}},
       {"triangle", {{{0, -0.95f}, {0.95f, 0.85f}, {-0.95f, 0.85f}, {0, -0.95f}}}},
-      {"square", {{{-0.85f, -0.85f}, {0.85f, -0.85f}, {0.85f, 0.85f}, {-0.85f, 0.85f}, {-0.85f, -0.85f}}}},
+      {"square",
+       {{{-0.85f, -0.85f}, {0.85f, -0.85f}, {0.85f, 0.85f}, {-0.85f, 0.85f}, {-0.85f, -0.85f}}}},
       {"zed", {{{-0.85f, -0.9f}, {0.85f, -0.9f}, {-0.85f, 0.9f}, {0.85f, 0.9f}}}},
-      {"ess", {arc(0, -0.45f, 0.75f, 0.5f, -0.05f, -0.75f, 6), arc(0, 0.45f, 0.75f, 0.5f, -0.25f, 0.45f, 6)}},
+      {"ess",
+       {arc(0, -0.45f, 0.75f, 0.5f, -0.05f, -0.75f, 6),
+        arc(0, 0.45f, 0.75f, 0.5f, -0.25f, 0.45f, 6)}},
       {"tee", {{{-0.9f, -0.9f}, {0.9f, -0.9f}}, {{0, -0.9f}, {0, 1}}}},
       {"wye", {{{-0.85f, -0.95f}, {0, 0}, {0.85f, -0.95f}}, {{0, 0}, {0, 1}}}},
-      {"aitch", {{{-0.75f, -0.95f}, {-0.75f, 0.95f}}, {{0.75f, -0.95f}, {0.75f, 0.95f}}, {{-0.75f, 0}, {0.75f, 0}}}},
+      {"aitch",
+       {{{-0.75f, -0.95f}, {-0.75f, 0.95f}},
+        {{0.75f, -0.95f}, {0.75f, 0.95f}},
+        {{-0.75f, 0}, {0.75f, 0}}}},
       {"cee", {arc(0.1f, 0, 0.95f, 0.95f, 0.12f, 0.88f, 9)}},
   }};
   return all;
@@ -59,10 +66,15 @@ class Dice {
 struct Canvas {
   std::array<float, kGlyphSide * kGlyphSide> squared_distance;
 
-  /// Lowers the distances around the segment a-b, up to `reach` pixels from it. The outermost pixels are left alone.
+  /// Lowers the distances around the segment a-b, up to `reach` pixels from it. The outermost
+  /// pixels are left alone.
   void segment(Point a, Point b, float reach) {
-    auto low = [&](float v) { return std::clamp<int64_t>(static_cast<int64_t>(std::ceil(v)), 1, kGlyphSide - 1); };
-    auto high = [&](float v) { return std::clamp<int64_t>(static_cast<int64_t>(std::floor(v)), 0, kGlyphSide - 2); };
+    auto low = [&](float v) {
+      return std::clamp<int64_t>(static_cast<int64_t>(std::ceil(v)), 1, kGlyphSide - 1);
+    };
+    auto high = [&](float v) {
+      return std::clamp<int64_t>(static_cast<int64_t>(std::floor(v)), 0, kGlyphSide - 2);
+    };
     const int64_t left = low(std::min(a.x, b.x) - reach), right = high(std::max(a.x, b.x) + reach);
     const int64_t top = low(std::min(a.y, b.y) - reach), bottom = high(std::max(a.y, b.y) + reach);
     const float dx = b.x - a.x, dy = b.y - a.y, inverse = 1 / std::max(dx * dx + dy * dy, 1e-6f);
@@ -97,7 +109,8 @@ void GlyphPen::draw(int64_t glyph, const Stream& sample, uint8_t* pixels) {
   const float turn = dice.between(-0.5 * d, 0.5 * d), shear = dice.between(-0.3 * d, 0.3 * d);
   const float width = kRadius * (1 + dice.between(-0.3 * d, 0.1 * d));
   const float height = kRadius * (1 + dice.between(-0.3 * d, 0.1 * d));
-  const float shift_x = kCentre + dice.between(-3.2 * d, 3.2 * d), shift_y = kCentre + dice.between(-3.2 * d, 3.2 * d);
+  const float shift_x = kCentre + dice.between(-3.2 * d, 3.2 * d),
+              shift_y = kCentre + dice.between(-3.2 * d, 3.2 * d);
   const float pen = 1.2f + dice.between(-0.5 * d, 0.6 * d);  // half the stroke width, pixels
   const float ink = 1 - dice.between(0, 0.3 * d);
   const float c = std::cos(turn), s = std::sin(turn);
@@ -134,7 +147,8 @@ void GlyphPen::draw(int64_t glyph, const Stream& sample, uint8_t* pixels) {
       const bool hidden = along >= bar_begin && along < bar_end;
       const float distance = std::sqrt(canvas.squared_distance[static_cast<size_t>(i)]);
       const float covered = hidden ? 0 : ink * std::clamp(pen + 0.5f - distance, 0.0f, 1.0f);
-      pixels[i] = static_cast<uint8_t>(255 * std::clamp(covered + strength * noise[i], 0.0f, 1.0f) + 0.5f);
+      pixels[i] =
+          static_cast<uint8_t>(255 * std::clamp(covered + strength * noise[i], 0.0f, 1.0f) + 0.5f);
     }
 }
 

@@ -1,4 +1,5 @@
-// Draws one glyph: strokes as anti-aliased distance fields under a random affine map. Used by the source `glyphs`.
+// Draws one glyph: strokes as anti-aliased distance fields under a random affine map. Used by the
+// source `glyphs`.
 #pragma once
 
 #include <cstdint>

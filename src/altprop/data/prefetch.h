@@ -67,7 +67,8 @@ class Prefetcher {
     queue_.clear();
     Key next = key;
     for (int64_t i = 0; i < ahead_; ++i) {
-      next = next.second + 1 < per_epoch_ ? Key{next.first, next.second + 1} : Key{next.first + 1, 0};
+      next =
+          next.second + 1 < per_epoch_ ? Key{next.first, next.second + 1} : Key{next.first + 1, 0};
       if (auto own = ready_.extract(next))
         kept.insert(std::move(own));
       else if (in_work_ != next)

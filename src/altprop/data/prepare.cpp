@@ -10,21 +10,26 @@
 namespace altprop::data {
 
 void PrepareOptions::declare(Options& o) {
-  o.text("data-dir", folder, {"folder of the data sets; empty: the environment variable ALTPROP_DATA, else 'data'"});
+  o.text("data-dir", folder,
+         {"folder of the data sets; empty: the environment variable ALTPROP_DATA, else 'data'"});
   o.choice("normalise", normalise, {"standard", "unit", "symmetric", "none"},
-           {"standard: mean 0 and deviation 1 by channel; unit: to [0, 1]; symmetric: to [-1, 1]; none: as stored"});
+           {"standard: mean 0 and deviation 1 by channel; unit: to [0, 1]; symmetric: to [-1, 1]; "
+            "none: as stored"});
   o.integer("train-limit", train_limit, {.min = 0},
             {"training samples to use, drawn with data-seed; 0: all", "samples"});
-  o.integer("test-limit", test_limit, {.min = 0}, {"test samples to use, drawn with data-seed; 0: all", "samples"});
+  o.integer("test-limit", test_limit, {.min = 0},
+            {"test samples to use, drawn with data-seed; 0: all", "samples"});
   o.number("validation", validation, {.min = 0},
-           {"training samples to hold out, a fraction of them if below 1, drawn with data-seed", "samples"});
+           {"training samples to hold out, a fraction of them if below 1, drawn with data-seed",
+            "samples"});
   o.integer("image-size", image_size, {.min = 0, .max = 4096},
             {"pad images with zeros to this height and width; 0: leave them", "pixels"});
-  o.integer("data-seed", seed, {.min = 0}, {"seed of the draws of validation, train-limit and test-limit"});
+  o.integer("data-seed", seed, {.min = 0},
+            {"seed of the draws of validation, train-limit and test-limit"});
 }
 
-std::string PrepareOptions::data_folder() const {
-  if (!folder.empty()) return folder;
+std::string data_folder(const std::string& given) {
+  if (!given.empty()) return given;
   const char* set = std::getenv("ALTPROP_DATA");
   return set && *set ? set : "data";
 }
@@ -40,17 +45,19 @@ void hold_out(Splits& splits, double wanted, const Stream& stream) {
   if (wanted == 0) return;
   const int64_t n = splits.train.size();
   if (wanted >= 1 && wanted != std::floor(wanted))
-    throw UsageError(text::cat("option 'validation' must be a fraction below 1 or a whole number of samples, but is ",
-                               text::from_number(wanted)));
+    throw UsageError(text::cat(
+        "option 'validation' must be a fraction below 1 or a whole number of samples, but is ",
+        text::from_number(wanted)));
   if (wanted >= static_cast<double>(n))
-    throw UsageError(text::cat("option 'validation' asks for ", text::from_number(wanted), " samples, but data set '",
-                               splits.train.name, "' has ", n, " training samples, and one at least must remain"));
-  const int64_t held = wanted >= 1 ? static_cast<int64_t>(wanted)
-                                   : std::llround(wanted * static_cast<double>(n));
+    throw UsageError(text::cat("option 'validation' asks for ", text::from_number(wanted),
+                               " samples, but data set '", splits.train.name, "' has ", n,
+                               " training samples, and one at least must remain"));
+  const int64_t held =
+      wanted >= 1 ? static_cast<int64_t>(wanted) : std::llround(wanted * static_cast<double>(n));
   if (held == 0 || held == n)
-    throw UsageError(text::cat("option 'validation' of ", text::from_number(wanted), " leaves ", n - held, " of the ",
-                               n, " training samples of data set '", splits.train.name,
-                               "' to train on and ", held, " to validate with"));
+    throw UsageError(text::cat("option 'validation' of ", text::from_number(wanted), " leaves ",
+                               n - held, " of the ", n, " training samples of data set '",
+                               splits.train.name, "' to train on and ", held, " to validate with"));
   const Tensor order = stream.permutation(n);
   splits.validation = subset(splits.train, drawn(order, 0, held));
   splits.train = subset(splits.train, drawn(order, held, n));
@@ -59,28 +66,32 @@ void hold_out(Splits& splits, double wanted, const Stream& stream) {
 void limit(Dataset& data, int64_t most, const std::string& option, const Stream& stream) {
   if (most == 0 || data.empty()) return;
   if (most > data.size())
-    throw UsageError(text::cat("option '", option, "' asks for ", most, " samples, but data set '", data.name, "' has ",
-                               data.size(), "; use 0 for all"));
+    throw UsageError(text::cat("option '", option, "' asks for ", most, " samples, but data set '",
+                               data.name, "' has ", data.size(), "; use 0 for all"));
   data = subset(data, drawn(stream.permutation(data.size()), 0, most));
 }
 
 void pad(Dataset& data, int64_t size) {
   if (size == 0 || data.empty()) return;
   if (data.inputs.dim() != 4)
-    throw UsageError(text::cat("option 'image-size' needs images [N, C, H, W], but data set '", data.name,
-                               "' has samples of shape ", shape_text(data.sample_shape())));
+    throw UsageError(text::cat("option 'image-size' needs images [N, C, H, W], but data set '",
+                               data.name, "' has samples of shape ",
+                               shape_text(data.sample_shape())));
   const int64_t rows = size - data.inputs.size(2), columns = size - data.inputs.size(3);
   if (rows < 0 || columns < 0)
-    throw UsageError(text::cat("option 'image-size' only pads: ", size, " is smaller than the ", data.inputs.size(2),
-                               "x", data.inputs.size(3), " images of data set '", data.name, "'"));
-  data.inputs =
-      at::constant_pad_nd(data.inputs, {columns / 2, columns - columns / 2, rows / 2, rows - rows / 2}).contiguous();
+    throw UsageError(text::cat("option 'image-size' only pads: ", size, " is smaller than the ",
+                               data.inputs.size(2), "x", data.inputs.size(3),
+                               " images of data set '", data.name, "'"));
+  data.inputs = at::constant_pad_nd(data.inputs,
+                                    {columns / 2, columns - columns / 2, rows / 2, rows - rows / 2})
+                    .contiguous();
 }
 
 template <class T>
 void measure_as(Dataset& data) {
   const Tensor inputs = data.inputs.contiguous();
-  const int64_t n = inputs.size(0), channels = data.channels(), inner = inputs.numel() / (n * channels);
+  const int64_t n = inputs.size(0), channels = data.channels(),
+                inner = inputs.numel() / (n * channels);
   const T* values = inputs.data_ptr<T>();
   for (int64_t c = 0; c < channels; ++c) {
     auto sum_of = [&](auto&& term) {
@@ -88,7 +99,8 @@ void measure_as(Dataset& data) {
       for (int64_t i = 0; i < n; ++i) {
         const T* plane = values + (i * channels + c) * inner;
         double part = 0;
-        for (int64_t j = 0; j < inner; ++j) part += term(static_cast<double>(plane[j]) * data.scale);
+        for (int64_t j = 0; j < inner; ++j)
+          part += term(static_cast<double>(plane[j]) * data.scale);
         total += part;
       }
       return total / static_cast<double>(n * inner);
@@ -114,7 +126,8 @@ void span_range(Dataset& data, double low, double width) {
   const Tensor smallest = flat.amin({0, 2}), largest = flat.amax({0, 2});
   data.mean.clear(), data.stddev.clear();
   for (int64_t c = 0; c < channels; ++c) {
-    const double a = smallest[c].item<double>() * data.scale, b = largest[c].item<double>() * data.scale;
+    const double a = smallest[c].item<double>() * data.scale,
+                 b = largest[c].item<double>() * data.scale;
     const double unit = b > a ? (b - a) / width : 1;
     data.mean.push_back(a - low * unit);
     data.stddev.push_back(unit);
@@ -161,7 +174,8 @@ Splits prepare(Splits splits, const PrepareOptions& options) {
   normalise(splits, options.normalise);
   limit(splits.train, options.train_limit, "train-limit", stream.at("train-limit"));
   limit(splits.test, options.test_limit, "test-limit", stream.at("test-limit"));
-  for (Dataset* part : {&splits.train, &splits.validation, &splits.test}) pad(*part, options.image_size);
+  for (Dataset* part : {&splits.train, &splits.validation, &splits.test})
+    pad(*part, options.image_size);
   return splits;
 }
 

@@ -33,7 +33,8 @@ std::vector<const Source*> list() {
 const Source& find(const std::string& name) {
   std::vector<std::string> known;
   for (const Source* source : list()) {
-    if (source->name == name || std::count(source->aliases.begin(), source->aliases.end(), name)) return *source;
+    if (source->name == name || std::count(source->aliases.begin(), source->aliases.end(), name))
+      return *source;
     known.push_back(source->name);
   }
   throw UsageError("there is no data source '" + name + "'" + text::suggestion(name, known));
@@ -45,7 +46,9 @@ Request::Request(const std::string& name)
   reader_->declare(options_);
 }
 
-Splits Request::load() const { return prepare(reader_->read(prepare_.data_folder()), prepare_); }
+Splits Request::load() const {
+  return prepare(reader_->read(data_folder(prepare_.folder)), prepare_);
+}
 
 Splits load(const std::string& name, const OptionValues& values) {
   Request request(name);

@@ -1,9 +1,11 @@
-// Where data come from. A source is one file that registers itself by name; adding one needs no edit elsewhere:
+// Where data come from. A source is one file that registers itself by name; adding one needs no
+// edit elsewhere:
 //
 //   struct Mnist : Reader {
 //     Splits read(const std::string& folder) const override { ... }
 //   };
-//   const Register mnist{{"mnist", {}, "handwritten digits", [] { return std::make_unique<Mnist>(); }}};
+//   const Register mnist{{"mnist", {}, "handwritten digits", [] { return std::make_unique<Mnist>();
+//   }}};
 #pragma once
 
 #include <functional>
@@ -17,12 +19,13 @@
 
 namespace altprop::data {
 
-/// One use of a source: its options and the reading. It delivers values as stored, with `scale` and, where they are
-/// published, `mean` and `stddev`; prepare() does the rest.
+/// One use of a source: its options and the reading. It delivers values as stored, with `scale`
+/// and, where they are published, `mean` and `stddev`; prepare() does the rest.
 struct Reader {
   virtual ~Reader() = default;
   virtual void declare(Options&) {}
-  /// @param folder of all data sets; a source has its own folder in it. @throws Error naming the file that is wrong
+  /// @param folder of all data sets; a source has its own folder in it. @throws Error naming the
+  /// file that is wrong
   virtual Splits read(const std::string& folder) const = 0;
 };
 
@@ -43,8 +46,8 @@ std::vector<const Source*> list();
 /// By name or alias. @throws UsageError with the nearest name
 const Source& find(const std::string& name);
 
-/// A source with its options, those of PrepareOptions among them, ready to be set and loaded. Not copyable: the options
-/// refer to variables inside.
+/// A source with its options, those of PrepareOptions among them, ready to be set and loaded. Not
+/// copyable: the options refer to variables inside.
 class Request {
  public:
   /// @throws UsageError for an unknown name
@@ -64,7 +67,8 @@ class Request {
   Options options_;
 };
 
-/// Request, options, load in one call: load("mnist", {{"data-dir", "data"}, {"validation", "5000"}}).
+/// Request, options, load in one call: load("mnist", {{"data-dir", "data"}, {"validation",
+/// "5000"}}).
 Splits load(const std::string& name, const OptionValues& values = {});
 
 }  // namespace altprop::data

@@ -1,6 +1,7 @@
 #include "altprop/network/describe.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <set>
 
 #include "altprop/base/error.h"

@@ -70,8 +70,15 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
     throw Refusal("node '" + name + "'", refusal.why.empty() ? refusal.what() : refusal.why,
                   refusal.instead);
   }
-  for (const ParamPtr& param : op->params())
-    if (param->name.find('.') == std::string::npos) param->name = name + "." + param->name;
+  // A parameter is named after the node that it first appeared in. The names inside a nested graph
+  // are complete there, but two such graphs may share them: they get the outer node's name as well.
+  auto* inner = dynamic_cast<Graph*>(op.get());
+  for (const ParamPtr& param : op->params()) {
+    if (!param->placed || (inner && !inner->nested_)) param->name = name + "." + param->name;
+    param->placed = true;
+    if (op->weight() && param != op->weight()) param->decay = false;  // a bias
+  }
+  if (inner) inner->nested_ = true;
   for (int i : inputs) consumers_[static_cast<size_t>(i)].push_back(id);
   nodes_.push_back({std::move(name), std::move(op), std::move(inputs), std::move(spec), id});
   consumers_.emplace_back();
@@ -239,6 +246,7 @@ Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass
     } else {
       activity.values[id] = node.op->forward(arguments, saved, own);
     }
+    if (options.forget) saved.clear();
     if (!options.keep_values)
       for (int i : node.inputs)
         if (plan.last_use[static_cast<size_t>(i)] == node.id &&
@@ -250,23 +258,17 @@ Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass
 
 Tensor Graph::predict(const Tensor& input) const {
   Activity scratch;
-  return run(input, scratch, Pass{Mode::Eval});
+  return run(input, scratch, Pass{Mode::Eval}, {.forget = true});
 }
 
 // ---- reverse ----
 
-Tensor Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
-                    const SweepOptions& options) const {
-  return sweep_to(activity, std::move(seeds), feedback, sink, options,
-                  options.input_credit ? inputs_.at(0) : -1);
-}
-
-Tensor Graph::sweep_to(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
-                       const SweepOptions& options, int credit_of) const {
+void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
+                  const SweepOptions& options) const {
   const Plan& plan = this->plan();
   std::vector<char> wanted = sink ? plan.needs_credit : std::vector<char>(nodes_.size(), 0);
-  if (credit_of >= 0) {
-    wanted[static_cast<size_t>(credit_of)] = 1;
+  if (options.input_credits) {
+    for (int i : inputs_) wanted[static_cast<size_t>(i)] = 1;
     for (const Node& node : nodes_)
       for (int i : node.inputs)
         wanted[static_cast<size_t>(node.id)] |= wanted[static_cast<size_t>(i)];
@@ -302,7 +304,10 @@ Tensor Graph::sweep_to(Activity& activity, std::vector<Seed> seeds, Feedback& fe
     saved.memo = {};
     if (options.release) saved.clear();
   }
-  return credit_of >= 0 ? credit[static_cast<size_t>(credit_of)] : Tensor();
+  if (options.input_credits) {
+    options.input_credits->clear();
+    for (int i : inputs_) options.input_credits->push_back(credit[static_cast<size_t>(i)]);
+  }
 }
 
 Tensor Graph::push(const Activity& activity, std::span<const Tensor> tangents) const {
@@ -353,8 +358,9 @@ Tensor Graph::vjp(const Saved& saved, const Tensor& cot, int input,
     throw Refusal("graph", "a nested graph has no single weight to substitute",
                   "splice the graph in");
   Feedback exact;
-  return sweep_to(activity_of(saved), {{output_node(), cot}}, exact, nullptr, {},
-                  inputs_.at(static_cast<size_t>(input)));
+  std::vector<Tensor> credits;
+  sweep(activity_of(saved), {{output_node(), cot}}, exact, nullptr, {.input_credits = &credits});
+  return credits.at(static_cast<size_t>(input));
 }
 
 Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
@@ -369,7 +375,7 @@ void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, unsi
                   "splice the graph in");
   Feedback exact;
   GradientSink sink;
-  sweep_to(activity_of(saved), {{output_node(), cot}}, exact, &sink, {.scale = scale}, -1);
+  sweep(activity_of(saved), {{output_node(), cot}}, exact, &sink, {.scale = scale});
 }
 
 int64_t Graph::multiply_adds(std::span<const Spec>) const {
@@ -381,6 +387,11 @@ int64_t Graph::multiply_adds(std::span<const Spec>) const {
     total += node.op->multiply_adds(specs);
   }
   return total;
+}
+
+bool Graph::keeps_output() const {
+  const Node& last = node(output_node());
+  return !last.op || last.op->keeps_output() || !consumers_[static_cast<size_t>(last.id)].empty();
 }
 
 void Graph::project() const {

@@ -39,6 +39,7 @@ struct Activity {
 struct RunOptions {
   bool keep_values = false;  ///< keep every node's value in Activity::values (then nothing is
                              ///< overwritten in place)
+  bool forget = false;       ///< keep nothing for derivatives: memory is freed as the pass goes
 };
 
 struct Seed {
@@ -49,8 +50,8 @@ struct Seed {
 struct SweepOptions {
   double scale = 1;  ///< of every signal
   int phase = 0;
-  bool release = false;       ///< free each operation's Saved once it has been swept
-  bool input_credit = false;  ///< also return the cotangent of the first input
+  bool release = false;  ///< free each operation's Saved once it has been swept
+  std::vector<Tensor>* input_credits = nullptr;  ///< also filled with the cotangent of every input
 };
 
 class Graph : public Op {
@@ -99,9 +100,8 @@ class Graph : public Op {
   /// Reverse pass: pulls credit from the seeds towards the inputs, sending each parameterised
   /// operation's signal to `sink` (may be null). An operation's input credit is computed before its
   /// signal is sent, so that a sink may update weights at once.
-  /// @returns the cotangent of the first input if asked for, else an undefined tensor
-  Tensor sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
-               const SweepOptions& options = {}) const;
+  void sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
+             const SweepOptions& options = {}) const;
   /// Forward-mode pass at a saved activity: tangents of the inputs to the tangent of the first
   /// output.
   Tensor push(const Activity& activity, std::span<const Tensor> tangents) const;
@@ -119,17 +119,17 @@ class Graph : public Op {
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
   bool hides_weights() const override { return true; }
+  bool keeps_output() const override;
 
  private:
   struct Plan;
   const Plan& plan() const;
-  Tensor sweep_to(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
-                  const SweepOptions& options, int credit_of) const;
 
   std::vector<Node> nodes_;
   std::vector<int> inputs_, outputs_;
   std::vector<std::vector<int>> consumers_;
   mutable std::shared_ptr<const Plan> plan_;
+  bool nested_ = false;  ///< its parameters' names already carry the name of a node around it
 };
 
 }  // namespace altprop

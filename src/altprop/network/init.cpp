@@ -37,9 +37,7 @@ Initialiser::Initialiser(const std::string& scheme) : scheme_(scheme) {
 }
 
 Fans fans_of(IntArrayRef shape) {
-  if (shape.size() < 2)
-    return {static_cast<double>(shape.empty() ? 1 : shape[0]),
-            static_cast<double>(shape.empty() ? 1 : shape[0])};
+  if (shape.size() < 2) return {1, 1};
   double field = 1;
   for (size_t i = 2; i < shape.size(); ++i) field *= static_cast<double>(shape[i]);
   return {static_cast<double>(shape[1]) * field, static_cast<double>(shape[0]) * field};
@@ -94,13 +92,22 @@ Tensor Initialiser::draw_bias(IntArrayRef shape, IntArrayRef weight_shape, const
   return at::zeros(shape, options);
 }
 
-void initialise(Graph& graph, const Initialiser& scheme, const Stream& stream) {
-  std::set<const Param*> done;
+namespace {
+void initialise(const Graph& graph, const Initialiser& scheme, const Stream& stream,
+                std::set<const Param*>& done) {
   for (const Node& node : graph.nodes()) {
-    if (!node.op || !node.op->weight()) continue;
+    if (!node.op) continue;
+    if (const auto* nested = dynamic_cast<const Graph*>(node.op.get())) {
+      initialise(*nested, scheme, stream, done);
+      continue;
+    }
     const ParamPtr weight = node.op->weight();
     for (const ParamPtr& param : node.op->params()) {
-      if (!done.insert(param.get()).second) continue;
+      if (!param->init.empty() && done.insert(param.get()).second)
+        param->value.copy_(
+            Initialiser(param->init)
+                .draw(param->value.sizes(), stream.at(param->name), param->value.options()));
+      if (!weight || !done.insert(param.get()).second) continue;
       const Tensor drawn =
           param == weight
               ? scheme.draw(param->value.sizes(), stream.at(param->name), param->value.options())
@@ -109,6 +116,12 @@ void initialise(Graph& graph, const Initialiser& scheme, const Stream& stream) {
       param->value.copy_(drawn);
     }
   }
+}
+}  // namespace
+
+void initialise(Graph& graph, const Initialiser& scheme, const Stream& stream) {
+  std::set<const Param*> done;
+  initialise(graph, scheme, stream, done);
 }
 
 Tensor draw_orthogonal(int64_t rows, int64_t columns, const Stream& stream,

@@ -9,16 +9,19 @@
 namespace altprop {
 
 /// How a weight tensor is drawn. fan_in = size(1) * receptive field, fan_out = size(0) * receptive
-/// field (PyTorch's convention).
+/// field (PyTorch's convention); a weight of one dimension acts elementwise and has fans of 1.
 ///
 ///   xavier           U(+-sqrt(6 / (fan_in + fan_out)))          Glorot & Bengio 2010
 ///   xavier-normal    N(0, 2 / (fan_in + fan_out))
 ///   kaiming          U(+-1 / sqrt(fan_in)), the default of torch.nn; biases are drawn likewise
 ///   he               N(0, 2 / fan_in)                            He et al. 2015, arXiv 1502.01852
 ///   lecun            N(0, 1 / fan_in)
-///   akrout           N(0, 1 / (fan_in + fan_out)), biases too    Akrout et al. 2019, arXiv
-///   1904.05391 orthogonal       rows or columns orthonormal zero             all zero Nokland
-///   2016, arXiv 1609.01596 uniform:x        U(+-x) normal:x         N(0, x^2)
+///   akrout           N(0, 1 / (fan_in + fan_out)), biases too   Akrout et al., arXiv 1904.05391
+///   orthogonal       rows or columns orthonormal
+///   zero             all zero                                   Nokland 2016, arXiv 1609.01596
+///   uniform:x        U(+-x)
+///   normal:x         N(0, x^2)
+///
 /// Biases are zero unless said otherwise.
 class Initialiser {
  public:
@@ -48,8 +51,9 @@ struct Fans {
 Fans fans_of(IntArrayRef weight_shape);
 
 /// Draws every weight and bias of the graph, each from the sub-stream of its own name, so that
-/// adding a layer elsewhere changes nothing. Parameters of norms and of wrapped modules
-/// (Op::weight() null) keep the values they were built with.
+/// adding a layer elsewhere changes nothing. A parameter with a scheme of its own (Param::init,
+/// e.g. an embedding's table) takes that; those of norms and of wrapped modules (Op::weight() null)
+/// keep the values they were built with.
 void initialise(Graph& graph, const Initialiser& scheme, const Stream& stream);
 
 /// A random matrix with orthonormal rows or columns, whichever are fewer (QR of a Gaussian with the

@@ -7,6 +7,24 @@
 
 namespace altprop {
 
+namespace {
+/// Refuses class numbers that do not fit the output. Their range is checked on the CPU only:
+/// elsewhere looking at them would wait for the device, and the device's own check stops the
+/// program.
+void expect_classes(const Tensor& target, const Tensor& output) {
+  if (output.dim() != 2 || target.dim() != 1 || target.size(0) != output.size(0))
+    throw UsageError(text::cat("class numbers of shape ", shape_text(target.sizes()),
+                               " do not fit a network output of shape ",
+                               shape_text(output.sizes())));
+  if (!target.device().is_cpu() || target.numel() == 0) return;
+  const auto [low, high] = at::aminmax(target);
+  if (low.item<int64_t>() < 0 || high.item<int64_t>() >= output.size(1))
+    throw UsageError(text::cat("class numbers from ", low.item<int64_t>(), " to ",
+                               high.item<int64_t>(), " do not fit a network with ", output.size(1),
+                               " outputs"));
+}
+}  // namespace
+
 Tensor Loss::as_rows(const Tensor& target, const Tensor& like) {
   if (target.is_floating_point()) {
     if (target.sizes() != like.sizes())
@@ -15,9 +33,7 @@ Tensor Loss::as_rows(const Tensor& target, const Tensor& like) {
                                  shape_text(like.sizes())));
     return target;
   }
-  if (like.dim() != 2 || target.dim() != 1 || target.size(0) != like.size(0))
-    throw UsageError(text::cat("class numbers of shape ", shape_text(target.sizes()),
-                               " do not fit a network output of shape ", shape_text(like.sizes())));
+  expect_classes(target, like);
   return at::zeros_like(like).scatter_(1, target.unsqueeze(1), 1);
 }
 
@@ -32,11 +48,16 @@ struct CrossEntropy : Loss {
   Tensor value(const Tensor& output, const Tensor& target) const override {
     const Tensor log_probability = at::log_softmax(output, 1);
     if (target.is_floating_point()) return (as_rows(target, output) * log_probability).sum(1).neg();
+    expect_classes(target, output);
     return log_probability.gather(1, target.unsqueeze(1)).squeeze(1).neg_();
   }
   Tensor gradient(const Tensor& output, const Tensor& target) const override {
     Tensor p = at::softmax(output, 1);
-    if (target.is_floating_point()) return p * target.sum(1, true) - as_rows(target, output);
+    if (target.is_floating_point()) {
+      const Tensor rows = as_rows(target, output);
+      return p * rows.sum(1, true) - rows;
+    }
+    expect_classes(target, output);
     return p.scatter_add_(1, target.unsqueeze(1), at::full({target.size(0), 1}, -1, p.options()));
   }
   Tensor link(const Tensor& output) const override { return at::softmax(output, 1); }

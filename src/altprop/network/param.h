@@ -16,8 +16,10 @@ struct Param {
   Tensor value;
   Tensor grad;  ///< of the batch-mean loss once a step's signals have arrived; meaningless while
                 ///< `fresh`
-  bool fresh = true;  ///< grad holds nothing yet: the next contribution overwrites it
-  bool decay = true;  ///< false for biases and norm gains if weight decay is to spare them
+  bool fresh = true;    ///< grad holds nothing yet: the next contribution overwrites it
+  std::string init;     ///< a scheme of its own, e.g. "normal:1"; "": a weight takes the network's
+  bool placed = false;  ///< `name` is complete: a graph has put the node's name before it
+  bool decay = true;    ///< false for biases and norm gains if weight decay is to spare them
   /// Steps exactly as that one: same optimizer, rate, decay, and by default the same finished
   /// (clipped) gradient (Kolen-Pollack). Twins do not count in the global gradient norm, so that a
   /// rule that keeps feedback synapses is clipped as backprop is.

@@ -34,7 +34,7 @@ class Cutter {
       if (cut == Cut::PreActivation && starts_block(*node.op))
         is_state_[at(end_of_preactivation(node.id))] = 1;
     }
-    give_every_operation_one_owner();
+    give_every_parameter_one_owner();
   }
 
   bool is_state(int node) const { return is_state_[at(node)]; }
@@ -98,9 +98,22 @@ class Cutter {
     }
   }
 
-  /// Makes a state of every value that more than one edge would compute. One pass from the outputs
-  /// up is enough: a new state only changes the owners of nodes above it.
-  void give_every_operation_one_owner() {
+  /// Per node: it, or what lies between it and the nearest states above, has parameters or draws
+  /// random numbers, so that only one edge may compute it.
+  std::vector<char> bound_to_one_edge() const {
+    std::vector<char> bound(net_.nodes().size(), 0);
+    for (const Node& node : net_.nodes()) {
+      if (!node.op) continue;
+      char& here = bound[at(node.id)];
+      here = !node.op->params().empty() || node.op->type() == "dropout";
+      for (int i : node.inputs) here |= !is_state_[at(i)] && bound[at(i)];
+    }
+    return bound;
+  }
+
+  /// One pass from the outputs up is enough: a new state only changes the owners of nodes above it.
+  void give_every_parameter_one_owner() {
+    const std::vector<char> bound = bound_to_one_edge();
     std::vector<std::set<int>> owners(net_.nodes().size());
     for (size_t k = net_.nodes().size(); k-- > 0;) {
       const Node& node = net_.nodes()[k];
@@ -112,8 +125,7 @@ class Cutter {
           owners[k].insert(owners[at(c)].begin(), owners[at(c)].end());
         }
       }
-      if (node.op && !is_state_[k] && owners[k].size() > 1 && !rearranges(*node.op))
-        is_state_[k] = 1;
+      if (node.op && bound[k] && owners[k].size() > 1 && !rearranges(*node.op)) is_state_[k] = 1;
     }
   }
 

@@ -22,7 +22,7 @@ namespace altprop {
 ///   EveryNode      the output of every operation
 ///
 /// In all cases inputs and outputs are states, and so is every value that several edges would
-/// otherwise have to compute: each parameter belongs to exactly one edge.
+/// compute from parameters or from a random mask: each parameter belongs to exactly one edge.
 enum class Cut { Blocks, PreActivation, EveryNode };
 
 struct StateGraph {

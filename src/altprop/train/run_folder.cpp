@@ -77,6 +77,7 @@ std::string restore_machine(const fs::path& dir, RunSettings& settings) {
   settings.threads = meta.value("threads", settings.threads);
   set_linear_backend(meta.value("linear_backend", "aten") == "onednn" ? LinearBackend::OneDnn
                                                                       : LinearBackend::Aten);
+  return meta.value("label", settings.rule);
 }
 
 RunSettings settings_of(const fs::path& dir) {

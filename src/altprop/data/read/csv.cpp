@@ -57,7 +57,8 @@ class CsvParser {
     split(line);
     if (first) {
       columns_ = fields_.size();
-      if (columns_ < 2) fail("has a single column; a feature and a target are needed (see option csv.separator)");
+      if (columns_ < 2)
+        fail("has a single column; a feature and a target are needed (see option csv.separator)");
       if (begin_table()) return;
     }
     if (fields_.size() != columns_)
@@ -67,7 +68,8 @@ class CsvParser {
       const auto value = text::to_number(fields_[i]);
       // A float32 that overflows is as useless as a missing value.
       if (!value || !std::isfinite(static_cast<float>(*value)))
-        fail(text::cat("has '", fields_[i].substr(0, 40), "' in column ", i, ", which is not a finite number"));
+        fail(text::cat("has '", fields_[i].substr(0, 40), "' in column ", i,
+                       ", which is not a finite number"));
       values_.push_back(static_cast<float>(*value));
     }
     table_.targets.emplace_back(fields_[target_]);
@@ -134,13 +136,16 @@ class CsvParser {
       }
     }
     const size_t end = std::min(line.find(separator_, at + 1), line.size());
-    if (!trimmed(line.substr(at + 1, end - at - 1)).empty()) fail("has text behind a closing quote");
+    if (!trimmed(line.substr(at + 1, end - at - 1)).empty())
+      fail("has text behind a closing quote");
     unquoted_.push_back(std::make_unique<std::string>(std::move(value)));
     fields_.push_back(trimmed(*unquoted_.back()));
     return end;
   }
 
-  [[noreturn]] void fail(const std::string& what) const { file_.fail(text::cat("line ", line_, " ", what)); }
+  [[noreturn]] void fail(const std::string& what) const {
+    file_.fail(text::cat("line ", line_, " ", what));
+  }
 
   InputFile& file_;
   const CsvFormat& format_;

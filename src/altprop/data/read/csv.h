@@ -9,9 +9,11 @@
 namespace altprop::data {
 
 struct CsvFormat {
-  char separator = 0;           ///< 0: the most frequent of , ; tab in the first line, else blank
-  std::string header = "auto";  ///< "yes", "no"; "auto": yes if the first line's features are not all numbers
-  std::string target = "last";  ///< "first", "last", a column name (needs a header) or a number from 0
+  char separator = 0;  ///< 0: the most frequent of , ; tab in the first line, else blank
+  std::string header =
+      "auto";  ///< "yes", "no"; "auto": yes if the first line's features are not all numbers
+  std::string target =
+      "last";  ///< "first", "last", a column name (needs a header) or a number from 0
 };
 
 struct CsvTable {

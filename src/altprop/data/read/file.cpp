@@ -24,7 +24,8 @@ InputFile::InputFile(std::string path) : path_(std::move(path)) {
   if (std::filesystem::is_directory(path_, ignored)) fail("is a folder, not a file");
   errno = 0;
   file_ = gzopen(path_.c_str(), "rb");
-  if (!file_) fail(std::string("cannot be opened: ") + (errno ? std::strerror(errno) : "out of memory"));
+  if (!file_)
+    fail(std::string("cannot be opened: ") + (errno ? std::strerror(errno) : "out of memory"));
   gzbuffer(static_cast<gzFile>(file_), 1 << 17);
 }
 
@@ -39,7 +40,8 @@ size_t InputFile::read_some(uint8_t* to, size_t n) {
   const char* message = gzerror(file, &code);
   if (code == Z_BUF_ERROR) fail("ends inside its compressed data: it is truncated, get it again");
   if (got < 0 || code < 0)
-    fail(text::cat("cannot be read, it is damaged: ", code == Z_ERRNO ? std::strerror(errno) : message));
+    fail(text::cat("cannot be read, it is damaged: ",
+                   code == Z_ERRNO ? std::strerror(errno) : message));
   return static_cast<size_t>(got);
 }
 
@@ -50,8 +52,8 @@ std::vector<uint8_t> InputFile::bytes(uint64_t n, const std::string& what) {
     out.resize(had + want);
     const size_t got = read_some(out.data() + had, want);
     if (got < want)
-      fail(text::cat("ends inside its ", what, ": ", n, " bytes should be there, but only ", had + got,
-                     " are; it is truncated or not of this format"));
+      fail(text::cat("ends inside its ", what, ": ", n, " bytes should be there, but only ",
+                     had + got, " are; it is truncated or not of this format"));
   }
   return out;
 }
@@ -73,20 +75,22 @@ void InputFile::expect_end() {
   if (read_some(&extra, 1) != 0) fail("goes on after the last sample that its header announces");
 }
 
-std::string existing(const std::string& folder, const std::string& name, const std::string& data_set) {
+std::string existing(const std::string& folder, const std::string& name,
+                     const std::string& data_set) {
   const std::filesystem::path plain = std::filesystem::path(folder) / name;
   std::error_code ignored;
   for (const std::string& candidate : {plain.string() + ".gz", plain.string()})
     if (std::filesystem::exists(candidate, ignored)) return candidate;
-  throw Error(text::cat("there is no '", plain.string(), "' and no '", plain.string(), ".gz': 'altprop data get ",
-                        data_set, "' downloads data set '", data_set,
+  throw Error(text::cat("there is no '", plain.string(), "' and no '", plain.string(),
+                        ".gz': 'altprop data get ", data_set, "' downloads data set '", data_set,
                         "', option data-dir or ALTPROP_DATA says where it is"));
 }
 
 Tensor to_tensor(std::vector<uint8_t> bytes, IntArrayRef shape) {
   TORCH_INTERNAL_ASSERT(c10::multiply_integers(shape) == static_cast<int64_t>(bytes.size()));
   auto owner = std::make_shared<std::vector<uint8_t>>(std::move(bytes));
-  return at::from_blob(owner->data(), shape, [owner](void*) {}, at::kByte);
+  return at::from_blob(
+      owner->data(), shape, [owner](void*) {}, at::kByte);
 }
 
 std::vector<std::string> names_in(const std::string& path, int64_t count) {
@@ -98,7 +102,8 @@ std::vector<std::string> names_in(const std::string& path, int64_t count) {
   for (const std::string& line : text::split(std::string(bytes.begin(), bytes.end()), '\n'))
     if (std::string name = text::trim(line); !name.empty()) out.push_back(name);
   if (static_cast<int64_t>(out.size()) != count)
-    file.fail(text::cat("has ", out.size(), " class names, but the data set has ", count, " classes"));
+    file.fail(
+        text::cat("has ", out.size(), " class names, but the data set has ", count, " classes"));
   return out;
 }
 

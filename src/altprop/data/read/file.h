@@ -1,5 +1,5 @@
-// Reading a file that may be damaged. Compressed (gzip) and plain files look alike. Memory grows with the bytes that
-// are really there, never with what a header promises.
+// Reading a file that may be damaged. Compressed (gzip) and plain files look alike. Memory grows
+// with the bytes that are really there, never with what a header promises.
 #pragma once
 
 #include <cstddef>
@@ -38,13 +38,16 @@ class InputFile {
   void* file_;  // gzFile
 };
 
-/// folder/name or folder/name.gz, whichever exists. @throws Error that names both and says how to get them
-std::string existing(const std::string& folder, const std::string& name, const std::string& data_set);
+/// folder/name or folder/name.gz, whichever exists. @throws Error that names both and says how to
+/// get them
+std::string existing(const std::string& folder, const std::string& name,
+                     const std::string& data_set);
 
 /// A uint8 tensor that owns the bytes. @param shape its product is the number of bytes
 Tensor to_tensor(std::vector<uint8_t> bytes, IntArrayRef shape);
 
-/// Non-empty lines, trimmed; nothing if there is no such file. @throws Error if there are not `count` lines
+/// Non-empty lines, trimmed; nothing if there is no such file. @throws Error if there are not
+/// `count` lines
 std::vector<std::string> names_in(const std::string& path, int64_t count);
 
 }  // namespace altprop::data

@@ -34,7 +34,8 @@ class HeaderParser {
       const std::string key = quoted();
       expect(':');
       if (key == "descr" && !descr) {
-        if (peek() == '[' || peek() == '(') file_.fail("holds records with several fields; save one plain array");
+        if (peek() == '[' || peek() == '(')
+          file_.fail("holds records with several fields; save one plain array");
         out.descr = quoted();
         descr = true;
       } else if (key == "fortran_order" && !order) {
@@ -53,7 +54,9 @@ class HeaderParser {
   }
 
  private:
-  [[noreturn]] void damaged() const { file_.fail("has a header that is no NPY header: " + text_.substr(0, 80)); }
+  [[noreturn]] void damaged() const {
+    file_.fail("has a header that is no NPY header: " + text_.substr(0, 80));
+  }
 
   char peek() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
@@ -92,7 +95,8 @@ class HeaderParser {
     while (!accept(')')) {
       peek();
       const size_t end = text_.find_first_not_of("0123456789", at_);
-      const auto value = text::to_integer(text_.substr(at_, end == std::string::npos ? end : end - at_));
+      const auto value =
+          text::to_integer(text_.substr(at_, end == std::string::npos ? end : end - at_));
       if (!value) damaged();
       out.push_back(*value);
       at_ = end == std::string::npos ? text_.size() : end;
@@ -110,11 +114,13 @@ at::ScalarType type_of(const InputFile& file, const std::string& descr) {
   static const std::map<std::string, at::ScalarType> types{
       {"b1", at::kByte}, {"u1", at::kByte}, {"i1", at::kChar},  {"i2", at::kShort},
       {"i4", at::kInt},  {"i8", at::kLong}, {"f4", at::kFloat}, {"f8", at::kDouble}};
-  if (!descr.empty() && descr[0] == '>') file.fail("is big-endian ('" + descr + "'); save it as little-endian");
+  if (!descr.empty() && descr[0] == '>')
+    file.fail("is big-endian ('" + descr + "'); save it as little-endian");
   const bool prefixed = !descr.empty() && (descr[0] == '<' || descr[0] == '|' || descr[0] == '=');
   const auto known = types.find(prefixed ? descr.substr(1) : descr);
   if (known == types.end())
-    file.fail("has values of type '" + descr + "'; supported are bool, u1, i1, i2, i4, i8, f4 and f8");
+    file.fail("has values of type '" + descr +
+              "'; supported are bool, u1, i1, i2, i4, i8, f4 and f8");
   return known->second;
 }
 
@@ -123,13 +129,17 @@ at::ScalarType type_of(const InputFile& file, const std::string& descr) {
 Tensor read_npy(const std::string& path) {
   InputFile file(path);
   const auto start = file.bytes(8, "header");
-  if (std::memcmp(start.data(), "\x93NUMPY", 6) != 0) file.fail("is no NPY file: it does not begin with \\x93NUMPY");
+  if (std::memcmp(start.data(), "\x93NUMPY", 6) != 0)
+    file.fail("is no NPY file: it does not begin with \\x93NUMPY");
   const int version = start[6];
-  if (version < 1 || version > 3) file.fail(text::cat("is of NPY version ", version, "; known are 1 to 3"));
+  if (version < 1 || version > 3)
+    file.fail(text::cat("is of NPY version ", version, "; known are 1 to 3"));
   uint32_t length = 0;
   const auto length_bytes = file.bytes(version == 1 ? 2 : 4, "header");
   for (size_t i = 0; i < length_bytes.size(); ++i) length |= uint32_t{length_bytes[i]} << (8 * i);
-  if (length > 65536) file.fail(text::cat("announces a header of ", length, " bytes, more than 65536: it is damaged"));
+  if (length > 65536)
+    file.fail(
+        text::cat("announces a header of ", length, " bytes, more than 65536: it is damaged"));
   const auto header_bytes = file.bytes(length, "header");
   const std::string header_text(header_bytes.begin(), header_bytes.end());
   const Header header = HeaderParser(file, header_text).parse();
@@ -138,7 +148,8 @@ Tensor read_npy(const std::string& path) {
   int64_t size = static_cast<int64_t>(c10::elementSize(type));
   for (int64_t extent : header.shape)
     if (__builtin_mul_overflow(size, extent, &size) || header.shape.size() > 16)
-      file.fail("announces an array of shape " + shape_text(header.shape) + ", which is too large: it is damaged");
+      file.fail("announces an array of shape " + shape_text(header.shape) +
+                ", which is too large: it is damaged");
   auto values = file.bytes(static_cast<uint64_t>(size), "values");
   file.expect_end();
 
@@ -150,7 +161,7 @@ Tensor read_npy(const std::string& path) {
     for (int64_t i = out.dim(); i > 0; --i) axes.push_back(i - 1);
     out = out.view(reversed).permute(axes).contiguous();
   }
-  return out;
+  return header.descr.ends_with("b1") ? out.ne(0) : out;
 }
 
 }  // namespace altprop::data

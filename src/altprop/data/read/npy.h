@@ -7,8 +7,9 @@
 
 namespace altprop::data {
 
-/// Little-endian bool, u1, i1, i2, i4, i8, f4 or f8 as uint8, int8, int16, int32, int64, float32, float64, contiguous;
-/// Fortran order is rearranged. The file may be gzip-compressed. @throws Error naming the file
+/// Little-endian bool, u1, i1, i2, i4, i8, f4 or f8 as bool, uint8, int8, int16, int32, int64,
+/// float32, float64, contiguous; Fortran order is rearranged. The file may be gzip-compressed.
+/// @throws Error naming the file
 Tensor read_npy(const std::string& path);
 
 }  // namespace altprop::data

@@ -1,4 +1,5 @@
-// CIFAR-10 (A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009): 50,000 + 10,000 photographs.
+// CIFAR-10 (A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009): 50,000 +
+// 10,000 photographs.
 #include <filesystem>
 
 #include "altprop/data/read/cifar.h"
@@ -30,18 +31,20 @@ struct Cifar10 : Reader {
     };
     Splits out;
     out.test = part({"test_batch.bin"});
-    out.train = part({"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"});
+    out.train = part({"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                      "data_batch_4.bin", "data_batch_5.bin"});
     out.train.mean = {0.4914, 0.4822, 0.4465};
     out.train.stddev = {0.2470, 0.2435, 0.2616};
     return out;
   }
 };
 
-const Register cifar10{{"cifar-10",
-                        {"cifar10"},
-                        "photographs, 50,000 + 10,000 colour images of 32x32, 10 classes; binary version in "
-                        "cifar-10-batches-bin/",
-                        [] { return std::make_unique<Cifar10>(); }}};
+const Register cifar10{
+    {"cifar-10",
+     {"cifar10"},
+     "photographs, 50,000 + 10,000 colour images of 32x32, 10 classes; binary version in "
+     "cifar-10-batches-bin/",
+     [] { return std::make_unique<Cifar10>(); }}};
 
 }  // namespace
 }  // namespace altprop::data

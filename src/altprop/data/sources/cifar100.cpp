@@ -12,7 +12,8 @@ struct Cifar100 : Reader {
   std::string labels = "fine";
 
   void declare(Options& o) override {
-    o.choice("cifar-100.labels", labels, {"fine", "coarse"}, {"100 fine classes or 20 coarse ones"});
+    o.choice("cifar-100.labels", labels, {"fine", "coarse"},
+             {"100 fine classes or 20 coarse ones"});
   }
 
   Splits read(const std::string& folder) const override {
@@ -37,11 +38,12 @@ struct Cifar100 : Reader {
   }
 };
 
-const Register cifar100{{"cifar-100",
-                         {"cifar100"},
-                         "photographs, 50,000 + 10,000 colour images of 32x32, 100 or 20 classes; binary version in "
-                         "cifar-100-binary/",
-                         [] { return std::make_unique<Cifar100>(); }}};
+const Register cifar100{
+    {"cifar-100",
+     {"cifar100"},
+     "photographs, 50,000 + 10,000 colour images of 32x32, 100 or 20 classes; binary version in "
+     "cifar-100-binary/",
+     [] { return std::make_unique<Cifar100>(); }}};
 
 }  // namespace
 }  // namespace altprop::data

@@ -20,33 +20,44 @@ struct Csv : Reader {
   int64_t classes = 0;
 
   void declare(Options& o) override {
-    o.text("csv.train", train, {"file of the training samples, one a line; relative to data-dir if not found as given"});
+    o.text(
+        "csv.train", train,
+        {"file of the training samples, one a line; relative to data-dir if not found as given"});
     o.text("csv.test", test, {"file of the test samples; empty: no test set"});
-    o.choice("csv.separator", separator, {"auto", "comma", "semicolon", "tab", "space"}, {"what stands between fields"});
-    o.choice("csv.header", header, {"auto", "yes", "no"},
-             {"whether the first line holds column names; auto: if its features are not all numbers"});
-    o.text("csv.target", target, {"column of the target: first, last, its name or its number from 0"});
-    o.choice("csv.task", task, {"classification", "regression"}, {"whether the target is a class or a number"});
+    o.choice("csv.separator", separator, {"auto", "comma", "semicolon", "tab", "space"},
+             {"what stands between fields"});
+    o.choice(
+        "csv.header", header, {"auto", "yes", "no"},
+        {"whether the first line holds column names; auto: if its features are not all numbers"});
+    o.text("csv.target", target,
+           {"column of the target: first, last, its name or its number from 0"});
+    o.choice("csv.task", task, {"classification", "regression"},
+             {"whether the target is a class or a number"});
     o.integer("csv.classes", classes, {.min = 0, .max = kMostClasses},
               {"number of classes; 0: as many as the training file shows"});
     o.text("csv.shape", shape, {"shape of a sample, e.g. 1x28x28; empty: a vector"});
   }
 
   Splits read(const std::string& folder) const override {
-    if (train.empty()) throw UsageError("data source 'csv' needs option csv.train, the file of the training samples");
+    if (train.empty())
+      throw UsageError(
+          "data source 'csv' needs option csv.train, the file of the training samples");
     static const std::map<std::string, char> separators{
         {"auto", 0}, {"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}, {"space", ' '}};
     const CsvFormat format{separators.at(separator), header, target};
     auto path_of = [&](const std::string& path) {
       std::error_code ignored;
-      return std::filesystem::exists(path, ignored) ? path : (std::filesystem::path(folder) / path).string();
+      return std::filesystem::exists(path, ignored)
+                 ? path
+                 : (std::filesystem::path(folder) / path).string();
     };
     const std::string train_path = path_of(train);
     const CsvTable train_table = read_csv(train_path, format);
     Splits out;
     Classes known{classes, {}};
     out.train = to_data(train_table, train_path, known, true);
-    if (!test.empty()) out.test = to_data(read_csv(path_of(test), format), path_of(test), known, false);
+    if (!test.empty())
+      out.test = to_data(read_csv(path_of(test), format), path_of(test), known, false);
     return out;
   }
 
@@ -55,12 +66,14 @@ struct Csv : Reader {
     std::vector<std::string> names;  // sorted; empty if the ids themselves stand in the file
   };
 
-  [[noreturn]] static void fail(const CsvTable& table, size_t i, const std::string& path, const std::string& what) {
-    throw Error(text::cat("'", path, "' line ", table.lines[i], " has target '", table.targets[i].substr(0, 40), "', ",
-                          what));
+  [[noreturn]] static void fail(const CsvTable& table, size_t i, const std::string& path,
+                                const std::string& what) {
+    throw Error(text::cat("'", path, "' line ", table.lines[i], " has target '",
+                          table.targets[i].substr(0, 40), "', ", what));
   }
 
-  Dataset to_data(const CsvTable& table, const std::string& path, Classes& known, bool defining) const {
+  Dataset to_data(const CsvTable& table, const std::string& path, Classes& known,
+                  bool defining) const {
     Dataset out;
     out.name = "csv (" + path + ")";
     out.inputs = shape.empty() ? table.features : shaped(table.features, path);
@@ -84,12 +97,14 @@ struct Csv : Reader {
     for (const std::string& part : text::split(shape, 'x')) {
       const auto value = text::to_integer(part);
       if (!value || *value < 1 || __builtin_mul_overflow(product, *value, &product))
-        throw UsageError("option 'csv.shape' must be numbers with x between them, like 1x28x28, but is '" + shape + "'");
+        throw UsageError(
+            "option 'csv.shape' must be numbers with x between them, like 1x28x28, but is '" +
+            shape + "'");
       sizes.push_back(*value);
     }
     if (product != features.size(1))
-      throw UsageError(text::cat("option 'csv.shape' ", shape, " has ", product, " values, but '", path, "' has ",
-                                 features.size(1), " features a line"));
+      throw UsageError(text::cat("option 'csv.shape' ", shape, " has ", product, " values, but '",
+                                 path, "' has ", features.size(1), " features a line"));
     return features.view(sizes);
   }
 
@@ -98,7 +113,8 @@ struct Csv : Reader {
     auto* values = out.data_ptr<float>();
     for (size_t i = 0; i < table.targets.size(); ++i) {
       const auto value = text::to_number(table.targets[i]);
-      if (!value || !std::isfinite(static_cast<float>(*value))) fail(table, i, path, "which is not a finite number");
+      if (!value || !std::isfinite(static_cast<float>(*value)))
+        fail(table, i, path, "which is not a finite number");
       values[i] = static_cast<float>(*value);
     }
     return out;
@@ -113,8 +129,9 @@ struct Csv : Reader {
       if (!id && text::to_number(table.targets[i]))
         fail(table, i, path, "which is no class; set option csv.task to regression");
       if (id && *id >= kMostClasses)
-        fail(table, i, path, text::cat("but class ids end at ", kMostClasses - 1,
-                                       "; set option csv.task to regression if it is a number"));
+        fail(table, i, path,
+             text::cat("but class ids end at ", kMostClasses - 1,
+                       "; set option csv.task to regression if it is a number"));
       ids = ids && id && *id >= 0;
       largest = std::max(largest, id.value_or(-1));
     }
@@ -127,12 +144,13 @@ struct Csv : Reader {
     known.names.erase(std::unique(known.names.begin(), known.names.end()), known.names.end());
     const auto found = static_cast<int64_t>(known.names.size());
     if (known.count != 0 && known.count != found)
-      throw Error(text::cat("'", path, "' has ", found, " different class names, but option csv.classes says ",
-                            known.count));
+      throw Error(text::cat("'", path, "' has ", found,
+                            " different class names, but option csv.classes says ", known.count));
     known.count = found;
   }
 
-  static int64_t id_of(const CsvTable& table, size_t i, const std::string& path, const Classes& known) {
+  static int64_t id_of(const CsvTable& table, size_t i, const std::string& path,
+                       const Classes& known) {
     if (known.names.empty()) {
       const auto id = text::to_integer(table.targets[i]);
       if (!id || *id < 0 || *id >= known.count)
@@ -140,13 +158,16 @@ struct Csv : Reader {
       return *id;
     }
     const auto at = std::lower_bound(known.names.begin(), known.names.end(), table.targets[i]);
-    if (at == known.names.end() || *at != table.targets[i]) fail(table, i, path, "a class the training file does not have");
+    if (at == known.names.end() || *at != table.targets[i])
+      fail(table, i, path, "a class the training file does not have");
     return at - known.names.begin();
   }
 };
 
-const Register csv{{"csv", {}, "your own tables as text, one sample a line, features and a target",
-                    [] { return std::make_unique<Csv>(); }}};
+const Register csv{
+    {"csv", {}, "your own tables as text, one sample a line, features and a target", [] {
+       return std::make_unique<Csv>();
+     }}};
 
 }  // namespace
 }  // namespace altprop::data

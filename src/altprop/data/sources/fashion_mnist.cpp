@@ -1,4 +1,5 @@
-// Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf 2017, arXiv 1708.07747): Zalando's articles in the format of MNIST.
+// Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf 2017, arXiv 1708.07747): Zalando's articles in the
+// format of MNIST.
 #include <filesystem>
 
 #include "altprop/data/read/idx.h"
@@ -9,7 +10,8 @@ namespace {
 
 struct FashionMnist : Reader {
   Splits read(const std::string& folder) const override {
-    Splits out = read_idx_folder((std::filesystem::path(folder) / "fashion-mnist").string(), "fashion-mnist", 10);
+    Splits out = read_idx_folder((std::filesystem::path(folder) / "fashion-mnist").string(),
+                                 "fashion-mnist", 10);
     out.train.mean = {0.2860};
     out.train.stddev = {0.3530};
     for (Dataset* part : {&out.train, &out.test})

@@ -1,8 +1,9 @@
-// Drawn in the program: ten glyphs of strokes, each sample under its own affine map, bent strokes, pen width, noise and
-// occlusion. No file is needed, so tests, examples and first steps work anywhere, and any number of samples is there.
+// Drawn in the program: ten glyphs of strokes, each sample under its own affine map, bent strokes,
+// pen width, noise and occlusion. No file is needed, so tests, examples and first steps work
+// anywhere, and any number of samples is there.
 //
-// The outermost pixels are always blank, so that the first 28 values of a sample (more than there are classes) can
-// carry a label, as Forward-Forward wants it (Hinton 2022, arXiv 2212.13345).
+// The outermost pixels are always blank, so that the first 28 values of a sample (more than there
+// are classes) can carry a label, as Forward-Forward wants it (Hinton 2022, arXiv 2212.13345).
 #include <ATen/Parallel.h>
 
 #include "altprop/data/glyph_pen.h"
@@ -20,10 +21,13 @@ struct Glyphs : Reader {
     o.integer("glyphs.train", train, {.min = 1, .max = 1e7}, {"training samples", "samples"});
     o.integer("glyphs.test", test, {.min = 0, .max = 1e7}, {"test samples", "samples"});
     o.integer("glyphs.seed", seed, {.min = 0}, {"seed of all samples"});
-    o.number("glyphs.noise", style.noise, {.min = 0, .max = 1}, {"standard deviation of the pixel noise", "1"});
-    o.number("glyphs.deform", style.deform, {.min = 0, .max = 2},
-             {"strength of rotation, shear, scale, shift and bending; 0: always the same drawing", "1"});
-    o.number("glyphs.occlusion", style.occlusion, {.min = 0, .max = 1}, {"probability of a blank bar", "1"});
+    o.number("glyphs.noise", style.noise, {.min = 0, .max = 1},
+             {"standard deviation of the pixel noise", "1"});
+    o.number(
+        "glyphs.deform", style.deform, {.min = 0, .max = 2},
+        {"strength of rotation, shear, scale, shift and bending; 0: always the same drawing", "1"});
+    o.number("glyphs.occlusion", style.occlusion, {.min = 0, .max = 1},
+             {"probability of a blank bar", "1"});
   }
 
   Splits read(const std::string&) const override {
@@ -31,7 +35,8 @@ struct Glyphs : Reader {
     return {part(train, stream.at("train")), {}, part(test, stream.at("test"))};
   }
 
-  /// Sample i depends on (seed, part, i) alone: not on the size of the set, not on the number of threads.
+  /// Sample i depends on (seed, part, i) alone: not on the size of the set, not on the number of
+  /// threads.
   Dataset part(int64_t n, const Stream& stream) const {
     Dataset out;
     out.name = "glyphs";
@@ -54,10 +59,11 @@ struct Glyphs : Reader {
   }
 };
 
-const Register glyphs{{"glyphs",
-                       {},
-                       "ten stroke glyphs drawn by the program, grey images of 28x28, any number, no files",
-                       [] { return std::make_unique<Glyphs>(); }}};
+const Register glyphs{
+    {"glyphs",
+     {},
+     "ten stroke glyphs drawn by the program, grey images of 28x28, any number, no files",
+     [] { return std::make_unique<Glyphs>(); }}};
 
 }  // namespace
 }  // namespace altprop::data

@@ -18,7 +18,8 @@ struct Mnist : Reader {
 
 const Register mnist{{"mnist",
                       {},
-                      "handwritten digits, 60,000 + 10,000 grey images of 28x28, 10 classes; four IDX files in mnist/",
+                      "handwritten digits, 60,000 + 10,000 grey images of 28x28, 10 classes; four "
+                      "IDX files in mnist/",
                       [] { return std::make_unique<Mnist>(); }}};
 
 }  // namespace

@@ -104,15 +104,17 @@ Tensor BatchNorm::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
 }
 
 std::tuple<Tensor, Tensor, Tensor> BatchNorm::backward(const Saved& saved, const Tensor& cot,
+                                                       const Tensor& gain,
                                                        std::array<bool, 3> wanted) const {
-  return at::native_batch_norm_backward(cot, saved.t[0], gain_->value, {}, {}, saved.t[1],
-                                        saved.t[2], true, eps_, wanted);
+  return at::native_batch_norm_backward(cot, saved.t[0], gain, {}, {}, saved.t[1], saved.t[2], true,
+                                        eps_, wanted);
 }
 
-Tensor BatchNorm::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
-  if (!over_batch(saved)) return cot * per_channel(gain_->value * saved.t[2], cot);
+Tensor BatchNorm::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
+  const Tensor& gain = substitute ? *substitute : gain_->value;
+  if (!over_batch(saved)) return cot * per_channel(gain * saved.t[2], cot);
   expect_same_rows(saved, cot);
-  auto [to_input, to_gain, to_bias] = backward(saved, cot, {true, true, true});
+  auto [to_input, to_gain, to_bias] = backward(saved, cot, gain, {true, true, true});
   saved.memo = {cot, {to_gain, to_bias}};
   return to_input;
 }
@@ -136,7 +138,7 @@ void BatchNorm::accumulate(const Saved& saved, const Tensor& cot, double scale,
     expect_same_rows(saved, cot);
     if (remembers(saved, cot))
       return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, which);
-    const auto [unused, to_gain, to_bias] = backward(saved, cot, {false, true, true});
+    const auto [unused, to_gain, to_bias] = backward(saved, cot, gain_->value, {false, true, true});
     return add_gradients(gain_, bias_, to_gain, to_bias, scale, which);
   }
   const Tensor delta = fold_rows(cot, saved.t[0].size(0));
@@ -193,14 +195,16 @@ Tensor LayerNorm::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
 }
 
 std::tuple<Tensor, Tensor, Tensor> LayerNorm::backward(const Saved& saved, const Tensor& cot,
+                                                       const Tensor& gain,
                                                        std::array<bool, 3> wanted) const {
-  return at::native_layer_norm_backward(
-      cot.contiguous(), match_rows(saved.t[0], cot).contiguous(), gain_->value.sizes(),
-      match_rows(saved.t[1], cot), match_rows(saved.t[2], cot), gain_->value, bias_->value, wanted);
+  return at::native_layer_norm_backward(cot.contiguous(), match_rows(saved.t[0], cot).contiguous(),
+                                        gain_->value.sizes(), match_rows(saved.t[1], cot),
+                                        match_rows(saved.t[2], cot), gain, bias_->value, wanted);
 }
 
-Tensor LayerNorm::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
-  auto [to_input, to_gain, to_bias] = backward(saved, cot, {true, true, true});
+Tensor LayerNorm::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
+  const Tensor& gain = substitute ? *substitute : gain_->value;
+  auto [to_input, to_gain, to_bias] = backward(saved, cot, gain, {true, true, true});
   saved.memo = {cot, {to_gain, to_bias}};
   return to_input;
 }
@@ -222,7 +226,7 @@ void LayerNorm::accumulate(const Saved& saved, const Tensor& cot, double scale,
   if (remembers(saved, cot))
     return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, which);
   const auto [unused, to_gain, to_bias] =
-      backward(saved, fold_rows(cot, saved.t[0].size(0)), {false, true, true});
+      backward(saved, fold_rows(cot, saved.t[0].size(0)), gain_->value, {false, true, true});
   add_gradients(gain_, bias_, to_gain, to_bias, scale, which);
 }
 

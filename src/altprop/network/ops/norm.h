@@ -1,5 +1,6 @@
-// Normalisation. Gains are parameters but no feedback-substitutable weights (weight() is null):
-// credit crosses a norm exactly, whatever the rule.
+// Normalisation. Gains are no feedback weights (weight() is null): credit crosses a norm exactly,
+// whatever the rule. A substitute given to vjp stands for the gain, for rules that refuse to
+// transport even that.
 #pragma once
 
 #include "altprop/network/op.h"
@@ -37,7 +38,7 @@ class BatchNorm : public Op {
 
  private:
   std::tuple<Tensor, Tensor, Tensor> backward(const Saved& saved, const Tensor& cot,
-                                              std::array<bool, 3> wanted) const;
+                                              const Tensor& gain, std::array<bool, 3> wanted) const;
 
   double eps_, momentum_;
   ParamPtr gain_, bias_;
@@ -69,7 +70,7 @@ class LayerNorm : public Op {
 
  private:
   std::tuple<Tensor, Tensor, Tensor> backward(const Saved& saved, const Tensor& cot,
-                                              std::array<bool, 3> wanted) const;
+                                              const Tensor& gain, std::array<bool, 3> wanted) const;
 
   double eps_;
   bool all_features_;

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "altprop/base/error.h"
-#include "altprop/base/text.h"
+#include "altprop/network/ops/norm.h"
 
 namespace altprop {
 
@@ -54,6 +54,14 @@ void FeedbackRule::admit(const Graph& net, const Loss&) const {
                     "name operations with weights in feedback.skip");
 }
 
+namespace {
+ParamPtr gain_of(const Op& op) {
+  if (const auto* norm = dynamic_cast<const BatchNorm*>(&op)) return norm->gain();
+  if (const auto* norm = dynamic_cast<const LayerNorm*>(&op)) return norm->gain();
+  return nullptr;
+}
+}  // namespace
+
 void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
   admit(net, loss);
   stream_ =
@@ -76,6 +84,11 @@ void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
     paths_[at->second].nodes.push_back(id);
     path_at_[static_cast<size_t>(id)] = static_cast<int>(at->second);
   }
+  unit_gains_.assign(net.nodes().size(), Tensor());
+  if (norm_gain_ == "one")
+    for (const Node& node : net.nodes())
+      if (const ParamPtr gain = node.op ? gain_of(*node.op) : nullptr)
+        unit_gains_[static_cast<size_t>(node.id)] = at::ones_like(gain->value);
   norms_.clear();
   if (!weight_norm_) return;
   std::set<const Param*> seen;
@@ -119,7 +132,10 @@ void FeedbackRule::assign(Step& step, Sink& sink) {
 
 Tensor FeedbackRule::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
   const int at = path_at_[static_cast<size_t>(node.id)];
-  if (at < 0) return Feedback::pull(node, saved, cot, input);
+  if (at < 0) {
+    const Tensor& ones = unit_gains_[static_cast<size_t>(node.id)];
+    return node.op->vjp(saved, cot, input, ones.defined() ? &ones : nullptr);
+  }
   const Tensor& m = paths_[static_cast<size_t>(at)].m;
   return clipped(node.op->vjp(saved, cot, input, m.defined() ? &m : nullptr));
 }

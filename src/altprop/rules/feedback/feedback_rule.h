@@ -84,6 +84,7 @@ class FeedbackRule : public Rule, protected Feedback {
   std::map<const Param*, size_t> path_index_;
   std::vector<int> path_at_;  ///< per node: its path, or -1
   std::vector<NormKept> norms_;
+  std::vector<Tensor> unit_gains_;  ///< per node, defined for norms if norm-gain is one
   double clip_at_ = 0;  ///< grad_clip in units of the batch-summed loss, for the step in progress
 };
 

@@ -1,0 +1,155 @@
+#include "altprop/network/architecture.h"
+
+#include <algorithm>
+#include <fstream>
+#include <tuple>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace {
+
+constexpr size_t kLongestText = 100'000;
+
+std::vector<ArchitectureEntry>& entries() {
+  static std::vector<ArchitectureEntry> all;
+  return all;
+}
+
+const ArchitectureEntry* find(const std::string& name) {
+  for (const ArchitectureEntry& entry : entries())
+    if (entry.name == name || std::count(entry.aliases.begin(), entry.aliases.end(), name))
+      return &entry;
+  return nullptr;
+}
+
+/// The text of `@path`; comments from # to the end of the line are left out.
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string content(kLongestText + 1, '\0');
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  if (!file.eof() && !file)
+    throw UsageError("the network file '" + path + "' cannot be read; check the path");
+  content.resize(static_cast<size_t>(file.gcount()));
+  std::string out;
+  bool comment = false;
+  for (char c : content) {
+    comment = c != '\n' && (comment || c == '#');
+    if (!comment) out += c;
+  }
+  return out;
+}
+
+struct Parts {
+  const ArchitectureEntry* entry;
+  std::vector<std::string> fields;
+};
+
+/// "resnet-20:width=8" -> the entry `resnet` and the fields "20", "width=8".
+Parts split_text(const std::string& whole) {
+  const size_t colon = whole.find(':');
+  const std::string head = text::trim(whole.substr(0, colon));
+  if (head.empty())
+    throw UsageError("the network text '" + whole.substr(0, 60) +
+                     "' has no name; write for example mlp:784-500-10:relu");
+  Parts parts{find(head), {}};
+  if (!parts.entry) {
+    const size_t dash = head.rfind('-');
+    if (dash != std::string::npos && text::to_integer(head.substr(dash + 1)))
+      parts.entry = find(head.substr(0, dash));
+    if (parts.entry) parts.fields.push_back(head.substr(dash + 1));
+  }
+  if (!parts.entry) parts.entry = &architecture_entry(head);
+  if (colon == std::string::npos) return parts;
+  const std::string rest = whole.substr(colon + 1);
+  if (parts.entry->whole_text) {
+    parts.fields.push_back(rest);
+  } else {
+    for (const std::string& field : text::split_outside_brackets(rest, ':'))
+      parts.fields.push_back(text::trim(field));
+  }
+  return parts;
+}
+
+void assign(const Parts& parts, Options& options) {
+  const ArchitectureEntry& entry = *parts.entry;
+  size_t place = 0;
+  for (const std::string& field : parts.fields) {
+    if (!entry.whole_text && field.find('=') != std::string::npos) {
+      for (const std::string& item : text::split_outside_brackets(field, ',')) {
+        const size_t equals = item.find('=');
+        if (equals == std::string::npos)
+          throw UsageError("network '" + entry.name + "': options are written name=value, but '" +
+                           text::trim(item) + "' is not; the form is " + entry.grammar);
+        options.set(text::trim(item.substr(0, equals)), text::trim(item.substr(equals + 1)));
+      }
+    } else if (place < entry.positional.size()) {
+      const std::string& name = entry.positional[place++];
+      if (!field.empty()) options.set(name, field);
+    } else {
+      throw UsageError("network '" + entry.name + "': there is no place for '" + field +
+                       "'; the form is " + entry.grammar);
+    }
+  }
+}
+
+void check_output(const ArchitectureEntry& entry, const Graph& net, const InputInfo& info) {
+  if (info.classes < 1) return;
+  for (int o : net.output_nodes()) {
+    const std::vector<int64_t>& shape = net.node(o).spec.shape;
+    // Sequences may end in one row per position; images may not.
+    const bool rows = shape.size() == 2 && info.input_shape.size() < 3;
+    if ((shape.size() != 1 && !rows) || shape.back() != info.classes)
+      throw UsageError(text::cat("network '", entry.name, "': its output '", net.node(o).name,
+                                 "' has shape ", shape_text(shape), " but the data have ",
+                                 info.classes, " classes; end with a layer of ", info.classes,
+                                 " outputs"));
+  }
+}
+
+}  // namespace
+
+RegisterArchitecture::RegisterArchitecture(ArchitectureEntry entry) {
+  auto& all = entries();
+  const auto place = std::find_if(all.begin(), all.end(), [&](const ArchitectureEntry& other) {
+    return std::tie(entry.order, entry.name) < std::tie(other.order, other.name);
+  });
+  all.insert(place, std::move(entry));
+}
+
+const std::vector<ArchitectureEntry>& architecture_entries() { return entries(); }
+
+const ArchitectureEntry& architecture_entry(const std::string& name) {
+  if (const ArchitectureEntry* entry = find(name)) return *entry;
+  std::vector<std::string> known;
+  for (const ArchitectureEntry& entry : entries()) {
+    known.push_back(entry.name);
+    known.insert(known.end(), entry.aliases.begin(), entry.aliases.end());
+  }
+  throw UsageError("there is no network '" + name.substr(0, 60) + "'" +
+                   text::suggestion(name.substr(0, 60), known));
+}
+
+Graph network(const std::string& written, const InputInfo& info) {
+  std::string whole = text::trim(written);
+  if (whole.starts_with('@')) whole = text::trim(read_file(text::trim(whole.substr(1))));
+  if (whole.size() > kLongestText)
+    throw UsageError(
+        text::cat("the network text is longer than ", kLongestText, " characters; shorten it"));
+  const Parts parts = split_text(whole);
+  const ArchitectureEntry& entry = *parts.entry;
+  const std::unique_ptr<Architecture> architecture = entry.make();
+  Options options("network '" + entry.name + "'");
+  architecture->declare(options);
+  assign(parts, options);
+  InputInfo complete = info;
+  if (complete.input_shape.empty()) complete.input_shape = entry.input_shape;
+  if (complete.classes == 0) complete.classes = entry.classes;
+  Graph net = architecture->make(complete);
+  check_output(entry, net, complete);
+  return net;
+}
+
+}  // namespace altprop

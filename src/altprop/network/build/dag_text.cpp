@@ -1,0 +1,253 @@
+// `dag:` any directed acyclic graph in text.
+//
+//   dag: x = input; a = relu(conv(x, 16, k=3, p=1)); b = conv(a, 16, k=3, p=1); y = add(a, b);
+//        output linear(flatten(y), *)
+//
+// Statements are separated by ';' or line ends (outside of brackets):
+//
+//   statement = name '=' value | 'output' value {',' value}
+//   value     = name | 'input' ['(' extent {',' extent} ')'] | operation '(' value {',' argument}
+//   ')' argument  = value | setting | name '=' setting       values first
+//
+// `tie=node` in place of settings uses the operation of an earlier node again: shared weights.
+#include <cctype>
+#include <cstring>
+#include <map>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/architecture.h"
+#include "altprop/network/build/words.h"
+
+namespace altprop {
+
+namespace {
+
+constexpr int kDeepestNesting = 100;
+
+/// A word or number, one of "(),=;", or "" at the end.
+struct Token {
+  std::string text;
+  size_t position = 0;
+  bool is_name() const {
+    return !text.empty() && (std::isalpha(static_cast<unsigned char>(text[0])) || text[0] == '_');
+  }
+  bool is_value() const { return !text.empty() && !std::strchr("(),=;", text[0]); }
+};
+
+std::vector<Token> tokens_of(const std::string& written) {
+  std::vector<Token> out;
+  int depth = 0;
+  bool open = false;  // the last token is a word that goes on
+  for (size_t i = 0; i < written.size(); ++i) {
+    const char c = written[i];
+    depth += (c == '(') - (c == ')');
+    if (c == '\n' && depth <= 0) {
+      out.push_back({";", i});
+      open = false;
+    } else if (std::isspace(static_cast<unsigned char>(c))) {
+      open = false;
+    } else if (std::strchr("(),=;", c)) {
+      out.push_back({std::string(1, c), i});
+      open = false;
+    } else {
+      if (!open) out.push_back({"", i});
+      out.back().text += c;
+      open = true;
+    }
+  }
+  out.push_back({"", written.size()});
+  return out;
+}
+
+class DagParser {
+ public:
+  DagParser(const std::string& written, const InputInfo& info)
+      : written_(written),
+        tokens_(tokens_of(written)),
+        info_(info),
+        net_(Builder::without_input(info.limits)) {}
+
+  Graph parse() {
+    while (!peek().text.empty()) {
+      if (peek().text == ";") {
+        take();
+        continue;
+      }
+      statement();
+      if (!peek().text.empty() && peek().text != ";")
+        fail(peek(), "a statement must end with ';' or a new line");
+    }
+    if (net_.graph().output_nodes().empty())
+      throw UsageError("network 'dag': it has no output; end with: output name");
+    return net_.finish();
+  }
+
+ private:
+  const Token& peek(size_t ahead = 0) const {
+    return tokens_[std::min(next_ + ahead, tokens_.size() - 1)];
+  }
+  const Token& take() {
+    const Token& token = peek();
+    if (next_ + 1 < tokens_.size()) ++next_;
+    return token;
+  }
+  void expect(const char* symbol) {
+    if (peek().text != symbol) fail(peek(), text::cat("'", symbol, "' is expected"));
+    take();
+  }
+  [[noreturn]] void fail(const Token& at, const std::string& why) const {
+    throw UsageError(text::cat("network 'dag', character ", at.position + 1, " (",
+                               at.text.empty() ? "the end" : "'" + at.text.substr(0, 60) + "'",
+                               "): ", why));
+  }
+
+  void statement() {
+    if (peek().text == "output") {
+      do {
+        take();  // 'output' or ','
+        const int node = value("", 0);
+        for (int o : net_.graph().output_nodes())
+          if (o == node) fail(peek(), "this output is named twice");
+        net_.graph().output(node);
+      } while (peek().text == ",");
+      return;
+    }
+    const Token name = take();
+    if (!name.is_name()) fail(name, "a statement begins with a name, or with output");
+    if (name.text == "input") fail(name, "'input' stands for the data; give the node another name");
+    if (places_.count(name.text)) fail(name, "the name is used already; give each node its own");
+    expect("=");
+    places_[name.text] = value(name.text, 0);
+  }
+
+  /// @param name of the node that the value becomes; "" lets the network choose
+  int value(const std::string& name, int depth) {
+    if (depth > kDeepestNesting) fail(peek(), "brackets are nested too deeply; name some nodes");
+    const Token word = take();
+    if (!word.is_name()) fail(word, "the name of a node or an operation is expected");
+    if (word.text == "input") return input_value(word, name);
+    if (peek().text != "(") {
+      const auto place = places_.find(word.text);
+      if (place != places_.end()) return place->second;
+      std::vector<std::string> known = {"input"};
+      for (const auto& [other, node] : places_) known.push_back(other);
+      fail(word, "there is no node of that name" + text::suggestion(word.text, known));
+    }
+    return call(word, name, depth);
+  }
+
+  int input_value(const Token& word, const std::string& name) {
+    if (peek().text != "(") {
+      if (data_ < 0) {
+        if (info_.input_shape.empty())
+          fail(word, "the shape of the data is not known here; write it, as in input(1, 28, 28)");
+        data_ = net_.input(info_.input_shape, name);
+      }
+      return data_;
+    }
+    std::vector<int64_t> shape;
+    do {
+      take();  // '(' or ','
+      const Token token = take();
+      const auto extent = text::to_integer(token.text);
+      if (!extent) fail(token, "extents of the input are whole numbers, as in input(1, 28, 28)");
+      shape.push_back(*extent);
+    } while (peek().text == ",");
+    expect(")");
+    const bool first = net_.graph().input_nodes().empty();
+    if (first && !info_.input_shape.empty() && shape != info_.input_shape)
+      fail(word, text::cat("the data have the shape ", shape_text(info_.input_shape), ", not ",
+                           shape_text(shape), "; write input"));
+    const int node = net_.input(shape, name);
+    if (first) data_ = node;
+    return node;
+  }
+
+  int call(const Token& word, const std::string& name, int depth) {
+    WordUse use{text::cat("network 'dag', character ", word.position + 1, " ('",
+                          written_.substr(word.position, 40), "')"),
+                word.text,
+                {}};
+    std::vector<int> inputs;
+    std::string tie;
+    expect("(");
+    while (peek().text != ")") {
+      if (peek().is_name() && peek(1).text == "=") {
+        const std::string option = take().text;
+        take();
+        const Token setting = take();
+        if (!setting.is_value()) fail(setting, "a value for '" + option + "' is expected");
+        if (option == "tie") {
+          tie = setting.text;
+        } else {
+          use.settings.emplace_back(option, setting.text);
+        }
+      } else if (peek().is_name()) {
+        if (!use.places.empty() || !use.settings.empty())
+          fail(peek(), "the inputs of an operation come before its settings");
+        inputs.push_back(value("", depth + 1));
+      } else if (peek().is_value()) {
+        use.places.push_back(take().text);
+      } else {
+        fail(peek(), "an input or a setting of '" + word.text + "' is expected");
+      }
+      if (peek().text != ")") expect(",");
+    }
+    take();
+    const int node = tie.empty() ? add_word(net_, use, inputs, name, info_.classes)
+                                 : tied(use, tie, inputs, name);
+    word_of_[node] = use.word;
+    return node;
+  }
+
+  int tied(const WordUse& use, const std::string& tie, std::vector<int> inputs,
+           const std::string& name) {
+    const auto place = places_.find(tie);
+    if (place == places_.end() || !word_of_.count(place->second))
+      throw UsageError(use.where + ": there is no earlier operation '" + tie +
+                       "' to share weights " + "with; tie= takes the name of a node");
+    if (word_of_[place->second] != use.word)
+      throw UsageError(use.where + ": '" + tie + "' is '" + word_of_[place->second] + "', not '" +
+                       use.word + "'; use the same operation for both");
+    if (!use.places.empty() || !use.settings.empty())
+      throw UsageError(use.where + ": the settings come from '" + tie + "'; leave them out");
+    try {
+      return net_.add(net_.graph().node(place->second).op, std::move(inputs), name);
+    } catch (const UsageError& error) {
+      throw UsageError(use.where + ": " + error.what());
+    }
+  }
+
+  const std::string& written_;
+  std::vector<Token> tokens_;
+  size_t next_ = 0;
+  const InputInfo& info_;
+  Builder net_;
+  int data_ = -1;                       ///< the input that the data go to
+  std::map<std::string, int> places_;   ///< node of each name
+  std::map<int, std::string> word_of_;  ///< by which word a node was made
+};
+
+struct DagText : Architecture {
+  std::string statements;
+  void declare(Options& o) override {
+    o.text("statements", statements, {"statements separated by ; or line ends"});
+  }
+  Graph make(const InputInfo& info) const override { return DagParser(statements, info).parse(); }
+};
+
+const RegisterArchitecture registered{
+    {.name = "dag",
+     .summary = "any directed acyclic graph: named nodes, nested calls, shared weights",
+     .grammar = "dag: name = operation(input, ..., setting, option=value); ...; output name",
+     .example = "dag: x = input(3, 32, 32); a = relu(conv(x, 16, k=3, p=1)); b = conv(a, 16, k=3, "
+                "p=1); output linear(gap(add(a, b)), 10)",
+     .positional = {"statements"},
+     .whole_text = true,
+     .make = [] { return std::make_unique<DagText>(); },
+     .order = 91}};
+
+}  // namespace
+
+}  // namespace altprop

@@ -1,0 +1,95 @@
+// Multi-layer perceptrons.
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/architecture.h"
+#include "altprop/network/build/sizes.h"
+#include "altprop/network/ops/combine.h"
+#include "altprop/network/ops/shape.h"
+
+namespace altprop {
+
+namespace {
+
+/// `*` stands for the size of the data at the front and for the number of classes at the back.
+struct Mlp : Architecture {
+  std::string sizes, activation = "relu", norm = "none", out = "identity";
+  bool bias = true, residual = false;
+  double dropout = 0;
+
+  void declare(Options& o) override {
+    o.checked_text(
+        "sizes", sizes, "in-hidden-...-out",
+        [](const std::string& s) {
+          const std::vector<Size> list = parse_sizes(s, {"*"});
+          for (size_t i = 0; i < list.size(); ++i)
+            if (!list[i].word.empty() && (list[i].value || (i != 0 && i + 1 != list.size())))
+              throw UsageError("sizes with '*' only as the first or the last of them");
+          if (list.size() < 2) throw UsageError("at least an input and an output size, as 784-10");
+        },
+        {"number of inputs, of units in each hidden layer, of outputs"});
+    o.checked_text("activation", activation, "", check_activation,
+                   {"function of the hidden layers"});
+    o.flag("bias", bias, {"learnt biases"});
+    o.choice("norm", norm, {"none", "batch", "layer"}, {"norm in front of each activation"});
+    o.number("dropout", dropout, {.min = 0, .max = 0.999},
+             {"probability that a hidden value is dropped while training"});
+    o.checked_text("out", out, "", check_activation, {"function of the output layer"});
+    o.flag("residual", residual,
+           {"add to each hidden layer's value that of the layer before if they are equally wide",
+            "", "Innocenti et al. 2025, arXiv 2505.13124"});
+  }
+
+  std::vector<int64_t> input_shape(int64_t stated, const InputInfo& info) const {
+    if (info.input_shape.empty()) {
+      if (stated) return {stated};
+      throw UsageError(
+          "network 'mlp': '*' stands for the size of the data, which is not known here; "
+          "write the number");
+    }
+    const int64_t found = Spec{info.input_shape}.numel();
+    if (stated && stated != found)
+      throw UsageError(text::cat(
+          "network 'mlp': it takes ", stated, " values per sample but the data have ", found,
+          " (shape ", shape_text(info.input_shape), "); write mlp:*-... to follow the ", "data"));
+    return info.input_shape;
+  }
+
+  Graph make(const InputInfo& info) const override {
+    if (sizes.empty())
+      throw UsageError("network 'mlp': the sizes are missing, write for example mlp:784-500-10");
+    const std::vector<Size> list = parse_sizes(sizes, {"*"});
+    const int64_t outputs = list.back().value ? list.back().value : info.classes;
+    if (outputs < 1)
+      throw UsageError(
+          "network 'mlp': '*' stands for the number of classes, which is not known "
+          "here; write the number");
+    Builder net(input_shape(list.front().value, info), info.limits);
+    if (net.shape().size() > 1) net.flatten();
+    for (size_t i = 1; i + 1 < list.size(); ++i) {
+      const int before = net.here();
+      net.linear(list[i].value, bias);
+      if (norm == "batch") net.batch_norm();
+      if (norm == "layer") net.layer_norm();
+      net.activation(activation);
+      if (dropout > 0) net.dropout(dropout);
+      if (residual && i > 1 && list[i].value == list[i - 1].value)
+        net.join(add(2), {net.here(), before});
+    }
+    net.linear(outputs, bias);
+    if (out != "identity") net.activation(out);
+    return net.finish();
+  }
+};
+
+const RegisterArchitecture registered{
+    {.name = "mlp",
+     .summary = "fully connected layers; images are flattened first",
+     .grammar = "mlp:in-hidden-...-out[:activation][:option=value,...]",
+     .example = "mlp:784-500-500-10:relu",
+     .positional = {"sizes", "activation"},
+     .make = [] { return std::make_unique<Mlp>(); },
+     .order = 0}};
+
+}  // namespace
+
+}  // namespace altprop

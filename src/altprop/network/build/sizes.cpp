@@ -1,0 +1,46 @@
+#include "altprop/network/build/sizes.h"
+
+#include <algorithm>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/ops/activation.h"
+
+namespace altprop {
+
+std::vector<Size> parse_sizes(const std::string& written, const std::vector<std::string>& words) {
+  constexpr size_t kMostLayers = 2000;
+  std::string admissible = "sizes joined by '-'";
+  if (!words.empty()) admissible += " (also " + text::join(words, ", ") + ")";
+  std::vector<Size> out;
+  for (const std::string& raw : text::split(written, '-')) {
+    const std::string entry = text::trim(raw);
+    const size_t digits = std::min(entry.find_first_not_of("0123456789"), entry.size());
+    const std::string rest = entry.substr(digits);
+    Size size{digits ? text::to_integer(entry.substr(0, digits)).value_or(0) : 0, rest};
+    int64_t times = 1;
+    if (digits && rest.starts_with('x')) {
+      times = text::to_integer(rest.substr(1)).value_or(0);
+      size.word.clear();
+    }
+    const bool word_known = size.word.empty() || std::count(words.begin(), words.end(), size.word);
+    if ((digits && size.value < 1) || (!digits && rest.empty()) || !word_known || times < 1 ||
+        size.value > kLargestWidth ||
+        times > static_cast<int64_t>(kMostLayers) - static_cast<int64_t>(out.size()))
+      throw UsageError(text::cat(admissible, " with entries from 1 to ", kLargestWidth,
+                                 " and at most ", kMostLayers, " of them (it fails at '",
+                                 entry.substr(0, 40), "')"));
+    out.insert(out.end(), static_cast<size_t>(times), size);
+  }
+  return out;
+}
+
+void check_activation(const std::string& name) {
+  try {
+    Activation checked(name);
+  } catch (const UsageError& error) {
+    throw UsageError(std::string("the name of an activation function (") + error.what() + ")");
+  }
+}
+
+}  // namespace altprop

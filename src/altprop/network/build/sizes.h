@@ -1,0 +1,25 @@
+// Lists of layer sizes in texts: "784-500x2-10".
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace altprop {
+
+inline constexpr int64_t kLargestWidth = 10'000'000;
+
+/// One entry of a list of layers: a size, or a word the caller knows ("M", "*").
+struct Size {
+  int64_t value = 0;  ///< 0 for a word
+  std::string word;   ///< what follows the number, or the whole entry
+};
+
+/// Splits at '-'; "500x2" stands for 500-500. `words` are the admissible words.
+/// @throws UsageError with a clause saying what the list must be
+std::vector<Size> parse_sizes(const std::string& written, const std::vector<std::string>& words);
+
+/// Throws unless `name` is an activation function.
+void check_activation(const std::string& name);
+
+}  // namespace altprop

@@ -1,0 +1,51 @@
+// The words for operations in network texts ("conv 32 k=3", "conv(x, 32, k=3)"): one table for all
+// grammars, each setting declared once.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "altprop/base/options.h"
+#include "altprop/network/builder.h"
+
+namespace altprop {
+
+/// The settings of one use of a word, and how to add its operation to a network.
+struct Word {
+  virtual ~Word() = default;
+  virtual void declare(Options& options) {}
+  virtual int add(Builder& net, const std::vector<int>& inputs, const std::string& name) const = 0;
+};
+
+struct WordEntry {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::string summary;
+  std::vector<std::string> positional;  ///< options that may be given by place
+  size_t required = 0;                  ///< how many of those must be given
+  bool several_inputs = false;
+  std::function<std::unique_ptr<Word>()> make;
+};
+
+const std::vector<WordEntry>& word_entries();
+/// By name or alias; '_' and '-' are alike. @throws UsageError with a suggestion
+const WordEntry& word_entry(const std::string& name);
+
+/// A word as it was used, with its settings still as text.
+struct WordUse {
+  std::string where;  ///< "item 3 'conv 32 k=0'", for error sentences
+  std::string word;
+  std::vector<std::string> places;                              ///< values given by place
+  std::vector<std::pair<std::string, std::string>> settings{};  ///< values given by name
+};
+
+/// Adds the operation. A value `*` stands for the number of classes; k, s, p, d, g are short for
+/// kernel, stride, padding, dilation, groups.
+/// @returns the new node. @throws UsageError naming `where`
+int add_word(Builder& net, const WordUse& use, const std::vector<int>& inputs,
+             const std::string& name, int64_t classes);
+
+}  // namespace altprop

@@ -1,0 +1,214 @@
+#include "altprop/network/ops/autograd.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <mutex>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+struct AutogradOp::Tape {
+  std::vector<Tensor> inputs;  ///< leaves that ask for a gradient
+  std::vector<Tensor> leaves;
+  Tensor output;
+  bool train = false;
+  uint64_t seed = 0;
+  /// Of each parameter's value when the pass ran: where it lay and how often it had been written.
+  std::vector<std::pair<const void*, int64_t>> versions;
+};
+
+namespace {
+
+/// Seeds ATen's generators for one run and puts the CPU's back.
+class Draws {
+ public:
+  explicit Draws(uint64_t seed) : generator_(at::detail::getDefaultCPUGenerator()) {
+    {
+      std::lock_guard lock(generator_.mutex());
+      kept_ = generator_.get_state();
+    }
+    at::manual_seed(seed);
+  }
+  ~Draws() {
+    std::lock_guard lock(generator_.mutex());
+    generator_.set_state(kept_);
+  }
+
+ private:
+  at::Generator generator_;
+  Tensor kept_;
+};
+
+std::vector<std::pair<const void*, int64_t>> versions_of(const std::vector<ParamPtr>& params) {
+  std::vector<std::pair<const void*, int64_t>> out;
+  for (const ParamPtr& p : params)
+    out.emplace_back(p->value.data_ptr(), static_cast<int64_t>(p->value._version()));
+  return out;
+}
+
+/// Gradients of <output, cot>; zeros for an input that the output does not depend on.
+std::vector<Tensor> gradients(const Tensor& output, const Tensor& cot,
+                              const std::vector<Tensor>& of, bool differentiable = false) {
+  if (!output.requires_grad()) {
+    std::vector<Tensor> zeros;
+    for (const Tensor& t : of) zeros.push_back(at::zeros_like(t));
+    return zeros;
+  }
+  std::vector<Tensor> out = torch::autograd::grad({output}, of, {cot}, /*retain_graph=*/true,
+                                                  differentiable, /*allow_unused=*/true);
+  for (size_t i = 0; i < of.size(); ++i)
+    if (!out[i].defined()) out[i] = at::zeros_like(of[i]);
+  return out;
+}
+
+}  // namespace
+
+AutogradOp::AutogradOp(std::string type, Function function, int arity)
+    : type_(std::move(type)), function_(std::move(function)), arity_(arity) {}
+
+Spec AutogradOp::infer(std::span<const Spec> inputs) const {
+  const std::vector<ParamPtr> owned = params();
+  const at::TensorOptions options =
+      owned.empty() ? at::TensorOptions(at::kFloat) : owned[0]->value.options();
+  std::vector<Tensor> zeros;
+  for (const Spec& spec : inputs) {
+    std::vector<int64_t> shape = {2};
+    shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
+    zeros.push_back(at::zeros(shape, options.requires_grad(false)));
+  }
+  try {
+    at::AutoGradMode off(false);
+    leaves();
+    set_training(false);
+    const Tensor out = function_(zeros);
+    if (out.dim() < 1 || out.size(0) != 2)
+      throw Refusal(type_, text::cat("of 2 samples it makes an output of shape ",
+                                     shape_text(out.sizes()), ", not one row per sample"));
+    return {out.sizes().slice(1).vec(), Kind::Real};
+  } catch (const c10::Error& e) {
+    throw Refusal(type_, text::cat("it does not accept samples of shape ",
+                                   shape_text(inputs[0].shape), ": ", e.what_without_backtrace()));
+  }
+}
+
+std::shared_ptr<const AutogradOp::Tape> AutogradOp::record(std::span<const Tensor> inputs,
+                                                           bool train, uint64_t seed) const {
+  auto tape = std::make_shared<Tape>();
+  at::AutoGradMode on(true);
+  for (const Tensor& x : inputs)
+    tape->inputs.push_back(x.detach().requires_grad_(x.is_floating_point()));
+  tape->leaves = leaves();
+  tape->train = train;
+  tape->seed = seed;
+  tape->versions = versions_of(params());
+  set_training(train);
+  std::optional<Draws> draws;
+  if (train) draws.emplace(seed);
+  // Views, so that a function which returns its input does not return a leaf.
+  std::vector<Tensor> arguments;
+  for (const Tensor& x : tape->inputs) arguments.push_back(x.view_as(x));
+  tape->output = function_(arguments);
+  return tape;
+}
+
+std::shared_ptr<const AutogradOp::Tape> AutogradOp::repeat(std::span<const Tensor> inputs,
+                                                           const Tape& old) const {
+  std::vector<Tensor> kept;
+  for (const Tensor& t : by_products()) kept.push_back(t.clone());
+  auto tape = record(inputs, old.train, old.seed);
+  size_t i = 0;
+  for (const Tensor& t : by_products()) t.copy_(kept[i++]);
+  return tape;
+}
+
+Tensor AutogradOp::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
+  std::shared_ptr<const Tape> tape;
+  if (pass.mode == Mode::Replay && saved.extra.has_value()) {
+    tape = repeat(inputs, *std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra));
+  } else {
+    tape = record(inputs, pass.mode == Mode::Train, pass.draws.key());
+  }
+  saved.t.assign(inputs.begin(), inputs.end());
+  saved.extra = tape;
+  saved.memo = {};
+  return tape->output.detach();
+}
+
+std::shared_ptr<const AutogradOp::Tape> AutogradOp::tape_of(const Saved& saved) const {
+  const auto& tape = std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra);
+  return tape->versions == versions_of(params()) ? tape : repeat(saved.t, *tape);
+}
+
+namespace {
+/// f of each block of B rows of a tensor of K*B rows, one behind the other.
+template <class F>
+Tensor by_blocks(const Tensor& rows, int64_t batch, F&& f) {
+  if (rows.size(0) == batch) return f(rows);
+  if (batch == 0 || rows.size(0) % batch != 0)
+    throw UsageError(text::cat(rows.size(0), " rows do not fit an activity of ", batch, " rows"));
+  std::vector<Tensor> out;
+  for (const Tensor& block : rows.split(batch)) out.push_back(f(block));
+  return at::cat(out);
+}
+}  // namespace
+
+Tensor AutogradOp::vjp(const Saved& saved, const Tensor& cot, int input,
+                       const Tensor* substitute) const {
+  if (substitute)
+    throw Refusal(type_, "its weights are hidden, so none can be substituted",
+                  "build the network of the library's own operations");
+  const auto tape = tape_of(saved);
+  const Tensor& x = tape->inputs[static_cast<size_t>(input)];
+  const int64_t batch = tape->output.size(0);
+  at::AutoGradMode on(true);
+  if (cot.size(0) != batch || tape->leaves.empty() || arity_ != 1)
+    return by_blocks(cot, batch,
+                     [&](const Tensor& c) { return gradients(tape->output, c, {x})[0]; });
+  // The one reverse pass also yields what accumulate will ask for.
+  std::vector<Tensor> of = tape->leaves;
+  of.push_back(x);
+  std::vector<Tensor> all = gradients(tape->output, cot, of);
+  const Tensor to_input = all.back();
+  all.pop_back();
+  saved.memo = {cot, all};
+  return to_input;
+}
+
+Tensor AutogradOp::jvp(const Saved& saved, const Tensor& tangent, int input) const {
+  const auto tape = tape_of(saved);
+  const Tensor& x = tape->inputs[static_cast<size_t>(input)];
+  at::AutoGradMode on(true);
+  // J^T u is linear in u; the derivative of <J^T u, t> in u is J t.
+  const Tensor u = at::zeros_like(tape->output.detach()).requires_grad_(true);
+  const Tensor pulled = gradients(tape->output, u, {x}, true)[0];
+  return by_blocks(tangent, x.size(0),
+                   [&](const Tensor& t) { return gradients(pulled, t, {u})[0]; });
+}
+
+void AutogradOp::accumulate(const Saved& saved, const Tensor& cot, double scale,
+                            unsigned which) const {
+  const std::vector<ParamPtr> owned = params();
+  if (owned.empty()) return;
+  std::vector<Tensor> all;
+  const bool shared = saved.memo.cotangent.defined() && saved.memo.cotangent.is_same(cot);
+  if (shared && std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra)->versions ==
+                    versions_of(owned)) {
+    all = saved.memo.t;
+  } else {
+    const auto tape = tape_of(saved);
+    at::AutoGradMode on(true);
+    all = gradients(tape->output, fold_rows(cot, tape->output.size(0)), tape->leaves);
+  }
+  for (size_t i = 0; i < owned.size(); ++i)
+    if (i >= 32 || (which >> i & 1)) owned[i]->add_gradient(all[i], scale);
+}
+
+OpPtr autograd_op(std::string type, AutogradOp::Function function, int arity) {
+  return std::make_shared<AutogradOp>(std::move(type), std::move(function), arity);
+}
+
+}  // namespace altprop

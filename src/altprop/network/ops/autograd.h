@@ -1,0 +1,64 @@
+// Operations without derivatives of their own: any function of at:: calls, differentiated by
+// autograd.
+#pragma once
+
+#include <functional>
+
+#include "altprop/network/op.h"
+
+namespace altprop {
+
+/// One forward pass on autograd's tape. A pass that draws random numbers from ATen's generator
+/// (torch::nn::Dropout) draws them from Pass::draws: the generator is seeded for the pass and put
+/// back afterwards.
+///
+/// vjp, jvp and accumulate use the tape of the forward pass; if a parameter has changed since, the
+/// pass is repeated with the new values first ("new weights, same activity"). Saved.t = the inputs;
+/// the tape, which refers to the parameters' storage, lives in Saved.extra.
+class AutogradOp : public Op {
+ public:
+  using Function = std::function<Tensor(std::span<const Tensor>)>;
+
+  /// @param function of `arity` tensors [B, ...]; must be differentiable twice for jvp
+  AutogradOp(std::string type, Function function, int arity = 1);
+
+  std::string type() const override { return type_; }
+  int arity() const override { return arity_; }
+  /// Runs the function on zeros. @throws Refusal with ATen's words if it fails
+  Spec infer(std::span<const Spec> inputs) const override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  /// @throws Refusal if a substitute is given
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale,
+                  unsigned which) const override;
+  bool keeps_output() const override { return true; }
+  bool hides_weights() const override { return true; }
+
+ protected:
+  /// The leaves that accumulate differentiates, in the order of params(); called before each run.
+  virtual std::vector<Tensor> leaves() const { return {}; }
+  /// Switches between training and evaluation.
+  virtual void set_training(bool) const {}
+  /// Tensors that a run changes as a by-product and that repeating it must not change again.
+  virtual std::vector<Tensor> by_products() const { return {}; }
+
+ private:
+  struct Tape;
+  std::shared_ptr<const Tape> record(std::span<const Tensor> inputs, bool train,
+                                     uint64_t seed) const;
+  /// Another pass with the draws and mode of `old`, and without its by-products.
+  std::shared_ptr<const Tape> repeat(std::span<const Tensor> inputs, const Tape& old) const;
+  std::shared_ptr<const Tape> tape_of(const Saved& saved) const;
+
+  std::string type_;
+  Function function_;
+  int arity_;
+};
+
+/// The user's own operation without parameters, e.g.
+///   autograd_op("swish", [](auto x) { return x[0] * at::sigmoid(x[0]); })
+OpPtr autograd_op(std::string type, AutogradOp::Function function, int arity = 1);
+
+}  // namespace altprop

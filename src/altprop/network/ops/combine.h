@@ -1,0 +1,61 @@
+// Operations of several inputs: sum, elementwise product, concatenation.
+#pragma once
+
+#include "altprop/network/op.h"
+
+namespace altprop {
+
+/// The sum of n inputs of one shape. Saves nothing.
+class Add : public Op {
+ public:
+  explicit Add(int n);
+  std::string type() const override { return "add"; }
+  std::string settings() const override;
+  int arity() const override { return n_; }
+  Spec infer(std::span<const Spec> inputs) const override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved&, const Tensor& cot, int, const Tensor*) const override { return cot; }
+  Tensor jvp(const Saved&, const Tensor& tangent, int) const override { return tangent; }
+
+ private:
+  int n_;
+};
+
+/// The elementwise product of two inputs of one shape. Saved.t = {first, second}.
+class Multiply : public Op {
+ public:
+  std::string type() const override { return "multiply"; }
+  int arity() const override { return 2; }
+  Spec infer(std::span<const Spec> inputs) const override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override {
+    return vjp(saved, tangent, input, nullptr);
+  }
+};
+
+/// n inputs one behind the other along a dimension. Saved.shape = their extents in it.
+class Concat : public Op {
+ public:
+  Concat(int n, int64_t dim);
+  std::string type() const override { return "concat"; }
+  std::string settings() const override;
+  int arity() const override { return n_; }
+  Spec infer(std::span<const Spec> inputs) const override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+
+ private:
+  int n_;
+  int64_t dim_;
+};
+
+OpPtr add(int n = 2);
+OpPtr multiply();
+/// @param dim of the batched tensor: 1 is the first dimension of a sample (channels, features)
+OpPtr concat(int n, int64_t dim = 1);
+
+}  // namespace altprop

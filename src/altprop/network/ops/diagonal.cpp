@@ -1,0 +1,50 @@
+#include "altprop/network/ops/diagonal.h"
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/ops/check.h"
+
+namespace altprop {
+
+Spec Diagonal::infer(std::span<const Spec> inputs) const {
+  expect_real(type(), inputs[0]);
+  if (weight_ && weight_->value.sizes() != IntArrayRef(inputs[0].shape))
+    throw Refusal(type(), text::cat("it has weights of shape ", shape_text(weight_->value.sizes()),
+                                    ", but the input has ", shape_text(inputs[0].shape)));
+  return inputs[0];
+}
+
+void Diagonal::build(std::span<const Spec> inputs) {
+  if (weight_) return;
+  weight_ = std::make_shared<Param>("weight", at::zeros(inputs[0].shape));
+  if (with_bias_) bias_ = std::make_shared<Param>("bias", at::zeros(inputs[0].shape));
+}
+
+Tensor Diagonal::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
+  saved.t.assign(1, inputs[0]);
+  return bias_ ? at::addcmul(bias_->value, inputs[0], weight_->value) : inputs[0] * weight_->value;
+}
+
+Tensor Diagonal::vjp(const Saved&, const Tensor& cot, int, const Tensor* substitute) const {
+  return cot * (substitute ? *substitute : weight_->value);
+}
+
+Tensor Diagonal::jvp(const Saved&, const Tensor& tangent, int) const {
+  return tangent * weight_->value;
+}
+
+void Diagonal::accumulate(const Saved& saved, const Tensor& cot, double scale,
+                          unsigned which) const {
+  const Tensor delta = fold_rows(cot, saved.t[0].size(0));
+  if (which & 1) weight_->add_gradient_rows(delta * saved.t[0], scale);
+  if (bias_ && (which & 2)) bias_->add_gradient_rows(delta, scale);
+}
+
+std::vector<ParamPtr> Diagonal::params() const {
+  if (!weight_) return {};
+  return bias_ ? std::vector<ParamPtr>{weight_, bias_} : std::vector<ParamPtr>{weight_};
+}
+
+OpPtr diagonal(bool bias) { return std::make_shared<Diagonal>(bias); }
+
+}  // namespace altprop

@@ -1,0 +1,35 @@
+// A weight of its own for each feature: a = w * h + b, elementwise.
+#pragma once
+
+#include "altprop/network/op.h"
+
+namespace altprop {
+
+/// input [B, ...]; w and b have the shape of one sample. Saved.t = {input}.
+class Diagonal : public Op {
+ public:
+  explicit Diagonal(bool bias) : with_bias_(bias) {}
+
+  std::string type() const override { return "diagonal"; }
+  std::string settings() const override { return with_bias_ ? "" : "bias=false"; }
+  Spec infer(std::span<const Spec> inputs) const override;
+  void build(std::span<const Spec> inputs) override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale,
+                  unsigned which) const override;
+  std::vector<ParamPtr> params() const override;
+  ParamPtr weight() const override { return weight_; }
+  int64_t multiply_adds(std::span<const Spec> inputs) const override { return inputs[0].numel(); }
+  bool is_affine() const override { return true; }
+
+ private:
+  bool with_bias_;
+  ParamPtr weight_, bias_;
+};
+
+OpPtr diagonal(bool bias = true);
+
+}  // namespace altprop

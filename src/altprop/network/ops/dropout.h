@@ -1,0 +1,32 @@
+// Inverted dropout (Srivastava et al. 2014): each number is zeroed with probability p, the others
+// are divided by 1 - p.
+#pragma once
+
+#include "altprop/network/op.h"
+
+namespace altprop {
+
+/// Train draws the mask from the pass's stream, Replay reuses it, Eval is the identity (the output
+/// IS the input). Saved.t = {mask: 0 or 1 / (1 - p)}, empty where nothing was dropped.
+class Dropout : public Op {
+ public:
+  explicit Dropout(double p);
+  std::string type() const override { return "dropout"; }
+  std::string settings() const override;
+  Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override {
+    return vjp(saved, tangent, input, nullptr);
+  }
+  bool works_in_place() const override { return true; }
+  bool keeps_output() const override { return true; }
+
+ private:
+  double p_;
+};
+
+OpPtr dropout(double p = 0.5);
+
+}  // namespace altprop

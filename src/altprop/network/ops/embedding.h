@@ -1,0 +1,37 @@
+// A learnt vector for each token.
+#pragma once
+
+#include "altprop/network/op.h"
+
+namespace altprop {
+
+/// input int64 [B] or [B, ...] of token numbers; weight [vocabulary, width]; output
+/// [B, ..., width]. Saved.t = {input}. Token numbers have no derivative: vjp and jvp are refused,
+/// and weight() is null because no credit crosses the table.
+class Embedding : public Op {
+ public:
+  Embedding(int64_t vocabulary, int64_t width);
+  /// Shares the table (tied weights), e.g. with a `linear` output layer.
+  explicit Embedding(ParamPtr table);
+
+  std::string type() const override { return "embedding"; }
+  std::string settings() const override;
+  Spec infer(std::span<const Spec> inputs) const override;
+  void build(std::span<const Spec> inputs) override;
+  /// @throws UsageError if the input holds no integers or, on the CPU, a number out of range
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale,
+                  unsigned which) const override;
+  std::vector<ParamPtr> params() const override;
+
+ private:
+  int64_t vocabulary_, width_;
+  ParamPtr table_;
+};
+
+OpPtr embedding(int64_t vocabulary, int64_t width);
+
+}  // namespace altprop

@@ -1,0 +1,391 @@
+#include "altprop/network/graph.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include "altprop/network/init.h"
+#include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/combine.h"
+#include "altprop/network/ops/conv.h"
+#include "altprop/network/ops/dropout.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/network/ops/norm.h"
+#include "altprop/network/ops/pool.h"
+#include "altprop/network/ops/shape.h"
+#include "check_op.h"
+
+namespace altprop {
+namespace {
+
+/// A residual convolutional net with fan-outs, a batch norm and a tied convolution.
+struct Residual {
+  Graph net;
+  int stem, block, last;
+  Tensor x = Stream(1).normal({3, 2, 6, 6}, at::kDouble);
+  Tensor cot = Stream(2).normal({3, 4}, at::kDouble);
+
+  Residual() {
+    stem = net.input({{2, 6, 6}});
+    stem = net.add(conv2d({.out = 3, .padding = 1}), {stem}, "stem");
+    int h = net.add(batch_norm(), {stem}, "norm");
+    h = net.add(relu(), {h});
+    h = net.add(conv2d({.out = 3, .padding = 1}), {h}, "body");
+    const int skip = net.add(add(), {h, stem}, "skip");
+    h = net.add(relu(), {skip});
+    const auto body = net.node(net.find("body")).op->params();
+    h = net.add(conv2d({.out = 3, .padding = 1}, body[0], body[1]), {h}, "again");
+    block = net.add(add(), {h, skip});
+    h = net.add(activation("tanh"), {block});
+    h = net.add(max_pool2d(2), {h});
+    h = net.add(flatten(), {h});
+    last = net.add(linear(4), {h}, "head");
+    net.output(last);
+    initialise(net, Initialiser("kaiming"), Stream(3));
+    net.to(at::kCPU, at::kDouble);
+  }
+
+  /// The same function in autograd's terms.
+  Tensor reference(const Tensor& input, const std::vector<Tensor>& p) const {
+    const Tensor s = at::conv2d(input, p[0], p[1], 1, 1);
+    const Tensor n =
+        std::get<0>(at::native_batch_norm(s, p[2], p[3], {}, {}, true, 0.1, 1e-5)).relu();
+    const Tensor skip = at::conv2d(n, p[4], p[5], 1, 1) + s;
+    const Tensor b = at::conv2d(skip.relu(), p[4], p[5], 1, 1) + skip;
+    return at::linear(at::max_pool2d(b.tanh(), 2).flatten(1), p[6], p[7]);
+  }
+};
+
+std::vector<Tensor> gradients_of(const Graph& net) {
+  std::vector<Tensor> out;
+  for (const ParamPtr& p : net.params()) {
+    out.push_back(p->grad.clone());
+    p->fresh = true;
+  }
+  return out;
+}
+
+TEST(Graph, ValuesGradientsAndInputCreditEqualAutograds) {
+  Residual r;
+  std::vector<Tensor> leaves;
+  for (const ParamPtr& p : r.net.params()) leaves.push_back(p->value.clone().requires_grad_(true));
+  ASSERT_EQ(leaves.size(), 8u);  // the tied convolution counts once
+  leaves.push_back(r.x.clone().requires_grad_(true));
+  Tensor y;
+  std::vector<Tensor> expected;
+  {
+    at::AutoGradMode on(true);
+    y = r.reference(leaves.back(), leaves);
+    expected = torch::autograd::grad({y}, leaves, {r.cot});
+  }
+  Activity activity;
+  expect_close(r.net.run(r.x, activity, {Mode::Train}), y.detach(), 1e-12, "forward");
+  Feedback exact;
+  GradientSink sink;
+  std::vector<Tensor> credits;
+  r.net.sweep(activity, {{r.last, r.cot}}, exact, &sink, {.scale = 0.5, .input_credits = &credits});
+  expect_close(credits.at(0), expected.back(), 1e-11, "input credit");
+  const std::vector<Tensor> found = gradients_of(r.net);
+  for (size_t i = 0; i < found.size(); ++i)
+    expect_close(found[i], 0.5 * expected[i], 1e-11, r.net.params()[i]->name);
+}
+
+TEST(Graph, PushIsTheDirectionalDerivative) {
+  Residual r;
+  const std::vector<Tensor> t = {Stream(5).normal(r.x.sizes(), at::kDouble)};
+  Activity activity, scratch;
+  r.net.run(r.x, activity, {Mode::Train});
+  const Tensor pushed = r.net.push(activity, t);
+  const double h = 1e-5;
+  const Tensor above = r.net.run(r.x + h * t[0], scratch, {Mode::Train}),
+               below = r.net.run(r.x - h * t[0], scratch, {Mode::Train});
+  expect_close(pushed, (above - below) / (2 * h), 1e-7, "push");
+  Feedback exact;
+  std::vector<Tensor> credits;
+  r.net.sweep(activity, {{r.last, r.cot}}, exact, nullptr, {.input_credits = &credits});
+  const Tensor pulled = credits.at(0);
+  EXPECT_NEAR(dot_product(r.cot, pushed), dot_product(pulled, t[0]), 1e-10);
+}
+
+/// Forward and sweep; everything that a caller can see.
+std::vector<Tensor> everything(Graph& net, const Tensor& x, const Tensor& cot,
+                               const RunOptions& options, Mode mode = Mode::Train) {
+  Activity activity;
+  Feedback exact;
+  GradientSink sink;
+  std::vector<Tensor> out = {net.run(x, activity, {mode, Stream(9)}, options).clone()};
+  std::vector<Tensor> credits;
+  net.sweep(activity, {{net.output_node(), cot}}, exact, &sink, {.input_credits = &credits});
+  out.push_back(credits.at(0));
+  for (const Tensor& g : gradients_of(net)) out.push_back(g);
+  return out;
+}
+
+TEST(Graph, WorkingInPlaceChangesNoBit) {
+  for (at::ScalarType type : {at::kDouble, at::kFloat}) {
+    Residual r;
+    r.net.to(at::kCPU, type);
+    const Tensor x = r.x.to(type), cot = r.cot.to(type);
+    const auto kept = everything(r.net, x, cot, {.keep_values = true});
+    const auto in_place = everything(r.net, x, cot, {});
+    for (size_t i = 0; i < kept.size(); ++i) EXPECT_TRUE(at::equal(kept[i], in_place[i])) << i;
+  }
+}
+
+TEST(Graph, FusedActivationsAgreeWithSeparateOnes) {
+  for (const char* name : {"relu", "tanh", "sigmoid"})
+    for (at::ScalarType type : {at::kDouble, at::kFloat}) {
+      Graph net;
+      int h = net.input({{20}});
+      for (int64_t width : {30, 17}) {
+        h = net.add(linear(width), {h});
+        h = net.add(activation(name), {h});
+      }
+      net.output(net.add(linear(3), {h}));
+      initialise(net, Initialiser("akrout"), Stream(1));
+      net.to(at::kCPU, type);
+      const Tensor x = Stream(2).normal({8, 20}, type), cot = Stream(3).normal({8, 3}, type);
+      const auto kept = everything(net, x, cot, {.keep_values = true});
+      const auto fused = everything(net, x, cot, {});
+      for (size_t i = 0; i < kept.size(); ++i) {
+        if (std::string(name) == "relu" || type == at::kDouble)
+          EXPECT_TRUE(at::equal(kept[i], fused[i])) << name << " " << i;
+        else  // oneDNN has its own tanh and logistic function
+          expect_close(fused[i], kept[i], 1e-5, name);
+      }
+    }
+}
+
+TEST(Graph, KeptValuesAreThoseOfTheNodes) {
+  Residual r;
+  Activity activity;
+  const Tensor y = r.net.run(r.x, activity, {Mode::Train}, {.keep_values = true});
+  for (const Node& node : r.net.nodes()) {
+    const Tensor& value = activity.values[static_cast<size_t>(node.id)];
+    EXPECT_EQ(shape_text(value.sizes().slice(1)), shape_text(node.spec.shape)) << node.name;
+  }
+  EXPECT_TRUE(activity.values[static_cast<size_t>(r.last)].is_same(y));
+  const Activity& a = activity;
+  const auto at_node = [&](const std::string& name) {
+    return a.values[static_cast<size_t>(r.net.find(name))];
+  };
+  EXPECT_TRUE(at::equal(at_node("skip"), at_node("body") + at_node("stem")));
+  EXPECT_TRUE(at::equal(at_node("relu2"), at_node("skip").relu()));
+}
+
+TEST(Graph, AnInPlaceChainNeverOverwritesWhatADerivativeReads) {
+  // Views, identities and doubled activations between operations that would like to work in place.
+  Graph net;
+  int h = net.input({{4, 4}});
+  h = net.add(linear(4), {h});
+  for (const OpPtr& op :
+       {relu(), flatten(), activation("tanh"), dropout(0.3), activation("identity"),
+        activation("sigmoid"), reshape({4, 4}), dropout(0.2), relu()})
+    h = net.add(op, {h});
+  net.output(net.add(activation("elu"), {h}));
+  initialise(net, Initialiser("xavier"), Stream(1));
+  net.to(at::kCPU, at::kDouble);
+  const Tensor x = Stream(2).normal({3, 4, 4}, at::kDouble), kept_x = x.clone();
+  const Tensor cot = Stream(3).normal({3, 4, 4}, at::kDouble);
+  for (Mode mode : {Mode::Train, Mode::Eval}) {
+    const auto kept = everything(net, x, cot, {.keep_values = true}, mode);
+    const auto in_place = everything(net, x, cot, {}, mode);
+    for (size_t i = 0; i < kept.size(); ++i) EXPECT_TRUE(at::equal(kept[i], in_place[i])) << i;
+  }
+  EXPECT_TRUE(at::equal(x, kept_x));
+}
+
+/// linear, relu, linear, relu with widths n, ending in an activation that keeps its output.
+std::shared_ptr<Graph> small_graph(int64_t in, int64_t out) {
+  auto net = std::make_shared<Graph>();
+  int h = net->input({{in}});
+  h = net->add(linear(5), {h}, "a");
+  h = net->add(relu(), {h});
+  h = net->add(linear(out), {h}, "b");
+  net->output(net->add(activation("tanh"), {h}));
+  return net;
+}
+
+TEST(Graph, IsAnOperation) { check_op(small_graph(3, 4), {{4, 3}}, {.masks = false}); }
+
+TEST(Graph, ANestedGraphIsNamedInitialisedAndNotOverwritten) {
+  Graph net;
+  int h = net.input({{4}});
+  const auto shared = small_graph(4, 4);
+  for (const auto& op : {small_graph(4, 4), shared, shared}) h = net.add(op, {h});
+  // Must not overwrite the tanh that the graph's derivative reads. (A relu would hide it: where it
+  // changes its input it also cuts the credit.)
+  h = net.add(activation("sigmoid"), {h});
+  net.output(h);
+  std::vector<std::string> names;
+  for (const ParamPtr& p : net.params()) names.push_back(p->name);
+  EXPECT_EQ(names, (std::vector<std::string>{"graph1.a.weight", "graph1.a.bias", "graph1.b.weight",
+                                             "graph1.b.bias", "graph2.a.weight", "graph2.a.bias",
+                                             "graph2.b.weight", "graph2.b.bias"}));
+  initialise(net, Initialiser("xavier"), Stream(1));
+  EXPECT_GT(largest(net.params()[0]->value), 0);
+  EXPECT_FALSE(at::equal(net.params()[0]->value, net.params()[4]->value));
+  net.to(at::kCPU, at::kDouble);
+  const Tensor x = Stream(2).normal({3, 4}, at::kDouble),
+               cot = Stream(3).normal({3, 4}, at::kDouble);
+  const auto nested = everything(net, x, cot, {});
+  EXPECT_EQ(0, largest(nested[0] - everything(net, x, cot, {.keep_values = true})[0]));
+
+  Graph flat_net;  // the same operations, spliced in
+  h = flat_net.input({{4}});
+  for (int i = 1; i <= 3; ++i) {
+    const auto& op = dynamic_cast<const Graph&>(*net.node(i).op);
+    h = flat_net.splice(op, {h}, text::cat("s", i, "."))[0];
+  }
+  flat_net.output(flat_net.add(activation("sigmoid"), {h}));
+  const auto spliced = everything(flat_net, x, cot, {});
+  ASSERT_EQ(spliced.size(), nested.size());
+  for (size_t i = 0; i < nested.size(); ++i) expect_close(nested[i], spliced[i], 1e-13, "spliced");
+  EXPECT_EQ(flat_net.params()[0]->name, "graph1.a.weight");
+  EXPECT_EQ(flat_net.find("s2.b"), 7);
+}
+
+TEST(Graph, ReleaseFreesEachSavedAndChangesNothing) {
+  Residual r;
+  Feedback exact;
+  GradientSink sink;
+  Activity activity;
+  r.net.run(r.x, activity, {Mode::Train});
+  r.net.sweep(activity, {{r.last, r.cot}}, exact, &sink);
+  const auto plain = gradients_of(r.net);
+  EXPECT_FALSE(activity.saved[static_cast<size_t>(r.stem)].t.empty());
+  r.net.sweep(activity, {{r.last, r.cot}}, exact, &sink, {.release = true});
+  const auto released = gradients_of(r.net);
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(at::equal(plain[i], released[i]));
+  for (const Saved& saved : activity.saved) {
+    EXPECT_TRUE(saved.t.empty());
+    EXPECT_TRUE(saved.memo.t.empty());
+  }
+}
+
+TEST(Graph, ManyCotangentsInOneSweepEqualTheirSum) {
+  auto net = small_graph(3, 4);
+  initialise(*net, Initialiser("xavier"), Stream(1));
+  const Tensor x = Stream(2).normal({5, 3}), cots = Stream(3).normal({10, 4});
+  Activity activity;
+  net->run(x, activity, {});
+  Feedback exact;
+  GradientSink sink;
+  net->sweep(activity, {{net->output_node(), cots}}, exact, &sink);
+  const auto together = gradients_of(*net);
+  for (const Tensor& c : cots.split(5))
+    net->sweep(activity, {{net->output_node(), c}}, exact, &sink);
+  const auto apart = gradients_of(*net);
+  for (size_t i = 0; i < together.size(); ++i) expect_close(together[i], apart[i], 1e-5, "sum");
+}
+
+TEST(Graph, SignalsArriveInReverseOrderAfterTheCreditIsTaken) {
+  // A sink may update at once: the credit below a node must not see the new weights.
+  struct Destroyer : Sink {
+    std::vector<std::string> order;
+    void take(const LocalSignal& signal) override {
+      order.push_back(signal.node->name);
+      signal.accumulate();
+      signal.op->params()[0]->value.zero_();
+    }
+  };
+  const auto gradients = [](Sink& sink) {
+    auto net = small_graph(3, 4);
+    initialise(*net, Initialiser("xavier"), Stream(1));
+    Activity activity;
+    net->run(Stream(2).normal({5, 3}), activity, {});
+    Feedback exact;
+    net->sweep(activity, {{net->output_node(), Stream(3).normal({5, 4})}}, exact, &sink);
+    return gradients_of(*net);
+  };
+  Destroyer destroyer;
+  GradientSink plain;
+  const auto a = gradients(destroyer), b = gradients(plain);
+  EXPECT_EQ(destroyer.order, (std::vector<std::string>{"b", "a"}));
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i]));
+}
+
+TEST(Graph, FeedbackMayReplaceCutOrInspectCredit) {
+  struct Cut : Feedback {
+    std::vector<std::string> seen;
+    Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override {
+      return node.name == "b" ? Tensor() : Feedback::pull(node, saved, cot, input);
+    }
+    Tensor arrive(const Node& node, Tensor cot) override {
+      seen.push_back(node.name + (cot.defined() ? "" : "-"));
+      return node.name == "a" ? at::ones({5, 5}) : cot;
+    }
+  } cut;
+  auto net = small_graph(3, 4);
+  Activity activity;
+  const Tensor x = Stream(2).normal({5, 3});
+  net->run(x, activity, {});
+  GradientSink sink;
+  net->sweep(activity, {{net->output_node(), at::ones({5, 4})}}, cut, &sink);
+  EXPECT_EQ(cut.seen, (std::vector<std::string>{"tanh1", "b", "relu1-", "a-"}));
+  expect_close(net->params()[0]->grad, at::ones({5, 5}).mm(x), 1e-6, "replaced credit");
+}
+
+TEST(Graph, FeedbackNodesAreThoseThatCreditMustCross) {
+  Residual r;
+  std::vector<std::string> names;
+  for (int id : r.net.feedback_nodes()) names.push_back(r.net.node(id).name);
+  EXPECT_EQ(names, (std::vector<std::string>{"body", "again", "head"}));
+}
+
+TEST(Graph, PredictKeepsBatchNormAndDropoutInEvaluation) {
+  Residual r;
+  Activity activity;
+  expect_close(r.net.predict(r.x), r.net.run(r.x, activity, {Mode::Eval}), 1e-14, "predict");
+  Activity forgotten;
+  r.net.run(r.x, forgotten, {Mode::Eval}, {.forget = true});
+  for (const Saved& saved : forgotten.saved) EXPECT_TRUE(saved.t.empty() && saved.shape.empty());
+}
+
+TEST(Graph, ReplayRepeatsMasksAndStatistics) {
+  Graph net;
+  int h = net.input({{6}});
+  h = net.add(linear(5), {h});
+  h = net.add(batch_norm(), {h});
+  h = net.add(relu(), {h});
+  h = net.add(dropout(0.4), {h});
+  net.output(net.add(linear(2), {h}));
+  initialise(net, Initialiser("xavier"), Stream(1));
+  const Tensor x = Stream(2).normal({8, 6});
+  Activity activity;
+  const Tensor y = net.run(x, activity, {Mode::Train, Stream(4)}).clone();
+  expect_close(net.run(x, activity, {Mode::Replay, Stream(5)}), y, 1e-5, "replay");
+}
+
+TEST(Graph, RefusalsNameTheNodeAndTheReason) {
+  Graph net;
+  const int x = net.input({{3, 8, 8}});
+  const int c = net.add(conv2d({.out = 4}), {x}, "c1");
+  expect_refusal([&] { net.add(relu(), {c}, "c1"); }, "node 'c1': the name is taken");
+  expect_refusal([&] { net.add(relu(), {7}, "r"); }, "node 'r': an input does not exist yet");
+  expect_refusal([&] { net.add(add(), {c}, "s"); }, "node 's': add takes 2 inputs, not 1");
+  expect_refusal([&] { net.add(add(), {x, c}, "s"); }, "node 's': inputs of shapes [3, 8, 8]");
+  expect_refusal([&] { net.add(conv2d({.out = 4, .kernel = 9}), {c}, "c2"); },
+                 "node 'c2': a window of 9 does not fit");
+  expect_refusal([&] { net.find("c3"); }, "did you mean 'c1'");
+  expect_refusal([&] { net.output_node(); }, "it has 0 outputs");
+  net.output(c);
+  Activity activity;
+  expect_refusal(
+      [&] {
+        net.run(at::ones({2, 3, 8, 7}), activity, {});
+      },
+      "takes samples of shape [3, 8, 8], but the data has [3, 8, 7]");
+  expect_refusal([&] { net.run(std::span<const Tensor>(), activity, {}); },
+                 "takes 1 inputs, not 0");
+  EXPECT_EQ(net.nodes().size(), 2u);  // what was refused left nothing behind
+}
+
+TEST(Graph, ANestedGraphRefusesSubstitutesAndPartialLearning) {
+  auto net = small_graph(3, 4);
+  Saved saved;
+  const Tensor y = net->forward(std::vector<Tensor>{at::ones({2, 3})}, saved, {});
+  expect_refusal([&] { net->vjp(saved, y, 0, &y); }, "splice the graph in");
+  expect_refusal([&] { net->accumulate(saved, y, 1, 1); }, "splice the graph in");
+}
+
+}  // namespace
+}  // namespace altprop
