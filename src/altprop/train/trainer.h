@@ -85,7 +85,8 @@ class Trainer {
   nlohmann::json finish_epoch();
   Step make_step(const data::Batch& batch, Activity& activity);
   bool out_of_steps() const { return settings_.max_steps > 0 && position_.step >= settings_.max_steps; }
-  [[noreturn]] void report_divergence(const Step& step);
+  bool stopped_early() const { return settings_.early_stop > 0 && position_.epoch - best_epoch_ >= settings_.early_stop; }
+  [[noreturn]] void report_divergence(const Tensor& inputs, int64_t step, int64_t epoch);
 
   Graph& net_;
   Learner& rule_;
