@@ -205,12 +205,12 @@ double accuracy_of(const RunSettings& s) {
 }
 
 TEST_P(EveryRule, LearnsGlyphs) {
-  // Fractions of backprop's accuracy on the same network. The baseline is below every rule that
-  // trains hidden layers.
-  const std::map<std::string, double> fractions = {{"last-layer-only", 0.75}};
+  // Fractions of backprop's accuracy on the same network. Random feedback needs longer than this to catch up on glyphs; the
+  // baseline stays below every rule that trains hidden layers.
+  const std::map<std::string, double> fractions = {
+      {"feedback-alignment", 0.78}, {"direct-feedback-alignment", 0.7}, {"last-layer-only", 0.45}};
   RunSettings s = settings_for(entry());
-  s.epochs = 4;
-  s.threads = 1;
+  s.epochs = 6;
   const double found = accuracy_of(s);
   s.rule = "backprop";
   const double reference = accuracy_of(s);
@@ -226,8 +226,8 @@ TEST_P(EveryRule, TrainsConvolutionalAndResidualNetworks) {
         "resnet:8:width=4"}) {
     RunSettings s = settings_for(entry());
     s.net = net;
-    s.batch = 32;
-    s.max_steps = 3;
+    s.batch = 500;  // 8 steps a pass: three of training behind a first pass that may prepare feedback
+    s.max_steps = 11;
     Experiment e(s, glyphs());
     const std::vector<Tensor> before = weights(e.net());
     EXPECT_NO_THROW(e.trainer().run()) << net;

@@ -186,6 +186,7 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
     const Tensor flipped = block.values[i].sign().mul_(before[i]).lt_(0);
     block.values[i].copy_(at::where(flipped.to(at::kBool), before[i] * 1e-10, block.values[i]));
   }
+  if (block.twins) block.grads.clear();  // carried gradients can be large
 }
 
 void Updater::state(StateIO io) {

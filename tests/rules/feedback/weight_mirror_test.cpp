@@ -56,12 +56,13 @@ TEST(WeightMirror, DecaySetsHowManySamplesCount) {
 TEST(WeightMirror, GrowthControlGivesFeedbackTheSizeOfTheWeight) {
   for (const std::string eta : {"0.01", "1"}) {
     Graph net = mlp({7, 60, 20}, "relu", 5, at::kDouble);
-    const FeedbackFact fact = mirrored(net, {{"wm.eta", eta}}, 1024, 700);
+    const FeedbackFact fact = mirrored(net, {{"wm.eta", eta}}, 1024, 150);
     const Similarity s = similarity(fact.feedback, fact.weight);
     // Measured on 1024 samples, which leaves 1 % of noise.
     EXPECT_NEAR(s.magnitude_ratio, 1, 0.03) << eta;
-    // Rescaling must not make the sum forget: a single batch would leave .971.
-    EXPECT_GT(s.cosine, 0.999) << eta;
+    // Rescaling must not make the sum forget: a single batch would leave .971,
+    // the stationary state has .9984.
+    EXPECT_GT(s.cosine, 0.997) << eta;
   }
 }
 
@@ -118,7 +119,7 @@ TEST(WeightMirror, MirrorsStridesDilationsGroupsAndTiedWeights) {
     const std::vector<int64_t>& shape = net.nodes()[0].spec.shape;
     std::vector<int64_t> rows{1};
     rows.insert(rows.end(), shape.begin(), shape.end());
-    for (int i = 0; i < 600; ++i)
+    for (int i = 0; i < 120; ++i)
       run.step(at::zeros(rows, at::kDouble), at::zeros({1}, at::kLong), "mirror");
     for (const FeedbackFact& fact : facts_of(run, net)) {
       const Similarity s = similarity(fact.feedback, fact.weight);
@@ -129,7 +130,7 @@ TEST(WeightMirror, MirrorsStridesDilationsGroupsAndTiedWeights) {
 }
 
 TEST(WeightMirror, FollowsWeightsThatMoveAndWarmsUpFirst) {
-  auto rule = make_rule("wm", {{"wm.warmup", "2"}});
+  auto rule = make_rule("wm", {{"wm.warmup", "2"}, {"wm.lambda", "0.02"}});
   EXPECT_EQ(rule->passes(0), (std::vector<std::string>{"mirror", "mirror", "train"}));
   EXPECT_EQ(rule->passes(1), (std::vector<std::string>{"train"}));
   Graph net = mlp({6, 40, 30, 4}, "relu", 3, at::kDouble);

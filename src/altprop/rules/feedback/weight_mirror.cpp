@@ -34,8 +34,11 @@ class WeightMirror : public FeedbackRule {
   void declare(Options& o) override {
     FeedbackRule::declare(o);
     o.number("wm.eta", eta_, {.min = 0}, {"mirror step size", "1", "arXiv 1904.05391"});
-    o.number("wm.lambda", lambda_, {.min = 0, .max = 1},
-             {"decay of the feedback weights per mirror batch", "1"});
+    o.number(
+        "wm.lambda", lambda_, {.min = 0, .max = 1},
+        {"decay of the feedback weights per mirror batch; the memory of 1/lambda batches has to be "
+         "short against the time in which the forward weights turn",
+         "1"});
     o.number("wm.std", std_, {.min = 0, .min_excluded = true},
              {"standard deviation of the noise", "1"});
     o.integer("wm.batches", batches_, {.min = 0}, {"mirror batches after every update", "batches"});
@@ -179,7 +182,7 @@ class WeightMirror : public FeedbackRule {
     return draws.normal(shape, path.weight->value.options()).mul_(std_);
   }
 
-  double eta_ = 0.01, lambda_ = 0.01, std_ = 0.1;
+  double eta_ = 0.01, lambda_ = 0.1, std_ = 0.1;
   int64_t batches_ = 1, warmup_ = 1, samples_ = 0;
   std::string response_ = "linear";
   bool growth_control_ = true, tap_correction_ = true;
