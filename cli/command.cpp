@@ -9,6 +9,7 @@
 namespace altprop::cli {
 
 std::string command_line;
+int exit_code = 0;
 
 void Flags::add(CLI::App& app, const Options& options, const std::vector<std::string>& leave_out) {
   for (const Options::Entry& entry : options.entries()) {
@@ -21,28 +22,37 @@ void Flags::add(CLI::App& app, const Options& options, const std::vector<std::st
     const std::string name = entry.name;
     CLI::Option* flag = app.add_option_function<std::string>(
         "--" + name, [this, name](const std::string& value) { given_[name] = value; }, help);
-    flag->type_name(entry.type == "flag" ? "[true|false]" : text::cat("<", entry.type, ">"));
-    if (entry.type == "flag") flag->expected(0, 1)->default_str("true");
+    flag->type_name(text::cat("<", entry.type, ">"));
+    flag->take_last();
+    if (entry.type == "flag")
+      flag->expected(0, 1)->default_str("true")->option_text("[true|false]");
   }
 }
 
 void RunFlags::add(CLI::App& app, const std::vector<std::string>& leave_out) {
   app.add_option("--config", config_, "TOML file with settings; flags override it")
-      ->type_name("<file>");
+      ->type_name("<file>")
+      ->take_last();
   app.add_option("--data-dir", data_dir_,
                  "folder of the data sets; default: $ALTPROP_DATA, else ./data")
-      ->type_name("<folder>");
+      ->type_name("<folder>")
+      ->take_last();
   app.add_option("--validation", validation_,
                  "training samples (or a fraction) held out for validation")
-      ->type_name("<number>");
+      ->type_name("<number>")
+      ->take_last();
   RunSettings defaults;
   Options options;
   defaults.declare(options);
   flags_.add(app, options, leave_out);
+  takes_rule_ = std::count(leave_out.begin(), leave_out.end(), "rule") == 0;
   app.allow_extras();
   app.footer(
-      "Options of the rule and of the data set: --rule.NAME VALUE and --data.NAME VALUE; see "
-      "`altprop list rules` and `altprop list data`.");
+      takes_rule_
+          ? "Options of the rule and of the data set: --rule.NAME VALUE and --data.NAME VALUE; see "
+            "`altprop list rules` and `altprop list data`."
+          : "Options of a rule are written behind its name, in brackets; those of the data set are "
+            "--data.NAME VALUE; see `altprop list rules` and `altprop list data`.");
 }
 
 RunSettings RunFlags::settings(const CLI::App& app) const {
@@ -59,18 +69,22 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
     const bool rule = name.rfind("--rule.", 0) == 0, data = name.rfind("--data.", 0) == 0;
     if (!rule && !data) {
       std::vector<std::string> known;
-      for (const std::string& option : options.names()) known.push_back("--" + option);
+      for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
       throw UsageError("'" + name + "' is not an option of this command" +
                        text::suggestion(name, known));
     }
     if (const size_t equals = name.find('='); equals != std::string::npos) {
       value = name.substr(equals + 1);
       name = name.substr(0, equals);
-    } else if (i + 1 < extras.size()) {
+    } else if (i + 1 < extras.size() && extras[i + 1].rfind("--", 0) != 0) {
       value = extras[++i];
     } else {
       throw UsageError("option '" + name + "' needs a value");
     }
+    if (rule && !takes_rule_)
+      throw UsageError("option '" + name +
+                       "' belongs to one rule; write it in brackets behind that, as in fa[" +
+                       name.substr(7) + "=" + value + "]");
     (rule ? settings.rule_options : settings.data_options)[name.substr(7)] = value;
   }
   return settings;

@@ -32,6 +32,7 @@ class RunFlags {
 
  private:
   Flags flags_;
+  bool takes_rule_ = true;
   std::string config_, data_dir_, validation_;
 };
 
@@ -49,5 +50,7 @@ void add_bench(CLI::App& program);
 
 /// The command line as typed, for records.
 extern std::string command_line;
+/// What the program returns if nothing is thrown; 1 after an interrupt.
+extern int exit_code;
 
 }  // namespace altprop::cli

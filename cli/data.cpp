@@ -13,6 +13,7 @@ namespace altprop::cli {
 namespace {
 
 void get(const std::string& name, data::DownloadOptions options) {
+  interrupt::install();
   const bool terminal = isatty(STDERR_FILENO);
   options.progress = [terminal](const std::string& file, int64_t done, int64_t total) {
     if (terminal)

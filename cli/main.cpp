@@ -1,12 +1,14 @@
 // The `altprop` program: parses, calls the library, prints. Exit codes: 0 done, 1 failure, 2 usage.
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <new>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/tensor/memory.h"
-#include "altprop/train/interrupt.h"
 #include "command.h"
 
 namespace {
@@ -17,14 +19,24 @@ int fail(int code, const std::string& sentence) {
 }
 
 /// The first line of a libtorch error, without its stack of C++ frames.
-std::string first_line(const std::string& message) { return message.substr(0, message.find('\n')); }
+int fail_of_torch(const std::string& message) {
+  if (message.find("alloc") != std::string::npos && message.find("memory") != std::string::npos)
+    return fail(1, "out of memory; use a smaller batch or network");
+  return fail(1, message.substr(0, message.find('\n')));
+}
 
-}  // namespace
+void check_command(const CLI::App& program, const std::string& name) {
+  std::vector<std::string> known;
+  for (const CLI::App* command : program.get_subcommands(nullptr))
+    known.push_back(command->get_name());
+  if (!std::count(known.begin(), known.end(), name))
+    throw altprop::UsageError("there is no command '" + name + "'" +
+                              altprop::text::suggestion(name, known));
+}
 
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   using namespace altprop;
   memory::install();
-  interrupt::install();
   for (int i = 0; i < argc; ++i)
     cli::command_line += (i ? " " : "") + (i ? std::string(argv[i]) : "altprop");
   CLI::App program(
@@ -38,6 +50,7 @@ int main(int argc, char** argv) {
         cli::add_describe, cli::add_list, cli::add_report, cli::add_data, cli::add_bench})
     add(program);
   try {
+    if (argc > 1 && argv[1][0] != '-') check_command(program, argv[1]);
     program.parse(argc, argv);
   } catch (const CLI::Success& done) {  // --help, --version
     return program.exit(done);
@@ -48,11 +61,20 @@ int main(int argc, char** argv) {
   } catch (const Error& error) {
     return fail(1, error.what());
   } catch (const c10::Error& error) {
-    return fail(1, first_line(error.what_without_backtrace()));
+    return fail_of_torch(error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
     return fail(1, "out of memory; use a smaller batch or network");
   } catch (const std::exception& error) {
-    return fail(1, first_line(error.what()));
+    return fail_of_torch(error.what());
   }
-  return interrupt::requested() ? 1 : 0;
+  return cli::exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int code = run(argc, argv);
+  if (std::fflush(stdout) != 0)
+    return fail(1, altprop::text::cat("writing the output failed: ", std::strerror(errno)));
+  return std::ferror(stdout) ? fail(1, "writing the output failed") : code;
 }

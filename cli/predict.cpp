@@ -3,6 +3,7 @@
 
 #include "altprop/base/text.h"
 #include "altprop/train/checkpoint.h"
+#include "altprop/train/compare.h"
 #include "altprop/train/files.h"
 #include "altprop/train/run_folder.h"
 #include "command.h"
@@ -26,15 +27,17 @@ const data::Dataset& split_of(const data::Splits& data, const std::string& name)
 }
 
 void predict(const Arguments& a) {
+  if (is_compare(a.dir))
+    throw UsageError("'" + a.dir + "' is a comparison; name the folder of one of its runs");
   RunSettings settings = settings_of(a.dir);
-  restore_machine(a.dir, settings);
-  settings.init_from.clear();
   if (!a.data.empty()) {
     settings.data = a.data;
     settings.data_options.clear();
   }
   if (!a.data_dir.empty()) settings.data_options["data-dir"] = a.data_dir;
-  Experiment e(settings);
+  std::string label;
+  const auto reopened = reopen(a.dir, settings, label);
+  Experiment& e = *reopened;
   const std::filesystem::path dir = a.dir;
   const bool best =
       a.state == "best" || (a.state == "auto" && std::filesystem::exists(dir / "best.pt"));

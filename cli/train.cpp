@@ -14,6 +14,7 @@ namespace altprop::cli {
 namespace {
 
 void print_outcome(const nlohmann::json& summary, const std::string& dir, bool json) {
+  if (summary["status"] == "interrupted") exit_code = 1;
   if (json) {
     std::printf("%s\n", summary.dump(2).c_str());
     return;
@@ -35,23 +36,22 @@ void print_outcome(const nlohmann::json& summary, const std::string& dir, bool j
 
 void train(const RunSettings& settings, const std::string& dir, bool overwrite, bool json,
            bool quiet) {
-  const std::string label = settings.rule;
+  RunFolder::check(dir, overwrite);
   Experiment experiment(
       settings);  // first, so that settings that do not fit leave no folder behind
   RunFolder::create(dir, overwrite);
   Progress progress(experiment.settings().rule);
   std::vector<Observer*> observers;
   if (!quiet) observers.push_back(&progress);
-  const nlohmann::json summary = run_in_folder(experiment, dir, label, false, observers);
-  print_outcome(summary, dir, json);
+  print_outcome(run_in_folder(experiment, dir, settings.rule, false, observers), dir, json);
 }
 
-void finish_compare(const CompareSettings& settings, const std::string& dir, bool json,
-                    bool quiet) {
-  const nlohmann::json summary = compare(settings, dir, !quiet);
+void finish_compare(const nlohmann::json& summary, const std::string& dir, bool json) {
   if (summary.contains("runs")) report::write(dir);
+  if (interrupt::requested()) exit_code = 1;
   if (json) {
-    std::printf("%s\n", summary.dump(2).c_str());
+    std::printf("%s\n",
+                summary.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return;
   }
   if (summary.contains("table")) std::printf("%s", table_text(summary["table"]).c_str());
@@ -66,7 +66,10 @@ struct Output {
   std::string dir;
   bool overwrite = false, json = false, quiet = false;
   void add(CLI::App& app) {
-    app.add_option("--out", dir, "folder for the records")->type_name("<folder>")->required();
+    app.add_option("--out", dir, "folder for the records")
+        ->type_name("<folder>")
+        ->required()
+        ->take_last();
     app.add_flag("--overwrite", overwrite, "replace what the folder holds");
     app.add_flag("--json", json, "print the summary as JSON");
     app.add_flag("--quiet", quiet, "no progress");
@@ -82,6 +85,7 @@ void add_train(CLI::App& program) {
   flags->add(*app);
   output->add(*app);
   app->callback([=] {
+    interrupt::install();
     train(flags->settings(*app), output->dir, output->overwrite, output->json, output->quiet);
   });
 }
@@ -91,7 +95,7 @@ void add_compare(CLI::App& program) {
       program.add_subcommand("compare", "Train the same network with several rules, side by side");
   auto flags = std::make_shared<RunFlags>();
   auto output = std::make_shared<Output>();
-  auto rules = std::make_shared<std::string>("backprop,feedback-alignment");
+  auto rules = std::make_shared<std::string>();
   auto seeds = std::make_shared<std::string>("1");
   app->add_option("--rules", *rules,
                   "rules with overrides: 'backprop,fa[lr=0.001],kp[kp.form=implicit]'")
@@ -112,8 +116,9 @@ void add_compare(CLI::App& program) {
       settings.seeds.push_back(*value);
     }
     if (settings.rules.empty()) throw UsageError("option 'rules' names no rule");
-    begin_compare(settings, output->dir, output->overwrite);
-    finish_compare(settings, output->dir, output->json, output->quiet);
+    interrupt::install();
+    finish_compare(compare(settings, output->dir, output->overwrite, !output->quiet), output->dir,
+                   output->json);
   });
 }
 
@@ -123,24 +128,25 @@ void add_resume(CLI::App& program) {
   auto epochs = std::make_shared<int64_t>(-1);
   app->add_option("dir", output->dir, "folder of the run")->required();
   app->add_option("--epochs", *epochs, "new number of epochs, to train a finished run further")
-      ->type_name("<integer>");
+      ->type_name("<integer>")
+      ->check(CLI::Range(int64_t{0}, int64_t{1000000000}));
   app->add_flag("--json", output->json, "print the summary as JSON");
   app->add_flag("--quiet", output->quiet, "no progress");
   app->callback([=] {
+    interrupt::install();
     if (is_compare(output->dir)) {
       if (*epochs >= 0)
         throw UsageError("a comparison is resumed with the epochs it was started with");
-      return finish_compare(compare_settings_of(output->dir), output->dir, output->json,
-                            output->quiet);
+      return finish_compare(resume_compare(output->dir, !output->quiet), output->dir, output->json);
     }
     RunSettings settings = settings_of(output->dir);
     if (*epochs >= 0) settings.epochs = *epochs;
-    const std::string label = restore_machine(output->dir, settings);
-    Experiment experiment(settings);
-    Progress progress(experiment.settings().rule);
+    std::string label;
+    const auto experiment = reopen(output->dir, settings, label);
+    Progress progress(experiment->settings().rule);
     std::vector<Observer*> observers;
     if (!output->quiet) observers.push_back(&progress);
-    print_outcome(run_in_folder(experiment, output->dir, label, true, observers), output->dir,
+    print_outcome(run_in_folder(*experiment, output->dir, label, true, observers), output->dir,
                   output->json);
   });
 }

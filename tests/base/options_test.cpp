@@ -59,6 +59,14 @@ TEST(Options, SaysWhatIsWrongAndWhatIsAdmissible) {
   EXPECT_EQ(s.steps, 20) << "a refused value must leave the option as it was";
 }
 
+TEST(Options, UnderscoresAndHyphensAreTheSame) {
+  double decay = 0;
+  Options options;
+  options.number("kp.align-decay", decay, {}, {"decay"});
+  options.set("kp.align_decay", "0.5");
+  EXPECT_EQ(decay, 0.5);
+}
+
 TEST(Options, ListingShowsDefaultsNotCurrentValues) {
   Sample s;
   s.options.set("eta", "0.5");

@@ -391,7 +391,9 @@ TEST(FeedbackOptions, WeightNormHoldsInEveryLayer) {
   for (size_t i = 0; i < norms.size(); ++i) {
     const Tensor& value = net.params()[i]->value;
     EXPECT_FALSE(at::equal(value, before[i]));
-    if (value.dim() == 2) EXPECT_NEAR(value.norm().item<double>() / norms[i], 1, 1e-14);
+    if (value.dim() == 2) {
+      EXPECT_NEAR(value.norm().item<double>() / norms[i], 1, 1e-14);
+    }
   }
 }
 

@@ -62,6 +62,7 @@ class Run {
   Run(Graph& net, const Loss& loss, std::unique_ptr<Learner> rule, OptimizerSettings settings,
       uint64_t seed = 1)
       : net_(net), loss_(loss), rule_(std::move(rule)), updater_(settings), seed_(seed) {
+    rule_->prepare_for(settings);
     rule_->bind(net_, loss_, seed_);
     std::vector<ParamPtr> params = rule_->trained(net_);
     for (const ParamPtr& param : rule_->owned()) params.push_back(param);
@@ -82,7 +83,6 @@ class Run {
               .pass = pass,
               .draws = Stream(seed_).at("step").at(index_)};
     rule_->step(step);
-    rule_->after_update(net_, updater_.facts(), step);
     ++index_;
     return step.output.defined() ? loss_.value(step.output, targets).mean().item<double>() : 0;
   }

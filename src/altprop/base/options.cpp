@@ -23,7 +23,7 @@ std::string describe(const OptionRange& range) {
 }
 
 bool admits(const OptionRange& range, double value) {
-  return !std::isnan(value) && value <= range.max &&
+  return std::isfinite(value) && value <= range.max &&
          (range.min_excluded ? value > range.min : value >= range.min);
 }
 
@@ -144,9 +144,18 @@ void Options::list(std::string name, std::vector<std::string>& value, OptionDoc 
   entry.default_text = entry.text();
 }
 
+namespace {
+/// Publications write align_decay, flags align-decay: both are understood.
+std::string canonical(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+}  // namespace
+
 Options::Entry* Options::find(const std::string& name) {
+  const std::string wanted = canonical(name);
   auto it = std::find_if(entries_.begin(), entries_.end(),
-                         [&](const Entry& e) { return e.name == name; });
+                         [&](const Entry& e) { return canonical(e.name) == wanted; });
   return it == entries_.end() ? nullptr : &*it;
 }
 

@@ -76,6 +76,7 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
   for (const ParamPtr& param : op->params()) {
     if (!param->placed || (inner && !inner->nested_)) param->name = name + "." + param->name;
     param->placed = true;
+    if (op->weight() && param != op->weight()) param->decay = false;  // a bias
   }
   if (inner) inner->nested_ = true;
   for (int i : inputs) consumers_[static_cast<size_t>(i)].push_back(id);

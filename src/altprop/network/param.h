@@ -2,6 +2,7 @@
 // tied weight.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,8 +20,14 @@ struct Param {
   std::string init;     ///< a scheme of its own, e.g. "normal:1"; "": a weight takes the network's
   bool placed = false;  ///< `name` is complete: a graph has put the node's name before it
   bool decay = true;    ///< false for biases and norm gains if weight decay is to spare them
-  const Param* twin = nullptr;  ///< steps exactly as that one: same gradient, optimizer, rate,
-                                ///< decay (Kolen-Pollack)
+  /// Steps exactly as that one: same optimizer, rate, decay, and by default the same finished
+  /// (clipped) gradient (Kolen-Pollack). Twins do not count in the global gradient norm, so that a
+  /// rule that keeps feedback synapses is clipped as backprop is.
+  const Param* twin = nullptr;
+  /// For twins of another shape: the twin's gradient carried over to this parameter by a linear map
+  /// (product feedback alignment: dR = B^T dW). A twin that received signals of its own uses those
+  /// instead.
+  std::function<Tensor(const Tensor& twin_gradient)> carry;
 
   Param(std::string name, Tensor value) : name(std::move(name)), value(std::move(value)) {}
 

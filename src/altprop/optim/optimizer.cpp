@@ -93,11 +93,11 @@ double Schedule::factor(int64_t epoch, double fraction, int64_t epochs, int64_t 
 
 void AlignmentLaw::advance(const StepFacts& facts) {
   if (facts.kind == "adamw") {
-    c_ *= 1 - facts.lr * facts.weight_decay;
+    advance_decoupled(facts);
     return;
   }
   if (!facts.linear) {
-    holds_ = 0;
+    lose();
     return;
   }
   const double gradient = facts.weight_decay * c_;

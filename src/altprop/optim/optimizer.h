@@ -1,6 +1,7 @@
 // How gradients become steps: the optimizers' settings, declared once.
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,7 @@ struct OptimizerSettings {
     return kind == "momentum" || kind == "nesterov" ? momentum : 0;
   }
   /// Steps are linear in the sequence of gradients with one rate for all entries: sgd, momentum,
-  /// nesterov without per-entry or per-tensor changes. What the exact alignment laws of
-  /// Kolen-Pollack and product feedback alignment assume.
+  /// nesterov without per-entry or per-tensor changes.
   bool linear() const;
   /// Factor for a parameter of this name. @throws UsageError for a malformed entry of lr_of
   double lr_factor(const std::string& parameter) const;
@@ -68,9 +68,14 @@ struct StepFacts {
 class AlignmentLaw {
  public:
   void advance(const StepFacts& facts);
+  /// A step whose decay is taken off the tensors themselves: c <- (1 - eta lambda) c.
+  void advance_decoupled(const StepFacts& facts) { c_ *= 1 - facts.lr * facts.weight_decay; }
+  /// A step that the law does not cover was taken.
+  void lose() { holds_ = 0; }
   double factor() const { return c_; }
-  /// False once a step was not linear (Adam, per-tensor clipping): the law no longer predicts
-  /// anything.
+  /// True once the difference is gone for good, to 1e-7 of the first one.
+  bool settled() const { return holds() && std::abs(c_) < 1e-7 && std::abs(m_) < 1e-7; }
+  /// False once a step was not linear (Adam): the law no longer predicts anything.
   bool holds() const { return holds_ != 0; }
   template <class IO>
   void state(IO io) {

@@ -100,15 +100,26 @@ void Updater::clip(const std::string& group, const OptimizerSettings& s, StepFac
     facts.clip_factor = norm > s.clip_norm ? s.clip_norm / norm : 1;
   }
   for (Block& block : blocks_) {
-    if (block.group != group || block.twins) continue;
-    if (facts.clip_factor != 1) block.grads[0].mul_(facts.clip_factor);
+    if (block.group != group) continue;
+    // Of the twins only gradients of their own are left to treat: the others take finished ones.
+    std::vector<Tensor> grads = block.grads;
+    if (block.twins) {
+      grads.clear();
+      for (const ParamPtr& param : block.params)
+        if (!param->fresh) grads.push_back(param->grad);
+    }
+    for (Tensor& grad : grads)
+      if (facts.clip_factor != 1) grad.mul_(facts.clip_factor);
     if (s.clip_tensor_norm > 0)
       for (const ParamPtr& param : block.params) {
+        if (block.twins && param->fresh) continue;
         const double norm = param->grad.norm().item<double>();
         if (norm > s.clip_tensor_norm) param->grad.mul_(s.clip_tensor_norm / norm);
       }
-    if (s.clip_value > 0) block.grads[0].clamp_(-s.clip_value, s.clip_value);
-    if (s.sign_gradient) block.grads[0].sign_();
+    for (Tensor& grad : grads) {
+      if (s.clip_value > 0) grad.clamp_(-s.clip_value, s.clip_value);
+      if (s.sign_gradient) grad.sign_();
+    }
   }
 }
 
@@ -140,7 +151,12 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
                    bool first_step) {
   if (block.twins) {
     block.grads.clear();
-    for (const ParamPtr& param : block.params) block.grads.push_back(param->twin->grad);
+    for (const ParamPtr& param : block.params) {
+      const Tensor& shared = param->twin->grad;
+      block.grads.push_back(!param->fresh  ? param->grad
+                            : param->carry ? param->carry(shared)
+                                           : shared);
+    }
   }
   const double lr = facts.lr * block.lr_factor, decay = block.decay ? facts.weight_decay : 0;
   std::vector<Tensor> before;
@@ -170,6 +186,7 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
     const Tensor flipped = block.values[i].sign().mul_(before[i]).lt_(0);
     block.values[i].copy_(at::where(flipped.to(at::kBool), before[i] * 1e-10, block.values[i]));
   }
+  if (block.twins) block.grads.clear();  // carried gradients can be large
 }
 
 void Updater::state(StateIO io) {

@@ -43,6 +43,9 @@ class Learner {
   /// Checks that network, loss and rule go together. @throws Refusal saying where, why and what to
   /// use instead
   virtual void admit(const Graph& net, const Loss& loss) const {}
+  /// The optimizer that will step the weights. Called before bind by whoever knows; a rule that was
+  /// not told assumes nothing about it. @throws Refusal if the rule's options do not go with it
+  virtual void prepare_for(const OptimizerSettings& settings) {}
   /// Allocates and draws what the rule owns, of the network's type and device. @param seed of the
   /// run; a rule derives its own streams
   virtual void bind(Graph& net, const Loss& loss, uint64_t seed) {}

@@ -1,7 +1,9 @@
 #include "altprop/train/compare.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "altprop/base/text.h"
 #include "altprop/rules/registry.h"
@@ -36,13 +38,18 @@ RunSettings run_settings(const CompareSettings& settings, const std::string& rul
   return run;
 }
 
-/// Names every rule that does not go with the network before hours are spent on the others.
-void admit_all(const CompareSettings& settings, const data::Splits& data) {
+/// Names a rule that does not go with the network before hours are spent on the others.
+void admit_all(const CompareSettings& settings, std::shared_ptr<const data::Splits> data) {
+  std::set<std::string> folders;
+  for (const std::string& rule : settings.rules)
+    if (!folders.insert(folder_name(rule, 0)).second)
+      throw UsageError("option 'rules' has '" + rule + "' twice");
+  for (const int64_t seed : settings.seeds)
+    if (std::count(settings.seeds.begin(), settings.seeds.end(), seed) > 1)
+      throw UsageError(text::cat("option 'seeds' has seed ", seed, " twice"));
   for (const std::string& rule : settings.rules) {
-    RunSettings run = run_settings(settings, rule, settings.seeds.at(0));
-    const Graph net = build_network(run, data);
     try {
-      make_rule(run.rule, run.rule_options)->admit(net, *make_loss(run.loss));
+      Experiment(run_settings(settings, rule, settings.seeds.at(0)), data);
     } catch (const Refusal& refusal) {
       throw Refusal("rule '" + rule + "'", refusal.what());
     }
@@ -70,6 +77,11 @@ void add_relative(nlohmann::json& runs) {
   }
 }
 
+/// A command line need not be UTF-8.
+std::string document(const nlohmann::json& json) {
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
 nlohmann::json write_summary(const CompareSettings& settings, const fs::path& dir,
                              nlohmann::json runs) {
   add_relative(runs);
@@ -79,46 +91,44 @@ nlohmann::json write_summary(const CompareSettings& settings, const fs::path& di
                          {"epochs", settings.base.epochs},
                          {"runs", runs}};
   summary["table"] = compare_table(summary);
-  write_atomically(dir / "summary.json", summary.dump(2) + "\n");
+  write_atomically(dir / "summary.json", document(summary));
   return summary;
 }
 
-nlohmann::json run_one(RunSettings run, const fs::path& dir, const std::string& label,
+nlohmann::json run_one(const RunSettings& settings, const fs::path& dir, const std::string& label,
                        std::shared_ptr<const data::Splits> data, bool show_progress) {
   if (fs::exists(dir / "summary.json")) {
     nlohmann::json summary = nlohmann::json::parse(read_file(dir / "summary.json"), nullptr, false);
-    if (!summary.is_discarded() && summary.value("status", "") != "interrupted") return summary;
+    if (summary.is_object() && summary.value("status", "") != "interrupted") return summary;
   }
   const bool resume = fs::exists(dir / "config.toml");
+  std::unique_ptr<Experiment> experiment;
   if (resume) {
-    run = settings_of(dir);
-    restore_machine(dir, run);
+    std::string as_stored;
+    experiment = reopen(dir, settings_of(dir), as_stored, std::move(data));
   } else {
     RunFolder::create(dir, true);
+    experiment = std::make_unique<Experiment>(settings, std::move(data));
   }
-  Experiment experiment(run, std::move(data));
-  Progress progress(text::cat(label, " seed ", run.seed));
+  Progress progress(text::cat(label, " seed ", settings.seed));
   std::vector<Observer*> observers;
   if (show_progress) observers.push_back(&progress);
   try {
-    return run_in_folder(experiment, dir, label, resume, observers);
+    return run_in_folder(*experiment, dir, label, resume, observers);
   } catch (const Diverged& diverged) {  // the others go on
-    std::fprintf(stderr, "%s seed %ld: %s\n", label.c_str(), static_cast<long>(run.seed),
+    std::fprintf(stderr, "%s seed %ld: %s\n", label.c_str(), static_cast<long>(settings.seed),
                  diverged.what());
     return nlohmann::json::parse(read_file(dir / "summary.json"));
   }
 }
 
-}  // namespace
-
-nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, bool show_progress) {
-  use_machine(settings.base);
-  const auto data = load_data(settings.base);
-  admit_all(settings, *data);
+nlohmann::json run_all(const CompareSettings& settings, const fs::path& dir,
+                       const std::shared_ptr<const data::Splits>& data, bool show_progress) {
+  const FolderLock lock(dir);
   nlohmann::json runs = nlohmann::json::array(), summary = nlohmann::json::object();
   for (int64_t seed : settings.seeds)
     for (const std::string& rule : settings.rules) {
-      if (interrupt::requested()) break;
+      if (interrupt::requested()) return summary;
       const std::string folder = folder_name(rule, seed);
       nlohmann::json run =
           run_one(run_settings(settings, rule, seed), dir / folder, rule, data, show_progress);
@@ -129,28 +139,37 @@ nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, boo
   return summary;
 }
 
-void begin_compare(const CompareSettings& settings, const fs::path& dir, bool overwrite) {
-  std::error_code error;
-  if (overwrite && (fs::exists(dir / "compare.json") || fs::exists(dir / "config.toml")))
-    fs::remove_all(dir, error);
+}  // namespace
+
+nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, bool overwrite,
+                       bool show_progress) {
+  RunFolder::check(dir, overwrite);
+  use_machine(settings.base);
+  const auto data = load_data(settings.base);
+  admit_all(settings, data);
   RunFolder::create(dir, overwrite);
+  write_atomically(dir / "compare.json", document({{"rules", settings.rules},
+                                                   {"seeds", settings.seeds},
+                                                   {"command", settings.command}}));
   RunSettings base = settings.base;
   write_atomically(dir / "config.toml", base.to_toml());
-  write_atomically(dir / "compare.json", nlohmann::json{{"rules", settings.rules},
-                                                        {"seeds", settings.seeds},
-                                                        {"command", settings.command}}
-                                                 .dump(2) +
-                                             "\n");
+  return run_all(settings, dir, data, show_progress);
 }
 
 bool is_compare(const fs::path& dir) { return fs::exists(dir / "compare.json"); }
 
-CompareSettings compare_settings_of(const fs::path& dir) {
-  const nlohmann::json stored =
-      nlohmann::json::parse(read_file(dir / "compare.json"), nullptr, false);
-  if (stored.is_discarded() || !stored.contains("rules") || !stored.contains("seeds"))
+nlohmann::json resume_compare(const fs::path& dir, bool show_progress) {
+  CompareSettings settings{settings_of(dir), {}, {}, ""};
+  try {
+    const nlohmann::json stored = nlohmann::json::parse(read_file(dir / "compare.json"));
+    stored.at("rules").get_to(settings.rules);
+    stored.at("seeds").get_to(settings.seeds);
+    stored.at("command").get_to(settings.command);
+  } catch (const nlohmann::json::exception&) {
     throw Error("'" + (dir / "compare.json").string() + "' is damaged; start the comparison again");
-  return {settings_of(dir), stored["rules"], stored["seeds"], stored.value("command", "")};
+  }
+  use_machine(settings.base);
+  return run_all(settings, dir, load_data(settings.base), show_progress);
 }
 
 namespace {

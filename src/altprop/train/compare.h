@@ -14,18 +14,16 @@ struct CompareSettings {
   std::string command;  ///< for the record
 };
 
-/// Runs every rule with every seed in DIR/LABEL-seedN, skipping runs that are done and resuming
-/// those that are not. Writes DIR/summary.json after each run. Refuses before the first run if any
-/// rule does not admit the network. @returns the summary
+/// Runs every rule with every seed in DIR/LABEL-seedN and writes DIR/summary.json after each run.
+/// If a rule or setting does not fit, it is refused before anything is written. @returns the
+/// summary, an empty object if no run was begun. @throws UsageError if the folder holds something,
+/// unless `overwrite`
 nlohmann::json compare(const CompareSettings& settings, const std::filesystem::path& dir,
-                       bool show_progress);
+                       bool overwrite, bool show_progress);
 
-/// Starts a new folder. @throws UsageError if it holds something, unless `overwrite`
-void begin_compare(const CompareSettings& settings, const std::filesystem::path& dir,
-                   bool overwrite);
-/// The settings written by begin_compare; is_compare tells whether there are any.
 bool is_compare(const std::filesystem::path& dir);
-CompareSettings compare_settings_of(const std::filesystem::path& dir);
+/// Goes on with the runs that are not done. @throws Error if its records are damaged
+nlohmann::json resume_compare(const std::filesystem::path& dir, bool show_progress);
 
 /// One row per rule: mean and standard deviation over seeds. @param summary of compare()
 nlohmann::json compare_table(const nlohmann::json& summary);

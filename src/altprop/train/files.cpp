@@ -1,13 +1,12 @@
 #include "altprop/train/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
@@ -17,7 +16,8 @@ namespace altprop {
 namespace {
 
 [[noreturn]] void fail(const std::string& what, const std::filesystem::path& path, int error) {
-  throw Error(text::cat(what, " '", path.string(), "' failed: ", std::strerror(error), error == ENOSPC ? "; free some space and resume the run" : ""));
+  throw Error(text::cat(what, " '", path.string(), "' failed: ", std::strerror(error),
+                        error == ENOSPC ? "; free some space and resume the run" : ""));
 }
 
 /// A file descriptor that closes itself.
@@ -41,12 +41,29 @@ int write_all(int fd, const std::string& content) {
     if (n == 0) return ENOSPC;
     done += static_cast<size_t>(n);
   }
-  return ::fsync(fd) == 0 ? 0 : errno;
+  return ::fsync(fd) == 0 || errno == EINVAL ? 0
+                                             : errno;  // EINVAL: nothing that could be synchronised
+}
+
+}  // namespace
+
+namespace {
+
+/// Devices and pipes are written to as they are: renaming a file onto /dev/null would replace it.
+bool is_special(const std::filesystem::path& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
 }
 
 }  // namespace
 
 void write_atomically(const std::filesystem::path& path, const std::string& content) {
+  if (is_special(path)) {
+    File file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    const int error = file.fd < 0 ? errno : write_all(file.fd, content);
+    if (error) fail("writing", path, error);
+    return;
+  }
   const std::filesystem::path temporary = path.string() + ".part";
   {
     File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -84,17 +101,36 @@ void truncate_to(const std::filesystem::path& path, int64_t size) {
     fail("opening", path, errno);
   }
   if (info.st_size < size)
-    throw Error(text::cat("'", path.string(), "' is shorter than the checkpoint says (", info.st_size, " of ", size, " bytes); records were removed by hand"));
+    throw Error(text::cat("'", path.string(), "' is shorter than the checkpoint says (",
+                          info.st_size, " of ", size, " bytes); records were removed by hand"));
   if (::truncate(path.c_str(), size) != 0) fail("shortening", path, errno);
 }
 
 std::string read_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail("opening", path, errno ? errno : EIO);
-  std::ostringstream out;
-  out << in.rdbuf();
-  if (in.bad()) fail("reading", path, errno ? errno : EIO);
-  return out.str();
+  File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.fd < 0) fail("opening", path, errno);
+  std::string out;
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("reading", path, errno);
+    if (n == 0) return out;
+    out.append(buffer, static_cast<size_t>(n));
+  }
+}
+
+FolderLock::FolderLock(const std::filesystem::path& folder)
+    : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  // A file system without locks is no reason not to train.
+  if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(fd_);
+    throw Error("another altprop is at work in '" + folder.string() + "'; wait for it or stop it");
+  }
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
 }  // namespace altprop

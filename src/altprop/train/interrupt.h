@@ -3,7 +3,9 @@
 
 namespace altprop::interrupt {
 
-/// From now on the first SIGINT or SIGTERM sets a flag; a second one ends the program at once.
+/// For commands that have something to save: from now on the first SIGINT or SIGTERM sets a flag; a
+/// second one ends the program at once. A reader that closed its pipe and a file that may not grow
+/// no longer end it either.
 void install();
 /// True once a stop was asked for.
 bool requested();

@@ -1,5 +1,6 @@
 #include "altprop/train/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -21,6 +22,11 @@ std::string clock_text(double seconds) {
                   static_cast<long>(s % 60));
   }
   return buffer;
+}
+
+size_t terminal_width() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
 double seconds_since(std::chrono::steady_clock::time_point t) {
@@ -52,13 +58,16 @@ void Progress::on_step(const Trainer& trainer) {
     left = std::min(left, trainer.settings().max_steps - at.step);
   constexpr int kWidth = 24;
   const int filled = static_cast<int>(kWidth * in_epoch / std::max<int64_t>(1, per_epoch));
-  std::fprintf(stderr, "\r\033[K%s  epoch %ld/%ld [%s%s] loss %.4f  %.0f samples/s  %s left",
-               label_.c_str(), static_cast<long>(at.epoch + 1),
-               static_cast<long>(trainer.settings().epochs),
-               std::string(static_cast<size_t>(filled), '#').c_str(),
-               std::string(static_cast<size_t>(kWidth - filled), '.').c_str(),
-               trainer.running_loss(), rate * static_cast<double>(trainer.settings().batch),
-               clock_text(static_cast<double>(left) / std::max(rate, 1e-9)).c_str());
+  char figures[96];
+  std::snprintf(figures, sizeof figures, "loss %.4f  %.0f samples/s  %s left",
+                trainer.running_loss(), rate * static_cast<double>(trainer.settings().batch),
+                clock_text(static_cast<double>(left) / std::max(rate, 1e-9)).c_str());
+  const std::string line =
+      text::cat(label_, "  epoch ", at.epoch + 1, "/", trainer.settings().epochs, " [",
+                std::string(static_cast<size_t>(filled), '#'),
+                std::string(static_cast<size_t>(kWidth - filled), '.'), "] ", figures);
+  // A line that wraps could not be drawn over.
+  std::fprintf(stderr, "\r\033[K%s", line.substr(0, terminal_width() - 1).c_str());
   std::fflush(stderr);
 }
 

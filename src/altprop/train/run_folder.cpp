@@ -14,26 +14,59 @@ namespace altprop {
 
 namespace fs = std::filesystem;
 
-void RunFolder::create(const fs::path& dir, bool overwrite) {
+namespace {
+
+constexpr const char* kFiles[] = {"config.toml", "compare.json", "metrics.jsonl", "checkpoint.pt",
+                                  "best.pt",     "summary.json", "report.html"};
+
+/// What a kill left of a file that was being written.
+void remove_parts(const fs::path& dir) {
   std::error_code error;
-  if (fs::exists(dir, error) && !fs::is_empty(dir, error)) {
-    if (!overwrite)
-      throw UsageError("'" + dir.string() +
-                       "' already holds a run; choose another --out, continue it with 'altprop "
-                       "resume', or add --overwrite");
-    for (const char* file : {"config.toml", "metrics.jsonl", "checkpoint.pt", "best.pt",
-                             "summary.json", "report.html"})
-      fs::remove(dir / file, error);
-  }
+  for (const char* file : kFiles) fs::remove(dir / (std::string(file) + ".part"), error);
+}
+
+void remove_records(const fs::path& dir) {
+  std::error_code error;
+  if (fs::exists(dir / "compare.json", error))
+    for (const auto& entry : fs::directory_iterator(dir, error))
+      if (fs::exists(entry.path() / "config.toml", error)) {
+        remove_records(entry.path());
+        fs::remove(entry.path(), error);  // if nothing else is in it
+      }
+  for (const char* file : kFiles) fs::remove(dir / file, error);
+  remove_parts(dir);
+}
+
+}  // namespace
+
+void RunFolder::check(const fs::path& dir, bool overwrite) {
+  std::error_code error;
+  if (dir.empty()) throw UsageError("option 'out' must name a folder, but is empty");
+  if (!fs::exists(dir, error)) return;
+  if (!fs::is_directory(dir, error))
+    throw UsageError("'" + dir.string() + "' is no folder; choose another --out");
+  if (!overwrite && !fs::is_empty(dir, error))
+    throw UsageError("'" + dir.string() +
+                     "' already holds something; choose another --out, continue a run there with "
+                     "'altprop resume', or "
+                     "add --overwrite");
+}
+
+void RunFolder::create(const fs::path& dir, bool overwrite) {
+  check(dir, overwrite);
+  std::error_code error;
   fs::create_directories(dir, error);
   if (error) throw Error("the folder '" + dir.string() + "' cannot be made: " + error.message());
+  const FolderLock lock(dir);
+  if (overwrite) remove_records(dir);
 }
 
 RunFolder::RunFolder(fs::path dir, Experiment& experiment, std::string label)
-    : dir_(std::move(dir)), experiment_(experiment), label_(std::move(label)) {}
+    : dir_(std::move(dir)), experiment_(experiment), label_(std::move(label)), lock_(dir_) {}
 
 void RunFolder::begin() {
   write_atomically(dir_ / "config.toml", experiment_.settings().to_toml());
+  save("checkpoint.pt");
 }
 
 void RunFolder::save(const std::string& file) {
@@ -54,30 +87,46 @@ void RunFolder::save(const std::string& file) {
 }
 
 void RunFolder::resume() {
-  if (!fs::exists(dir_ / "checkpoint.pt")) {
+  remove_parts(dir_);
+  if (!fs::exists(dir_ / "checkpoint.pt")) {  // it ended before there was one
     truncate_to(dir_ / "metrics.jsonl", 0);
-    return;
+    return begin();
   }
   TensorMap map = load_checkpoint(dir_ / "checkpoint.pt");
   StateIO io = StateIO::loading(map);
   io.integer("metrics_bytes", metrics_bytes_);
   truncate_to(dir_ / "metrics.jsonl", metrics_bytes_);
   experiment_.trainer().state(io);
+  write_atomically(dir_ / "config.toml",
+                   experiment_.settings().to_toml());  // epochs may have been added
 }
 
-std::string restore_machine(const fs::path& dir, RunSettings& settings) {
-  if (!fs::exists(dir / "checkpoint.pt")) return settings.rule;
-  TensorMap map = load_checkpoint(dir / "checkpoint.pt");
+std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, std::string& label,
+                                   std::shared_ptr<const data::Splits> data) {
+  label = settings.rule;
+  if (!fs::exists(dir / "checkpoint.pt"))
+    return std::make_unique<Experiment>(settings, std::move(data));
   std::string text;
-  StateIO::loading(map).text("meta", text);
+  {
+    TensorMap map = load_checkpoint(dir / "checkpoint.pt");
+    StateIO::loading(map).text("meta", text);
+  }
   const nlohmann::json meta = nlohmann::json::parse(text, nullptr, false);
-  if (meta.is_discarded() || meta.value("format", 0) != 1)
+  if (!meta.is_object() || meta.value("format", 0) != 1)
     throw Error("'" + (dir / "checkpoint.pt").string() +
                 "' is of a format this version does not know");
-  settings.threads = meta.value("threads", settings.threads);
+  label = meta.value("label", label);
   set_linear_backend(meta.value("linear_backend", "aten") == "onednn" ? LinearBackend::OneDnn
                                                                       : LinearBackend::Aten);
-  return meta.value("label", settings.rule);
+  // The weights come from the checkpoint, and the threads are those it was made with; the settings
+  // stay as they were.
+  const RunSettings kept = settings;
+  settings.threads = meta.value("threads", settings.threads);
+  settings.init_from.clear();
+  auto experiment = std::make_unique<Experiment>(settings, std::move(data));
+  experiment->settings().threads = kept.threads;
+  experiment->settings().init_from = kept.init_from;
+  return experiment;
 }
 
 RunSettings settings_of(const fs::path& dir) {
@@ -94,11 +143,11 @@ void RunFolder::on_step(const Trainer& trainer) {
 }
 
 void RunFolder::on_epoch(Trainer& trainer, const nlohmann::json& record) {
-  // First the record, then the checkpoint that knows it: a kill in between costs a repeated epoch,
-  // never a lost or doubled line.
+  // The checkpoint comes last and knows the rest: a kill in between costs a repeated epoch, never a
+  // lost or doubled line or a forgotten best state.
   metrics_bytes_ = append_line(dir_ / "metrics.jsonl", record.dump());
-  save("checkpoint.pt");
   if (trainer.improved()) save("best.pt");
+  save("checkpoint.pt");
 }
 
 void RunFolder::on_stop(Trainer&, const std::string& status) {
@@ -113,7 +162,10 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   for (const std::string& line : text::split(
            fs::exists(dir_ / "metrics.jsonl") ? read_file(dir_ / "metrics.jsonl") : "", '\n')) {
     if (line.empty()) continue;
-    last = nlohmann::json::parse(line);
+    last = nlohmann::json::parse(line, nullptr, false);
+    if (!last.is_object())
+      throw Error("'" + (dir_ / "metrics.jsonl").string() +
+                  "' has a damaged line; mend or remove it");
     if (t.best_epoch() == 0 || last["epoch"] == t.best_epoch()) record = last;
   }
   auto of = [](const nlohmann::json& r, const char* key) {

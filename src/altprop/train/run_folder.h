@@ -10,20 +10,24 @@
 #include <filesystem>
 
 #include "altprop/train/experiment.h"
+#include "altprop/train/files.h"
 
 namespace altprop {
 
 class RunFolder : public Observer {
  public:
-  /// Makes a new folder. @throws UsageError if it exists and is not empty, unless `overwrite`
+  /// @throws UsageError if the folder exists and is not empty, unless `overwrite`
+  static void check(const std::filesystem::path& dir, bool overwrite);
+  /// Makes a new folder. With `overwrite`, records of an earlier run or comparison are removed;
+  /// other files stay.
   static void create(const std::filesystem::path& dir, bool overwrite);
   /// @param label how the user wrote the rule
   RunFolder(std::filesystem::path dir, Experiment& experiment, std::string label);
 
-  /// Writes config.toml of a new run.
+  /// Writes the settings and the first state of a new run.
   void begin();
-  /// Puts the experiment into the state of the newest checkpoint and cuts the records to it;
-  /// nothing happens if there is none.
+  /// Puts the experiment into the state of the newest checkpoint and cuts the records to it; begins
+  /// if there is none.
   void resume();
   /// Writes summary.json and returns it.
   nlohmann::json summarise(const std::string& status);
@@ -39,6 +43,7 @@ class RunFolder : public Observer {
   Experiment& experiment_;
   std::string label_;
   int64_t metrics_bytes_ = 0;
+  FolderLock lock_;
 };
 
 /// Runs (or resumes) an experiment with its folder. @returns the summary
@@ -49,9 +54,11 @@ nlohmann::json run_in_folder(Experiment& experiment, const std::filesystem::path
 /// Settings of the run in a folder.
 RunSettings settings_of(const std::filesystem::path& dir);
 
-/// What has to be as it was for a resumed run to equal an uninterrupted one: threads, kernels.
-/// Applied before the experiment is built.
-/// @returns how the user had written the rule
-std::string restore_machine(const std::filesystem::path& dir, RunSettings& settings);
+/// Builds the experiment of a run in a folder, in the state before training, on what has to be as
+/// it was for a resumed run to equal an uninterrupted one: threads, kernels. @param label receives
+/// how the user had written the rule
+std::unique_ptr<Experiment> reopen(const std::filesystem::path& dir, RunSettings settings,
+                                   std::string& label,
+                                   std::shared_ptr<const data::Splits> data = nullptr);
 
 }  // namespace altprop

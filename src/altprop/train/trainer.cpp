@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -67,18 +68,32 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
       updater_(settings_.optimizer) {
   if (settings_.early_stop > 0 && data.validation.empty())
     throw UsageError(
-        "early-stop needs validation data; set --data.validation to a number of training samples "
-        "to hold out");
+        "early-stop needs validation data; set --validation to a number of training samples to "
+        "hold "
+        "out");
+  if (settings_.schedule.kind == "step" && settings_.schedule.milestones.empty())
+    throw UsageError(
+        "the step schedule needs --milestones, the epochs after which the rate changes");
+  settings_.schedule.factor(0, 0, settings_.epochs, 0);  // reads the milestones
   loader_ = std::make_unique<data::Loader>(data_.train, loader_options(settings_, stream_));
   int64_t parameter_bytes = 0;
   for (const ParamPtr& param : net_.params())
     parameter_bytes += static_cast<int64_t>(param->value.nbytes());
   data_bytes_ = std::max<int64_t>(0, memory::alive(at::Device(settings_.device)) - parameter_bytes);
+  rule_.prepare_for(settings_.optimizer);
   rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
   std::vector<ParamPtr> params = rule_.trained(net_);
   for (const ParamPtr& param : rule_.owned()) params.push_back(param);
   updater_.bind(params);
   warnings_ = rule_.warnings(settings_.optimizer);
+  for (const std::string& item : settings_.optimizer.lr_of) {
+    const std::string pattern = text::trim(item.substr(0, item.rfind('=')));
+    if (std::none_of(params.begin(), params.end(), [&](const ParamPtr& param) {
+          return param->name.find(pattern) != std::string::npos;
+        }))
+      warnings_.push_back("lr-of has no effect for '" + pattern +
+                          "': no parameter has that in its name");
+  }
   sums_ = at::zeros({2}, at::TensorOptions(at::kDouble).device(at::Device(settings_.device)));
 }
 
@@ -104,7 +119,11 @@ std::string Trainer::run() {
   at::NoGradGuard no_grad;
   for (Observer* observer : observers_) observer->on_start(*this);
   std::string status = "done";
-  while (position_.epoch < settings_.epochs && !out_of_steps()) {
+  // A resumed run may have all its steps but not yet the record of their epoch, or have stopped
+  // early.
+  auto inside_epoch = [this] { return position_.pass > 0 || position_.batch > 0; };
+  while (position_.epoch < settings_.epochs && (!out_of_steps() || inside_epoch()) &&
+         !stopped_early()) {
     updater_.set_weight_decay(rule_.weight_decay(position_.epoch));
     const std::vector<std::string> passes = rule_.passes(position_.epoch);
     while (position_.pass < static_cast<int64_t>(passes.size()) && !interrupt::requested() &&
@@ -120,12 +139,12 @@ std::string Trainer::run() {
       break;
     }
     const nlohmann::json record = finish_epoch();
+    for (const char* key : {"validation_loss", "test_loss"})
+      if (record.contains(key) && record[key].is_null())
+        report_divergence(loader_->at(0, 0).inputs, position_.step, position_.epoch);
     for (Observer* observer : observers_) observer->on_epoch(*this, record);
-    if (settings_.early_stop > 0 && position_.epoch - best_epoch_ >= settings_.early_stop) {
-      status = "stopped early";
-      break;
-    }
   }
+  if (status == "done" && stopped_early()) status = "stopped early";
   for (Observer* observer : observers_) observer->on_stop(*this, status);
   return status;
 }
@@ -162,7 +181,8 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   seen_ += batch.size;
   // On a GPU reading a number stops the stream, so look less often there.
   const bool look = step.inputs.device().is_cpu() || position_.step % 50 == 0;
-  if (look && !std::isfinite(sums_[0].item<double>())) report_divergence(step);
+  if (look && !std::isfinite(sums_[0].item<double>()))
+    report_divergence(step.inputs, position_.step + 1, position_.epoch + 1);
 }
 
 void Trainer::train_on(const data::Batch& batch, const std::string& pass) {
@@ -171,18 +191,17 @@ void Trainer::train_on(const data::Batch& batch, const std::string& pass) {
   ++position_.step;
 }
 
-void Trainer::report_divergence(const Step& step) {
+void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
   std::string layer = "the loss";
   Activity activity;
-  net_.run(step.inputs, activity, {Mode::Eval}, {.keep_values = true});
+  net_.run(inputs, activity, {Mode::Eval}, {.keep_values = true});
   for (const Node& node : net_.nodes())
     if (node.op && !activity.values[static_cast<size_t>(node.id)].isfinite().all().item<bool>()) {
       layer = "the output of '" + node.name + "'";
       break;
     }
   for (Observer* observer : observers_) observer->on_stop(*this, "diverged");
-  throw Diverged(text::cat("training diverged at step ", position_.step + 1, " (epoch ",
-                           position_.epoch + 1, "): ", layer,
+  throw Diverged(text::cat("training diverged at step ", step, " (epoch ", epoch, "): ", layer,
                            " is no longer finite; use a smaller learning rate or --clip-norm"));
 }
 
@@ -279,6 +298,7 @@ void Trainer::state(StateIO io) {
   at.number("epoch_seconds", epoch_seconds_);
   at.integer("samples", samples_);
   at.integer("peak", peak_);
+  at.integer("data_bytes", data_bytes_);
   at.number("best_loss", best_loss_);
   at.integer("best_epoch", best_epoch_);
 }

@@ -34,7 +34,8 @@ struct Observer {
   virtual ~Observer() = default;
   virtual void on_start(const Trainer&) {}
   virtual void on_step(const Trainer&) {}
-  /// An epoch is done; `record` is its line of metrics. The trainer's state is that of the next epoch's start.
+  /// An epoch is done; `record` is its line of metrics. The trainer's state is that of the next
+  /// epoch's start.
   virtual void on_epoch(Trainer&, const nlohmann::json& record) {}
   /// Training ends here, for whatever reason.
   virtual void on_stop(Trainer&, const std::string& status) {}
@@ -49,15 +50,18 @@ struct Score {
 class Trainer {
  public:
   /// Binds the rule and the updater to the network. The references must outlive the trainer.
-  Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data, RunSettings settings);
+  Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data,
+          RunSettings settings);
 
   void observe(Observer& observer) { observers_.push_back(&observer); }
-  /// Trains from the current position to the end. @returns "done", "stopped early" or "interrupted". @throws Diverged
+  /// Trains from the current position to the end. @returns "done", "stopped early" or
+  /// "interrupted". @throws Diverged
   std::string run();
   /// One step of a pass on a batch of the caller's, outside of `run`: for measurements.
   void train_on(const data::Batch& batch, const std::string& pass = "train");
   Score evaluate(const data::Dataset& data);
-  /// Gradient angles and feedback alignment on the probe batch: {"gradient": [...], "alignment": [...]}.
+  /// Gradient angles and feedback alignment on the probe batch: {"gradient": [...], "alignment":
+  /// [...]}.
   nlohmann::json probe();
 
   /// Everything a resumed run needs, tensors and position.
@@ -66,7 +70,9 @@ class Trainer {
   const RunSettings& settings() const { return settings_; }
   const Position& position() const { return position_; }
   int64_t batches_per_pass() const { return loader_->batches(); }
-  int64_t passes_in_epoch() const { return static_cast<int64_t>(rule_.passes(position_.epoch).size()); }
+  int64_t passes_in_epoch() const {
+    return static_cast<int64_t>(rule_.passes(position_.epoch).size());
+  }
   double running_loss() const;
   double train_seconds() const { return seconds_; }
   int64_t trained_samples() const { return samples_; }
@@ -86,8 +92,13 @@ class Trainer {
   void train_step(const data::Batch& batch, const std::string& pass);
   nlohmann::json finish_epoch();
   Step make_step(const data::Batch& batch, Activity& activity);
-  bool out_of_steps() const { return settings_.max_steps > 0 && position_.step >= settings_.max_steps; }
-  [[noreturn]] void report_divergence(const Step& step);
+  bool out_of_steps() const {
+    return settings_.max_steps > 0 && position_.step >= settings_.max_steps;
+  }
+  bool stopped_early() const {
+    return settings_.early_stop > 0 && position_.epoch - best_epoch_ >= settings_.early_stop;
+  }
+  [[noreturn]] void report_divergence(const Tensor& inputs, int64_t step, int64_t epoch);
 
   Graph& net_;
   Learner& rule_;

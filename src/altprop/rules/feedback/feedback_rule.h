@@ -56,6 +56,11 @@ class FeedbackRule : public Rule, protected Feedback {
   /// A credit within feedback.grad-clip.
   Tensor clipped(Tensor credit) const;
   Path* path_of(const Param* weight);
+  /// The path that the rule substitutes at a node, or null.
+  Path* path_at(int node) {
+    const int at = path_at_[static_cast<size_t>(node)];
+    return at < 0 ? nullptr : &paths_[static_cast<size_t>(at)];
+  }
   /// The stream of this rule for one purpose.
   Stream stream(const std::string& purpose) const { return stream_.at(purpose); }
 

@@ -1,0 +1,22 @@
+// Everything a program needs to describe a network, train it by any rule and look at the outcome.
+#pragma once
+
+#include "altprop/base/error.h"
+#include "altprop/base/version.h"
+#include "altprop/data/source.h"
+#include "altprop/network/architecture.h"
+#include "altprop/network/builder.h"
+#include "altprop/network/graph.h"
+#include "altprop/network/init.h"
+#include "altprop/network/loss.h"
+#include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/combine.h"
+#include "altprop/network/ops/conv.h"
+#include "altprop/network/ops/dropout.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/network/ops/norm.h"
+#include "altprop/network/ops/pool.h"
+#include "altprop/network/ops/shape.h"
+#include "altprop/probes/gradient_check.h"
+#include "altprop/rules/registry.h"
+#include "altprop/train/train.h"

@@ -1,0 +1,107 @@
+"""Runs the program the way a user does and reads what it leaves behind.
+
+The program is $ALTPROP_BUILD/altprop, by default build/altprop of this checkout.
+"""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+BUILD = Path(os.environ.get("ALTPROP_BUILD", Path(__file__).parents[2] / "build")).resolve()
+PROGRAM = BUILD / "altprop"
+
+GLYPHS = ["--data.glyphs.train", "512", "--data.glyphs.test", "256"]
+TINY = ["--net", "mlp:784-16-10:relu", *GLYPHS, "--threads", "1"]
+TIMING = ("seconds", "samples_per_second")
+
+
+def environment(**changes):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("ALTPROP_")}
+    return {**kept, "OMP_NUM_THREADS": "1", **changes}
+
+
+class Result:
+    def __init__(self, done):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    def __repr__(self):
+        return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+def altprop(*args, code=0, env=None, **popen):
+    """Runs the program and asserts its exit code."""
+    popen.setdefault("stdout", subprocess.PIPE)
+    popen.setdefault("stderr", subprocess.PIPE)
+    done = subprocess.run([PROGRAM, *map(str, args)], text=True, timeout=100, stdin=subprocess.DEVNULL,
+                          env=environment(**(env or {})), **popen)
+    result = Result(done)
+    assert result.code == code, result
+    return result
+
+
+def start(*args, **popen):
+    """The program as a running process, its progress on a pipe."""
+    popen.setdefault("stdout", subprocess.DEVNULL)
+    popen.setdefault("stderr", subprocess.PIPE)
+    return subprocess.Popen([PROGRAM, *map(str, args)], text=True, stdin=subprocess.DEVNULL, env=environment(), **popen)
+
+
+def train(out, *args, **how):
+    """A short quiet run of the smallest network; returns its summary."""
+    return altprop("train", *TINY, "--quiet", "--json", "--out", out, *args, **how).json
+
+
+def summary(folder):
+    return json.loads((Path(folder) / "summary.json").read_text())
+
+
+def records(folder):
+    """The lines of metrics.jsonl without what a clock said."""
+    lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMING} for line in lines]
+
+
+def checkpoint(path):
+    import torch
+
+    return torch.load(path, weights_only=False)
+
+
+# What of a checkpoint may differ between two runs that did the same: clocks, memory, and the length of the records,
+# which hold times.
+PASSING = ("position.seconds", "position.epoch_seconds", "position.peak", "position.data_bytes", "metrics_bytes", "meta")
+
+
+def differing(a, b):
+    """Names of the entries in which two checkpoint files differ, bit by bit."""
+    import torch
+
+    a, b = checkpoint(a), checkpoint(b)
+    names = (set(a) | set(b)) - set(PASSING)
+    return sorted(n for n in names if n not in a or n not in b or not torch.equal(a[n], b[n]))
+
+
+def assert_same_run(a, b):
+    a, b = Path(a), Path(b)
+    assert records(a) == records(b)
+    assert differing(a / "checkpoint.pt", b / "checkpoint.pt") == []
+    assert (a / "best.pt").exists() == (b / "best.pt").exists()
+    if (a / "best.pt").exists():
+        assert differing(a / "best.pt", b / "best.pt") == []
+    left = [p for p in a.rglob("*") if p.suffix == ".part"]
+    assert left == []
+
+
+def assert_one_sentence(result):
+    """An error is one line that a user can read, and nothing else."""
+    lines = result.err.splitlines()
+    assert result.out == "", result
+    assert len(lines) == 1 and lines[0].startswith("altprop: "), result
+    for noise in ("frame #", "Exception raised", "c10", "at::", "terminate", "enforce fail", "json.exception", ".cpp:"):
+        assert noise not in result.err, result
+    assert not lines[0].endswith((": ", ";")), result
+    assert len(lines[0]) < 700, result

@@ -1,0 +1,462 @@
+"""The commands when all is well: what they print, write and return."""
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+from program import (GLYPHS, PROGRAM, TINY, altprop, assert_same_run, checkpoint, differing, environment, records,
+                     summary, train)
+
+SUMMARY = {"rule": str, "net": str, "data": str, "seed": int, "epochs": int, "test_accuracy": float, "test_loss": float,
+           "train_seconds": float, "samples_per_second": float, "peak_memory_bytes": int, "altprop_version": str,
+           "torch_version": str}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of two epochs with validation data, seed 1."""
+    folder = tmp_path_factory.mktemp("commands") / "run"
+    result = altprop("train", *TINY, "--epochs", 2, "--validation", 64, "--out", folder, "--seed", 1)
+    return folder, result
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("commands") / "comparison"
+    rules = "backprop,fa[lr=0.02,feedback.scale=2],dfa"
+    result = altprop("compare", "--rules", rules, "--seeds", "1,2", *TINY, "--epochs", 1, "--json", "--out", folder)
+    return folder, result
+
+
+# ---- train
+
+
+def test_train_writes_the_summary(run):
+    folder, _ = run
+    s = summary(folder)
+    for key, kind in SUMMARY.items():
+        assert isinstance(s[key], kind), key
+    assert s["rule"] == "backprop" and s["net"] == "mlp:784-16-10:relu" and s["data"] == "glyphs"
+    assert s["seed"] == 1 and s["epochs"] == 2 and s["status"] == "done" and s["threads"] == 1
+    assert 0.1 < s["test_accuracy"] <= 1 and 0 < s["test_loss"] < 2.3
+    assert s["samples_per_second"] > 0 and s["peak_memory_bytes"] > 50_000
+
+
+def test_train_writes_a_line_per_epoch(run):
+    folder, _ = run
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    for line in lines:
+        assert {"step", "train_loss", "train_accuracy", "validation_loss", "test_loss", "test_accuracy", "learning_rate",
+                "seconds", "samples_per_second", "gradient"} <= set(line)
+    assert [line["step"] for line in lines] == [7, 14]  # 448 samples are left of 512
+    assert lines[1]["train_loss"] < lines[0]["train_loss"]
+
+
+def test_progress_is_plain_lines_without_a_terminal(run):
+    _, result = run
+    lines = result.err.splitlines()
+    assert len(lines) == 2 and all(re.match(r"backprop  epoch \d/2  train loss [\d.]+ ", line) for line in lines)
+    assert "\r" not in result.err and "\033" not in result.err
+    assert "test accuracy" in result.out and "records in" in result.out
+
+
+def test_folder_holds_just_the_records(run):
+    folder, _ = run
+    assert {p.name for p in folder.iterdir()} == {"config.toml", "metrics.jsonl", "checkpoint.pt", "best.pt", "summary.json"}
+
+
+def test_checkpoint_opens_in_python(run):
+    folder, _ = run
+    state = checkpoint(folder / "checkpoint.pt")
+    assert state["net.fc1.weight"].shape == (16, 784) and state["net.fc2.bias"].shape == (10,)
+    assert state["position.epoch"].item() == 2 and state["position.step"].item() == 14
+
+
+def test_best_epoch_has_the_least_validation_loss(run):
+    folder, _ = run
+    s, rows = summary(folder), records(folder)
+    best = min(rows, key=lambda r: r["validation_loss"])
+    assert s["best_epoch"] == best["epoch"] and s["best_validation_loss"] == best["validation_loss"]
+    assert s["test_loss"] == best["test_loss"]
+    assert checkpoint(folder / "best.pt")["position.epoch"].item() == best["epoch"]
+
+
+def test_json_is_pure(tmp_path):
+    result = altprop("train", *TINY, "--epochs", 1, "--json", "--out", tmp_path / "run")
+    assert result.json == summary(tmp_path / "run")
+    assert "epoch 1/1" in result.err
+    assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 1
+
+
+def test_config_repeats_the_run(run, tmp_path):
+    folder, _ = run
+    altprop("train", "--config", folder / "config.toml", "--quiet", "--out", tmp_path / "again")
+    assert_same_run(folder, tmp_path / "again")
+    assert (folder / "config.toml").read_text() == (tmp_path / "again" / "config.toml").read_text()
+
+
+def test_flags_override_the_config(run, tmp_path):
+    folder, _ = run
+    altprop("train", "--config", folder / "config.toml", "--quiet", "--epochs", 1, "--out", tmp_path / "again")
+    assert records(tmp_path / "again")[0]["train_loss"] == records(folder)[0]["train_loss"]
+    assert summary(tmp_path / "again")["epochs"] == 1
+
+
+def test_config_by_hand(tmp_path):
+    (tmp_path / "run.toml").write_text("""
+        rule = "fa[feedback.scale=2]"   # comment
+        net = "mlp:784-16-10:relu"
+        epochs = 1
+        lr = 1e-2
+        threads = 1
+        milestones = [1, 3]
+        [data-options]
+        glyphs.train = 128
+        "glyphs.test" = 64
+    """)
+    altprop("train", "--config", tmp_path / "run.toml", "--quiet", "--out", tmp_path / "run")
+    s = summary(tmp_path / "run")
+    assert s["rule"] == "feedback-alignment" and s["rule_options"] == {"feedback.scale": "2"}
+    assert s["steps"] == 2 and s["settings"]["milestones"] == ["1", "3"]
+
+
+def test_seeds_fix_every_number(run, tmp_path):
+    folder, _ = run
+    same = ["--epochs", 2, "--validation", 64]
+    train(tmp_path / "other", *same, "--seed", 2)
+    assert "net.fc1.weight" in differing(folder / "checkpoint.pt", tmp_path / "other" / "checkpoint.pt")
+    train(tmp_path / "same", *same, "--seed=1", "--prefetch", 2, "--probe-every", 0)
+    assert differing(folder / "checkpoint.pt", tmp_path / "same" / "checkpoint.pt") == []
+
+
+def test_rule_options_in_three_spellings(tmp_path):
+    train(tmp_path / "a", "--epochs", 1, "--rule", "fa", "--rule.feedback.scale", "0.5", "--rule.feedback.seed=7")
+    train(tmp_path / "b", "--epochs", 1, "--rule", "fa[feedback.scale=0.5, feedback.seed=7]")
+    assert_same_run(tmp_path / "a", tmp_path / "b")
+    assert summary(tmp_path / "a")["label"] == "fa"
+    assert summary(tmp_path / "b")["label"] == "fa[feedback.scale=0.5, feedback.seed=7]"
+
+
+def test_overwrite(run, tmp_path):
+    train(tmp_path / "run", "--epochs", 2, "--validation", 64)
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    altprop("train", *TINY, "--epochs", 1, "--quiet", "--out", tmp_path / "run", "--overwrite")
+    assert len(records(tmp_path / "run")) == 1
+    assert not (tmp_path / "run" / "best.pt").exists()
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_overwriting_one_kind_of_folder_with_the_other(tmp_path):
+    folder = tmp_path / "run"
+    compare = ["compare", "--rules", "bp,fa", *TINY, "--epochs", 1, "--quiet", "--overwrite", "--out", folder]
+    train(folder, "--epochs", 1)
+    (folder / "notes").mkdir()
+    (folder / "notes" / "mine.txt").write_text("mine")
+    altprop(*compare)
+    assert len(summary(folder)["runs"]) == 2 and not (folder / "checkpoint.pt").exists()
+    train(folder, "--epochs", 1, "--overwrite")
+    assert "runs" not in summary(folder) and not (folder / "bp-seed1").exists()
+    assert altprop("resume", folder, "--json", "--quiet").json["rule"] == "backprop"
+    assert (folder / "notes" / "mine.txt").read_text() == "mine"
+
+
+def test_init_from(run, tmp_path):
+    folder, _ = run
+    s = train(tmp_path / "run", "--validation", 64, "--epochs", 1, "--max-steps", 1, "--lr", 0, "--init-from", folder / "checkpoint.pt")
+    assert s["test_loss"] == pytest.approx(records(folder)[-1]["test_loss"], rel=1e-6)
+    assert s["settings"]["init-from"] == str(folder / "checkpoint.pt")
+
+
+def test_init_from_a_file_that_python_wrote(run, tmp_path):
+    import torch
+
+    folder, _ = run
+    state = checkpoint(folder / "checkpoint.pt")
+    torch.save({name: tensor for name, tensor in state.items() if name.startswith("net.")}, tmp_path / "weights.pt")
+    s = train(tmp_path / "run", "--validation", 64, "--epochs", 1, "--max-steps", 1, "--lr", 0, "--init-from", tmp_path / "weights.pt")
+    assert s["test_loss"] == pytest.approx(records(folder)[-1]["test_loss"], rel=1e-6)
+    (tmp_path / "weights.pt").unlink()  # a resumed run needs it no more
+    assert altprop("resume", tmp_path / "run", "--quiet", "--json").json["settings"]["init-from"] == s["settings"]["init-from"]
+
+
+def test_early_stop(tmp_path):
+    # A learning rate of 0 makes no progress: the first epoch stays the best.
+    s = train(tmp_path / "run", "--epochs", 9, "--lr", 0, "--validation", "0.25", "--early-stop", 2)
+    assert s["status"] == "stopped early" and s["epochs"] == 3 and s["best_epoch"] == 1
+    resumed = altprop("resume", tmp_path / "run", "--quiet", "--json").json
+    assert resumed["status"] == "stopped early" and len(records(tmp_path / "run")) == 3
+
+
+def test_max_steps(tmp_path):
+    s = train(tmp_path / "run", "--epochs", 5, "--max-steps", 11)
+    assert s["steps"] == 11 and s["epochs"] == 2 and s["status"] == "done"
+    before = records(tmp_path / "run")
+    assert altprop("resume", tmp_path / "run", "--quiet", "--json").json["steps"] == 11
+    assert records(tmp_path / "run") == before
+
+
+def test_no_epochs(tmp_path):
+    s = train(tmp_path / "run", "--epochs", 0)
+    assert s["epochs"] == 0 and s["steps"] == 0 and s["status"] == "done" and s["test_accuracy"] is None
+    assert altprop("resume", tmp_path / "run", "--quiet", "--json").json["epochs"] == 0
+    assert len(altprop("predict", tmp_path / "run", "--json").json["predictions"]) == 256
+    altprop("report", tmp_path / "run")
+
+
+def test_threads_are_recorded(tmp_path):
+    s = train(tmp_path / "run", "--epochs", 1, "--threads", 2)
+    assert s["threads"] == 2 and s["settings"]["threads"] == 2
+
+
+def test_real_data(tmp_path):
+    if not os.environ.get("ALTPROP_DATA"):
+        pytest.skip("needs data sets: set ALTPROP_DATA to their folder")
+    limits = ["--data.train-limit", 200, "--data.test-limit=100"]
+    for given in (["--data-dir", os.environ["ALTPROP_DATA"]], None):
+        out = tmp_path / ("flag" if given else "variable")
+        altprop("train", "--data", "mnist", "--net", "mlp:784-16-10", "--epochs", 1, *limits, "--quiet", "--out", out,
+                *(given or []), env={} if given else {"ALTPROP_DATA": os.environ["ALTPROP_DATA"]})
+    assert records(tmp_path / "flag") == records(tmp_path / "variable")
+
+
+def read_terminal(args, columns):
+    """What the program shows on a terminal of a given width."""
+    import fcntl
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([PROGRAM, *map(str, args)], stdin=slave, stdout=subprocess.DEVNULL, stderr=slave,
+                               env=environment())
+    os.close(slave)
+    shown = b""
+    while select.select([master], [], [], 60)[0]:
+        try:
+            chunk = os.read(master, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(master)
+    assert process.wait() == 0
+    return shown.decode()
+
+
+@pytest.mark.parametrize("columns", [120, 50])
+def test_progress_bar_on_a_terminal(tmp_path, columns):
+    shown = read_terminal(["train", *TINY, "--data.glyphs.train", "4000", "--batch", 1, "--epochs", 1, "--out",
+                           tmp_path / "run"], columns)
+    bars = [part for part in re.split(r"\r\x1b\[K", shown) if "epoch 1/1 [" in part]
+    assert bars, shown
+    assert all(len(bar) < columns for bar in bars), bars[0]
+    if columns > 100:
+        assert re.search(r"\[#*\.*\] loss \d+\.\d+  \d+ samples/s  \d+:\d\d left", bars[-1])
+    assert "\x1b[Kbackprop  epoch 1/1  train loss" in shown
+
+
+# ---- compare
+
+
+def test_compare_writes_all_runs(comparison):
+    folder, result = comparison
+    s = result.json
+    assert s == summary(folder)
+    assert [(r["label"], r["seed"]) for r in s["runs"]] == [
+        (label, seed) for seed in (1, 2) for label in ("backprop", "fa[lr=0.02,feedback.scale=2]", "dfa")]
+    for r in s["runs"]:
+        assert set(SUMMARY) <= set(r) and r["status"] == "done"
+        alone = summary(folder / r["folder"])
+        assert alone["test_loss"] == r["test_loss"]
+        assert len(records(folder / r["folder"])) == 1
+    overridden = s["runs"][1]
+    assert overridden["learning_rate"] == 0.02 and overridden["rule_options"] == {"feedback.scale": "2"}
+    assert s["runs"][0]["learning_rate"] == 0.01
+    assert s["runs"][0]["time_relative_to_backprop"] > 0
+    assert [row["label"] for row in s["table"]] == ["backprop", "fa[lr=0.02,feedback.scale=2]", "dfa"]
+    accuracies = [r["test_accuracy"] for r in s["runs"] if r["label"] == "dfa"]
+    assert s["table"][2]["test_accuracy"]["n"] == 2
+    assert s["table"][2]["test_accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
+
+
+def test_compare_runs_equal_single_runs(comparison, tmp_path):
+    folder, _ = comparison
+    train(tmp_path / "run", "--epochs", 1, "--rule", "dfa", "--seed", 2)
+    assert_same_run(folder / "dfa-seed2", tmp_path / "run")
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [v for k, v in attrs if k in ("src", "href")]
+
+
+def test_compare_writes_a_page_that_needs_nothing_else(comparison):
+    folder, _ = comparison
+    page = Page((folder / "report.html").read_text())
+    assert {"html", "style", "script"} <= set(page.tags)
+    assert not [a for a in page.addresses if a.startswith(("http", "/"))]
+
+
+def test_report_again(comparison, run):
+    folder, _ = comparison
+    before = (folder / "report.html").read_text()
+    result = altprop("report", folder)
+    assert result.out.strip() == str(folder / "report.html")
+    assert (folder / "report.html").read_text() == before
+    altprop("report", run[0])
+    assert "html" in Page((run[0] / "report.html").read_text()).tags
+    (run[0] / "report.html").unlink()
+
+
+def test_compare_prints_a_table(comparison):
+    folder, _ = comparison
+    result = altprop("resume", folder, "--quiet")  # all runs are done: nothing is trained again
+    lines = result.out.splitlines()
+    assert lines[0].split()[:2] == ["rule", "accuracy"]
+    assert [line.split()[0] for line in lines[1:4]] == ["backprop", "fa[lr=0.02,feedback.scale=2]", "dfa"]
+    assert lines[4] == f"report in {folder}/report.html"
+
+
+# ---- resume of what is done
+
+
+def test_resume_of_a_finished_run_changes_nothing(run):
+    folder, _ = run
+    files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "summary.json"}
+    before = summary(folder)
+    altprop("resume", folder, "--quiet")
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "summary.json"} == files
+    assert summary(folder) == before
+
+
+def test_resume_with_more_epochs(run, tmp_path):
+    train(tmp_path / "long", "--epochs", 4)
+    train(tmp_path / "short", "--epochs", 2)
+    altprop("resume", tmp_path / "short", "--epochs", 4, "--quiet")
+    assert differing(tmp_path / "long" / "checkpoint.pt", tmp_path / "short" / "checkpoint.pt") == []
+    assert [r["train_loss"] for r in records(tmp_path / "long")] == [r["train_loss"] for r in records(tmp_path / "short")]
+    assert (tmp_path / "long" / "config.toml").read_text() == (tmp_path / "short" / "config.toml").read_text()
+
+
+# ---- check, predict, describe, list
+
+
+def test_check(tmp_path):
+    result = altprop("check", *TINY, "--json")
+    assert result.err == ""
+    assert set(result.json) == {"rule", "net", "reference", "layers"}
+    assert [row["name"] for row in result.json["layers"]] == ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]
+    for row in result.json["layers"]:
+        assert set(row) == {"name", "cosine", "relative_error", "magnitude_ratio"}
+        assert row["cosine"] == pytest.approx(1) and row["relative_error"] < 1e-12
+    other = altprop("check", *TINY, "--rule", "fa", "--json").json
+    assert other["rule"] == "feedback-alignment" and abs(other["layers"][0]["cosine"]) < 0.9
+    text = altprop("check", *TINY, "--rule", "bp").out
+    assert "fc1.weight" in text and "relative error" in text
+
+
+def test_predict(run, tmp_path):
+    folder, _ = run
+    s = altprop("predict", folder, "--json").json
+    assert len(s["predictions"]) == 256 and s["accuracy"] == summary(folder)["test_accuracy"]
+    right = 0
+    for row in s["predictions"]:
+        assert sum(row["output"]) == pytest.approx(1, abs=1e-5)
+        assert row["output"][row["prediction"]] == max(row["output"])
+        right += row["prediction"] == row["target"]
+    assert right / 256 == s["accuracy"]
+
+    lines = altprop("predict", folder, "--split", "validation", "--state", "last").out.splitlines()
+    assert lines[0] == "id,target,prediction," + ",".join(f"y{k}" for k in range(10)) and len(lines) == 65
+    result = altprop("predict", folder, "--out", tmp_path / "test.csv")
+    assert "256 predictions" in result.out and len((tmp_path / "test.csv").read_text().splitlines()) == 257
+
+
+def test_predict_into_a_pipe(run, tmp_path):
+    """What is no ordinary file is written to, not replaced. A pipe of our own: root would lose /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    try:
+        altprop("predict", run[0], "--out", pipe)
+        assert pipe.is_fifo()
+        assert len(reader.communicate(timeout=10)[0].splitlines()) == 257
+    finally:
+        reader.kill()
+
+
+def test_describe():
+    s = altprop("describe", "--net", "mlp:784-16-10:relu", "--json").json
+    assert s["totals"]["parameters"] == 784 * 16 + 16 + 160 + 10 and s["rules"]["backprop"] == ""
+    text = altprop("describe", "--net", "chain: conv 8 k=3, relu, maxpool 2, linear *", "--data", "glyphs").out
+    assert "conv2d" in text and "max_pool2d" in text and "backprop: accepts" in text
+
+
+@pytest.mark.parametrize("what, name", [("rules", "backprop"), ("nets", "mlp"), ("data", "glyphs"), ("optimizers", "adam")])
+def test_list(what, name):
+    rows = altprop("list", what, "--json").json
+    assert name in [row["name"] for row in rows]
+    for row in rows:
+        for option in row.get("options", []):
+            assert option["name"] and option["help"] and "default" in option
+    assert name in altprop("list", what).out
+
+
+def test_help_and_version():
+    text = altprop("--help").out
+    for command in ("train", "compare", "resume", "check", "predict", "describe", "list", "report", "data"):
+        assert re.search(rf"^ +{command} ", text, re.M), command
+    assert re.fullmatch(r"altprop \d+\.\d+\.\d+\S*\n", altprop("--version").out)
+    text = altprop("train", "--help").out
+    for flag in ("--rule", "--net", "--data ", "--lr ", "--out", "--config", "--checkpoint-steps"):
+        assert flag in text
+    assert "true=true" not in text and "]=true" not in text
+
+
+# ---- settings that change the numbers, many per process: each is a run of a comparison
+
+
+def test_every_setting_of_training_has_an_effect(tmp_path):
+    variants = ["backprop", "backprop[optimizer=sgd]", "backprop[optimizer=nesterov]",
+                "backprop[optimizer=adam,lr=0.003]", "backprop[optimizer=adamw,lr=0.003,weight-decay=0.1]",
+                "backprop[optimizer=rmsprop,lr=0.003]", "backprop[weight-decay=0.1]",
+                "backprop[weight-decay=0.1,decay-all=false]", "backprop[clip-norm=0.5]", "backprop[clip-tensor-norm=0.2]",
+                "backprop[clip-value=0.01]", "backprop[sign-gradient=true,lr=0.001]", "backprop[keep-signs=true]",
+                "backprop[lr-of=fc1=0.1]", "backprop[schedule=cosine]", "backprop[schedule=step,milestones=1,gamma=0.5]",
+                "backprop[warmup-steps=4]", "backprop[init=he]", "backprop[loss=squared-error]", "backprop[momentum=0.5]",
+                "backprop[shuffle=false]", "backprop[batch=100]", "backprop[batch=100,drop-last=true]",
+                "backprop[dtype=float64]", "backprop[crop=2]", "backprop[flip=true]"]
+    s = altprop("compare", "--rules", ",".join(variants), *TINY, "--epochs", 2, "--probe-every", 0, "--quiet", "--json",
+                "--out", tmp_path / "all").json
+    losses = {r["label"]: r["test_loss"] for r in s["runs"]}
+    assert list(losses) == variants
+    same = [(a, b) for a in losses for b in losses if a < b and losses[a] == losses[b]]
+    assert same == []
+    assert all(r["status"] == "done" and r["test_accuracy"] > 0.08 for r in s["runs"])
+    by = {r["label"]: r for r in s["runs"]}
+    assert by["backprop[batch=100,drop-last=true]"]["steps"] == 10 and by["backprop[batch=100]"]["steps"] == 12
+    weights = checkpoint(tmp_path / "all" / by["backprop[dtype=float64]"]["folder"] / "checkpoint.pt")["net.fc1.weight"]
+    assert str(weights.dtype) == "torch.float64"
+    rates = [r["learning_rate"] for r in records(tmp_path / "all" / by["backprop[schedule=step,milestones=1,gamma=0.5]"]["folder"])]
+    assert rates == [0.01, 0.005]
+
+
+def test_convolutions_with_augmentation(tmp_path):
+    net = "chain: conv 4 k=5 s=2, batch-norm, relu, maxpool 2, dropout 0.1, linear *"
+    altprop("train", "--net", net, *GLYPHS, "--threads", 1, "--crop", 2, "--flip", "--epochs", 2, "--crop-fill", "edge",
+            "--quiet", "--out", tmp_path / "a")
+    altprop("train", "--config", tmp_path / "a" / "config.toml", "--prefetch", 3, "--quiet", "--out", tmp_path / "b")
+    assert records(tmp_path / "a") == records(tmp_path / "b")
+    assert summary(tmp_path / "a")["settings"]["flip"] is True

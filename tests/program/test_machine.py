@@ -1,0 +1,135 @@
+"""The machine says no: full disks, closed pipes, missing rights, too little memory, two programs in one folder."""
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+from program import (PROGRAM, TINY, altprop, assert_one_sentence, assert_same_run, checkpoint, environment, records, start,
+                     summary, train)
+
+
+def limit_files(size):
+    def apply():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return apply
+
+
+def test_file_that_may_not_grow(tmp_path):
+    """A checkpoint has 100 KB; the first one cannot be written."""
+    result = altprop("train", *TINY, "--epochs", 1, "--quiet", "--out", tmp_path / "run", code=1,
+                     preexec_fn=limit_files(50_000))
+    assert_one_sentence(result)
+    assert "checkpoint.pt" in result.err and "File too large" in result.err
+    assert not list((tmp_path / "run").glob("*.part"))
+    altprop("resume", tmp_path / "run", "--quiet")
+    train(tmp_path / "whole", "--epochs", 1)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_full_disk(tmp_path):
+    """The records grow until the disk is full; with space again the run goes on."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=260k", "none", disk], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        ballast = disk / "ballast"
+        settings = ["--epochs", 6, "--batch", 128, "--validation", 64]
+        process = start("train", *TINY, *settings, "--out", disk / "run")
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        try:
+            with open(ballast, "wb", buffering=0) as f:
+                while f.write(b"\0" * 4096):
+                    pass
+        except OSError:
+            pass
+        old = (disk / "run" / "checkpoint.pt").read_bytes()
+        result = altprop("resume", disk / "run", "--quiet", code=1)
+        assert_one_sentence(result)
+        assert "No space left" in result.err and "free some space" in result.err
+        assert (disk / "run" / "checkpoint.pt").read_bytes() == old
+        ballast.unlink()
+        subprocess.run(["mount", "-o", "remount,size=2m", disk], check=True)
+        altprop("resume", disk / "run", "--quiet")
+        train(tmp_path / "whole", *settings)
+        assert_same_run(tmp_path / "whole", disk / "run")
+    finally:
+        subprocess.run(["umount", disk], check=False)
+
+
+@pytest.mark.parametrize("arguments", [["list", "rules"], ["--help"], ["describe", "--net", "mlp:784-10"]])
+def test_output_that_cannot_be_written(arguments):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, env=environment())
+    assert result.returncode == 1 and "No space left" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_nobody_reads_the_output():
+    """`altprop list rules | head -1` ends quietly."""
+    process = subprocess.Popen([PROGRAM, "list", "rules", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env=environment())
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.wait(timeout=60)
+
+
+def test_nobody_reads_the_progress(tmp_path):
+    """A run goes on when the program behind its pipe has ended."""
+    process = start("train", *TINY, "--epochs", 3, "--out", tmp_path / "run")
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0
+    assert len(records(tmp_path / "run")) == 3
+
+
+def test_folder_without_the_right_to_write(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    result = altprop("train", *TINY, "--quiet", "--out", tmp_path / "locked" / "run", code=1)
+    assert_one_sentence(result)
+    assert "Permission denied" in result.err
+
+
+def test_too_little_memory(tmp_path):
+    """36 million weights in 64 bits take 290 MB, and as much again while they are drawn."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_DATA, (400 << 20, 400 << 20))
+
+    result = altprop("train", *TINY, "--net", "mlp:784-6000-6000-10", "--epochs", 1, "--dtype", "float64", "--quiet",
+                     "--out", tmp_path / "run", code=1, preexec_fn=limit)
+    assert_one_sentence(result)
+    assert "out of memory" in result.err
+
+
+def test_two_programs_in_one_folder(tmp_path):
+    run = tmp_path / "run"
+    process = start("train", *TINY, "--epochs", 1000, "--out", run)
+    process.stderr.readline()
+    for command in (["resume", run], ["train", *TINY, "--quiet", "--overwrite", "--out", run]):
+        result = altprop(*command, code=1)
+        assert_one_sentence(result)
+        assert "another" in result.err
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert summary(run)["status"] == "interrupted"
+
+
+def test_interrupt_ends_commands_that_have_nothing_to_save(tmp_path):
+    process = subprocess.Popen([PROGRAM, "check", "--net", "mlp:784-2000-2000-2000-10", "--batch", "4096"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=5) == -signal.SIGINT
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/r\xe4n"
+    done = subprocess.run([os.fsencode(PROGRAM), b"compare", b"--rules", b"bp", *[a.encode() for a in TINY], b"--epochs", b"1",
+                           b"--quiet", b"--out", folder], capture_output=True, env=environment())
+    assert done.returncode == 0, done.stderr
