@@ -4,9 +4,10 @@ namespace altprop {
 
 GradientCapture::GradientCapture(std::vector<ParamPtr> params) {
   for (ParamPtr& param : params) {
-    kept_.push_back({param, param->grad, param->fresh});
+    kept_.push_back({param, param->grad, param->fresh, param->keep});
     param->grad = Tensor();
     param->fresh = true;
+    param->keep = 0;
   }
 }
 
@@ -14,6 +15,7 @@ GradientCapture::~GradientCapture() {
   for (Kept& kept : kept_) {
     kept.param->grad = kept.grad;
     kept.param->fresh = kept.fresh;
+    kept.param->keep = kept.keep;
   }
 }
 

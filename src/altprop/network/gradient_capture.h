@@ -23,6 +23,7 @@ class GradientCapture {
     ParamPtr param;
     Tensor grad;
     bool fresh;
+    double keep;
   };
   std::vector<Kept> kept_;
 };

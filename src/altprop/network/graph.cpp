@@ -146,6 +146,7 @@ void Graph::to(at::Device device, at::ScalarType dtype) {
   for (const ParamPtr& param : params()) {
     param->value = param->value.to(device, dtype);
     param->grad = Tensor();
+    param->keep = 0;
     param->fresh = true;
   }
   for (auto& [name, tensor] : buffers())

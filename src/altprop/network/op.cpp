@@ -50,9 +50,10 @@ void Param::allocate() {
 
 void Param::add_gradient(const Tensor& contribution, double scale) {
   allocate();
-  if (fresh) {
+  if (fresh && keep == 0) {
     at::mul_out(grad, contribution.view_as(grad), at::scalar_tensor(scale, value.options()));
   } else {
+    if (fresh && keep != 1) grad.mul_(keep);
     grad.add_(contribution.view_as(grad), scale);
   }
   fresh = false;
@@ -61,16 +62,17 @@ void Param::add_gradient(const Tensor& contribution, double scale) {
 void Param::add_gradient_product(const Tensor& a, const Tensor& b, double scale) {
   allocate();
   Tensor matrix = grad.view({a.size(0), b.size(1)});
-  gemm_into(matrix, a, b, fresh ? 0 : 1, scale);
+  gemm_into(matrix, a, b, fresh ? keep : 1, scale);
   fresh = false;
 }
 
 void Param::add_gradient_rows(const Tensor& matrix, double scale) {
   allocate();
-  if (fresh) {
+  if (fresh && keep == 0) {
     at::sum_out(grad, matrix, {0});
     if (scale != 1) grad.mul_(scale);
   } else {
+    if (fresh && keep != 1) grad.mul_(keep);
     grad.add_(matrix.sum(0), scale);
   }
   fresh = false;

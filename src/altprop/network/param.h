@@ -16,7 +16,8 @@ struct Param {
   Tensor value;
   Tensor grad;  ///< of the batch-mean loss once a step's signals have arrived; meaningless while
                 ///< `fresh`
-  bool fresh = true;    ///< grad holds nothing yet: the next contribution overwrites it
+  bool fresh = true;    ///< nothing has arrived yet: the next contribution replaces what grad holds
+  double keep = 0;      ///< ... or adds to `keep` times it (an updater sums in place, see Updater)
   std::string init;     ///< a scheme of its own, e.g. "normal:1"; "": a weight takes the network's
   bool placed = false;  ///< `name` is complete: a graph has put the node's name before it
   bool decay = true;    ///< false for biases and norm gains if weight decay is to spare them

@@ -24,7 +24,21 @@ int64_t Updater::steps(const std::string& group) const {
   return it == progress_.end() ? 0 : it->second.steps;
 }
 
+Updater::~Updater() { release(); }
+
+/// Gradients of parameters that this updater no longer steps are plain gradients again.
+void Updater::release() {
+  for (Block& block : blocks_)
+    for (const ParamPtr& param : block.params)
+      if (param->keep != 0) {
+        param->grad = Tensor();
+        param->keep = 0;
+        param->fresh = true;
+      }
+}
+
 void Updater::bind(const std::vector<ParamPtr>& params) {
+  release();
   blocks_.clear();
   progress_.clear();
   for (const ParamPtr& param : params) {
@@ -43,15 +57,34 @@ void Updater::bind(const std::vector<ParamPtr>& params) {
     }
     block->params.push_back(param);
   }
-  for (Block& block : blocks_) gather(block);
+  into_values_ = !blocks_.empty();
+  for (Block& block : blocks_) {
+    block.target = target_of(block);
+    into_values_ &= block.target == Target::Value;
+    gather(block);
+  }
+}
+
+Updater::Target Updater::target_of(const Block& block) const {
+  const OptimizerSettings& s = settings(block.group);
+  if (!in_place_ || direction_ || s.clip_norm > 0 || s.clip_tensor_norm > 0 || s.clip_value > 0 ||
+      s.sign_gradient)
+    return Target::Gradient;
+  for (const Block& other : blocks_)
+    if (other.twins) return Target::Gradient;  // they take their partners' gradients
+  if (s.kind == "momentum" && s.momentum > 0) return Target::Average;
+  // One rate for all, because the parameters of one operation share their signals.
+  const bool plain = s.kind == "sgd" && s.weight_decay == 0 && !s.keep_signs && s.lr_of.empty() &&
+                     group_settings_.empty();
+  return plain ? Target::Value : Target::Gradient;
 }
 
 void Updater::gather(Block& block) {
   int64_t total = 0;
   for (const ParamPtr& param : block.params) total += param->value.numel();
   const at::TensorOptions options = block.params[0]->value.options();
-  Tensor value = at::empty({total}, options),
-         grad = block.twins ? Tensor() : at::zeros({total}, options);
+  Tensor value = at::empty({total}, options), grad;
+  if (!block.twins) grad = block.target == Target::Value ? value : at::zeros({total}, options);
   int64_t offset = 0;
   for (const ParamPtr& param : block.params) {
     const int64_t n = param->value.numel();
@@ -60,12 +93,19 @@ void Updater::gather(Block& block) {
     param->value = home;
     if (!block.twins) param->grad = grad.narrow(0, offset, n).view(param->value.sizes());
     param->fresh = true;
+    param->keep = block.target == Target::Value     ? 1
+                  : block.target == Target::Average ? settings(block.group).momentum
+                                                    : 0;
     if (block.twins) block.values.push_back(home);
     offset += n;
   }
   if (!block.twins) {
     block.values = {value};
     block.grads = {grad};
+  }
+  if (block.target == Target::Average) {
+    block.first = block.grads;
+    return;
   }
   const std::string& kind = settings(block.group).kind;
   const bool adaptive = kind == "adam" || kind == "adamw";
@@ -81,6 +121,9 @@ void Updater::gather(Block& block) {
 void Updater::take(const LocalSignal& signal) {
   if (direction_) {
     direction_->absorb(signal);
+  } else if (into_values_) {
+    signal.op->accumulate(*signal.saved, signal.cot, -settings_.lr * rate_factor_ * signal.scale,
+                          signal.which);
   } else {
     signal.accumulate();
   }
@@ -123,6 +166,17 @@ void Updater::clip(const std::string& group, const OptimizerSettings& s, StepFac
   }
 }
 
+namespace {
+/// What the sum of no signals at all is.
+void settle(Param& param) {
+  if (param.keep == 0) {
+    param.grad.zero_();
+  } else if (param.keep != 1) {
+    param.grad.mul_(param.keep);
+  }
+}
+}  // namespace
+
 void Updater::apply(const std::string& group) {
   if (direction_) direction_->finish();
   const OptimizerSettings& s = settings(group);
@@ -136,7 +190,7 @@ void Updater::apply(const std::string& group) {
   for (Block& block : blocks_)
     if (block.group == group && !block.twins)
       for (const ParamPtr& param : block.params)
-        if (param->fresh) param->grad.zero_();
+        if (param->fresh) settle(*param);
   clip(group, s, facts);
   for (Block& block : blocks_)
     if (block.group == group) step(block, s, facts, progress.steps == 0);
@@ -177,7 +231,10 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
       block.second[i].mul_(s.rms_decay).addcmul_(g, g, 1 - s.rms_decay);
       block.values[i].addcdiv_(g, block.second[i].sqrt().add_(s.eps), -lr);
     }
-  } else {
+  } else if (block.target == Target::Average) {
+    if (decay > 0) block.first[0].add_(block.values[0], decay);
+    block.values[0].add_(block.first[0], -lr);
+  } else if (block.target == Target::Gradient) {
     // With an empty momentum list the kernel does plain descent.
     at::_fused_sgd_(block.values, block.grads, block.first, decay, facts.momentum, lr, 0,
                     s.kind == "nesterov", false, first_step);

@@ -3,6 +3,10 @@
 //
 // Parameters that step alike share one flat buffer for values, one for gradients and one per
 // optimizer state, so that a step is a few kernel calls whatever the number of layers.
+//
+// Where nobody else needs gradients they are never stored: momentum's average receives the signals
+// itself, and plain descent adds them to the values. A step of large layers waits for memory, and
+// this saves a write and a read of every parameter.
 #pragma once
 
 #include <map>
@@ -27,12 +31,19 @@ struct Direction {
 class Updater : public Sink {
  public:
   explicit Updater(OptimizerSettings settings) : settings_(std::move(settings)) {}
+  ~Updater() override;
+  Updater(const Updater&) = delete;
+  Updater& operator=(const Updater&) = delete;
 
   /// Settings of one group of parameters ("feedback", ...) where they differ. Call before bind.
   void set_group(const std::string& group, OptimizerSettings settings) {
     group_settings_[group] = std::move(settings);
   }
   void set_direction(std::shared_ptr<Direction> direction) { direction_ = std::move(direction); }
+
+  /// Allows that. The caller promises that nobody reads gradients, and that no weight is used
+  /// between the signal of its operation and `apply`. Call before bind.
+  void set_in_place(bool allowed) { in_place_ = allowed; }
 
   /// Takes charge of these parameters: moves their values into flat buffers (Param::value becomes a
   /// view; all users of the Param see it).
@@ -59,10 +70,12 @@ class Updater : public Sink {
   void state(StateIO io);
 
  private:
+  enum class Target { Gradient, Average, Value };  ///< what signals are added to
   struct Block {  // parameters with the same group, rate factor and decay
     std::string group, key;
     double lr_factor = 1;
     bool decay = true, twins = false;
+    Target target = Target::Gradient;
     std::vector<ParamPtr> params;
     std::vector<Tensor> values, grads;  // one flat tensor each, or one per parameter for twins
     std::vector<Tensor> first, second, step_counts;  // optimizer state, like values
@@ -71,6 +84,8 @@ class Updater : public Sink {
     int64_t steps = 0;
     StepFacts facts;
   };
+  void release();
+  Target target_of(const Block& block) const;
   void gather(Block& block);
   void clip(const std::string& group, const OptimizerSettings& settings, StepFacts& facts);
   void step(Block& block, const OptimizerSettings& settings, const StepFacts& facts,
@@ -82,6 +97,8 @@ class Updater : public Sink {
   std::vector<Block> blocks_;
   std::map<std::string, Progress> progress_;
   double rate_factor_ = 1, decay_override_ = -1;
+  bool in_place_ = false;
+  bool into_values_ = false;  ///< the target of all blocks is the value
 };
 
 }  // namespace altprop

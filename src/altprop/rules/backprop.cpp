@@ -7,6 +7,7 @@ namespace {
 
 struct Backprop : Rule {
   void assign(Step& step, Sink& sink) override { reference(step, sink); }
+  bool allows_in_place() const override { return true; }
 };
 
 const RegisterRule registered{{.name = "backprop",

@@ -20,6 +20,8 @@ struct LastLayerOnly : Rule {
   void admit(const Graph& net, const Loss&) const override { last_layer(net); }
   std::vector<ParamPtr> trained(Graph& net) const override { return last_layer(net).op->params(); }
 
+  bool allows_in_place() const override { return true; }
+
   void assign(Step& step, Sink& sink) override {
     const Node& last = last_layer(step.net);
     struct OnlyLast : Feedback {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <set>
 
 #include "altprop/base/text.h"
 #include "altprop/network/gradient_capture.h"
@@ -51,6 +52,18 @@ Tensor correct(const Tensor& output, const Tensor& target) {
   return output.argmax(1).eq(target).sum();
 }
 
+/// False for tied weights, and where operations hide what they do with theirs.
+bool each_weight_used_once(const Graph& net) {
+  std::set<const Param*> seen;
+  for (const Node& node : net.nodes()) {
+    if (!node.op) continue;
+    if (node.op->hides_weights()) return false;
+    for (const ParamPtr& param : node.op->params())
+      if (!seen.insert(param.get()).second) return false;
+  }
+  return true;
+}
+
 nlohmann::json finite_or_null(double value) {
   return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
 }
@@ -84,6 +97,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
   std::vector<ParamPtr> params = rule_.trained(net_);
   for (const ParamPtr& param : rule_.owned()) params.push_back(param);
+  updater_.set_in_place(rule_.allows_in_place() && each_weight_used_once(net_));
   updater_.bind(params);
   warnings_ = rule_.warnings(settings_.optimizer);
   for (const std::string& item : settings_.optimizer.lr_of) {

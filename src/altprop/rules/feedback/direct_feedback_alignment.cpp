@@ -109,6 +109,8 @@ class DirectFeedbackAlignment : public FeedbackRule {
     return out;
   }
 
+  bool allows_in_place() const override { return !looks_at_gradients(); }
+
   void state(StateIO io) override {
     FeedbackRule::state(io);
     if (shared_) {

@@ -9,7 +9,9 @@ namespace altprop {
 namespace {
 
 /// The base's substitutes as they are drawn: fixed for the whole run.
-struct FeedbackAlignment : FeedbackRule {};
+struct FeedbackAlignment : FeedbackRule {
+  bool allows_in_place() const override { return !looks_at_gradients(); }
+};
 
 const RegisterRule registered{
     {.name = "feedback-alignment",

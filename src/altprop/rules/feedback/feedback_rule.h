@@ -53,6 +53,7 @@ class FeedbackRule : public Rule, protected Feedback {
 
   /// feedback.init times feedback.scale, masked.
   Tensor draw_random(const Path& path, const Stream& stream) const;
+  bool looks_at_gradients() const { return grad_clip_ > 0; }
   /// A credit within feedback.grad-clip.
   Tensor clipped(Tensor credit) const;
   Path* path_of(const Param* weight);

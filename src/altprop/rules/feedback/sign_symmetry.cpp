@@ -43,6 +43,7 @@ struct SignRule : FeedbackRule {
   }
 
   bool keeps_substitutes() const override { return false; }
+  bool allows_in_place() const override { return !looks_at_gradients(); }
 
  private:
   void make(Tensor& out, const Path& path) const {

@@ -1,0 +1,151 @@
+// Updates without stored gradients do what updates with them do.
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include "altprop/network/architecture.h"
+#include "altprop/network/gradient_capture.h"
+#include "altprop/network/init.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/rules/registry.h"
+#include "altprop/train/trainer.h"
+
+namespace altprop {
+namespace {
+
+/// A network with its updater, trained on the same random batches whatever the updater does.
+struct Trained {
+  Graph net;
+  std::unique_ptr<Learner> rule;
+  std::unique_ptr<Loss> loss = make_loss("cross-entropy");
+  std::unique_ptr<Updater> updater;
+  Activity activity;
+  int64_t steps = 0;
+
+  Trained(const std::string& text, const OptimizerSettings& settings, bool in_place,
+          const std::string& rule_name = "backprop")
+      : net(network(text, {.input_shape = {2, 8, 8}, .classes = 4})), rule(make_rule(rule_name)) {
+    net.to(at::kCPU, at::kDouble);
+    initialise(net, Initialiser("xavier"), Stream(3).at("init"));
+    rule->bind(net, *loss, 1);
+    updater = std::make_unique<Updater>(settings);
+    updater->set_in_place(in_place);
+    updater->bind(rule->trained(net));
+  }
+
+  void train(int n) {
+    at::NoGradGuard no_grad;
+    for (int i = 0; i < n; ++i, ++steps) {
+      const Stream draws = Stream(5).at(steps);
+      Step step{net,
+                *loss,
+                updater.get(),
+                activity,
+                draws.at("x").normal({6, 2, 8, 8}, at::kDouble),
+                draws.at("y").uniform(0, 4, {6}, at::kDouble).to(at::kLong)};
+      step.index = steps;
+      updater->set_rate_factor(1.0 / static_cast<double>(1 + steps));
+      rule->step(step);
+    }
+  }
+};
+
+void expect_equal(Trained& a, Trained& b) {
+  const auto left = a.net.params(), right = b.net.params();
+  for (size_t i = 0; i < left.size(); ++i)
+    EXPECT_TRUE(at::allclose(left[i]->value, right[i]->value, 1e-10, 1e-12)) << left[i]->name;
+}
+
+const char* kConvNet =
+    "chain: conv 3 k=3 p=1, batch-norm, relu, maxpool 2, linear 10, relu, linear *";
+
+OptimizerSettings optimizer(const std::string& kind, double decay = 0) {
+  OptimizerSettings s;
+  s.kind = kind;
+  s.lr = 0.1;
+  s.weight_decay = decay;
+  return s;
+}
+
+TEST(InPlace, SameStepsAsWithGradients) {
+  for (const auto& settings : {optimizer("sgd"), optimizer("sgd", 0.1), optimizer("momentum"),
+                               optimizer("momentum", 0.1), optimizer("adam")})
+    for (const char* rule :
+         {"backprop", "feedback-alignment", "direct-feedback-alignment", "uniform-sign"}) {
+      SCOPED_TRACE(std::string(rule) + ", " + settings.kind);
+      Trained stored(kConvNet, settings, false, rule), in_place(kConvNet, settings, true, rule);
+      stored.train(4);
+      in_place.train(4);
+      expect_equal(stored, in_place);
+    }
+}
+
+TEST(InPlace, ParametersWithoutSignalsStepOn) {
+  for (const auto& settings : {optimizer("sgd"), optimizer("momentum")}) {
+    Trained stored(kConvNet, settings, false), in_place(kConvNet, settings, true);
+    for (Trained* run : {&stored, &in_place}) {
+      run->train(2);
+      run->updater->apply();  // momentum alone
+      run->train(1);
+    }
+    expect_equal(stored, in_place);
+  }
+}
+
+TEST(InPlace, GradientsAreNotStored) {
+  Trained momentum(kConvNet, optimizer("momentum"), true), plain(kConvNet, optimizer("sgd"), true);
+  for (const ParamPtr& param : plain.net.params())
+    EXPECT_EQ(param->grad.data_ptr(), param->value.data_ptr());
+  for (const ParamPtr& param : momentum.net.params()) EXPECT_EQ(param->keep, 0.9);
+}
+
+TEST(InPlace, NotWhereGradientsAreChangedFirst) {
+  OptimizerSettings clipped = optimizer("sgd"), rates = optimizer("sgd");
+  clipped.clip_norm = 1;
+  rates.lr_of = {"weight=0.5"};
+  for (const auto& settings : {clipped, rates, optimizer("sgd", 0.1), optimizer("nesterov")}) {
+    Trained run(kConvNet, settings, true);
+    for (const ParamPtr& param : run.net.params()) {
+      EXPECT_NE(param->grad.data_ptr(), param->value.data_ptr());
+      EXPECT_EQ(param->keep, 0);
+    }
+  }
+}
+
+TEST(InPlace, CapturedAndLaterGradientsArePlainOnes) {
+  at::NoGradGuard no_grad;
+  Trained run(kConvNet, optimizer("momentum"), true);
+  run.train(2);
+  const ParamPtr weight = run.net.params()[0];
+  const Tensor average = weight->grad.clone();
+  {
+    GradientCapture capture({weight});
+    weight->add_gradient(at::ones_like(weight->value));
+    EXPECT_TRUE(capture.gradients()[0].equal(at::ones_like(weight->value)));
+  }
+  EXPECT_TRUE(weight->grad.equal(average));
+  run.updater.reset();
+  weight->add_gradient(at::ones_like(weight->value));
+  EXPECT_TRUE(weight->grad.equal(at::ones_like(weight->value)));
+}
+
+TEST(InPlace, NotForTiedWeights) {
+  at::NoGradGuard no_grad;
+  RunSettings settings;
+  settings.optimizer = optimizer("sgd");
+  const data::Splits data = data::from_tensors(at::rand({20, 4}), at::arange(20).remainder(4));
+  const auto loss = make_loss("cross-entropy");
+  const auto rule = make_rule("backprop");
+  for (const bool tied : {false, true}) {
+    Graph net;
+    const int x = net.input({{4}});
+    const int h = net.add(linear(4), {x}, "first");
+    const auto params = net.params();
+    net.output(tied ? net.add(std::make_shared<Linear>(params[0], params[1]), {h}, "second")
+                    : net.add(linear(4), {h}, "second"));
+    const Trainer trainer(net, *rule, *loss, data, settings);
+    EXPECT_EQ(params[0]->grad.data_ptr() == params[0]->value.data_ptr(), !tied);
+  }
+}
+
+}  // namespace
+}  // namespace altprop
