@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <map>
 
@@ -177,8 +178,20 @@ std::vector<std::string> work_names() {
   return names;
 }
 
+namespace {
+/// Threads that wait for each other are slowed down manyfold by a single other busy program.
+void warn_of_other_load(const BenchSettings& settings, const Say& say) {
+  double load = 0;
+  if (settings.processor_time || getloadavg(&load, 1) != 1 || load < 0.5) return;
+  say(text::cat("the load average is ", load,
+                ": what several threads measure beside other programs says little; "
+                "--processor-time is less disturbed"));
+}
+}  // namespace
+
 Result run(const BenchSettings& settings, const Say& say) {
   const std::vector<const Work*> chosen = prepare(settings);
+  warn_of_other_load(settings, say);
   std::unique_ptr<EagerPeer> peer;
   if (!settings.python.empty()) {
     peer = EagerPeer::start(settings.python, at::get_num_threads(), settings.processor_time);
