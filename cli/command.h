@@ -46,6 +46,7 @@ void add_describe(CLI::App& program);
 void add_list(CLI::App& program);
 void add_report(CLI::App& program);
 void add_data(CLI::App& program);
+void add_bench(CLI::App& program);
 
 /// The command line as typed, for records.
 extern std::string command_line;

@@ -1,10 +1,12 @@
-# Writes OUT, a C++ file with the files of the report's page as string literals (see src/altprop/report/assets.h).
-# Literals are cut into chunks because compilers limit their length. Called as: cmake -DDIR=... -DOUT=... -P this
-set(code "#include \"altprop/report/assets.h\"\n\nnamespace altprop::report::assets {\n")
-foreach(pair page:page.html style:style.css script:charts.js)
-  string(REGEX MATCH "(.*):(.*)" _ ${pair})
+# Writes OUT, a C++ file that defines each of FILES ("name=path|name=path") as a std::string_view in NAMESPACE, as
+# HEADER declares them. Literals are cut into chunks because compilers limit their length.
+# Called as: cmake -DHEADER=... -DNAMESPACE=... -DFILES=... -DOUT=... -P this
+set(code "#include \"${HEADER}\"\n\nnamespace ${NAMESPACE} {\n")
+string(REPLACE "|" ";" FILES "${FILES}")
+foreach(pair IN LISTS FILES)
+  string(REGEX MATCH "(.*)=(.*)" _ ${pair})
   set(name ${CMAKE_MATCH_1})
-  file(READ "${DIR}/${CMAKE_MATCH_2}" text)
+  file(READ "${CMAKE_MATCH_2}" text)
   string(LENGTH "${text}" length)
   string(APPEND code "\nconst std::string_view ${name} =")
   foreach(start RANGE 0 ${length} 8000)
@@ -13,4 +15,4 @@ foreach(pair page:page.html style:style.css script:charts.js)
   endforeach()
   string(APPEND code ";\n")
 endforeach()
-file(WRITE "${OUT}" "${code}\n}  // namespace altprop::report::assets\n")
+file(WRITE "${OUT}" "${code}\n}  // namespace ${NAMESPACE}\n")

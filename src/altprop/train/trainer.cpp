@@ -185,6 +185,12 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
     report_divergence(step.inputs, position_.step + 1, position_.epoch + 1);
 }
 
+void Trainer::train_on(const data::Batch& batch, const std::string& pass) {
+  at::NoGradGuard no_grad;
+  train_step(batch, pass);
+  ++position_.step;
+}
+
 void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
   std::string layer = "the loss";
   Activity activity;

@@ -57,6 +57,8 @@ class Trainer {
   /// Trains from the current position to the end. @returns "done", "stopped early" or
   /// "interrupted". @throws Diverged
   std::string run();
+  /// One step of a pass on a batch of the caller's, outside of `run`: for measurements.
+  void train_on(const data::Batch& batch, const std::string& pass = "train");
   Score evaluate(const data::Dataset& data);
   /// Gradient angles and feedback alignment on the probe batch: {"gradient": [...], "alignment":
   /// [...]}.

@@ -1,0 +1,204 @@
+"""The work of `altprop bench` in eager PyTorch, as a user would write it with torch.nn and torch.optim.
+
+`altprop bench` starts this script and takes turns with it, so that both see the same machine. One request per line on
+stdin, one answer per line on stdout:
+
+    WORK RULE OPTIMIZER BATCH SECONDS [compile]   ->   seconds of a training step, or "none"
+
+A step is zero_grad, forward pass, loss, backward pass, optimizer step, and the running loss and accuracy. The
+threads are the first argument. The time is the one that a tenth of the steps undercut or reach.
+"""
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+# Rules whose feedback tensor M takes the weight's place in the backward pass.
+def fixed(weight):
+    m = torch.randn_like(weight) / weight[0].numel() ** 0.5
+    return lambda: m
+
+
+def uniform_sign(weight):
+    scale = 1 / weight[0].numel() ** 0.5
+    return lambda: torch.sign(weight) * scale
+
+
+def fixed_random_sign(weight):
+    m = (torch.randn_like(weight) / weight[0].numel() ** 0.5).abs()
+    return lambda: torch.sign(weight) * m
+
+
+def batchwise_random_sign(weight):
+    scale = 1 / weight[0].numel() ** 0.5
+    return lambda: torch.sign(weight) * (torch.randn_like(weight) * scale).abs()
+
+
+FEEDBACK = {
+    "feedback-alignment": fixed,
+    "uniform-sign": uniform_sign,
+    "fixed-random-sign": fixed_random_sign,
+    "batchwise-random-sign": batchwise_random_sign,
+}
+
+
+class LinearFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias, m):
+        ctx.save_for_backward(x, m)
+        return F.linear(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx, cot):
+        x, m = ctx.saved_tensors
+        return cot @ m if ctx.needs_input_grad[0] else None, cot.t() @ x, cot.sum(0), None
+
+
+class ConvFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias, m, stride, padding):
+        ctx.save_for_backward(x, m)
+        ctx.settings = stride, padding, bias
+        return F.conv2d(x, weight, bias, stride, padding)
+
+    @staticmethod
+    def backward(ctx, cot):
+        x, m = ctx.saved_tensors
+        stride, padding, bias = ctx.settings
+        sizes = None if bias is None else [m.shape[0]]
+        mask = [ctx.needs_input_grad[0], True, bias is not None]
+        grads = torch.ops.aten.convolution_backward(
+            cot, x, m, sizes, stride, padding, [1, 1], False, [0, 0], 1, mask)
+        return *grads, None, None, None
+
+
+class FeedbackLinear(nn.Linear):
+    def forward(self, x):
+        with torch.no_grad():
+            m = self.m()
+        return LinearFunction.apply(x, self.weight, self.bias, m)
+
+
+class FeedbackConv(nn.Conv2d):
+    def forward(self, x):
+        with torch.no_grad():
+            m = self.m()
+        return ConvFunction.apply(x, self.weight, self.bias, m, self.stride, self.padding)
+
+
+def substitute_feedback(model, make):
+    for layer in model.modules():
+        if type(layer) in (nn.Linear, nn.Conv2d):
+            layer.__class__ = FeedbackLinear if type(layer) is nn.Linear else FeedbackConv
+            layer.m = make(layer.weight)
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions; where the shape changes, shortcut A of He et al. 2015."""
+
+    def __init__(self, before, out, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
+        self.stride, self.extra = stride, out - before
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.extra:
+            half = self.extra // 2
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.extra - half))
+        return F.relu(y + x)
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 500), nn.ReLU(), nn.Linear(500, 10))
+
+
+def lenet_cifar():
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 128, 3), nn.ReLU(), Mean(), nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, 10))
+
+
+def resnet_20():
+    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    before = 16
+    for out in (16, 32, 64):
+        for i in range(3):
+            layers.append(Block(before, out, 2 if i == 0 and out > 16 else 1))
+            before = out
+    return nn.Sequential(*layers, Mean(), nn.Linear(64, 10))
+
+
+WORKS = {"mlp": (mlp, (784,)), "lenet-cifar": (lenet_cifar, (3, 32, 32)), "resnet-20": (resnet_20, (3, 32, 32))}
+OPTIMIZERS = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=1e-4),
+    "momentum": lambda p: torch.optim.SGD(p, lr=1e-4, momentum=0.9),
+    "adam": lambda p: torch.optim.Adam(p, lr=1e-4),
+}
+
+
+class Training:
+    def __init__(self, work, rule, optimizer, batch, compiled):
+        make, shape = WORKS[work]
+        self.model = make()
+        if rule != "backprop":
+            substitute_feedback(self.model, FEEDBACK[rule])
+        self.optimizer = OPTIMIZERS[optimizer](self.model.parameters())
+        if compiled:
+            self.model.compile()
+        self.batches = [(torch.randn(batch, *shape), torch.randint(0, 10, (batch,))) for _ in range(4)]
+        self.loss, self.right, self.steps = 0.0, torch.zeros((), dtype=torch.int64), 0
+        for _ in range(3):
+            self.step()
+
+    def step(self):
+        x, y = self.batches[self.steps % len(self.batches)]
+        self.optimizer.zero_grad()
+        out = self.model(x)
+        loss = F.cross_entropy(out, y)
+        loss.backward()
+        self.optimizer.step()
+        self.loss += loss.item() * len(x)
+        self.right += (out.detach().argmax(1) == y).sum()
+        self.steps += 1
+
+    def seconds(self, budget):
+        times = []
+        end = time.perf_counter() + budget
+        while not times or time.perf_counter() < end:
+            begin = time.perf_counter()
+            self.step()
+            times.append(time.perf_counter() - begin)
+        return sorted(times)[(len(times) - 1) // 10]
+
+
+def main():
+    torch.manual_seed(1)
+    if len(sys.argv) > 1:
+        torch.set_num_threads(int(sys.argv[1]))
+    known = {}
+    print("ready", flush=True)
+    for line in sys.stdin:
+        work, rule, optimizer, batch, seconds, *flags = line.split()
+        if work not in WORKS or optimizer not in OPTIMIZERS or rule not in ("backprop", *FEEDBACK):
+            print("none", flush=True)
+            continue
+        key = work, rule, optimizer, int(batch), "compile" in flags
+        if key not in known:
+            known[key] = Training(*key)
+        print(known[key].seconds(float(seconds)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+#include "altprop/bench/contender.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "altprop/bench/timing.h"
+#include "altprop/tensor/memory.h"
+
+namespace altprop::bench {
+
+namespace {
+
+constexpr int64_t kClasses = 10;
+
+RunSettings settings_for(const Work& work, const std::string& rule, const std::string& optimizer,
+                         int64_t batch) {
+  RunSettings s;
+  s.net = work.net;
+  s.rule = rule;
+  s.batch = batch;
+  s.optimizer.kind = optimizer;
+  s.optimizer.lr = 1e-4;  // small, so that no rule diverges on random classes
+  return s;
+}
+
+}  // namespace
+
+const std::vector<Work>& works() {
+  static const std::vector<Work> all = {
+      {"mlp", "mlp:784-500-500-10:relu", {784}, 64, {"momentum", "sgd", "adam"}},
+      {"lenet-cifar", "lenet-cifar", {3, 32, 32}, 128, {"momentum"}},
+      {"resnet-20", "resnet-20", {3, 32, 32}, 128, {"momentum"}},
+  };
+  return all;
+}
+
+Material::Material(const Work& work, int64_t batch) {
+  constexpr int64_t kBatches = 4;
+  std::vector<int64_t> shape = {kBatches * batch};
+  shape.insert(shape.end(), work.input_shape.begin(), work.input_shape.end());
+  const Stream stream = Stream(1).at("bench");
+  const Tensor inputs = stream.at("inputs").normal(shape);
+  const Tensor classes =
+      stream.at("classes").uniform(0, kClasses, {shape[0]}, at::kFloat).to(at::kLong);
+  splits = std::make_shared<data::Splits>(
+      data::from_tensors(inputs, classes, {}, {}, kClasses, "random"));
+  data::LoaderOptions options;
+  options.batch = batch;
+  const data::Loader loader(splits->train, options);
+  for (int64_t i = 0; i < loader.batches(); ++i) batches.push_back(loader.at(0, i));
+}
+
+Contender::Contender(const Work& work, const std::string& rule, const std::string& optimizer,
+                     std::shared_ptr<const Material> material)
+    : alive_before_(memory::alive(at::kCPU)),
+      material_(std::move(material)),
+      experiment_(settings_for(work, rule, optimizer, material_->batches[0].size),
+                  material_->splits),
+      passes_(experiment_.rule().passes(0)) {
+  step();
+  kernels_ = count_kernels([this] { step(); });
+  memory::reset_peak(at::kCPU);
+  step();
+  peak_memory_ = memory::peak(at::kCPU) - alive_before_;
+}
+
+void Contender::step() {
+  const data::Batch& batch = material_->batches[steps_++ % material_->batches.size()];
+  for (const std::string& pass : passes_) experiment_.trainer().train_on(batch, pass);
+}
+
+double Contender::measure(double budget) {
+  return time_calls([this] { step(); }, budget, 1);
+}
+
+}  // namespace altprop::bench

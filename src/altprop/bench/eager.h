@@ -1,0 +1,36 @@
+// Eager PyTorch in a child process, doing the same work in turns with us.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace altprop::bench {
+
+class EagerPeer {
+ public:
+  /// Starts benchmarks/eager.py. @param python interpreter with torch
+  /// @returns null if it does not start or has no torch; its own words went to stderr
+  static std::unique_ptr<EagerPeer> start(const std::string& python, int threads);
+  ~EagerPeer();
+  EagerPeer(const EagerPeer&) = delete;
+
+  /// Seconds of a training step (see typical_best), of those that fit into `budget` seconds.
+  /// Nothing if the script does not know this work. @throws Error if the process has ended
+  std::optional<double> step_seconds(const std::string& work, const std::string& rule,
+                                     const std::string& optimizer, int64_t batch, double budget,
+                                     bool compiled = false);
+
+ private:
+  EagerPeer(int pid, int socket) : pid_(pid), socket_(socket) {}
+  /// Nothing at the end of the stream.
+  std::optional<std::string> read_line();
+
+  int pid_, socket_;
+  std::string unread_;
+};
+
+/// ./.venv/bin/python if it is there, else "".
+std::string usual_python();
+
+}  // namespace altprop::bench

@@ -1,0 +1,62 @@
+"""`altprop bench`: the fields it promises, for every rule that admits the network."""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("ALTPROP_BUILD", ROOT / "build")) / "altprop"
+FIELDS = {
+    "work", "rule", "samples_per_second", "fraction_of_limit", "fraction_of_peak", "time_relative_to_backprop",
+    "speedup_over_pytorch_eager",
+}
+
+
+def altprop(*arguments):
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    done = altprop("bench", "--quick", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_rule_that_admits_the_network_is_measured(rows):
+    listed = json.loads(altprop("describe", "--net", "mlp:784-500-500-10:relu", "--json").stdout)["rules"]
+    admitted = {name for name, refusal in listed.items() if not refusal}
+    assert {row["rule"] for row in rows} == admitted
+    assert {row["optimizer"] for row in rows if row["rule"] == "backprop"} == {"sgd", "momentum", "adam"}
+
+
+def test_fields_and_ranges(rows):
+    for row in rows:
+        assert FIELDS <= row.keys()
+        assert row["work"] == "mlp"
+        assert row["samples_per_second"] > 0
+        assert 0 < row["fraction_of_limit"] <= 1.3, row
+        assert 0 < row["fraction_of_peak"] <= 1.3, row
+        assert row["time_relative_to_backprop"] > 0
+        assert row["speedup_over_pytorch_eager"] is None or row["speedup_over_pytorch_eager"] > 0
+        if row["rule"] == "backprop":
+            assert row["time_relative_to_backprop"] == 1
+
+
+def test_arithmetic_of_backprop_is_counted_whole(rows):
+    net = [784, 500, 500, 10]
+    products = [a * b for a, b in zip(net, net[1:])]
+    # forward and weight gradient everywhere, input credit everywhere but in the first layer
+    flops = 2 * 64 * (3 * sum(products) - products[0])
+    for row in rows:
+        if row["rule"] == "backprop":
+            assert row["gflop"] == pytest.approx(flops * 1e-9, rel=1e-6)
+
+
+def test_errors_are_sentences():
+    done = altprop("bench", "--work", "mpl")
+    assert done.returncode == 2 and "there is no benchmark work 'mpl'" in done.stderr
+    done = altprop("bench", "--quick", "--rules", "no-such-rule")
+    assert done.returncode == 2 and "no-such-rule" in done.stderr
