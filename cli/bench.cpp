@@ -14,7 +14,7 @@ namespace altprop::cli {
 void add_bench(CLI::App& program) {
   struct Flags {
     std::string work = "all", rules, python = "auto";
-    bool json = false, quick = false, kernels = false;
+    bool json = false, quick = false, kernels = false, profile = false;
     bench::BenchSettings settings;
   };
   auto flags = std::make_shared<Flags>();
@@ -39,11 +39,16 @@ void add_bench(CLI::App& program) {
       ->capture_default_str();
   app->add_option("--threads", s.threads, "threads; default: all cores")
       ->check(CLI::Range(1, 4096));
+  app->add_flag("--processor-time", s.processor_time,
+                "processor time of one thread instead of wall-clock time, for a machine with other "
+                "load");
   app->add_option("--python", flags->python,
                   "interpreter with torch for the comparison with eager PyTorch, or none; default: "
                   ".venv/bin/python");
   app->add_flag("--compile", s.compiled, "compare with torch.compile as well");
   app->add_flag("--kernels", flags->kernels, "list the kernels behind the limit, too");
+  app->add_flag("--profile", flags->profile,
+                "where the time of a step goes, operator by operator, instead of the comparison");
   app->add_flag("--quick", flags->quick,
                 "a few seconds: the mlp alone, no eager PyTorch unless asked for, rough figures");
   app->add_flag("--json", flags->json, "a list of objects on stdout instead of the table");
@@ -58,6 +63,10 @@ void add_bench(CLI::App& program) {
     }
     if (flags->work != "all") settings.works = text::split(flags->work, ',');
     if (!flags->rules.empty()) settings.rules = text::split_outside_brackets(flags->rules, ',');
+    if (flags->profile) {
+      std::printf("%s", bench::run_profile(settings).c_str());
+      return;
+    }
     settings.python = flags->python == "auto"   ? bench::usual_python()
                       : flags->python == "none" ? ""
                                                 : flags->python;

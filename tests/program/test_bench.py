@@ -1,32 +1,21 @@
 """`altprop bench`: the fields it promises, for every rule that admits the network."""
-import json
-import os
-import subprocess
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("ALTPROP_BUILD", ROOT / "build")) / "altprop"
+from program import altprop
+
 FIELDS = {
     "work", "rule", "samples_per_second", "fraction_of_limit", "fraction_of_peak", "time_relative_to_backprop",
     "speedup_over_pytorch_eager",
 }
 
 
-def altprop(*arguments):
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=300)
-
-
 @pytest.fixture(scope="module")
 def rows():
-    done = altprop("bench", "--quick", "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return altprop("bench", "--quick", "--json").json
 
 
 def test_every_rule_that_admits_the_network_is_measured(rows):
-    listed = json.loads(altprop("describe", "--net", "mlp:784-500-500-10:relu", "--json").stdout)["rules"]
+    listed = altprop("describe", "--net", "mlp:784-500-500-10:relu", "--json").json["rules"]
     admitted = {name for name, refusal in listed.items() if not refusal}
     assert {row["rule"] for row in rows} == admitted
     assert {row["optimizer"] for row in rows if row["rule"] == "backprop"} == {"sgd", "momentum", "adam"}
@@ -56,7 +45,5 @@ def test_arithmetic_of_backprop_is_counted_whole(rows):
 
 
 def test_errors_are_sentences():
-    done = altprop("bench", "--work", "mpl")
-    assert done.returncode == 2 and "there is no benchmark work 'mpl'" in done.stderr
-    done = altprop("bench", "--quick", "--rules", "no-such-rule")
-    assert done.returncode == 2 and "no-such-rule" in done.stderr
+    assert "there is no benchmark work 'mpl'" in altprop("bench", "--work", "mpl", code=2).err
+    assert "no-such-rule" in altprop("bench", "--quick", "--rules", "no-such-rule", code=2).err

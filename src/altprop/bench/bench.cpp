@@ -12,6 +12,7 @@
 #include "altprop/bench/contender.h"
 #include "altprop/bench/eager.h"
 #include "altprop/bench/limit.h"
+#include "altprop/bench/profile.h"
 #include "altprop/bench/timing.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/interrupt.h"
@@ -155,6 +156,19 @@ const Work& work_of(const std::string& name) {
                    text::suggestion(name, work_names()));
 }
 
+/// Sets threads and clock and finds the works.
+std::vector<const Work*> prepare(const BenchSettings& settings) {
+  std::vector<const Work*> chosen;
+  for (const std::string& name : settings.works.empty() ? work_names() : settings.works)
+    chosen.push_back(&work_of(name));
+  if (settings.processor_time && settings.threads > 1)
+    throw UsageError("processor time says little about several threads; use --threads 1");
+  const int64_t threads = settings.processor_time ? 1 : settings.threads;
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  clock_in_use = settings.processor_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
+  return chosen;
+}
+
 }  // namespace
 
 std::vector<std::string> work_names() {
@@ -164,13 +178,10 @@ std::vector<std::string> work_names() {
 }
 
 Result run(const BenchSettings& settings, const Say& say) {
-  std::vector<const Work*> chosen;
-  for (const std::string& name : settings.works.empty() ? work_names() : settings.works)
-    chosen.push_back(&work_of(name));
-  if (settings.threads > 0) at::set_num_threads(static_cast<int>(settings.threads));
+  const std::vector<const Work*> chosen = prepare(settings);
   std::unique_ptr<EagerPeer> peer;
   if (!settings.python.empty()) {
-    peer = EagerPeer::start(settings.python, at::get_num_threads());
+    peer = EagerPeer::start(settings.python, at::get_num_threads(), settings.processor_time);
     if (!peer)
       say(settings.python + " does not start with torch: no comparison with eager PyTorch");
   }
@@ -178,6 +189,21 @@ Result run(const BenchSettings& settings, const Say& say) {
   for (const Work* work : chosen)
     if (!interrupt::requested()) measure(*work, settings, peer.get(), say, result);
   return result;
+}
+
+std::string run_profile(const BenchSettings& settings) {
+  std::string out;
+  for (const Work* work : prepare(settings)) {
+    const auto material =
+        std::make_shared<const Material>(*work, settings.batch ? settings.batch : work->batch);
+    for (const std::string& rule :
+         settings.rules.empty() ? std::vector<std::string>{"backprop"} : settings.rules) {
+      Contender contender(*work, rule, work->optimizers[0], material);
+      out += text::cat(work->name, ", ", rule, ", ", work->optimizers[0], "\n",
+                       profile([&] { contender.step(); }, settings.seconds), "\n");
+    }
+  }
+  return out;
 }
 
 }  // namespace altprop::bench

@@ -19,14 +19,15 @@ namespace altprop::bench {
 struct BenchSettings {
   std::vector<std::string> works;  ///< names; empty: all
   std::vector<std::string>
-      rules;                 ///< as a user writes them; empty: all. Backprop is always measured
-  int64_t batch = 0;         ///< samples; 0: the work's own
-  double seconds = 1;        ///< spent on each contender, all rounds together
-  int64_t rounds = 5;        ///< that count
-  int64_t threads = 0;       ///< 0: libtorch's choice
-  std::string python;        ///< interpreter with torch for the eager peer; "": none
-  bool compiled = false;     ///< also measure torch.compile
-  int64_t peak_size = 1536;  ///< of the square product that the machine's peak is read from
+      rules;                    ///< as a user writes them; empty: all. Backprop is always measured
+  int64_t batch = 0;            ///< samples; 0: the work's own
+  double seconds = 1;           ///< spent on each contender, all rounds together
+  int64_t rounds = 5;           ///< that count
+  int64_t threads = 0;          ///< 0: libtorch's choice
+  bool processor_time = false;  ///< measure processor time, with one thread; see timing.h
+  std::string python;           ///< interpreter with torch for the eager peer; "": none
+  bool compiled = false;        ///< also measure torch.compile
+  int64_t peak_size = 1536;     ///< of the square product that the machine's peak is read from
 };
 
 /// Works by name.
@@ -64,5 +65,9 @@ struct Result {
 /// @param say progress, one line a call. @throws UsageError for unknown names and if nothing can be
 /// measured
 Result run(const BenchSettings& settings, const std::function<void(const std::string&)>& say);
+
+/// Where a step's time goes, for each of the works and rules (empty: backprop) with the work's
+/// first optimizer; see profile.h.
+std::string run_profile(const BenchSettings& settings);
 
 }  // namespace altprop::bench

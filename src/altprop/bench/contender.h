@@ -33,6 +33,8 @@ class Contender {
   Contender(const Work& work, const std::string& rule, const std::string& optimizer,
             std::shared_ptr<const Material> material);
 
+  /// One batch through every pass of an epoch.
+  void step();
   /// Runs steps for about `budget` seconds, at least one. @returns the time of one in seconds,
   /// see typical_best
   double measure(double budget);
@@ -42,9 +44,6 @@ class Contender {
   int64_t peak_memory() const { return peak_memory_; }
 
  private:
-  /// One batch through every pass of an epoch.
-  void step();
-
   int64_t alive_before_;
   std::shared_ptr<const Material> material_;
   Experiment experiment_;

@@ -15,7 +15,8 @@ extern char** environ;
 
 namespace altprop::bench {
 
-std::unique_ptr<EagerPeer> EagerPeer::start(const std::string& python, int threads) {
+std::unique_ptr<EagerPeer> EagerPeer::start(const std::string& python, int threads,
+                                            bool processor_time) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return nullptr;
   posix_spawn_file_actions_t actions;
@@ -23,7 +24,9 @@ std::unique_ptr<EagerPeer> EagerPeer::start(const std::string& python, int threa
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
   std::string name = python, flag = "-c", script(eager_script), count = std::to_string(threads);
-  char* const argv[] = {name.data(), flag.data(), script.data(), count.data(), nullptr};
+  std::string clock = processor_time ? "processor" : "wall";
+  char* const argv[] = {name.data(),  flag.data(),  script.data(),
+                        count.data(), clock.data(), nullptr};
   pid_t pid = 0;
   const int failed = posix_spawnp(&pid, name.c_str(), &actions, nullptr, argv, environ);
   posix_spawn_file_actions_destroy(&actions);

@@ -11,7 +11,8 @@ class EagerPeer {
  public:
   /// Starts benchmarks/eager.py. @param python interpreter with torch
   /// @returns null if it does not start or has no torch; its own words went to stderr
-  static std::unique_ptr<EagerPeer> start(const std::string& python, int threads);
+  static std::unique_ptr<EagerPeer> start(const std::string& python, int threads,
+                                          bool processor_time);
   ~EagerPeer();
   EagerPeer(const EagerPeer&) = delete;
 

@@ -1,14 +1,22 @@
 // Clocks of the benchmark.
 #pragma once
 
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 namespace altprop::bench {
 
+/// What `now` reads: wall-clock time, or the processor time of this process, which other load on
+/// the machine hardly changes and which is worth reading with a single thread only.
+inline clockid_t clock_in_use = CLOCK_MONOTONIC;
+
+/// Seconds since some moment.
 inline double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  timespec t{};
+  clock_gettime(clock_in_use, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
 /// The time that a tenth of the calls undercut or reach: what the call takes when nothing else

@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/ops/check.h"
 
 namespace altprop {
 
@@ -143,7 +144,8 @@ Tensor Activation::forward(std::span<const Tensor> inputs, Saved& saved, const P
 }
 
 Tensor Activation::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
-  return form_->pull(cot, match_rows(saved.t[0], cot), parameter_);
+  const Tensor y = match_rows(saved.t[0], cot);
+  return form_->pull(stored_like(cot, y), y, parameter_);
 }
 
 }  // namespace altprop

@@ -32,4 +32,8 @@ std::vector<int64_t> with_rows(IntArrayRef shape, int64_t rows) {
   return out;
 }
 
+Tensor stored_like(const Tensor& t, const Tensor& model) {
+  return t.dim() == 4 && model.dim() == 4 ? t.contiguous(model.suggest_memory_format()) : t;
+}
+
 }  // namespace altprop

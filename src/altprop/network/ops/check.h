@@ -22,4 +22,8 @@ int64_t window_positions(const std::string& where, int64_t extent, int64_t kerne
 /// `shape` with its first extent replaced by `rows`.
 std::vector<int64_t> with_rows(IntArrayRef shape, int64_t rows);
 
+/// `t` with its images stored as those of `model` are: channels last or planes. Kernels are several
+/// times slower where the layouts of their operands differ. @returns `t` itself if it fits
+Tensor stored_like(const Tensor& t, const Tensor& model);
+
 }  // namespace altprop

@@ -132,6 +132,15 @@ void Conv::build(std::span<const Spec> inputs) {
   if (settings_.bias && !bias_) bias_ = std::make_shared<Param>("bias", at::zeros({settings_.out}));
 }
 
+/// In the layout that the kernels are fastest with: channels last for float32 images on the CPU,
+/// where measured convolutions and poolings gain up to a factor of 4. What follows a convolution
+/// keeps its layout.
+Tensor Conv::stored(const Tensor& images) const {
+  const bool last =
+      form_ == Form::TwoD && images.device().is_cpu() && images.scalar_type() == at::kFloat;
+  return last ? images.contiguous(at::MemoryFormat::ChannelsLast) : images;
+}
+
 Tensor Conv::apply(const Tensor& x, const Tensor& bias) const {
   return at::convolution(x, weight_->value, bias, stride_, padding_, dilation_, transposed(),
                          output_padding_, settings_.groups);
@@ -146,28 +155,33 @@ std::tuple<Tensor, Tensor, Tensor> Conv::backward(const Tensor& cot, const Tenso
 }
 
 Tensor Conv::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
-  saved.t.assign(1, inputs[0]);
-  saved.shape = inputs[0].sizes().vec();
-  return apply(inputs[0], bias_ ? bias_->value : Tensor());
+  const Tensor x = stored(inputs[0]);
+  saved.t.assign(1, x);
+  saved.shape = x.sizes().vec();
+  return apply(x, bias_ ? bias_->value : Tensor());
 }
 
 // Two separate calls for the input's and the parameters' gradients: one combined call was measured
 // to be no faster on the CPU (it runs the same two kernels), and apart each can be left out.
 
 Tensor Conv::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
-  // The kernel asks for an input but reads only its shape.
+  const Tensor delta = stored(cot);
+  // The kernel asks for an input but reads only its shape and layout.
   const bool at_hand = !saved.t.empty() && saved.t[0].size(0) == cot.size(0);
-  const Tensor input =
-      at_hand ? saved.t[0] : at::empty(with_rows(saved.shape, cot.size(0)), cot.options());
+  const Tensor input = at_hand ? saved.t[0]
+                               : at::empty(with_rows(saved.shape, cot.size(0)), cot.options(),
+                                           delta.suggest_memory_format());
   return std::get<0>(
-      backward(cot, input, substitute ? *substitute : weight_->value, true, false, false));
+      backward(delta, input, substitute ? *substitute : weight_->value, true, false, false));
 }
 
-Tensor Conv::jvp(const Saved&, const Tensor& tangent, int) const { return apply(tangent, {}); }
+Tensor Conv::jvp(const Saved&, const Tensor& tangent, int) const {
+  return apply(stored(tangent), {});
+}
 
 void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
   const Tensor& input = saved.t[0];
-  const Tensor delta = fold_rows(cot, input.size(0));
+  const Tensor delta = stored(fold_rows(cot, input.size(0)));
   if (which & 1) {
     // Asked for both, the kernel sums the bias on the way.
     const bool to_bias = bias_ && (which & 2);

@@ -47,6 +47,7 @@ class Conv : public Op {
   bool transposed() const { return form_ == Form::TransposedTwoD; }
   size_t dims() const { return form_ == Form::OneD ? 1 : 2; }
   std::vector<int64_t> weight_shape(int64_t channels) const;
+  Tensor stored(const Tensor& images) const;
   Tensor apply(const Tensor& x, const Tensor& bias) const;
   std::tuple<Tensor, Tensor, Tensor> backward(const Tensor& cot, const Tensor& input,
                                               const Tensor& weight, bool to_input, bool to_weight,

@@ -38,6 +38,12 @@ Spec Pool::infer(std::span<const Spec> inputs) const {
   return out;
 }
 
+Tensor Pool::stand_in(const Saved& saved, const Tensor& cot, const Tensor& model) const {
+  std::vector<int64_t> shape = with_rows(saved.shape, cot.size(0));
+  if (one_d_) shape.insert(shape.begin() + 2, 1);
+  return at::empty(shape, cot.options(), model.suggest_memory_format());
+}
+
 Tensor MaxPool::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
   auto [out, winners] =
       at::max_pool2d_with_indices(as_image(inputs[0]), kernel_, stride_, padding_);
@@ -47,11 +53,10 @@ Tensor MaxPool::forward(std::span<const Tensor> inputs, Saved& saved, const Pass
 }
 
 Tensor MaxPool::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
-  // The kernel reads only the shape of the input it asks for.
-  const Tensor input = as_image(at::empty(with_rows(saved.shape, cot.size(0)), cot.options()));
-  return from_image(at::max_pool2d_with_indices_backward(as_image(cot), input, kernel_, stride_,
-                                                         padding_, {1, 1}, false,
-                                                         match_rows(saved.t[0], cot)));
+  const Tensor winners = match_rows(saved.t[0], cot);
+  return from_image(
+      at::max_pool2d_with_indices_backward(as_image(cot), stand_in(saved, cot, winners), kernel_,
+                                           stride_, padding_, {1, 1}, false, winners));
 }
 
 Tensor MaxPool::jvp(const Saved& saved, const Tensor& tangent, int) const {
@@ -70,10 +75,9 @@ Tensor AveragePool::jvp(const Saved&, const Tensor& tangent, int) const {
 }
 
 Tensor AveragePool::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
-  const Tensor input = as_image(at::empty(with_rows(saved.shape, cot.size(0)), cot.options()));
-  return from_image(at::avg_pool2d_backward(as_image(cot), input, kernel_, stride_, padding_,
-                                            /*ceil_mode=*/false, /*count_include_pad=*/true,
-                                            std::nullopt));
+  return from_image(at::avg_pool2d_backward(
+      as_image(cot), stand_in(saved, cot, as_image(cot)), kernel_, stride_, padding_,
+      /*ceil_mode=*/false, /*count_include_pad=*/true, std::nullopt));
 }
 
 Spec GlobalAveragePool::infer(std::span<const Spec> inputs) const {

@@ -22,6 +22,9 @@ class Pool : public Op {
  protected:
   Tensor as_image(const Tensor& x) const { return one_d_ ? x.unsqueeze(2) : x; }
   Tensor from_image(const Tensor& x) const { return one_d_ ? x.squeeze(2) : x; }
+  /// What the kernels of the derivatives ask for as the input, of which they read only shape and
+  /// layout: shape of the saved one, rows of the cotangent, layout of `model`.
+  Tensor stand_in(const Saved& saved, const Tensor& cot, const Tensor& model) const;
 
   std::vector<int64_t> kernel_, stride_, padding_;  ///< height, width
 

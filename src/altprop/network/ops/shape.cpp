@@ -115,7 +115,7 @@ Tensor ShortcutA::apply(const Tensor& x) const {
 }
 
 Tensor ShortcutA::transposed(const Tensor& cot, IntArrayRef shape) const {
-  Tensor out = at::zeros(shape, cot.options());
+  Tensor out = at::empty(shape, cot.options(), cot.suggest_memory_format()).zero_();
   out.slice(2, 0, std::nullopt, stride_)
       .slice(3, 0, std::nullopt, stride_)
       .copy_(cot.narrow(1, (out_ - shape[1]) / 2, shape[1]));
