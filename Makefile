@@ -29,7 +29,7 @@ build: $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)
 
 demo: build
-	$(BUILD)/altprop compare --rules backprop,feedback-alignment,direct-feedback-alignment,uniform-sign,kolen-pollack,product-feedback-alignment,last-layer-only \
+	$(BUILD)/altprop compare --rules 'backprop,feedback-alignment[lr=0.005],direct-feedback-alignment[lr=0.005],uniform-sign,kolen-pollack,product-feedback-alignment,last-layer-only' \
 	  --net mlp:784-256-256-10:relu --data glyphs --epochs 5 --batch 64 --optimizer momentum --lr 0.02 --weight-decay 0.001 \
 	  --out $(OUT) --overwrite
 

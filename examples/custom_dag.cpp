@@ -1,5 +1,5 @@
 // A network with a skip connection and a weight used twice, trained by feedback alignment on the
-// embedded data: about 90 % after 3 epochs.
+// embedded data: about 70 % after 3 epochs (random feedback takes its time to align).
 #include <altprop/altprop.h>
 
 #include <cstdio>
@@ -19,7 +19,7 @@ int main() try {
   initialise(net, Initialiser("xavier"), Stream(1).at("init"));
 
   const auto rule = make_rule("feedback-alignment");
-  const TrainResult result = train(net, *rule, glyphs, {.epochs = 3, .lr = 0.02});
+  const TrainResult result = train(net, *rule, glyphs, {.epochs = 3, .lr = 0.003});
   std::printf("test accuracy %.2f %%\n", *result.test.accuracy * 100);
 } catch (const altprop::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
