@@ -54,9 +54,9 @@ Tensor MaxPool::forward(std::span<const Tensor> inputs, Saved& saved, const Pass
 
 Tensor MaxPool::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
   const Tensor winners = match_rows(saved.t[0], cot);
-  return from_image(
-      at::max_pool2d_with_indices_backward(as_image(cot), stand_in(saved, cot, winners), kernel_,
-                                           stride_, padding_, {1, 1}, false, winners));
+  return from_image(at::max_pool2d_with_indices_backward(
+      stored_like(as_image(cot), winners), stand_in(saved, cot, winners), kernel_, stride_,
+      padding_, {1, 1}, false, winners));
 }
 
 Tensor MaxPool::jvp(const Saved& saved, const Tensor& tangent, int) const {
