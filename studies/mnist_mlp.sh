@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build/altprop compare --net mlp:784-512-512-10:relu --data mnist --epochs 3 --batch 64 --seeds "${SEEDS:-1,2,3}" \
-  --optimizer momentum --lr 0.01 --weight-decay 1e-4 --threads 2 \
+  --optimizer momentum --lr 0.01 --weight-decay 1e-4 --threads "${THREADS:-2}" \
   --rules 'backprop,uniform-sign,batchwise-random-sign,fixed-random-sign,kolen-pollack[kp.align-decay=0.03],weight-mirror,product-feedback-alignment[pfa.align-decay=0.03],product-feedback-alignment[pfa.expand=ortho,pfa.align-decay=0.03],feedback-alignment,direct-feedback-alignment,last-layer-only' \
   --out "${OUT:-runs/mnist_mlp}" "$@"
 .venv/bin/python studies/record.py "${OUT:-runs/mnist_mlp}" studies/mnist_mlp.md

@@ -42,7 +42,7 @@ TEST(Module, SharesItsParametersBothWays) {
   Saved saved;
   const Tensor before = op->forward(x, saved, {});
   op->params()[1]->value.add_(1);
-  EXPECT_TRUE(at::allclose(op->forward(x, saved, {}), before + 1));
+  EXPECT_TRUE(at::allclose(op->forward(x, saved, {}), before + 1, 1e-5, 1e-6));
   EXPECT_TRUE(at::equal(inner->bias.detach(), op->params()[1]->value));
   // An updater moves the parameters into one flat buffer.
   const Tensor flat_buffer = at::zeros({8});
@@ -50,7 +50,7 @@ TEST(Module, SharesItsParametersBothWays) {
   op->params()[1]->value = flat_buffer.narrow(0, 6, 2);
   flat_buffer.fill_(0.5);
   const Tensor y = op->forward(x, saved, {});
-  EXPECT_TRUE(at::allclose(y, 0.5 * x[0].sum(1, true).expand({4, 2}) + 0.5));
+  EXPECT_TRUE(at::allclose(y, 0.5 * x[0].sum(1, true).expand({4, 2}) + 0.5, 1e-5, 1e-6));
   // Other weights, same activity: the tape is stale, and the derivative is that of the new weights.
   flat_buffer.fill_(2);
   EXPECT_TRUE(at::allclose(op->vjp(saved, at::ones({4, 2})), at::full({4, 3}, 4.)));

@@ -186,7 +186,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
       {"train_loss", of(last, "train_loss")},
       {"train_accuracy", of(last, "train_accuracy")},
       {"train_seconds", t.train_seconds()},
-      {"step_seconds", steps ? t.train_seconds() / static_cast<double>(steps) : 0.0},
+      {"step_seconds", t.step_seconds()},
       {"samples_per_second",
        t.train_seconds() > 0 ? static_cast<double>(t.trained_samples()) / t.train_seconds() : 0.0},
       {"peak_memory_bytes", t.peak_memory()},

@@ -125,6 +125,20 @@ Step Trainer::make_step(const data::Batch& batch, Activity& activity) {
           stream_.at("step").at(position_.step)};
 }
 
+double Trainer::step_seconds() const {
+  double seconds = 0;
+  size_t steps = 0;
+  for (const auto& [pass, times] : step_times_) {
+    if (times.empty()) continue;
+    std::vector<float> sorted = times;
+    const auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    seconds += static_cast<double>(*middle) * static_cast<double>(times.size());
+    steps += times.size();
+  }
+  return steps ? seconds / static_cast<double>(steps) : earlier_step_seconds_;
+}
+
 double Trainer::running_loss() const {
   return seen_ ? sums_[0].item<double>() / static_cast<double>(seen_) : NAN;
 }
@@ -167,17 +181,25 @@ void Trainer::train_pass(const std::string& pass) {
   const at::Device device(settings_.device);
   const double begin = now();
   memory::reset_peak(device);
-  const int64_t batches = loader_->batches();
+  const int64_t batches = loader_->batches(), first_step = position_.step;
+  std::vector<float>& times = step_times_[pass];
+  double step_begin = begin;
   for (; position_.batch < batches && !interrupt::requested() && !out_of_steps();) {
     updater_.set_rate_factor(settings_.schedule.factor(
         position_.epoch, static_cast<double>(position_.batch) / static_cast<double>(batches),
         settings_.epochs, position_.step));
     train_step(loader_->at(position_.epoch, position_.batch), pass);
+    learning_rate_ = updater_.facts().lr;
     ++position_.batch;
     ++position_.step;
+    if (device.is_cpu()) times.push_back(static_cast<float>(now() - step_begin));
     for (Observer* observer : observers_) observer->on_step(*this);
+    step_begin = now();
   }
+  if (!device.is_cpu()) running_loss();  // waits for the device, whose steps are not timed singly
   const double seconds = now() - begin;
+  if (!device.is_cpu() && position_.step > first_step)
+    times.push_back(static_cast<float>(seconds / static_cast<double>(position_.step - first_step)));
   seconds_ += seconds;
   epoch_seconds_ += seconds;
   peak_ = std::max(peak_, memory::peak(device));
@@ -280,7 +302,7 @@ nlohmann::json Trainer::finish_epoch() {
     best_loss_ = validation.loss;
     best_epoch_ = position_.epoch + 1;
   }
-  record["learning_rate"] = updater_.facts().lr;
+  record["learning_rate"] = learning_rate_;
   record["seconds"] = epoch_seconds_;
   record["samples_per_second"] =
       epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
@@ -310,6 +332,10 @@ void Trainer::state(StateIO io) {
   at.integer("seen", seen_);
   at.number("seconds", seconds_);
   at.number("epoch_seconds", epoch_seconds_);
+  double typical = step_seconds();
+  at.number("step_seconds", typical);
+  if (at.is_loading()) earlier_step_seconds_ = typical;
+  at.number("learning_rate", learning_rate_);
   at.integer("samples", samples_);
   at.integer("peak", peak_);
   at.integer("data_bytes", data_bytes_);

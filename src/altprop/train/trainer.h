@@ -1,6 +1,7 @@
 // The training loop: epochs, passes, steps, evaluation, probes. It writes no files; observers do.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -75,6 +76,10 @@ class Trainer {
   }
   double running_loss() const;
   double train_seconds() const { return seconds_; }
+  /// Typical seconds of a step since this process took the run up: the median of each kind of pass,
+  /// so that other load on the machine disturbs it little. What the checkpoint says if it took
+  /// none.
+  double step_seconds() const;
   int64_t trained_samples() const { return samples_; }
   int64_t peak_memory() const { return peak_; }
   /// Peak without the data set: what network, rule and optimizer need.
@@ -114,8 +119,10 @@ class Trainer {
   Position position_;
   Tensor sums_;  ///< of the epoch so far: loss, correct answers; float64 on the device
   int64_t seen_ = 0;
-  double seconds_ = 0, epoch_seconds_ = 0;
+  double seconds_ = 0, epoch_seconds_ = 0, earlier_step_seconds_ = 0;
+  std::map<std::string, std::vector<float>> step_times_;  ///< by kind of pass
   int64_t samples_ = 0, peak_ = 0, data_bytes_ = 0;
+  double learning_rate_ = 0;  ///< of the last step
   double best_loss_ = 0;
   int64_t best_epoch_ = 0;
   bool improved_ = false;
