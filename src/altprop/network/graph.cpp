@@ -34,7 +34,7 @@ int Graph::input(Spec spec, std::string name) {
   plan_.reset();
   const int id = static_cast<int>(nodes_.size());
   if (name.empty()) name = inputs_.empty() ? "input" : text::cat("input", inputs_.size() + 1);
-  nodes_.push_back({std::move(name), nullptr, {}, std::move(spec), id});
+  nodes_.push_back({std::move(name), nullptr, {}, std::move(spec), id, id});
   consumers_.emplace_back();
   inputs_.push_back(id);
   return id;
@@ -80,7 +80,7 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
   }
   if (inner) inner->nested_ = true;
   for (int i : inputs) consumers_[static_cast<size_t>(i)].push_back(id);
-  nodes_.push_back({std::move(name), std::move(op), std::move(inputs), std::move(spec), id});
+  nodes_.push_back({std::move(name), std::move(op), std::move(inputs), std::move(spec), id, id});
   consumers_.emplace_back();
   return id;
 }
@@ -234,7 +234,7 @@ Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass
     const size_t id = static_cast<size_t>(node.id);
     Saved& saved = activity.saved[id];
     if (pass.mode != Mode::Replay) saved.clear();
-    const Pass own{pass.mode, pass.draws.at(static_cast<int64_t>(node.id)),
+    const Pass own{pass.mode, pass.draws.at(static_cast<int64_t>(node.draws)),
                    in_place && plan.may_overwrite[id]};
     arguments.clear();
     for (int i : node.inputs) arguments.push_back(activity.values[static_cast<size_t>(i)]);

@@ -25,6 +25,7 @@ struct Node {
   std::vector<int> inputs;
   Spec spec;  ///< of the output
   int id = 0;
+  int draws = 0;  ///< key of its random draws: the number in the network it was cut from
 };
 
 /// What one forward pass leaves behind: reused from step to step so that nothing is allocated
@@ -60,6 +61,8 @@ class Graph : public Op {
   int input(Spec spec, std::string name = "");
   int add(OpPtr op, std::vector<int> inputs, std::string name = "");
   void output(int node);
+  /// Lets a node draw what node `key` of another network would draw at the same place.
+  void draw_as(int node, int key) { nodes_[static_cast<size_t>(node)].draws = key; }
   /// Splices a copy of the nodes of `other` (the same operations: tied weights) in; returns its
   /// outputs' numbers here.
   std::vector<int> splice(const Graph& other, std::vector<int> inputs,

@@ -162,6 +162,7 @@ StateGraph::Edge edge_to_node(const Graph& net, const Cutter& cutter, int to,
     std::vector<int> inputs;
     for (int i : net.node(id).inputs) inputs.push_back(here[at(i)]);
     here[at(id)] = edge.map.add(net.node(id).op, inputs, net.node(id).name);
+    edge.map.draw_as(here[at(id)], net.node(id).draws);
     edge.node.push_back(id);
   }
   edge.map.output(here[at(to)]);
@@ -251,8 +252,7 @@ std::vector<Tensor> StateGraph::run(std::span<const Tensor> inputs, std::vector<
   for (size_t e = 0; e < edges.size(); ++e) {
     arguments.clear();
     for (int from : edges[e].from) arguments.push_back(values[at(from)]);
-    values[at(edges[e].to)] = edges[e].map.run(
-        arguments, activity[e], Pass{pass.mode, pass.draws.at(states[at(edges[e].to)].name)});
+    values[at(edges[e].to)] = edges[e].map.run(arguments, activity[e], pass);
   }
   return values;
 }

@@ -56,8 +56,8 @@ struct StateGraph {
   /// True if all ways from a state to the outputs are equally long, for every state.
   bool levelled() const;
 
-  /// Values of all states in a forward pass: inputs, then every edge in turn. Each edge draws from
-  /// its own sub-stream of `pass.draws`.
+  /// Values of all states in a forward pass: inputs, then every edge in turn. Random masks are
+  /// those of Graph::run of the whole network.
   /// @param activity one per edge, resized here
   std::vector<Tensor> run(std::span<const Tensor> inputs, std::vector<Activity>& activity,
                           const Pass& pass) const;

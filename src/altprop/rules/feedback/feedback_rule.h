@@ -62,6 +62,11 @@ class FeedbackRule : public Rule, protected Feedback {
     const int at = path_at_[static_cast<size_t>(node)];
     return at < 0 ? nullptr : &paths_[static_cast<size_t>(at)];
   }
+  /// What stands for a node's weight or norm gain in its Jacobian; undefined: the thing itself.
+  const Tensor& substitute_at(const Node& node) const {
+    const int at = path_at_[static_cast<size_t>(node.id)];
+    return at < 0 ? unit_gains_[static_cast<size_t>(node.id)] : paths_[static_cast<size_t>(at)].m;
+  }
   /// The stream of this rule for one purpose.
   Stream stream(const std::string& purpose) const { return stream_.at(purpose); }
 

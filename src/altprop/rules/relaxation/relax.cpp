@@ -22,14 +22,16 @@ std::vector<std::vector<int>> groups_of(const StateGraph& graph, Order order) {
   } else {
     const std::vector<int> hops = graph.hops_to_output();
     groups.resize(2);
-    for (int s = 0; s < n; ++s) groups[static_cast<size_t>(hops[static_cast<size_t>(s)] % 2 == 0)].push_back(s);
+    for (int s = 0; s < n; ++s)
+      groups[static_cast<size_t>(hops[static_cast<size_t>(s)] % 2 == 0)].push_back(s);
   }
   return groups;
 }
 
 }  // namespace
 
-Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& stop, const std::function<Tensor(int, const Field&)>& update, Trace* trace) {
+Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& stop,
+              const std::function<Tensor(int, const Field&)>& update, Trace* trace) {
   const auto groups = groups_of(graph, order);
   const bool measure = stop.tolerance > 0 || trace;
   Relaxed out;
@@ -39,7 +41,8 @@ Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& st
     for (const std::vector<int>& group : groups) {
       std::vector<std::pair<int, Tensor>> moved;
       for (int s : group)
-        if (Tensor value = update(s, field); value.defined()) moved.emplace_back(s, std::move(value));
+        if (Tensor value = update(s, field); value.defined())
+          moved.emplace_back(s, std::move(value));
       for (auto& [s, value] : moved) {
         Tensor& slot = field[static_cast<size_t>(s)];
         if (measure) residual = std::max(residual, relative_move(slot, value));
@@ -51,7 +54,8 @@ Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& st
       trace->residual.push_back(residual);
       if (trace->after_step) trace->after_step(out.steps);
     }
-    out.converged = stop.tolerance > 0 && residual < stop.tolerance && out.steps + 1 >= stop.least_steps;
+    out.converged =
+        stop.tolerance > 0 && residual < stop.tolerance && out.steps + 1 >= stop.least_steps;
   }
   return out;
 }

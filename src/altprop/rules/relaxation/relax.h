@@ -1,5 +1,5 @@
-// The relaxation engine: order, stopping and trace of a fixed-point iteration over the states of a network. A rule owns the update of one
-// state; the engine owns the loop.
+// The relaxation engine: order, stopping and trace of a fixed-point iteration over the states of a
+// network. A rule owns the update of one state; the engine owns the loop.
 #pragma once
 
 #include <functional>
@@ -14,20 +14,24 @@ using Field = std::vector<Tensor>;
 
 enum class Order {
   Synchronous,  ///< all states from the same old field
-  GaussSeidel,  ///< from the outputs to the inputs, each with its newest neighbours: credit arrives in one sweep
+  GaussSeidel,  ///< from the outputs to the inputs, each with its newest neighbours: credit arrives
+                ///< in one sweep
   RedBlack      ///< states at odd, then at even distance from the outputs
 };
 
 struct Stop {
-  int64_t steps = 20;      ///< at most
-  double tolerance = 0;    ///< stop when every state moved less than this, relative to 1 + its norm; 0: never early
-  int64_t least_steps = 0; ///< never stop before: a deep state looks settled before anything has arrived
+  int64_t steps = 20;  ///< at most
+  double tolerance =
+      0;  ///< stop when every state moved less than this, relative to 1 + its norm; 0: never early
+  int64_t least_steps =
+      0;  ///< never stop before: a deep state looks settled before anything has arrived
 };
 
 /// What to watch while relaxing.
 struct Trace {
-  std::vector<double> residual;                  ///< per step: the largest relative move of a state
-  std::function<void(int64_t step)> before_step; ///< the field is that of step `step`, not yet updated
+  std::vector<double> residual;  ///< per step: the largest relative move of a state
+  std::function<void(int64_t step)>
+      before_step;  ///< the field is that of step `step`, not yet updated
   std::function<void(int64_t step)> after_step;
 };
 
@@ -37,8 +41,9 @@ struct Relaxed {
   bool converged = false;  ///< the tolerance was reached
 };
 
-/// Iterates field[s] <- update(s, field) for every state for which `update` returns a defined tensor (clamped states return none).
-Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& stop, const std::function<Tensor(int state, const Field&)>& update,
-              Trace* trace = nullptr);
+/// Iterates field[s] <- update(s, field) for every state for which `update` returns a defined
+/// tensor (clamped states return none).
+Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& stop,
+              const std::function<Tensor(int state, const Field&)>& update, Trace* trace = nullptr);
 
 }  // namespace altprop

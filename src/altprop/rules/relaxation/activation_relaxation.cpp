@@ -1,0 +1,286 @@
+// Activation relaxation: the credit of every layer as the fixed point of a leaky linear system that
+// runs on the layers' own activity variables. Millidge, Tschantz, Seth, Buckley 2020, arXiv
+// 2009.05359 (the rule; learnt backward weights; no derivatives) and arXiv 2010.06219
+// (convolutions; the frozen forward pass partly relaxed).
+//
+//   x_L = dLoss/da_L;   x_l <- x_l + eta ((x_{l+1} . f'_{l+1}) W_{l+1} - x_l), T times
+//   dW_l = (x_l . f'_l)^T a_{l-1}
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/ops/activation.h"
+#include "altprop/rules/feedback/feedback_rule.h"
+#include "altprop/rules/registry.h"
+#include "altprop/rules/relaxation/linear_relaxation.h"
+#include "altprop/rules/relaxation/state_pass.h"
+
+namespace altprop {
+
+namespace {
+
+Order order_of(const std::string& name) {
+  return name == "synchronous" ? Order::Synchronous
+         : name == "red-black" ? Order::RedBlack
+                               : Order::GaussSeidel;
+}
+
+class ActivationRelaxation : public FeedbackRule {
+ public:
+  void declare(Options& o) override {
+    o.number("ar.eta", eta_, {.min = 0, .max = 2, .min_excluded = true},
+             {"step size of the relaxation; from 2 on it diverges for every network", "1",
+              "code of arXiv 2009.05359"});
+    o.integer("ar.steps", steps_, {.min = 1},
+              {"relaxation steps per batch", "steps", "code of arXiv 2009.05359"});
+    o.choice("ar.schedule", schedule_, {"gauss-seidel", "synchronous", "red-black"},
+             {"each state with its newest children, as in the authors' training code; all from the "
+              "same old field; or odd and even distances from the loss in turn"});
+    o.number("ar.tolerance", tolerance_, {.min = 0},
+             {"stop when every state's residual is below this part of its norm; 0: never before "
+              "ar.steps",
+              "1"});
+    o.choice("ar.init", init_state_, {"zero", "activation"},
+             {"where hidden states start; activation is the authors' choice, whose remainder "
+              "contaminates the credit"});
+    o.choice("ar.feedback", feedback_, {"transpose", "learned", "fixed"},
+             {"backward weights: the forward weights; own ones that take the same steps; own "
+              "random ones"});
+    o.flag("ar.derivative-in-relaxation", derivative_in_relaxation_,
+           {"credit meets the activations' derivatives on its way"});
+    o.flag("ar.derivative-in-plasticity", derivative_in_plasticity_,
+           {"weight updates contain the derivative of the activation; biases always do"});
+    o.choice("ar.plasticity-pre", plasticity_pre_, {"frozen", "current"},
+             {"presynaptic activity in weight updates: of the forward pass, or the relaxed states",
+              "", "arXiv 2010.06219"});
+    o.choice("ar.derivative-x", derivative_x_, {"frozen", "current", "child"},
+             {"where the relaxation takes derivatives: at the forward pass, at what the relaxing "
+              "states would cause, or at the receiving states themselves",
+              "", "arXiv 2010.06219"});
+    o.choice("ar.derivative-w", derivative_w_, {"frozen", "current", "child"},
+             {"where weight updates take derivatives", "", "arXiv 2010.06219"});
+    o.choice("ar.granularity", granularity_, {"block", "op"},
+             {"a relaxing state per block of operations, or per operation"});
+    o.choice("ar.engine", engine_, {"auto", "loop", "fast-forward"},
+             {"iterate, or compute the exact result of all steps at once where the relaxation is "
+              "linear"});
+    FeedbackRule::declare(o);
+  }
+
+  void admit(const Graph& net, const Loss& loss) const override {
+    if (feedback_ == "transpose") {
+      net.output_node();
+      if (net.params().empty())
+        throw Refusal("network", "it has no parameters", "add a layer that can learn");
+    } else {
+      FeedbackRule::admit(net, loss);
+    }
+    if (frozen()) return;
+    for (const Node& node : net.nodes())
+      if (node.op && node.op->hides_weights())
+        throw Refusal("node '" + node.name + "'",
+                      "what happens inside is hidden, so its activity cannot be replaced in parts",
+                      "leave ar.plasticity-pre, ar.derivative-x and ar.derivative-w at frozen");
+  }
+
+  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
+    if (engine_ == "fast-forward" && !linear())
+      throw Refusal("activation-relaxation",
+                    "ar.engine=fast-forward needs a linear relaxation of a known number of steps",
+                    "use ar.engine=loop, or ar.derivative-x=frozen, ar.tolerance=0, "
+                    "feedback.grad-clip=0 and a schedule other than red-black");
+    FeedbackRule::bind(net, loss, seed);
+    pass_ = std::make_unique<StatePass>(net, granularity_ == "op" ? Cut::EveryNode : Cut::Blocks);
+    relaxation_ = std::make_unique<LinearRelaxation>(pass_->graph());
+    learnt_.clear();
+    if (feedback_ == "learned")
+      for (Path& path : paths_) {
+        auto psi = std::make_shared<Param>(path.weight->name + ".feedback", path.m);
+        psi->twin = path.weight.get();
+        psi->group = path.weight->group;
+        psi->decay = path.weight->decay;
+        learnt_.push_back(psi);
+      }
+    if (derivative_x_ == "child" || derivative_w_ == "child") refuse_hidden_activations();
+  }
+
+  std::vector<ParamPtr> owned() override { return learnt_; }
+  bool allows_in_place() const override {
+    return derivative_in_plasticity_ && !looks_at_gradients();
+  }
+
+  void assign(Step& step, Sink& sink) override {
+    for (size_t i = 0; i < learnt_.size(); ++i) paths_[i].m = learnt_[i]->value;
+    pass_->forward(step);
+    relaxing_.derivatives = derivative_in_relaxation_;
+    relaxing_.clamp = grad_clip_ * static_cast<double>(step.batch());
+    relaxing_.substitutes.clear();
+    for (const Node& node : step.net.nodes())
+      if (node.op)
+        if (const Tensor& t = substitute_at(node); t.defined())
+          relaxing_.substitutes[node.op.get()] = t;
+    relaxation_->freeze(pass_->activity(), relaxing_,
+                        step.loss.gradient(step.output, step.targets));
+    const Field credit = relax();
+    deliver(credit, 1.0 / static_cast<double>(step.batch()), sink);
+    pass_->release();
+    if (grad_clip_ > 0)
+      for (const ParamPtr& param : step.net.params())
+        if (!param->fresh) param->grad.clamp_(-grad_clip_, grad_clip_);
+  }
+
+  std::vector<std::string> warnings(const OptimizerSettings& settings) const override;
+
+  void state(StateIO io) override { FeedbackRule::state(io); }
+
+ protected:
+  std::vector<int> substituted(const Graph& net) const override {
+    return feedback_ == "transpose" ? std::vector<int>{} : FeedbackRule::substituted(net);
+  }
+  bool keeps_substitutes() const override { return feedback_ == "fixed"; }
+
+ private:
+  /// The activity of the forward pass stays as it is throughout.
+  bool frozen() const {
+    return plasticity_pre_ == "frozen" && derivative_x_ == "frozen" && derivative_w_ == "frozen";
+  }
+  /// The result of the relaxation is known in closed form.
+  bool linear() const {
+    return derivative_x_ == "frozen" && tolerance_ == 0 && grad_clip_ == 0 &&
+           schedule_ != "red-black";
+  }
+
+  Field relax() {
+    const Order order = order_of(schedule_);
+    const bool zero = init_state_ == "zero";
+    const bool jump =
+        engine_ == "fast-forward" || (engine_ == "auto" && linear() &&
+                                      (relaxation_->levelled() || relaxation_->depth() < steps_));
+    if (jump) {
+      const Field initial = zero ? Field() : relaxation_->start(pass_->values(), false);
+      return relaxation_->fast_forward(zero ? nullptr : &initial, order, eta_, steps_);
+    }
+    Field u = relaxation_->start(pass_->values(), zero);
+    struct Moves : LinearRelaxation::Moving {
+      ActivationRelaxation& rule;
+      explicit Moves(ActivationRelaxation& rule) : rule(rule) {}
+      Activity* through(int edge, const Field& u) override {
+        return rule.mixed(edge, u, rule.derivative_x_, false);
+      }
+    } moves{*this};
+    relaxation_->iterate(u, order, eta_, {.steps = steps_, .tolerance = tolerance_}, nullptr,
+                         derivative_x_ == "frozen" ? nullptr : &moves);
+    return u;
+  }
+
+  /// The activity of an edge of which parts are those of the relaxing states; null: the forward
+  /// pass's.
+  /// @param slope where derivatives are taken: "frozen", "current", "child"
+  /// @param pre   presynaptic activities are those of the relaxing states
+  Activity* mixed(int edge, const Field& u, const std::string& slope, bool pre) {
+    if (slope == "frozen" && !pre) return nullptr;
+    const StateGraph::Edge& e = pass_->graph().edges[static_cast<size_t>(edge)];
+    const Activity& frozen = pass_->activity()[static_cast<size_t>(edge)];
+    Activity& out = pass_->replay(edge, u);
+    for (const Node& node : e.map.nodes()) {
+      if (!node.op) continue;
+      Saved& saved = out.saved[static_cast<size_t>(node.id)];
+      const bool activation = dynamic_cast<const Activation*>(node.op.get()) != nullptr;
+      if (activation && slope == "child" && relaxation_->hidden(e.to)) {
+        const Tensor& child = u[static_cast<size_t>(e.to)];
+        node.op->forward(std::span<const Tensor>(&child, 1), saved, {Mode::Replay});
+      } else if (!(activation ? slope == "current" : pre)) {
+        saved = frozen.saved[static_cast<size_t>(node.id)];
+      }
+    }
+    return &out;
+  }
+
+  /// Passes on the part of each signal that is for the operation's weight, or for everything else.
+  struct Part : Sink {
+    Sink& next;
+    bool weights;
+    Part(Sink& next, bool weights) : next(next), weights(weights) {}
+    void take(const LocalSignal& signal) override {
+      const ParamPtr weight = signal.op->weight();
+      const std::vector<ParamPtr> params = signal.op->params();
+      unsigned bits = 0;
+      for (size_t i = 0; i < params.size(); ++i)
+        if ((params[i] == weight) == weights) bits |= 1u << i;
+      LocalSignal part = signal;
+      part.which &= bits;
+      if (part.which & ((1u << params.size()) - 1)) next.take(part);
+    }
+  };
+
+  void deliver(const Field& credit, double scale, Sink& sink) {
+    const bool pre = plasticity_pre_ == "current";
+    const auto where = [&](int edge) { return mixed(edge, credit, derivative_w_, pre); };
+    HopFeedback inside;
+    inside.substitutes = relaxing_.substitutes;
+    if (derivative_in_plasticity_) return pass_->deliver(credit, scale, inside, sink, where);
+    Part biases(sink, false), weights(sink, true);
+    pass_->deliver(credit, scale, inside, biases, where);
+    inside.derivatives = false;
+    pass_->deliver(credit, scale, inside, weights, where);
+  }
+
+  void refuse_hidden_activations() const {
+    for (const StateGraph::Edge& edge : pass_->graph().edges)
+      for (const Node& node : edge.map.nodes())
+        if (node.op && dynamic_cast<const Activation*>(node.op.get()) &&
+            node.spec != pass_->graph().states[static_cast<size_t>(edge.to)].spec)
+          throw Refusal("node '" + node.name + "'",
+                        "its output is not the shape of a state, so that a state cannot take its "
+                        "place in the derivative",
+                        "use ar.granularity=op, or current in place of child");
+  }
+
+  double eta_ = 0.1, tolerance_ = 0;
+  int64_t steps_ = 100;
+  std::string schedule_ = "gauss-seidel", init_state_ = "zero", feedback_ = "transpose",
+              plasticity_pre_ = "frozen", derivative_x_ = "frozen", derivative_w_ = "frozen",
+              granularity_ = "block", engine_ = "auto";
+  bool derivative_in_relaxation_ = true, derivative_in_plasticity_ = true;
+  std::unique_ptr<StatePass> pass_;
+  std::unique_ptr<LinearRelaxation> relaxation_;
+  HopFeedback relaxing_;
+  std::vector<ParamPtr> learnt_;  ///< one per path
+};
+
+std::vector<std::string> ActivationRelaxation::warnings(const OptimizerSettings& settings) const {
+  std::vector<std::string> out;
+  const bool sweep = schedule_ == "gauss-seidel";
+  if (relaxation_ && !sweep && init_state_ == "zero" && steps_ < relaxation_->depth()) {
+    std::string far;
+    const StateGraph& graph = pass_->graph();
+    for (size_t s = 0; s < graph.states.size(); ++s)
+      if (relaxation_->hidden(static_cast<int>(s)) &&
+          relaxation_->hops(static_cast<int>(s)) > steps_)
+        far += (far.empty() ? "" : ", ") + graph.states[s].name;
+    out.push_back(text::cat("activation-relaxation: with ar.steps=", steps_,
+                            " no credit reaches what predicts ", far, "; set ar.steps to at least ",
+                            relaxation_->depth()));
+  }
+  if (feedback_ == "learned" && settings.weight_decay == 0)
+    out.push_back(
+        "activation-relaxation: without weight decay the learnt backward weights keep their first "
+        "difference from the forward weights; set weight-decay above 0");
+  if (plasticity_pre_ == "current")
+    out.push_back(
+        "activation-relaxation: ar.plasticity-pre=current puts credit in the place of presynaptic "
+        "activity, which breaks learning; it is offered to show that");
+  return out;
+}
+
+const RegisterRule registered{
+    {.name = "activation-relaxation",
+     .aliases = {"ar"},
+     .summary = "credit as the fixed point of a leaky linear system over the layers' states",
+     .assumes = "states that hold credit after a frozen forward pass",
+     .source = "Millidge, Tschantz, Seth, Buckley 2020, arXiv 2009.05359",
+     .example_net = "mlp:784-100-100-10:relu",
+     .make = [] { return std::make_unique<ActivationRelaxation>(); },
+     .order = 40}};
+
+}  // namespace
+
+}  // namespace altprop

@@ -1,0 +1,108 @@
+#include "altprop/rules/relaxation/pull_back.h"
+
+#include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/tensor/linear.h"
+
+namespace altprop {
+
+namespace {
+
+size_t at(int i) { return static_cast<size_t>(i); }
+
+bool is_activation(const Node& node) {
+  return dynamic_cast<const Activation*>(node.op.get()) != nullptr;
+}
+
+}  // namespace
+
+const Tensor* HopFeedback::substitute(const Op* op) const {
+  auto it = substitutes.find(op);
+  return it == substitutes.end() ? nullptr : &it->second;
+}
+
+Tensor HopFeedback::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
+  if (!derivatives && is_activation(node)) return cot;
+  return node.op->vjp(saved, cot, input, substitute(node.op.get()));
+}
+
+PullBack::PullBack(const StateGraph& graph) : graph_(graph), fast_(graph.edges.size()) {
+  for (size_t e = 0; e < graph.edges.size(); ++e) {
+    const std::vector<Node>& nodes = graph.edges[e].map.nodes();
+    // input, linear[, activation], each fed by the one before
+    if (nodes.size() < 2 || nodes.size() > 3 || nodes[0].op || nodes[0].spec.shape.size() != 1 ||
+        !dynamic_cast<const Linear*>(nodes[1].op.get()))
+      continue;
+    if (nodes.size() == 3 && !is_activation(nodes[2])) continue;
+    fast_[e].linear = 1;
+    fast_[e].activation = nodes.size() == 3 ? 2 : -1;
+  }
+}
+
+void PullBack::freeze(std::vector<Activity>& activity, HopFeedback& feedback) {
+  activity_ = &activity;
+  feedback_ = &feedback;
+  for (size_t e = 0; e < fast_.size(); ++e) {
+    Fast& f = fast_[e];
+    const StateGraph::Edge& edge = graph_.edges[e];
+    if (f.linear < 0 || graph_.states[at(edge.from[0])].input) continue;
+    const Op* linear = edge.map.node(f.linear).op.get();
+    const Tensor* other = feedback.substitute(linear);
+    f.matrix = other ? *other : linear->weight()->value;
+    f.slope = Tensor();
+    if (f.activation >= 0 && feedback.derivatives) {
+      const Node& act = edge.map.node(f.activation);
+      if (act.op->type() != "identity") {
+        const int64_t rows = activity[e].batch;
+        f.slope = act.op->vjp(activity[e].saved[at(f.activation)],
+                              at::ones({rows, act.spec.numel()}, f.matrix.options()), 0, nullptr);
+      }
+    }
+  }
+}
+
+void PullBack::pull(int edge, const Tensor& credit, double alpha,
+                    std::span<const Receiver> receivers) {
+  Fast& f = fast_[at(edge)];
+  if (f.linear < 0 || !f.matrix.defined() || feedback_->clamp > 0)
+    return pull_through(edge, (*activity_)[at(edge)], credit, alpha, receivers);
+  const Receiver& receiver = receivers[0];
+  if (!receiver.to) return;
+  const Tensor* behind = &credit;
+  if (f.slope.defined()) {
+    if (!f.scratch.defined() || f.scratch.sizes() != credit.sizes() ||
+        f.scratch.options().dtype() != credit.options().dtype())
+      f.scratch = at::empty_like(credit);
+    at::mul_out(f.scratch, credit, f.slope);
+    behind = &f.scratch;
+  }
+  double beta = receiver.beta;
+  if (!receiver.to->defined()) {
+    *receiver.to = at::empty({credit.size(0), f.matrix.size(1)}, credit.options());
+    beta = 0;
+  }
+  gemm_into(*receiver.to, *behind, f.matrix, beta, alpha);
+}
+
+void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, double alpha,
+                            std::span<const Receiver> receivers) {
+  const StateGraph::Edge& e = graph_.edges[at(edge)];
+  e.map.sweep(activity, {{e.map.output_node(), credit}}, *feedback_, nullptr,
+              {.input_credits = &credits_});
+  for (size_t i = 0; i < receivers.size(); ++i) {
+    const Receiver& receiver = receivers[i];
+    if (!receiver.to) continue;
+    Tensor pulled = std::move(credits_[i]);
+    if (pulled.defined() && feedback_->clamp > 0)
+      pulled = pulled.clamp(-feedback_->clamp, feedback_->clamp);
+    Tensor& to = *receiver.to;
+    if (!to.defined()) {
+      if (pulled.defined()) to = alpha == 1 ? pulled.clone() : pulled.mul(alpha);
+      continue;
+    }
+    if (receiver.beta != 1) to.mul_(receiver.beta);
+    if (pulled.defined()) to.add_(pulled, alpha);
+  }
+}
+
+}  // namespace altprop

@@ -1,0 +1,54 @@
+#include "altprop/rules/relaxation/state_pass.h"
+
+namespace altprop {
+
+namespace {
+size_t at(int i) { return static_cast<size_t>(i); }
+}  // namespace
+
+StatePass::StatePass(const Graph& net, Cut cut) : graph_(states(net, cut)) {
+  const int node = net.output_node();
+  for (size_t s = 0; s < graph_.states.size(); ++s)
+    if (graph_.states[s].node == node) output_ = static_cast<int>(s);
+  activity_.resize(graph_.edges.size());
+  moved_.resize(graph_.edges.size());
+}
+
+void StatePass::forward(Step& step) {
+  values_ =
+      graph_.run(std::span<const Tensor>(&step.inputs, 1), activity_, {Mode::Train, step.draws});
+  step.output = values_[at(output_)];
+}
+
+Activity& StatePass::replay(int edge, const Field& moved) {
+  const StateGraph::Edge& e = graph_.edges[at(edge)];
+  std::vector<Tensor> parents;
+  for (int p : e.from) {
+    const bool moves = moved[at(p)].defined() && !graph_.states[at(p)].input;
+    parents.push_back(moves ? moved[at(p)] : values_[at(p)]);
+  }
+  Activity& out = moved_[at(edge)];
+  out.saved = activity_[at(edge)].saved;
+  e.map.run(parents, out, {Mode::Replay});
+  return out;
+}
+
+void StatePass::deliver(const Field& credit, double scale, Feedback& inside, Sink& sink,
+                        const std::function<Activity*(int)>& where) {
+  for (size_t e = graph_.edges.size(); e-- > 0;) {
+    const StateGraph::Edge& edge = graph_.edges[e];
+    const Tensor& c = credit[at(edge.to)];
+    if (!c.defined()) continue;
+    Activity* activity = where ? where(static_cast<int>(e)) : nullptr;
+    edge.map.sweep(activity ? *activity : activity_[e], {{edge.map.output_node(), c}}, inside,
+                   &sink, {.scale = scale});
+  }
+}
+
+void StatePass::release() {
+  for (Activity& a : activity_) a.clear();
+  for (Activity& a : moved_) a.clear();
+  values_.clear();
+}
+
+}  // namespace altprop

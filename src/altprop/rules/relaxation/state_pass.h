@@ -1,0 +1,44 @@
+// The forward pass of a network seen as states, and the local signals of credits at its states:
+// what all rules that relax states share.
+#pragma once
+
+#include "altprop/rules/relaxation/relax.h"
+#include "altprop/rules/rule.h"
+
+namespace altprop {
+
+class StatePass {
+ public:
+  /// @throws Refusal if the network has several outputs or nothing between inputs and output
+  StatePass(const Graph& net, Cut cut);
+
+  const StateGraph& graph() const { return graph_; }
+  /// State of the network's output.
+  int output() const { return output_; }
+  /// One per edge, of the last forward pass.
+  std::vector<Activity>& activity() { return activity_; }
+  const Field& values() const { return values_; }
+
+  /// Forward pass in training mode; fills values() and activity(), sets step.output.
+  void forward(Step& step);
+  /// The activity of an edge at other values of its parents, with the masks, statistics and draws
+  /// of the forward pass. Valid until the next call for this edge. Input states keep the values of
+  /// the forward pass, and so does every state that `moved` leaves undefined.
+  Activity& replay(int edge, const Field& moved);
+
+  /// Signals of all operations, from the output up: `credit` holds one credit per state that is no
+  /// input, of the batch-summed loss.
+  /// @param at per edge the activity to use; null: that of the forward pass
+  void deliver(const Field& credit, double scale, Feedback& inside, Sink& sink,
+               const std::function<Activity*(int edge)>& at = {});
+  /// Lets go of the forward pass.
+  void release();
+
+ private:
+  StateGraph graph_;
+  int output_ = -1;
+  std::vector<Activity> activity_, moved_;
+  Field values_;
+};
+
+}  // namespace altprop
