@@ -1,26 +1,11 @@
 // The linear relaxation against its closed forms and against backprop, in float64.
 #include "altprop/network/architecture.h"
-#include "altprop/network/ops/combine.h"
 #include "rules/relaxation/fixture.h"
 
 namespace altprop::testing {
 namespace {
 
 const double kTight = 1e-12;
-
-/// Skips of different length: paths of one, two and three hops from the loss meet.
-Graph skip_net() {
-  Graph net;
-  const int x = net.input({{4}});
-  const int h1 = net.add(activation("tanh"), {net.add(linear(6), {x}, "fc1")}, "h1");
-  const int h2 = net.add(activation("tanh"), {net.add(linear(6), {h1}, "fc2")}, "h2");
-  const int sum = net.add(add(2), {h1, h2}, "sum");
-  const int h3 = net.add(activation("tanh"), {net.add(linear(6), {sum}, "fc3")}, "h3");
-  net.output(net.add(linear(3), {net.add(concat(2), {h3, h1}, "both")}, "out"));
-  net.to(at::kCPU, at::kDouble);
-  initialise(net, Initialiser("xavier"), Stream(2).at("init"));
-  return net;
-}
 
 struct Case {
   std::string name;

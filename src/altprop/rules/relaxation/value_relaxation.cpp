@@ -1,0 +1,223 @@
+#include "altprop/rules/relaxation/value_relaxation.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace altprop {
+
+namespace {
+
+size_t at(int i) { return static_cast<size_t>(i); }
+
+/// Operations that a second forward pass must not draw or measure anew.
+bool has_memory(const Op& op) {
+  return op.type() == "dropout" || op.type() == "batch-norm" || op.hides_weights();
+}
+
+}  // namespace
+
+ValueRelaxation::ValueRelaxation(StatePass& pass) : pass_(pass), pull_back_(pass.graph()) {
+  const StateGraph& graph = pass.graph();
+  hops_ = graph.hops_to_output(true);
+  for (size_t s = 0; s < graph.states.size(); ++s) {
+    hidden_.push_back(!graph.states[s].input && !graph.states[s].output);
+    odd_.push_back(hidden_[s] && hops_[s] % 2 == 1);
+    even_.push_back(hidden_[s] && hops_[s] % 2 == 0);
+  }
+  for (const StateGraph::Edge& edge : graph.edges)
+    for (const Node& node : edge.map.nodes()) replays_ |= node.op && has_memory(*node.op);
+}
+
+void ValueRelaxation::begin(const Step& step, double beta) {
+  loss_ = &step.loss;
+  targets_ = step.targets;
+  beta_ = beta;
+  pull_back_.freeze(pass_.activity(), exact_);
+  const StateGraph& graph = pass_.graph();
+  v_ = pass_.values();
+  delta_.assign(v_.size(), Tensor());
+  velocity_.assign(v_.size(), Tensor());
+  prediction_.assign(graph.edges.size(), Tensor());
+  stale_.assign(graph.edges.size(), 0);
+  for (size_t e = 0; e < graph.edges.size(); ++e) {
+    const size_t to = at(graph.edges[e].to);
+    prediction_[e] = v_[to];
+    if (hidden_[to]) v_[to] = v_[to].clone();
+    set_credit(e);
+  }
+}
+
+void ValueRelaxation::forget_predictions() { stale_.assign(stale_.size(), 1); }
+
+void ValueRelaxation::predict(size_t e) {
+  const StateGraph::Edge& edge = pass_.graph().edges[e];
+  std::vector<Tensor> parents;
+  for (int p : edge.from) parents.push_back(v_[at(p)]);
+  prediction_[e] =
+      edge.map.run(parents, pass_.activity()[e], {replays_ ? Mode::Replay : Mode::Train});
+  stale_[e] = 0;
+}
+
+void ValueRelaxation::set_credit(size_t e) {
+  const size_t to = at(pass_.graph().edges[e].to);
+  if (hidden_[to]) {
+    if (!delta_[to].defined()) delta_[to] = at::empty_like(prediction_[e]);
+    at::sub_out(delta_[to], prediction_[e], v_[to]);
+  } else {
+    delta_[to] = loss_->gradient(prediction_[e], targets_);
+    if (beta_ != 1) delta_[to].mul_(beta_);
+  }
+}
+
+void ValueRelaxation::refresh() {
+  for (size_t e = 0; e < prediction_.size(); ++e) {
+    if (stale_[e]) predict(e);
+    set_credit(e);
+  }
+}
+
+double ValueRelaxation::energy() const {
+  Tensor total;
+  const StateGraph& graph = pass_.graph();
+  for (size_t e = 0; e < graph.edges.size(); ++e) {
+    const size_t to = at(graph.edges[e].to);
+    const Tensor part = hidden_[to] ? delta_[to].square().sum().mul_(0.5)
+                                    : loss_->value(prediction_[e], targets_).sum().mul_(beta_);
+    total = total.defined() ? total.add_(part) : part;
+  }
+  return total.item<double>();
+}
+
+void ValueRelaxation::pull(size_t e, const Tensor& credit, double alpha, Field& into,
+                           const std::vector<char>& wanted) {
+  std::vector<PullBack::Receiver> receivers;
+  bool any = false;
+  for (int p : pass_.graph().edges[e].from) {
+    receivers.push_back({wanted[at(p)] ? &into[at(p)] : nullptr, 1});
+    any |= wanted[at(p)] != 0;
+  }
+  if (any)
+    pull_back_.pull_through(static_cast<int>(e), pass_.activity()[e], credit, alpha, receivers);
+}
+
+// From the front to the back every state still sends its own credit before its children turn that
+// credit into the force on it.
+double ValueRelaxation::update(const std::vector<char>& group, double eta, double momentum,
+                               bool measure) {
+  const StateGraph& graph = pass_.graph();
+  const auto concerns = [&](const StateGraph::Edge& edge) {
+    return group[at(edge.to)] || std::any_of(edge.from.begin(), edge.from.end(),
+                                             [&](int p) { return group[at(p)] != 0; });
+  };
+  for (size_t e = 0; e < graph.edges.size(); ++e)
+    if (concerns(graph.edges[e])) {
+      if (stale_[e]) predict(e);
+      set_credit(e);
+    }
+  for (size_t e = 0; e < graph.edges.size(); ++e)
+    if (concerns(graph.edges[e])) pull(e, delta_[at(graph.edges[e].to)], -1, delta_, group);
+  double largest = 0;
+  for (size_t s = 0; s < v_.size(); ++s) {
+    if (!group[s]) continue;
+    const Tensor* force = &delta_[s];
+    if (momentum > 0) {
+      velocity_[s] =
+          velocity_[s].defined() ? velocity_[s].mul_(momentum).add_(delta_[s]) : delta_[s].clone();
+      force = &velocity_[s];
+    }
+    if (measure)
+      largest =
+          std::max(largest, delta_[s].norm().item<double>() / (1 + v_[s].norm().item<double>()));
+    v_[s].add_(*force, eta);
+    for (int e : graph.edges_from(static_cast<int>(s))) stale_[at(e)] = 1;
+  }
+  return largest;
+}
+
+double ValueRelaxation::descend(Order order, double eta, double momentum, bool measure) {
+  if (order == Order::Synchronous) return update(hidden_, eta, momentum, measure);
+  if (order == Order::RedBlack) {
+    const double odd = update(odd_, eta, momentum, measure);
+    return std::max(odd, update(even_, eta, momentum, measure));
+  }
+  double largest = 0;
+  std::vector<char> one(v_.size(), 0);
+  for (size_t s = v_.size(); s-- > 0;) {
+    if (!hidden_[s]) continue;
+    one[s] = 1;
+    largest = std::max(largest, update(one, eta, momentum, measure));
+    one[s] = 0;
+  }
+  return largest;
+}
+
+void ValueRelaxation::descend_errors(double eta) {
+  const StateGraph& graph = pass_.graph();
+  Field total(v_.size());  // d(beta Loss) / dv through all later layers
+  for (size_t e = graph.edges.size(); e-- > 0;) {
+    const size_t to = at(graph.edges[e].to);
+    const Tensor& credit = hidden_[to] ? total[to] : delta_[to];
+    if (credit.defined()) pull(e, credit, 1, total, hidden_);
+  }
+  for (size_t s = 0; s < v_.size(); ++s)
+    if (hidden_[s]) delta_[s].lerp_(total[s], eta);
+  for (size_t e = 0; e < graph.edges.size(); ++e) {
+    const size_t to = at(graph.edges[e].to);
+    if (stale_[e]) predict(e);
+    if (!hidden_[to]) {
+      set_credit(e);
+      continue;
+    }
+    v_[to] = prediction_[e] - delta_[to];
+    for (int next : graph.edges_from(static_cast<int>(to))) stale_[at(next)] = 1;
+  }
+}
+
+double ValueRelaxation::curvature(int iterations) {
+  const StateGraph& graph = pass_.graph();
+  refresh();
+  Field u(v_.size());
+  for (size_t s = 0; s < u.size(); ++s)
+    if (hidden_[s])
+      u[s] = Stream(1)
+                 .at(static_cast<int64_t>(s))
+                 .normal(v_[s].sizes(), at::kDouble)
+                 .to(v_[s].options());
+  double largest = 0;
+  for (int i = 0; i < iterations; ++i) {
+    double norm = 0;
+    for (const Tensor& t : u)
+      if (t.defined()) norm += t.square().sum().item<double>();
+    norm = std::sqrt(norm);
+    if (!(norm > 0) || !std::isfinite(norm)) return largest;
+    for (Tensor& t : u)
+      if (t.defined()) t.div_(norm);
+    // M u, then M^T of it: M takes every state's prediction from the state.
+    Field image(u.size());
+    for (size_t e = 0; e < graph.edges.size(); ++e) {
+      const StateGraph::Edge& edge = graph.edges[e];
+      std::vector<Tensor> tangents;
+      for (int p : edge.from)
+        tangents.push_back(u[at(p)].defined() ? u[at(p)] : at::zeros_like(v_[at(p)]));
+      const size_t to = at(edge.to);
+      const Tensor moved = edge.map.push(pass_.activity()[e], tangents);
+      image[to] = hidden_[to] ? moved - u[to] : moved * std::sqrt(beta_);
+    }
+    Field next(u.size());
+    for (size_t e = 0; e < graph.edges.size(); ++e) {
+      const size_t to = at(graph.edges[e].to);
+      pull(e, hidden_[to] ? image[to] : image[to] * std::sqrt(beta_), 1, next, hidden_);
+    }
+    double product = 0;
+    for (size_t s = 0; s < u.size(); ++s) {
+      if (!hidden_[s]) continue;
+      next[s] = next[s].defined() ? next[s] - image[s] : -image[s];
+      product += (u[s] * next[s]).sum().item<double>();
+    }
+    largest = product;
+    u = next;
+  }
+  return largest;
+}
+
+}  // namespace altprop

@@ -1,0 +1,71 @@
+// The energy of predictive coding and its descent: every hidden state holds a value v and is
+// predicted from the values it depends on,
+//
+//   E = sum over hidden states of 1/2 |v_i - f_i(v_parents)|^2 + beta Loss(f_output(v_parents), y)
+//
+// summed over the batch. Credits are delta_i = f_i - v_i at hidden states and beta dLoss/df at the
+// output: what a weight has to lower. Millidge, Tschantz, Buckley 2020, arXiv 2006.04182;
+// Whittington & Bogacz 2017; Rosenbaum 2022, arXiv 2106.13082; Goemaere et al. 2025, arXiv
+// 2505.20137 (the errors as variables).
+#pragma once
+
+#include "altprop/rules/relaxation/pull_back.h"
+#include "altprop/rules/relaxation/state_pass.h"
+
+namespace altprop {
+
+class ValueRelaxation {
+ public:
+  /// @param pass must outlive this
+  explicit ValueRelaxation(StatePass& pass);
+
+  /// Takes over the forward pass of `pass`: values start where every hidden credit is zero.
+  void begin(const Step& step, double beta);
+
+  /// Predictions and credits of all states at the present values.
+  void refresh();
+  /// Energy at the last refresh.
+  double energy() const;
+  /// v_i <- v_i + eta (delta_i - sum over children of J^T delta_c), with momentum if above 0; every
+  /// state once, in groups of the order. Credits are stale afterwards.
+  /// @returns the largest |move| / eta / (1 + |v|) of a state if `measure`, else 0
+  double descend(Order order, double eta, double momentum, bool measure);
+  /// The weights have changed: nothing that was predicted holds.
+  void forget_predictions();
+
+  /// One step on the errors instead of the values: delta_i <- delta_i + eta (dLoss/dv_i - delta_i),
+  /// the derivative being total through all later layers. Leaves predictions and credits as
+  /// `refresh` does.
+  void descend_errors(double eta);
+
+  const Field& values() const { return v_; }
+  /// Per state; undefined for inputs.
+  const Field& credits() const { return delta_; }
+  bool hidden(int state) const { return hidden_[static_cast<size_t>(state)]; }
+  const std::vector<int>& hops() const { return hops_; }
+  /// Largest eigenvalue of the energy's Gauss-Newton matrix at the present values, by power
+  /// iteration: descent is stable for eta < 2 / it.
+  double curvature(int iterations = 5);
+
+ private:
+  void predict(size_t edge);
+  void set_credit(size_t edge);
+  double update(const std::vector<char>& group, double eta, double momentum, bool measure);
+  void pull(size_t edge, const Tensor& credit, double alpha, Field& into,
+            const std::vector<char>& wanted);
+
+  StatePass& pass_;
+  PullBack pull_back_;
+  HopFeedback exact_;
+  std::vector<char> hidden_, odd_, even_;
+  std::vector<int> hops_;
+  bool replays_ = false;  ///< masks and statistics of the forward pass have to be used again
+  const Loss* loss_ = nullptr;
+  Tensor targets_;
+  double beta_ = 1;
+  Field v_, delta_, velocity_;
+  std::vector<Tensor> prediction_;  ///< per edge
+  std::vector<char> stale_;         ///< per edge: a parent has moved since
+};
+
+}  // namespace altprop
