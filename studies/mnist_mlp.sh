@@ -8,4 +8,4 @@ build/altprop compare --net mlp:784-512-512-10:relu --data mnist --epochs 3 --ba
   --optimizer momentum --lr 0.01 --weight-decay 1e-4 --threads "${THREADS:-2}" \
   --rules 'backprop,uniform-sign,batchwise-random-sign,fixed-random-sign,kolen-pollack[kp.align-decay=0.03],weight-mirror,product-feedback-alignment[pfa.align-decay=0.03],product-feedback-alignment[pfa.expand=ortho,pfa.align-decay=0.03],feedback-alignment,direct-feedback-alignment,last-layer-only' \
   --out "${OUT:-runs/mnist_mlp}" "$@"
-.venv/bin/python studies/record.py "${OUT:-runs/mnist_mlp}" studies/mnist_mlp.md
+.venv/bin/python studies/record.py studies/mnist_mlp.md "${OUT:-runs/mnist_mlp}"
