@@ -10,6 +10,7 @@
 #include "altprop/network/ops/activation.h"
 #include "altprop/rules/feedback/feedback_rule.h"
 #include "altprop/rules/registry.h"
+#include "altprop/rules/relaxation/arrival.h"
 #include "altprop/rules/relaxation/linear_relaxation.h"
 #include "altprop/rules/relaxation/state_pass.h"
 
@@ -248,17 +249,11 @@ class ActivationRelaxation : public FeedbackRule {
 
 std::vector<std::string> ActivationRelaxation::warnings(const OptimizerSettings& settings) const {
   std::vector<std::string> out;
-  const bool sweep = schedule_ == "gauss-seidel";
-  if (relaxation_ && !sweep && init_state_ == "zero" && steps_ < relaxation_->depth()) {
-    std::string far;
-    const StateGraph& graph = pass_->graph();
-    for (size_t s = 0; s < graph.states.size(); ++s)
-      if (relaxation_->hidden(static_cast<int>(s)) &&
-          relaxation_->hops(static_cast<int>(s)) > steps_)
-        far += (far.empty() ? "" : ", ") + graph.states[s].name;
-    out.push_back(text::cat("activation-relaxation: with ar.steps=", steps_,
-                            " no credit reaches what predicts ", far, "; set ar.steps to at least ",
-                            relaxation_->depth()));
+  if (relaxation_ && schedule_ != "red-black") {
+    const std::string short_of =
+        arrival_warning("activation-relaxation", "ar.steps", pass_->graph(), *relaxation_,
+                        {eta_, steps_, schedule_ == "gauss-seidel"});
+    if (!short_of.empty()) out.push_back(short_of);
   }
   if (feedback_ == "learned" && settings.weight_decay == 0)
     out.push_back(

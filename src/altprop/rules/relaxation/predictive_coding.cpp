@@ -23,6 +23,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/registry.h"
+#include "altprop/rules/relaxation/arrival.h"
 #include "altprop/rules/relaxation/linear_relaxation.h"
 #include "altprop/rules/relaxation/value_relaxation.h"
 
@@ -136,16 +137,11 @@ class PredictiveCoding : public Rule {
 
   std::vector<std::string> warnings(const OptimizerSettings&) const override {
     std::vector<std::string> out;
-    if (!linear_ || mode_ != "fixed" || schedule_ == "gauss-seidel") return out;
-    std::string far;
-    const StateGraph& graph = pass_->graph();
-    for (size_t s = 0; s < graph.states.size(); ++s)
-      if (linear_->hidden(static_cast<int>(s)) && linear_->hops(static_cast<int>(s)) > steps())
-        far += (far.empty() ? "" : ", ") + graph.states[s].name;
-    if (!far.empty())
-      out.push_back(text::cat("predictive-coding: with pc.steps=", steps(),
-                              " no credit reaches what predicts ", far,
-                              "; set pc.steps to at least ", linear_->depth()));
+    if (mode_ != "fixed" || !linear_ || schedule_ == "red-black") return out;
+    const std::string short_of =
+        arrival_warning("predictive-coding", "pc.steps", pass_->graph(), *linear_,
+                        {eta_, steps(), schedule_ == "gauss-seidel"});
+    if (!short_of.empty()) out.push_back(short_of);
     return out;
   }
 
