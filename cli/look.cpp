@@ -142,7 +142,8 @@ nlohmann::json listing(const std::string& what) {
     Options options;
     optimizer.declare(options);
     schedule.declare(options);
-    for (const std::string& name : optimizer_names()) out.push_back({{"name", name}});
+    for (const auto& [name, update] : optimizer_listing())
+      out.push_back({{"name", name}, {"summary", update}});
     out.push_back({{"name", "options of all optimizers"}, {"options", options.listing()}});
   }
   return out;

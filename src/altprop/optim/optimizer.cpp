@@ -7,8 +7,20 @@
 
 namespace altprop {
 
+std::vector<std::pair<std::string, std::string>> optimizer_listing() {
+  return {
+      {"sgd", "w <- w - lr g"},
+      {"momentum", "m <- momentum m + g; w <- w - lr m (Polyak 1964)"},
+      {"nesterov", "m <- momentum m + g; w <- w - lr (g + momentum m) (Sutskever et al. 2013)"},
+      {"adam", "averages of g and g^2, corrected for their start (Kingma & Ba, arXiv 1412.6980)"},
+      {"adamw", "adam with decay apart from the gradient (Loshchilov & Hutter, arXiv 1711.05101)"},
+      {"rmsprop", "g over the root of an average of g^2 (Tieleman & Hinton 2012)"}};
+}
+
 std::vector<std::string> optimizer_names() {
-  return {"sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"};
+  std::vector<std::string> out;
+  for (const auto& [name, help] : optimizer_listing()) out.push_back(name);
+  return out;
 }
 
 void OptimizerSettings::declare(Options& o) {

@@ -39,6 +39,8 @@ struct OptimizerSettings {
 };
 
 std::vector<std::string> optimizer_names();
+/// Name and update, g being the gradient with coupled decay.
+std::vector<std::pair<std::string, std::string>> optimizer_listing();
 
 /// Learning rate (and decay) over time.
 struct Schedule {
