@@ -67,6 +67,9 @@ void start_from(Graph& net, const std::string& path) {
   for (const ParamPtr& param : net.params())
     if (io.has("net." + param->name)) {
       io.tensor("net." + param->name, param->value);
+      if (!param->value.isfinite().all().item<bool>())
+        throw Error("the parameter '" + param->name + "' in '" + path +
+                    "' is not finite; start from another checkpoint");
       ++found;
     }
   for (auto& [name, tensor] : net.buffers())
