@@ -42,6 +42,10 @@ void use_machine(const RunSettings& settings) {
     if (!at::hasCUDA() || !device.is_cuda())
       throw UsageError("device '" + settings.device + "' is not available here; use cpu");
     at::empty({1}, at::TensorOptions().device(device));
+    // float32 is meant as such, and a resumed run has to take the same kernels.
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setDeterministicCuDNN(true);
+    at::globalContext().setBenchmarkCuDNN(false);
   } catch (const c10::Error&) {
     throw UsageError("device '" + settings.device +
                      "' is not available here; use cpu, cuda or cuda:N with a GPU that is there");
