@@ -4,12 +4,13 @@ JOBS ?= $(shell nproc)
 BUILD ?= build
 OUT ?= runs/demo
 
-.PHONY: help setup build demo test test-fast bench clean format
+.PHONY: help setup build demo test sanitize bench install clean format
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     set up, build, compare rules on the embedded data set; ends with a table and an HTML report"
 	@echo "make test     set up, build, run all tests"
+	@echo "make sanitize build the readers with address and undefined-behaviour sanitizers and feed them damaged input"
 	@echo "make build    set up and build; leaves the program at build/altprop"
 	@echo "make bench    measure every rule against the arithmetic limit of this machine"
 	@echo "make install  install program, library and headers (PREFIX=/usr/local)"
@@ -35,6 +36,10 @@ demo: build
 
 test: build
 	@tools/test.sh $(BUILD)
+
+sanitize: build
+	cmake --build $(BUILD) -j $(JOBS) --target altprop_sanitized
+	@tools/sanitize.sh $(BUILD)
 
 bench: build
 	$(BUILD)/altprop bench

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "altprop/base/error.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/tensor/memory.h"
@@ -14,7 +15,7 @@
 namespace {
 
 int fail(int code, const std::string& sentence) {
-  std::fprintf(stderr, "altprop: %s\n", sentence.c_str());
+  std::fprintf(stderr, "altprop: %s\n", altprop::text::printable(sentence).c_str());
   return code;
 }
 

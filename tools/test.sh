@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs the C++ tests in as many processes as there are cores and the tests of the program; ends with one line of counts.
+# Where there is a GPU, everything runs a second time on it.
 set -uo pipefail
 build=$(cd "${1:-build}" && pwd)
 cd "$(dirname "$0")/.."
@@ -7,24 +8,34 @@ shards=$(nproc)
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-for ((i = 0; i < shards; i++)); do
-  GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$i OMP_NUM_THREADS=1 \
-    "$build/altprop_tests" --gtest_brief=1 --gtest_output="json:$logs/shard$i.json" >"$logs/shard$i.log" 2>&1 &
-done
 crashed=0
-for job in $(jobs -p); do wait "$job" || true; done
-for ((i = 0; i < shards; i++)); do
-  grep -vE '^$|^\[==========\]|^\[  PASSED  \]' "$logs/shard$i.log"
-  [[ -s "$logs/shard$i.json" ]] || { echo "shard $i ended before its tests did"; crashed=1; }
-done
-ALTPROP_BUILD=$build .venv/bin/python -m pytest -q -p no:cacheprovider --junit-xml="$logs/pytest.xml" tests || true
+run_all() {  # on the device in $1
+  export ALTPROP_TEST_DEVICE=$1
+  for ((i = 0; i < shards; i++)); do
+    GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$i OMP_NUM_THREADS=1 \
+      "$build/altprop_tests" --gtest_brief=1 --gtest_output="json:$logs/$1-shard$i.json" >"$logs/$1-shard$i.log" 2>&1 &
+  done
+  for job in $(jobs -p); do wait "$job" || true; done
+  for ((i = 0; i < shards; i++)); do
+    grep -vE '^$|^\[==========\]|^\[  PASSED  \]' "$logs/$1-shard$i.log"
+    [[ -s "$logs/$1-shard$i.json" ]] || { echo "shard $i on $1 ended before its tests did"; crashed=1; }
+  done
+  ALTPROP_BUILD=$build .venv/bin/python -m pytest -q -p no:cacheprovider --junit-xml="$logs/$1-pytest.xml" tests || true
+}
 
-.venv/bin/python - "$logs" "$crashed" <<'PY'
+run_all cpu
+devices=cpu
+if .venv/bin/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+  run_all cuda
+  devices="cpu cuda"
+fi
+
+.venv/bin/python - "$logs" "$crashed" $devices <<'PY'
 import glob, json, sys, xml.etree.ElementTree as xml
-logs, crashed = sys.argv[1], int(sys.argv[2])
+logs, crashed, devices = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 passed = skipped = 0
 failed = crashed
-for path in glob.glob(logs + "/shard*.json"):
+for path in glob.glob(logs + "/*-shard*.json"):
     for suite in json.load(open(path))["testsuites"]:
         for test in suite["testsuite"]:
             if test.get("failures"):
@@ -34,15 +45,16 @@ for path in glob.glob(logs + "/shard*.json"):
                 skipped += 1
             elif test.get("status") == "RUN":
                 passed += 1
-try:
-    for suite in xml.parse(logs + "/pytest.xml").getroot().iter("testsuite"):
-        count = {k: int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped")}
-        failed += count["failures"] + count["errors"]
-        skipped += count["skipped"]
-        passed += count["tests"] - count["failures"] - count["errors"] - count["skipped"]
-except OSError:
-    failed += 1
-    print("FAILED the Python tests did not run")
+for device in devices:
+    try:
+        for suite in xml.parse(f"{logs}/{device}-pytest.xml").getroot().iter("testsuite"):
+            count = {k: int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped")}
+            failed += count["failures"] + count["errors"]
+            skipped += count["skipped"]
+            passed += count["tests"] - count["failures"] - count["errors"] - count["skipped"]
+    except OSError:
+        failed += 1
+        print(f"FAILED the Python tests on {device} did not run")
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
 sys.exit(1 if failed or not passed else 0)
 PY

@@ -10,6 +10,7 @@
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
 #include "altprop/train/interrupt.h"
+#include "support/device.h"
 
 namespace altprop {
 namespace {
@@ -30,6 +31,7 @@ RunSettings settings_for(const RuleEntry& entry) {
   s.optimizer.lr = 0.02;
   s.optimizer.weight_decay = 1e-4;
   s.threads = 1;
+  s.device = test::test_device().str();
   s.probe_every = 0;
   return s;
 }
@@ -55,6 +57,7 @@ class EveryRule : public testing::TestWithParam<size_t> {
   static std::pair<Tensor, Tensor> batch(const RunSettings& s, int64_t n) {
     data::LoaderOptions options;
     options.batch = n;
+    options.device = test::test_device();
     options.dtype = s.dtype == "float64" ? at::kDouble : at::kFloat;
     const data::Batch b = data::Loader(data::first(glyphs()->train, n), options).at(0, 0);
     return {b.inputs, b.targets};
@@ -205,8 +208,8 @@ double accuracy_of(const RunSettings& s) {
 }
 
 TEST_P(EveryRule, LearnsGlyphs) {
-  // Fractions of backprop's accuracy on the same network. Random feedback needs longer than this to catch up on glyphs; the
-  // baseline stays below every rule that trains hidden layers.
+  // Fractions of backprop's accuracy on the same network. Random feedback needs longer than this to
+  // catch up on glyphs; the baseline stays below every rule that trains hidden layers.
   const std::map<std::string, double> fractions = {
       {"feedback-alignment", 0.78}, {"direct-feedback-alignment", 0.7}, {"last-layer-only", 0.45}};
   RunSettings s = settings_for(entry());
@@ -226,7 +229,8 @@ TEST_P(EveryRule, TrainsConvolutionalAndResidualNetworks) {
         "resnet:8:width=4"}) {
     RunSettings s = settings_for(entry());
     s.net = net;
-    s.batch = 500;  // 8 steps a pass: three of training behind a first pass that may prepare feedback
+    s.batch =
+        500;  // 8 steps a pass: three of training behind a first pass that may prepare feedback
     s.max_steps = 11;
     Experiment e(s, glyphs());
     const std::vector<Tensor> before = weights(e.net());

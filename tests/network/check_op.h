@@ -9,6 +9,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/op.h"
+#include "support/device.h"
 
 namespace altprop {
 
@@ -27,7 +28,7 @@ inline double largest(const Tensor& t) { return t.numel() == 0 ? 0 : t.abs().max
 /// The largest difference, relative to the larger of 1 and the largest entry.
 inline double distance(const Tensor& a, const Tensor& b) {
   if (a.sizes() != b.sizes()) return INFINITY;
-  const double d = largest(a.to(at::kDouble) - b.to(at::kDouble));
+  const double d = largest(a.to(at::kCPU, at::kDouble) - b.to(at::kCPU, at::kDouble));
   return std::isnan(d) ? INFINITY : d / std::max(1.0, largest(b.to(at::kDouble)));
 }
 
@@ -51,24 +52,26 @@ class OpCheck {
     std::vector<Spec> specs;
     for (const auto& shape : shapes) {
       const Stream draw = stream_.at("x").at(static_cast<int64_t>(x_.size()));
-      x_.push_back(options.tokens > 0 ? draw.uniform(0, options.tokens, shape).to(at::kLong)
-                                      : draw.normal(shape, at::kDouble));
+      x_.push_back(options.tokens > 0
+                       ? draw.uniform(0, options.tokens, shape).to(test::on_device(at::kLong))
+                       : draw.normal(shape, test::on_device(at::kDouble)));
       specs.push_back({{shape.begin() + 1, shape.end()}});
     }
     out_ = op_->infer(specs);
     op_->build(specs);
     int64_t i = 0;
     for (const ParamPtr& p : op_->params())
-      p->value = stream_.at("parameter").at(i++).normal(p->value.sizes(), at::kDouble);
+      p->value =
+          stream_.at("parameter").at(i++).normal(p->value.sizes(), test::on_device(at::kDouble));
     for (auto& [name, buffer] : op_->buffers())
       if (buffer->is_floating_point())
-        *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), at::kDouble);
+        *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), test::on_device(at::kDouble));
   }
 
   void run() {
     Tensor y = forward(x_, saved_);
     ASSERT_EQ(shape_text(y.sizes().slice(1)), shape_text(out_.shape));
-    cot_ = stream_.at("cotangent").normal(y.sizes(), at::kDouble);
+    cot_ = stream_.at("cotangent").normal(y.sizes(), test::on_device(at::kDouble));
     if (!differentiable()) {
       EXPECT_THROW(op_->vjp(saved_, cot_, 0), Refusal);
       EXPECT_THROW(op_->jvp(saved_, cot_, 0), Refusal);
@@ -97,18 +100,19 @@ class OpCheck {
 
   /// Central differences of <cot, f> in every entry of `at`, which f reads.
   Tensor differences(const Tensor& at) const {
-    Tensor out = at::empty(at.sizes(), at::kDouble);
-    double* entry = at.data_ptr<double>();
+    std::vector<double> out;
+    const Tensor entries = at.view(-1);
     for (int64_t i = 0; i < at.numel(); ++i) {
-      const double kept = entry[i];
-      entry[i] = kept + options_.step;
+      Tensor entry = entries[i];
+      const double kept = entry.item<double>();
+      entry.fill_(kept + options_.step);
       const double above = seen_by_cotangent();
-      entry[i] = kept - options_.step;
+      entry.fill_(kept - options_.step);
       const double below = seen_by_cotangent();
-      entry[i] = kept;
-      out.data_ptr<double>()[i] = (above - below) / (2 * options_.step);
+      entry.fill_(kept);
+      out.push_back((above - below) / (2 * options_.step));
     }
-    return out;
+    return at::tensor(out, at::kDouble).view(at.sizes());
   }
 
   void derivatives(int i) {
@@ -116,7 +120,7 @@ class OpCheck {
     Tensor& x = x_[static_cast<size_t>(i)];
     const Tensor pulled = op_->vjp(saved_, cot_, i);
     expect_close(pulled, differences(x), 1e-7, "vjp" + at_input);
-    const Tensor t = stream_.at("tangent").at(i).normal(x.sizes(), at::kDouble);
+    const Tensor t = stream_.at("tangent").at(i).normal(x.sizes(), test::on_device(at::kDouble));
     const Tensor pushed = op_->jvp(saved_, t, i), kept = x;
     Saved scratch;
     x = kept + options_.step * t;
@@ -177,7 +181,7 @@ class OpCheck {
     const int64_t rows = cot_.size(0), k = 3;
     std::vector<int64_t> shape = cot_.sizes().vec();
     shape[0] *= k;
-    const Tensor cots = stream_.at("many").normal(shape, at::kDouble);
+    const Tensor cots = stream_.at("many").normal(shape, test::on_device(at::kDouble));
     if (!options_.many_cotangents) {
       EXPECT_THROW(op_->vjp(saved_, cots, 0), Refusal);
       return;
@@ -186,7 +190,7 @@ class OpCheck {
       const Tensor all = op_->vjp(saved_, cots, input);
       shape = x_[static_cast<size_t>(input)].sizes().vec();
       shape[0] *= k;
-      const Tensor tangents = stream_.at("tangents").normal(shape, at::kDouble);
+      const Tensor tangents = stream_.at("tangents").normal(shape, test::on_device(at::kDouble));
       const Tensor pushed = op_->jvp(saved_, tangents, input);
       ASSERT_EQ(shape_text(all.sizes()), shape_text(shape));
       ASSERT_EQ(pushed.size(0), k * rows);
@@ -209,7 +213,8 @@ class OpCheck {
   void substitute() {
     const ParamPtr weight = op_->weight();
     if (!weight) return;
-    const Tensor other = stream_.at("other").normal(weight->value.sizes(), at::kDouble);
+    const Tensor other =
+        stream_.at("other").normal(weight->value.sizes(), test::on_device(at::kDouble));
     const Tensor substituted = op_->vjp(saved_, cot_, 0, &other), kept = weight->value;
     weight->value = other;
     // Saved holds no weights: the same activity with other weights in the operation is the same.

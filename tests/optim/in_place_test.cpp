@@ -8,6 +8,7 @@
 #include "altprop/network/ops/linear.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/trainer.h"
+#include "support/device.h"
 
 namespace altprop {
 namespace {
@@ -24,7 +25,7 @@ struct Trained {
   Trained(const std::string& text, const OptimizerSettings& settings, bool in_place,
           const std::string& rule_name = "backprop")
       : net(network(text, {.input_shape = {2, 8, 8}, .classes = 4})), rule(make_rule(rule_name)) {
-    net.to(at::kCPU, at::kDouble);
+    net.to(test::test_device(), at::kDouble);
     initialise(net, Initialiser("xavier"), Stream(3).at("init"));
     rule->bind(net, *loss, 1);
     updater = std::make_unique<Updater>(settings);
@@ -40,8 +41,8 @@ struct Trained {
                 *loss,
                 updater.get(),
                 activity,
-                draws.at("x").normal({6, 2, 8, 8}, at::kDouble),
-                draws.at("y").uniform(0, 4, {6}, at::kDouble).to(at::kLong)};
+                draws.at("x").normal({6, 2, 8, 8}, test::on_device(at::kDouble)),
+                draws.at("y").uniform(0, 4, {6}, at::kDouble).to(test::on_device(at::kLong))};
       step.index = steps;
       updater->set_rate_factor(1.0 / static_cast<double>(1 + steps));
       rule->step(step);

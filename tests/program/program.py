@@ -11,7 +11,8 @@ BUILD = Path(os.environ.get("ALTPROP_BUILD", Path(__file__).parents[2] / "build"
 PROGRAM = BUILD / "altprop"
 
 GLYPHS = ["--data.glyphs.train", "512", "--data.glyphs.test", "256"]
-TINY = ["--net", "mlp:784-16-10:relu", *GLYPHS, "--threads", "1"]
+DEVICE = os.environ.get("ALTPROP_TEST_DEVICE", "cpu")  # tools/test.sh also runs the tests with cuda where there is a GPU
+TINY = ["--net", "mlp:784-16-10:relu", *GLYPHS, "--threads", "1", "--device", DEVICE]
 TIMING = ("seconds", "samples_per_second")
 
 
@@ -74,7 +75,7 @@ def checkpoint(path):
 # What of a checkpoint may differ between two runs that did the same: clocks, memory, and the length of the records,
 # which hold times.
 PASSING = ("position.seconds", "position.epoch_seconds", "position.step_seconds", "position.peak",
-           "position.data_bytes", "metrics_bytes", "meta")
+           "position.data_bytes", "metrics_bytes", "metrics_line", "meta")
 
 
 def differing(a, b):

@@ -81,29 +81,6 @@ def test_killed(case, whole, tmp_path):
     assert_same_run(whole(case), run)
 
 
-def test_killed_ten_times(tmp_path, whole):
-    """Also before the first checkpoint and while files are being written."""
-    moments = random.Random(1)
-    run = tmp_path / "run"
-    every_step = ["--checkpoint-steps", 1]
-    command = ["train", *TINY, *SHORT, *CASES["momentum"], *every_step, "--out", run]
-    for kill in range(10):
-        process = start(*command)
-        if kill % 3:
-            stop(process, run, moments.uniform(0, 0.02), signal.SIGKILL)
-        else:
-            deadline = time.time() + 60
-            while not (run / "config.toml").exists() and time.time() < deadline:
-                time.sleep(0.001)
-            time.sleep(moments.uniform(0, 0.2) if kill else 0)
-            process.kill()
-            process.communicate()
-        assert_whole(run)
-        command = ["resume", run]
-    altprop("resume", run, "--quiet")
-    assert_same_run(whole("momentum"), run)
-
-
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(sent, whole, tmp_path):
     run = tmp_path / "run"
@@ -145,7 +122,8 @@ def test_killed_between_the_last_step_and_its_record(tmp_path):
     of_epoch = torch.tensor([record["train_loss"] * 320, record["train_accuracy"] * 320], dtype=torch.float64)
     (run / "best.pt.part").write_text("left by the kill")
     state.update({"position.epoch": torch.tensor(0), "position.batch": torch.tensor(5), "position.seen": torch.tensor(320),
-                  "position.sums": of_epoch, "metrics_bytes": torch.tensor(0)})
+                  "position.sums": of_epoch, "metrics_bytes": torch.tensor(0),
+                  "metrics_line": torch.zeros(0, dtype=torch.uint8)})
     torch.save(state, run / "checkpoint.pt")
     s = altprop("resume", run, "--quiet", "--json").json
     assert s["steps"] == 5 and s["epochs"] == 1 and not (run / "best.pt.part").exists()

@@ -10,6 +10,7 @@
 namespace altprop {
 namespace {
 
+using test::on_device;
 using testing::gradients;
 using testing::mlp;
 
@@ -43,7 +44,7 @@ struct Batch {
             .at("y")
             .uniform({rows})
             .mul_(net.node(net.output_node()).spec.shape[0])
-            .to(at::kLong);
+            .to(on_device(at::kLong));
   }
 };
 
@@ -174,7 +175,7 @@ TEST(Feedback, TiedWeightsShareOneSubstitute) {
     const int two =
         net.add(std::make_shared<Linear>(net.node(one).op->weight(), nullptr), {x}, "two");
     net.output(net.add(linear(3), {net.add(relu(), {two})}, "last"));
-    net.to(at::kCPU, at::kDouble);
+    net.to(test::test_device(), at::kDouble);
     initialise(net, Initialiser("xavier"), Stream(1));
     auto rule = bound(name, net);
     const TensorMap state = saved(*rule);
@@ -210,11 +211,11 @@ TEST(Feedback, SignOfZeroIsZero) {
 /// x = (1, 2), t = (1, 0), 2-3-2-2 relu, squared error; all numbers worked out by hand.
 struct Worked {
   Graph net = mlp({2, 3, 2, 2}, "relu", 1, at::kDouble);
-  Tensor x = at::tensor({1.0, 2.0}, at::kDouble).view({1, 2});
-  Tensor t = at::tensor({1.0, 0.0}, at::kDouble).view({1, 2});
+  Tensor x = at::tensor({1.0, 2.0}, on_device(at::kDouble)).view({1, 2});
+  Tensor t = at::tensor({1.0, 0.0}, on_device(at::kDouble)).view({1, 2});
   std::unique_ptr<Loss> loss = make_loss("squared-error");
-  Tensor m2 = at::tensor({.3, .1, -.2, .2, -.5, .4}, at::kDouble).view({2, 3});
-  Tensor m3 = at::tensor({.1, .6, -.7, .2}, at::kDouble).view({2, 2});
+  Tensor m2 = at::tensor({.3, .1, -.2, .2, -.5, .4}, on_device(at::kDouble)).view({2, 3});
+  Tensor m3 = at::tensor({.1, .6, -.7, .2}, on_device(at::kDouble)).view({2, 2});
 
   Worked() {
     set("fc1.weight", {.5, -.25, .25, .5, -.5, .75});
@@ -227,7 +228,7 @@ struct Worked {
   void set(const std::string& name, const std::vector<double>& values) {
     for (const ParamPtr& param : net.params())
       if (param->name == name)
-        param->value.copy_(at::tensor(values, at::kDouble).view(param->value.sizes()));
+        param->value.copy_(at::tensor(values, on_device(at::kDouble)).view(param->value.sizes()));
   }
   /// The bias gradients are the credits.
   void expect(Learner& rule, std::vector<double> delta2, std::vector<double> delta1,
@@ -404,8 +405,8 @@ TEST(FeedbackOptions, ClippingBoundsCreditsAndGradients) {
   Gradients g = gradients(*rule, w.net, *w.loss, w.x, w.t);
   // delta3 (-1.319, .345) is no input credit; delta2 = (-.3734, -.7224) is clipped to -.3 each
   // before it goes on: delta1 = -.3 (.5, -.4, .2).
-  const Tensor delta1 = at::tensor({-.15, .12, -.06}, at::kDouble);
-  EXPECT_LE(distance(g["fc2.bias"], at::tensor({-.3, -.3}, at::kDouble)), 1e-14);
+  const Tensor delta1 = at::tensor({-.15, .12, -.06}, on_device(at::kDouble));
+  EXPECT_LE(distance(g["fc2.bias"], at::tensor({-.3, -.3}, on_device(at::kDouble))), 1e-14);
   EXPECT_LE(distance(g["fc1.bias"], delta1), 1e-14);
   EXPECT_NEAR(g["fc3.bias"][0].item<double>(), -.3, 1e-14);
 }

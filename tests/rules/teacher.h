@@ -11,6 +11,7 @@
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/rules/registry.h"
+#include "support/device.h"
 
 namespace altprop::testing {
 
@@ -25,7 +26,7 @@ inline Graph mlp(const std::vector<int64_t>& sizes, const std::string& function 
     if (i + 1 < sizes.size()) x = net.add(activation(function), {x});
   }
   net.output(x);
-  net.to(at::kCPU, type);
+  net.to(test::test_device(), type);
   initialise(net, Initialiser("xavier"), Stream(seed).at("init"));
   return net;
 }
@@ -93,7 +94,7 @@ class Run {
     for (const std::string& pass : rule_->passes(epoch)) {
       const Tensor order = Stream(seed_).at("order").at(pass).at(epoch).permutation(inputs.size(0));
       for (int64_t i = 0; i + batch <= inputs.size(0); i += batch) {
-        const Tensor rows = order.narrow(0, i, batch);
+        const Tensor rows = order.narrow(0, i, batch).to(inputs.device());
         step(inputs.index_select(0, rows), targets.index_select(0, rows), pass, epoch);
       }
     }
@@ -129,10 +130,10 @@ struct Teacher {
     const Tensor all = stream.at("x").normal({24000, 64});
     const Tensor a = stream.at("a").normal({64, 96}).div_(8), c = stream.at("c").normal({96, 10});
     const Tensor label = at::mm(at::tanh(at::mm(all, a).mul_(2)), c).argmax(1);
-    x = all.narrow(0, 0, 20000);
-    y = label.narrow(0, 0, 20000);
-    test_x = all.narrow(0, 20000, 4000);
-    test_y = label.narrow(0, 20000, 4000);
+    x = all.narrow(0, 0, 20000).to(test::test_device());
+    y = label.narrow(0, 0, 20000).to(test::test_device());
+    test_x = all.narrow(0, 20000, 4000).to(test::test_device());
+    test_y = label.narrow(0, 20000, 4000).to(test::test_device());
   }
 
   /// Test accuracy in percent of 64-128-128-128-10 relu after 8 epochs of batches of 64 with

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "altprop/base/error.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -172,19 +173,35 @@ std::vector<std::string> Options::names() const {
   return out;
 }
 
+namespace {
+
+bool is_utf8(const std::string& s) {
+  try {
+    (void)nlohmann::json(s).dump();
+    return true;
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
 void Options::set(const std::string& name, const std::string& value) {
   Entry* entry = find(name);
   if (!entry)
     throw UsageError(text::cat(owner_.empty() ? "" : owner_ + " has ",
                                owner_.empty() ? "no option '" : "no option '", name, "'",
                                text::suggestion(name, names())));
+  if (!is_utf8(value))  // settings are kept as TOML and JSON
+    throw UsageError(text::cat("option '", name, "'", owner_.empty() ? "" : " of " + owner_,
+                               " must be UTF-8 text, but is '", text::printable(value, 200), "'"));
   try {
     entry->assign(value);
     entry->given = true;
   } catch (const Inadmissible& inadmissible) {
     throw UsageError(text::cat("option '", name, "'", owner_.empty() ? "" : " of " + owner_,
-                               " must be ", text::trim(inadmissible.must_be), ", but is '", value,
-                               "'"));
+                               " must be ", text::printable(text::trim(inadmissible.must_be), 800),
+                               ", but is '", text::printable(value, 200), "'"));
   }
 }
 

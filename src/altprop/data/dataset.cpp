@@ -39,6 +39,15 @@ namespace {
   throw Error("data set '" + data.name + "' " + what);
 }
 
+void check_finite(const Dataset& data, const Tensor& values, const std::string& what) {
+  if (values.isfinite().all().item<bool>()) return;
+  const Tensor lost = values.reshape({values.size(0), -1}).isfinite().all(1).logical_not();
+  fail(data,
+       text::cat("has ", what, " that are not finite numbers, in ", lost.sum().item<int64_t>(),
+                 " of its ", data.size(), " samples; the first is number ",
+                 lost.to(at::kByte).argmax().item<int64_t>(), ", counted from 0"));
+}
+
 void check_targets(const Dataset& data) {
   const Tensor& y = data.targets;
   if (data.classes > 0) {
@@ -53,8 +62,8 @@ void check_targets(const Dataset& data) {
     fail(data,
          text::cat("needs regression targets as floating [N, K], but they are ", y.scalar_type(),
                    " ", shape_text(y.sizes()), "; for class ids give the number of classes"));
-  } else if (!y.isfinite().all().item<bool>()) {
-    fail(data, "has targets that are not finite numbers");
+  } else {
+    check_finite(data, y, "targets");
   }
 }
 
@@ -76,8 +85,7 @@ void check(const Dataset& data) {
   if (data.inputs.numel() == 0)
     fail(data, "has samples without values: its inputs are " + shape_text(data.inputs.sizes()));
   check_targets(data);
-  if (data.inputs.is_floating_point() && !data.inputs.isfinite().all().item<bool>())
-    fail(data, "has inputs that are not finite numbers");
+  if (data.inputs.is_floating_point()) check_finite(data, data.inputs, "inputs");
   const auto channels = static_cast<size_t>(data.channels());
   if (data.mean.size() != data.stddev.size() ||
       (!data.mean.empty() && data.mean.size() != channels))

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "altprop/base/error.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -138,6 +139,9 @@ Graph network(const std::string& written, const InputInfo& info) {
   if (whole.size() > kLongestText)
     throw UsageError(
         text::cat("the network text is longer than ", kLongestText, " characters; shorten it"));
+  if (const size_t at = text::control_character(whole); at != std::string::npos)
+    throw UsageError(text::cat("the network text has a control character at place ", at + 1,
+                               "; is it a text at all?"));
   const Parts parts = split_text(whole);
   const ArchitectureEntry& entry = *parts.entry;
   const std::unique_ptr<Architecture> architecture = entry.make();

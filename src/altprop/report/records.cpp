@@ -14,6 +14,22 @@ using nlohmann::json;
 
 namespace {
 
+/// Discarded if the text is no JSON, or so deeply nested that writing it again would exhaust the
+/// stack.
+json parse(const std::string& text) {
+  constexpr int kDeepest = 100;
+  struct TooDeep {};
+  auto check_depth = [](int depth, json::parse_event_t, json&) {
+    if (depth > kDeepest) throw TooDeep();
+    return true;
+  };
+  try {
+    return json::parse(text, check_depth, /*allow_exceptions=*/false);
+  } catch (const TooDeep&) {
+    return json(json::value_t::discarded);
+  }
+}
+
 json read_summary(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in)
@@ -22,7 +38,7 @@ json read_summary(const fs::path& path) {
                           "compare --out' wrote"));
   // Read in full first: a directory opens like a file and only fails here.
   const std::string content{std::istreambuf_iterator<char>(in), {}};
-  json summary = json::parse(content, nullptr, /*allow_exceptions=*/false);
+  json summary = parse(content);
   if (!summary.is_object())
     throw Error(text::cat("'", path.string(), "' is damaged: it is not a JSON object"));
   return summary;
@@ -40,7 +56,7 @@ std::vector<json> read_epochs(const fs::path& path, const std::string& shown,
   size_t damaged = 0;
   for (std::string line; std::getline(in, line);) {
     if (text::trim(line).empty()) continue;
-    json epoch = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    json epoch = parse(line);
     if (epoch.is_object()) {
       epochs.push_back(std::move(epoch));
     } else {

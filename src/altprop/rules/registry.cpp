@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "altprop/base/error.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -37,6 +38,9 @@ const RuleEntry& rule_entry(const std::string& name) {
 
 RuleText parse_rule(const std::string& written) {
   RuleText out;
+  if (const size_t at = text::control_character(written); at != std::string::npos)
+    throw UsageError(
+        text::cat("the text of a rule has a control character at place ", at + 1, "; remove it"));
   out.label = text::trim(written);
   const size_t bracket = out.label.find('[');
   out.name = rule_entry(text::trim(out.label.substr(0, bracket))).name;

@@ -7,6 +7,18 @@
 
 namespace altprop {
 
+namespace {
+
+const Tensor& single(const Tensor& stored, at::ScalarType type, const std::string& name) {
+  if (stored.numel() != 1 || stored.scalar_type() != type)
+    throw Error(altprop::text::cat("checkpoint entry '", name, "' is ", stored.scalar_type(),
+                                   shape_text(stored.sizes()), ", but a single ", type,
+                                   " is expected"));
+  return stored;
+}
+
+}  // namespace
+
 const Tensor& StateIO::entry(const std::string& name) const {
   auto it = map_.find(prefix_ + name);
   if (it == map_.end())
@@ -34,7 +46,7 @@ void StateIO::tensor(const std::string& name, Tensor& value) {
 
 void StateIO::integer(const std::string& name, int64_t& value) {
   if (loading_) {
-    value = entry(name).item<int64_t>();
+    value = single(entry(name), at::kLong, prefix_ + name).item<int64_t>();
   } else {
     map_[prefix_ + name] = at::scalar_tensor(value, at::kLong);
   }
@@ -42,7 +54,7 @@ void StateIO::integer(const std::string& name, int64_t& value) {
 
 void StateIO::number(const std::string& name, double& value) {
   if (loading_) {
-    value = entry(name).item<double>();
+    value = single(entry(name), at::kDouble, prefix_ + name).item<double>();
   } else {
     map_[prefix_ + name] = at::scalar_tensor(value, at::kDouble);
   }
@@ -50,7 +62,10 @@ void StateIO::number(const std::string& name, double& value) {
 
 void StateIO::text(const std::string& name, std::string& value) {
   if (loading_) {
-    const Tensor bytes = entry(name).to(at::kByte).contiguous();
+    const Tensor& stored = entry(name);
+    if (stored.scalar_type() != at::kByte)
+      throw Error("checkpoint entry '" + prefix_ + name + "' is no text");
+    const Tensor bytes = stored.contiguous();
     value.assign(reinterpret_cast<const char*>(bytes.data_ptr<uint8_t>()),
                  static_cast<size_t>(bytes.numel()));
   } else {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "altprop/base/error.h"
+#include "altprop/train/archive.h"
 #include "altprop/train/files.h"
 
 namespace altprop {
@@ -24,17 +25,17 @@ std::string comment_for(const std::string& archive) {
 }
 
 bool is_whole(const std::string& bytes) {
-  constexpr size_t kEnd =
-      22;  // an archive's last record, which ends with the length of the comment
-  const size_t end = bytes.rfind("PK\5\6");
-  if (end == std::string::npos || end + kEnd > bytes.size()) return false;
-  const size_t at = end + kEnd, length = bytes.size() - at;
+  // The archive's last record ends with the length of the comment.
+  const size_t at = end_of_archive(bytes);
+  if (at == std::string::npos) return false;
+  const size_t length = bytes.size() - at;
   if (static_cast<unsigned char>(bytes[at - 2]) +
           256u * static_cast<unsigned char>(bytes[at - 1]) !=
       length)
     return false;
-  // What Python's torch.save wrote has no comment.
-  return length == 0 || comment_for(bytes.substr(0, at)) == bytes.substr(at);
+  // What Python's torch.save wrote has no comment, but a sum for each part.
+  return length == 0 ? archive_is_whole(bytes)
+                     : comment_for(bytes.substr(0, at)) == bytes.substr(at);
 }
 
 }  // namespace
@@ -55,9 +56,16 @@ TensorMap load_checkpoint(const std::filesystem::path& path) {
     if (!is_whole(bytes)) throw Error("");
     const c10::IValue value = torch::jit::pickle_load({bytes.begin(), bytes.end()});
     TensorMap out;
-    for (const auto& item : value.toGenericDict())
-      out[item.key().toStringRef()] = item.value().toTensor();
+    for (const auto& item : value.toGenericDict()) {
+      const Tensor tensor = item.value().toTensor();
+      if (!tensor.defined() || tensor.layout() != at::kStrided || !tensor.device().is_cpu() ||
+          tensor.is_quantized())
+        throw Error("");
+      out[item.key().toStringRef()] = tensor;
+    }
     return out;
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception&) {
     throw Error(
         "'" + path.string() +

@@ -95,12 +95,22 @@ nlohmann::json write_summary(const CompareSettings& settings, const fs::path& di
   return summary;
 }
 
+/// The summary of a run that needs no more work; null if there is none, or none that can be used.
+nlohmann::json finished_summary(const fs::path& dir) {
+  if (!fs::exists(dir / "summary.json")) return nullptr;
+  const nlohmann::json found =
+      nlohmann::json::parse(read_file(dir / "summary.json"), nullptr, false);
+  if (!found.is_object()) return nullptr;
+  for (const char* key : {"rule", "label", "status"})
+    if (!found.contains(key) || !found[key].is_string()) return nullptr;
+  for (const char* key : {"step_seconds", "peak_memory_above_data_bytes"})
+    if (!found.contains(key) || !found[key].is_number()) return nullptr;
+  return found["status"] == "interrupted" ? nlohmann::json(nullptr) : found;
+}
+
 nlohmann::json run_one(const RunSettings& settings, const fs::path& dir, const std::string& label,
                        std::shared_ptr<const data::Splits> data, bool show_progress) {
-  if (fs::exists(dir / "summary.json")) {
-    nlohmann::json summary = nlohmann::json::parse(read_file(dir / "summary.json"), nullptr, false);
-    if (summary.is_object() && summary.value("status", "") != "interrupted") return summary;
-  }
+  if (nlohmann::json summary = finished_summary(dir); !summary.is_null()) return summary;
   const bool resume = fs::exists(dir / "config.toml");
   std::unique_ptr<Experiment> experiment;
   if (resume) {

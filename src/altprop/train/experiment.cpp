@@ -42,6 +42,10 @@ void use_machine(const RunSettings& settings) {
     if (!at::hasCUDA() || !device.is_cuda())
       throw UsageError("device '" + settings.device + "' is not available here; use cpu");
     at::empty({1}, at::TensorOptions().device(device));
+    // float32 is meant as such, and a resumed run has to take the same kernels.
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setDeterministicCuDNN(true);
+    at::globalContext().setBenchmarkCuDNN(false);
   } catch (const c10::Error&) {
     throw UsageError("device '" + settings.device +
                      "' is not available here; use cpu, cuda or cuda:N with a GPU that is there");
@@ -67,6 +71,9 @@ void start_from(Graph& net, const std::string& path) {
   for (const ParamPtr& param : net.params())
     if (io.has("net." + param->name)) {
       io.tensor("net." + param->name, param->value);
+      if (!param->value.isfinite().all().item<bool>())
+        throw Error("the parameter '" + param->name + "' in '" + path +
+                    "' is not finite; start from another checkpoint");
       ++found;
     }
   for (auto& [name, tensor] : net.buffers())

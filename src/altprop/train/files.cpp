@@ -100,6 +100,9 @@ void truncate_to(const std::filesystem::path& path, int64_t size) {
     if (errno == ENOENT && size == 0) return;
     fail("opening", path, errno);
   }
+  if (size < 0)
+    throw Error(text::cat("the checkpoint says that '", path.string(), "' has ", size,
+                          " bytes: it is damaged; use an earlier one"));
   if (info.st_size < size)
     throw Error(text::cat("'", path.string(), "' is shorter than the checkpoint says (",
                           info.st_size, " of ", size, " bytes); records were removed by hand"));

@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
+#include <algorithm>
+
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/rules/registry.h"
@@ -37,6 +39,39 @@ void remove_records(const fs::path& dir) {
   remove_parts(dir);
 }
 
+/// What the summary in a folder says ended its run before its time; "" if nothing.
+std::string failure_of(const fs::path& dir) {
+  if (!fs::exists(dir / "summary.json")) return "";
+  const nlohmann::json summary =
+      nlohmann::json::parse(read_file(dir / "summary.json"), nullptr, false);
+  const bool known = summary.is_object() && summary.contains("failure");
+  return known && summary["failure"].is_string() ? summary["failure"].get<std::string>() : "";
+}
+
+/// What a checkpoint says of the program that wrote it.
+struct Meta {
+  std::string label;
+  int64_t threads = 0;
+  LinearBackend backend = LinearBackend::Aten;
+
+  Meta(const std::string& text, const std::string& path) {
+    try {
+      const nlohmann::json json = nlohmann::json::parse(text);
+      if (json.at("format") != 1)
+        throw Error("'" + path + "' is of a format this version does not know");
+      json.at("label").get_to(label);
+      json.at("threads").get_to(threads);
+      if (threads < 1 || threads > 1024)
+        throw Error("'" + path + "' names an impossible number of threads");
+      if (json.at("linear_backend") == "onednn") backend = LinearBackend::OneDnn;
+    } catch (const nlohmann::json::exception&) {
+      throw Error(
+          "'" + path +
+          "' does not say how it was made; use an earlier checkpoint or start the run again");
+    }
+  }
+};
+
 }  // namespace
 
 void RunFolder::check(const fs::path& dir, bool overwrite) {
@@ -69,7 +104,8 @@ void RunFolder::begin() {
   save("checkpoint.pt");
 }
 
-void RunFolder::save(const std::string& file) {
+void RunFolder::save(const std::string& file, const std::string& line) {
+  experiment_.trainer().require_finite();  // before the last good state is replaced
   TensorMap map;
   StateIO io = StateIO::saving(map);
   experiment_.trainer().state(io);
@@ -83,7 +119,24 @@ void RunFolder::save(const std::string& file) {
                          .dump();
   io.text("meta", meta);
   io.integer("metrics_bytes", metrics_bytes_);
+  std::string next = line;
+  io.text("metrics_line", next);
   save_checkpoint(dir_ / file, map);
+}
+
+void RunFolder::restore_records(StateIO io) {
+  const fs::path path = dir_ / "metrics.jsonl";
+  std::string line;
+  io.integer("metrics_bytes", metrics_bytes_);
+  if (io.has("metrics_line")) io.text("metrics_line", line);
+  const std::string found = fs::exists(path) ? read_file(path) : "";
+  const auto known = static_cast<size_t>(std::max<int64_t>(0, metrics_bytes_));
+  if (!line.empty() && found.size() > known && found.substr(known) == line + "\n") {
+    metrics_bytes_ = static_cast<int64_t>(found.size());
+    return;
+  }
+  truncate_to(path, metrics_bytes_);
+  if (!line.empty()) metrics_bytes_ = append_line(path, line);
 }
 
 void RunFolder::resume() {
@@ -94,9 +147,12 @@ void RunFolder::resume() {
   }
   TensorMap map = load_checkpoint(dir_ / "checkpoint.pt");
   StateIO io = StateIO::loading(map);
-  io.integer("metrics_bytes", metrics_bytes_);
-  truncate_to(dir_ / "metrics.jsonl", metrics_bytes_);
-  experiment_.trainer().state(io);
+  Trainer& trainer = experiment_.trainer();
+  trainer.state(io);
+  restore_records(io);
+  if (const std::string failure = failure_of(dir_); !failure.empty())
+    trainer.warn(text::cat(
+        "this run has failed before and will again if its config.toml is the same: ", failure));
   write_atomically(dir_ / "config.toml",
                    experiment_.settings().to_toml());  // epochs may have been added
 }
@@ -111,17 +167,13 @@ std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, st
     TensorMap map = load_checkpoint(dir / "checkpoint.pt");
     StateIO::loading(map).text("meta", text);
   }
-  const nlohmann::json meta = nlohmann::json::parse(text, nullptr, false);
-  if (!meta.is_object() || meta.value("format", 0) != 1)
-    throw Error("'" + (dir / "checkpoint.pt").string() +
-                "' is of a format this version does not know");
-  label = meta.value("label", label);
-  set_linear_backend(meta.value("linear_backend", "aten") == "onednn" ? LinearBackend::OneDnn
-                                                                      : LinearBackend::Aten);
+  const Meta meta(text, (dir / "checkpoint.pt").string());
+  label = meta.label;
+  set_linear_backend(meta.backend);
   // The weights come from the checkpoint, and the threads are those it was made with; the settings
   // stay as they were.
   const RunSettings kept = settings;
-  settings.threads = meta.value("threads", settings.threads);
+  settings.threads = meta.threads;
   settings.init_from.clear();
   auto experiment = std::make_unique<Experiment>(settings, std::move(data));
   experiment->settings().threads = kept.threads;
@@ -143,11 +195,13 @@ void RunFolder::on_step(const Trainer& trainer) {
 }
 
 void RunFolder::on_epoch(Trainer& trainer, const nlohmann::json& record) {
-  // The checkpoint comes last and knows the rest: a kill in between costs a repeated epoch, never a
-  // lost or doubled line or a forgotten best state.
-  metrics_bytes_ = append_line(dir_ / "metrics.jsonl", record.dump());
-  if (trainer.improved()) save("best.pt");
-  save("checkpoint.pt");
+  // The checkpoint holds the line that follows it: after a kill in between, the resumed run appends
+  // it. A line that was written before its checkpoint would have to be taken back, because its
+  // epoch is repeated.
+  const std::string line = record.dump();
+  if (trainer.improved()) save("best.pt", line);
+  save("checkpoint.pt", line);
+  metrics_bytes_ = append_line(dir_ / "metrics.jsonl", line);
 }
 
 void RunFolder::on_stop(Trainer&, const std::string& status) {
@@ -212,6 +266,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   }
   for (const char* key : {"gradient", "alignment"})
     if (last.contains(key)) out[key] = last[key];
+  if (!t.failure().empty()) out["failure"] = t.failure();
   write_atomically(dir_ / "summary.json", out.dump(2) + "\n");
   return out;
 }

@@ -4,7 +4,8 @@
 //   metrics.jsonl   a JSON object per epoch
 //   checkpoint.pt   the newest state, a dictionary of tensors that Python's torch.load opens
 //   best.pt         the state after the epoch with the best validation loss, if there are
-//   validation data summary.json    the outcome
+//                   validation data
+//   summary.json    the outcome
 #pragma once
 
 #include <filesystem>
@@ -37,7 +38,10 @@ class RunFolder : public Observer {
   void on_stop(Trainer& trainer, const std::string& status) override;
 
  private:
-  void save(const std::string& file);
+  /// @param line of metrics that is appended next
+  void save(const std::string& file, const std::string& line = "");
+  /// Puts the records into the state that a checkpoint knows.
+  void restore_records(StateIO io);
 
   std::filesystem::path dir_;
   Experiment& experiment_;

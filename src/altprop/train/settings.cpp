@@ -66,10 +66,12 @@ void flatten(const toml::table& table, const std::string& prefix, OptionValues& 
   }
 }
 
+/// A TOML string on one line, as keys must be. JSON's differs in one character.
 std::string quoted(const std::string& s) {
-  std::ostringstream out;
-  out << toml::value<std::string>(s);
-  return out.str();
+  std::string out;
+  for (char c : nlohmann::json(s).dump())
+    out += c == '\x7f' ? std::string("\\u007f") : std::string(1, c);
+  return out;
 }
 
 std::string toml_value(const nlohmann::json& value) {

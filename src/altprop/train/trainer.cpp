@@ -64,6 +64,8 @@ bool each_weight_used_once(const Graph& net) {
   return true;
 }
 
+bool finite(const Tensor& values) { return values.isfinite().all().item<bool>(); }
+
 nlohmann::json finite_or_null(double value) {
   return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
 }
@@ -109,6 +111,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
                           "': no parameter has that in its name");
   }
   sums_ = at::zeros({2}, at::TensorOptions(at::kDouble).device(at::Device(settings_.device)));
+  steps_lost_ = at::zeros({}, sums_.options().dtype(at::kLong));
 }
 
 Step Trainer::make_step(const data::Batch& batch, Activity& activity) {
@@ -166,6 +169,7 @@ std::string Trainer::run() {
       status = "interrupted";
       break;
     }
+    require_finite();
     const nlohmann::json record = finish_epoch();
     for (const char* key : {"validation_loss", "test_loss"})
       if (record.contains(key) && record[key].is_null())
@@ -215,10 +219,13 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   sums_[0].add_(loss_sum);
   if (!batch.targets.is_floating_point()) sums_[1].add_(correct(step.output, batch.targets));
   seen_ += batch.size;
-  // On a GPU reading a number stops the stream, so look less often there.
-  const bool look = step.inputs.device().is_cpu() || position_.step % 50 == 0;
-  if (look && !std::isfinite(sums_[0].item<double>()))
-    report_divergence(step.inputs, position_.step + 1, position_.epoch + 1);
+  // On a GPU reading a number stops the stream, so look less often there and count.
+  const bool on_cpu = step.inputs.device().is_cpu();
+  if (!on_cpu) steps_lost_.add_(sums_[0].isfinite().logical_not());
+  if ((on_cpu || position_.step % 50 == 0) && !std::isfinite(sums_[0].item<double>())) {
+    const int64_t later = on_cpu ? 0 : steps_lost_.item<int64_t>() - 1;
+    report_divergence(step.inputs, position_.step + 1 - later, position_.epoch + 1);
+  }
 }
 
 void Trainer::train_on(const data::Batch& batch, const std::string& pass) {
@@ -227,18 +234,40 @@ void Trainer::train_on(const data::Batch& batch, const std::string& pass) {
   ++position_.step;
 }
 
-void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
-  std::string layer = "the loss";
+std::vector<ParamPtr> Trainer::all_params() {
+  std::vector<ParamPtr> all = net_.params();
+  for (const ParamPtr& param : rule_.owned()) all.push_back(param);
+  return all;
+}
+
+void Trainer::require_finite() {
+  Tensor all_finite = at::ones({}, sums_.options().dtype(at::kBool));
+  for (const ParamPtr& param : all_params()) all_finite.logical_and_(param->value.isfinite().all());
+  if (!all_finite.item<bool>())
+    report_divergence(loader_->at(position_.epoch, 0).inputs, position_.step, position_.epoch + 1);
+}
+
+std::string Trainer::first_not_finite(const Tensor& inputs) {
   Activity activity;
   net_.run(inputs, activity, {Mode::Eval}, {.keep_values = true});
-  for (const Node& node : net_.nodes())
-    if (node.op && !activity.values[static_cast<size_t>(node.id)].isfinite().all().item<bool>()) {
-      layer = "the output of '" + node.name + "'";
-      break;
-    }
+  for (const Node& node : net_.nodes()) {
+    if (!node.op) continue;
+    for (const ParamPtr& param : node.op->params())
+      if (!finite(param->value)) return "the parameter '" + param->name + "' is";
+    if (!finite(activity.values[static_cast<size_t>(node.id)]))
+      return "the output of '" + node.name + "' is";
+  }
+  for (const ParamPtr& param : rule_.owned())
+    if (!finite(param->value)) return "the rule's '" + param->name + "' is";
+  return "the loss of the output '" + net_.node(net_.output_node()).name + "' is";
+}
+
+void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
+  failure_ = text::cat("training diverged at step ", step, " (epoch ", epoch,
+                       "): ", first_not_finite(inputs),
+                       " no longer finite; use a smaller learning rate or --clip-norm");
   for (Observer* observer : observers_) observer->on_stop(*this, "diverged");
-  throw Diverged(text::cat("training diverged at step ", step, " (epoch ", epoch, "): ", layer,
-                           " is no longer finite; use a smaller learning rate or --clip-norm"));
+  throw Diverged(failure_);
 }
 
 Score Trainer::evaluate(const data::Dataset& data) {
@@ -341,6 +370,25 @@ void Trainer::state(StateIO io) {
   at.integer("data_bytes", data_bytes_);
   at.number("best_loss", best_loss_);
   at.integer("best_epoch", best_epoch_);
+  if (at.is_loading()) check_loaded();
+}
+
+void Trainer::check_loaded() {
+  for (const ParamPtr& param : all_params())
+    if (!finite(param->value))
+      throw Error("the parameter '" + param->name +
+                  "' in the checkpoint is not finite; use an earlier checkpoint or start the run "
+                  "again");
+  const Position& at = position_;
+  for (const int64_t count : {at.epoch, at.pass, at.batch, at.step, seen_, samples_, best_epoch_})
+    if (count < 0)
+      throw Error(text::cat("the checkpoint says ", count,
+                            " where something is counted: it is damaged; use an earlier one"));
+  if (at.batch > loader_->batches() || at.pass > passes_in_epoch())
+    throw Error(
+        text::cat("the checkpoint stands at batch ", at.batch, " of pass ", at.pass + 1,
+                  ", but an epoch has ", loader_->batches(), " batches and ", passes_in_epoch(),
+                  " passes: the data, the batch size or the rule are not those of the run"));
 }
 
 }  // namespace altprop

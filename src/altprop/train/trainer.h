@@ -61,6 +61,8 @@ class Trainer {
   /// One step of a pass on a batch of the caller's, outside of `run`: for measurements.
   void train_on(const data::Batch& batch, const std::string& pass = "train");
   Score evaluate(const data::Dataset& data);
+  /// For whoever is about to keep the state. @throws Diverged if a parameter is not finite
+  void require_finite();
   /// Gradient angles and feedback alignment on the probe batch: {"gradient": [...], "alignment":
   /// [...]}.
   nlohmann::json probe();
@@ -88,6 +90,9 @@ class Trainer {
   int64_t best_epoch() const { return best_epoch_; }
   bool improved() const { return improved_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
+  void warn(std::string sentence) { warnings_.push_back(std::move(sentence)); }
+  /// What ended the training before its time; "" if nothing did.
+  const std::string& failure() const { return failure_; }
   Graph& net() { return net_; }
   Learner& rule() { return rule_; }
   Updater& updater() { return updater_; }
@@ -103,6 +108,10 @@ class Trainer {
   bool stopped_early() const {
     return settings_.early_stop > 0 && position_.epoch - best_epoch_ >= settings_.early_stop;
   }
+  std::vector<ParamPtr> all_params();
+  void check_loaded();
+  /// "the output of 'fc1' is": the first in the order of the forward pass that is not finite.
+  std::string first_not_finite(const Tensor& inputs);
   [[noreturn]] void report_divergence(const Tensor& inputs, int64_t step, int64_t epoch);
 
   Graph& net_;
@@ -117,7 +126,10 @@ class Trainer {
   std::vector<std::string> warnings_;
   Activity activity_;
   Position position_;
-  Tensor sums_;  ///< of the epoch so far: loss, correct answers; float64 on the device
+  Tensor sums_;        ///< of the epoch so far: loss, correct answers; float64 on the device
+  Tensor steps_lost_;  ///< on a GPU, where the sums are seldom looked at: steps since they are not
+                       ///< finite
+  std::string failure_;
   int64_t seen_ = 0;
   double seconds_ = 0, epoch_seconds_ = 0, earlier_step_seconds_ = 0;
   std::map<std::string, std::vector<float>> step_times_;  ///< by kind of pass

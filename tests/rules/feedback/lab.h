@@ -19,8 +19,10 @@ struct BatchOf {
 inline BatchOf draw_batch(const std::vector<int64_t>& shape, int64_t classes, uint64_t seed = 1,
                           at::ScalarType type = at::kDouble) {
   const Stream s = Stream(seed).at("batch");
-  return {s.at("x").normal(shape, type),
-          s.at("y").uniform({shape[0]}).mul_(static_cast<double>(classes)).to(at::kLong)};
+  return {s.at("x").normal(shape, test::on_device(type)), s.at("y")
+                                                              .uniform({shape[0]})
+                                                              .mul_(static_cast<double>(classes))
+                                                              .to(test::on_device(at::kLong))};
 }
 
 /// Convolutions with every setting that a weight's substitute has to follow: stride, padding,
@@ -36,7 +38,7 @@ inline Graph conv_net(uint64_t seed = 1, const std::string& function = "tanh") {
                        {x}, "conv3")});
   x = net.add(global_average_pool(), {x});
   net.output(net.add(linear(5), {x}, "fc"));
-  net.to(at::kCPU, at::kDouble);
+  net.to(test::test_device(), at::kDouble);
   initialise(net, Initialiser("xavier"), Stream(seed).at("init"));
   return net;
 }
@@ -51,7 +53,7 @@ inline Graph tied_net(uint64_t seed = 1) {
       activation("tanh"),
       {net.add(std::make_shared<Linear>(first->params()[0], first->params()[1]), {x}, "loop2")});
   net.output(net.add(linear(3), {x}, "out"));
-  net.to(at::kCPU, at::kDouble);
+  net.to(test::test_device(), at::kDouble);
   initialise(net, Initialiser("xavier"), Stream(seed).at("init"));
   return net;
 }

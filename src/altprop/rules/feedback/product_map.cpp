@@ -41,9 +41,10 @@ Channels channels_of(const Graph& net, const Node& node) {
 Expansion Expansion::parse(const std::string& written) {
   if (written == "ortho") return {Kind::Orthogonal, 1};
   if (written == "identity") return {Kind::Identity, 1};
+  constexpr int64_t kMost = 10'000;
   const auto factor = text::to_integer(written);
-  if (!factor || *factor < 1)
-    throw UsageError("a whole number of at least 1, or ortho, or identity");
+  if (!factor || *factor < 1 || *factor > kMost)
+    throw UsageError(text::cat("a whole number from 1 to ", kMost, ", or ortho, or identity"));
   return {Kind::Random, *factor};
 }
 

@@ -43,7 +43,7 @@ class WeightMirror : public FeedbackRule {
              {"standard deviation of the noise", "1"});
     o.integer("wm.batches", batches_, {.min = 0}, {"mirror batches after every update", "batches"});
     o.integer(
-        "wm.warmup", warmup_, {.min = 0},
+        "wm.warmup", warmup_, {.min = 0, .max = 10'000},
         {"mirror passes over the data before training, one mirror batch per batch", "epochs"});
     o.integer("wm.samples", samples_, {.min = 0},
               {"noise samples in a mirror batch; 0: as many as the batch has", "samples"});

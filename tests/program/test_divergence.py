@@ -1,0 +1,57 @@
+"""Runs whose numbers overflow end with a sentence, keep what they recorded, and do not stop others."""
+from program import TINY, altprop, assert_one_sentence, checkpoint, records, summary
+
+
+def test_divergence_names_step_and_layer(tmp_path):
+    result = altprop("train", *TINY, "--epochs", 3, "--lr", "1e30", "--quiet", "--out", tmp_path / "run", code=1)
+    assert_one_sentence(result)
+    for fragment in ("diverged at step", "fc", "learning rate"):
+        assert fragment in result.err
+    s = summary(tmp_path / "run")
+    assert s["status"] == "diverged" and s["test_accuracy"] is None
+    altprop("report", tmp_path / "run")
+
+
+def test_divergence_keeps_the_records(tmp_path):
+    # The rate grows by a factor of 1e12 after each epoch.
+    result = altprop("train", *TINY, "--epochs", 9, "--schedule", "step", "--milestones", "1,2,3,4", "--gamma", "1e12",
+                     "--out", tmp_path / "run", code=1)
+    assert "diverged at step" in result.err and result.out == ""
+    s, rows = summary(tmp_path / "run"), records(tmp_path / "run")
+    assert s["status"] == "diverged" and 1 <= len(rows) < 9 and s["epochs"] == len(rows)
+
+
+def test_divergence_in_the_last_step_is_noticed(tmp_path):
+    result = altprop("train", *TINY, "--epochs", 1, "--max-steps", 1, "--lr", "1e38", "--quiet", "--out", tmp_path / "run",
+                     code=1)
+    assert_one_sentence(result)
+    assert "diverged" in result.err and summary(tmp_path / "run")["status"] == "diverged"
+
+
+def test_divergence_does_not_stop_a_comparison(tmp_path):
+    result = altprop("compare", "--rules", "bp[lr=1e30],bp", *TINY, "--epochs", 1, "--quiet", "--json", "--out",
+                     tmp_path / "run")
+    assert [r["status"] for r in result.json["runs"]] == ["diverged", "done"]
+    assert result.err.count("\n") == 1 and "bp[lr=1e30] seed 1: training diverged" in result.err
+    altprop("resume", tmp_path / "run", "--quiet")
+
+
+def test_a_diverged_run_that_is_resumed_says_so(tmp_path):
+    run = tmp_path / "run"
+    # The rate grows by a factor of 1e30 after the second epoch.
+    settings = ["--epochs", 4, "--schedule", "step", "--milestones", "2", "--gamma", "1e30"]
+    first = altprop("train", *TINY, *settings, "--quiet", "--out", run, code=1)
+    assert_one_sentence(first)
+    kept, state = (run / "metrics.jsonl").read_text(), (run / "checkpoint.pt").read_bytes()
+    assert len(records(run)) == 2
+    assert all(v.isfinite().all() for v in checkpoint(run / "checkpoint.pt").values() if v.is_floating_point())
+    assert "altprop: " + summary(run)["failure"] in first.err
+    again = altprop("resume", run, code=1)
+    assert "this run has failed before" in again.err and again.err.splitlines()[-1] == first.err.strip()
+    assert (run / "metrics.jsonl").read_text() == kept and (run / "checkpoint.pt").read_bytes() == state
+    # With other settings in its config it goes on.
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace("gamma = 1e+30", "gamma = 0.5"))
+    altprop("resume", run, "--quiet")
+    assert [r["epoch"] for r in records(run)] == [1, 2, 3, 4] and summary(run)["status"] == "done"
+    assert "failure" not in summary(run)
