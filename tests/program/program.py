@@ -73,8 +73,8 @@ def checkpoint(path):
 
 # What of a checkpoint may differ between two runs that did the same: clocks, memory, and the length of the records,
 # which hold times.
-PASSING = ("position.seconds", "position.epoch_seconds", "position.step_seconds", "position.peak",
-           "position.data_bytes", "metrics_bytes", "meta")
+PASSING = ("position.seconds", "position.epoch_seconds", "position.step_seconds", "position.step_flops",
+           "position.peak", "position.data_bytes", "metrics_bytes", "meta")
 
 
 def differing(a, b):
