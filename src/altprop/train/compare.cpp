@@ -192,15 +192,17 @@ nlohmann::json spread(const std::vector<double>& values) {
       {"n", values.size()}};
 }
 
-/// Mean over a run's layers of a field of its last probe.
+/// Mean over a run's parameters of a field of its last probe; nothing where one lacks it, because a
+/// rule that leaves layers as they are has no angle there and the mean of the rest would flatter
+/// it.
 std::optional<double> layer_mean(const nlohmann::json& run, const char* field) {
   double sum = 0;
   int64_t n = 0;
-  for (const auto& row : run.value("gradient", nlohmann::json::array()))
-    if (row.contains(field) && row[field].is_number()) {
-      sum += row[field].get<double>();
-      ++n;
-    }
+  for (const auto& row : run.value("gradient", nlohmann::json::array())) {
+    if (!row.contains(field) || !row[field].is_number()) return std::nullopt;
+    sum += row[field].get<double>();
+    ++n;
+  }
   return n ? std::optional<double>(sum / static_cast<double>(n)) : std::nullopt;
 }
 
