@@ -22,8 +22,9 @@ URL.createObjectURL = (blob) => { witness.files.push(blob); return "#file"; };
 # Chromium's window is never narrower than 500 pixels, so the report sits in a frame of the width under test.
 PROBE = """<!DOCTYPE html><meta charset="utf-8"><pre></pre><script>
 const visible = (node) => node && !node.hidden && node.getClientRects().length > 0;
-function luminance(color, page) {
+function luminance(color) {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  canvas.fillStyle = "#808080";  // stays for what is no colour, such as none
   canvas.fillStyle = color;
   canvas.fillRect(0, 0, 1, 1);
   const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((v) => v / 255)
@@ -38,11 +39,26 @@ const MARKS = { lines: "polyline.mean", map: "rect.cell", bars: "rect.bar-mark",
 function marksOf(chart) {
   const frame = chart.getBoundingClientRect(), out = {};
   const add = (label, n) => { out[label] = (out[label] || 0) + n; };
-  for (const mark of [...chart.querySelectorAll(MARKS[chart.dataset.kind])].concat([...chart.querySelectorAll(".dot")])) {
+  for (const mark of chart.querySelectorAll(MARKS[chart.dataset.kind] + ", .dot")) {
     const box = mark.getBoundingClientRect();
     const inside = box.right > frame.left && box.left < frame.right && box.bottom > frame.top && box.top < frame.bottom;
     if (inside && box.width + box.height > 0) add(mark.dataset.label || "", Number(mark.dataset.count || 1));
   }
+  return out;
+}
+/** Where things are drawn: points of the lines, widths of the bars, by figure and label; bands and single runs. */
+function geometry(page) {
+  const of = (node) => node.closest("figure").dataset.figure;
+  const out = { points: {}, widths: {}, bands: {}, runs: {} };
+  for (const line of page.querySelectorAll("polyline.mean"))
+    (out.points[of(line)] ||= {})[line.dataset.label] = [...line.points].map((p) => [p.x, p.y]);
+  for (const bar of page.querySelectorAll("rect.bar-mark"))
+    (out.widths[of(bar)] ||= {})[bar.dataset.label] = bar.width.baseVal.value;
+  for (const band of page.querySelectorAll(".band")) out.bands[of(band)] = (out.bands[of(band)] || 0) + 1;
+  const single = page.querySelector("[data-switch=spread][data-value=runs]");
+  if (single) single.click();
+  for (const run of page.querySelectorAll("polyline.run")) out.runs[of(run)] = (out.runs[of(run)] || 0) + 1;
+  if (single) single.click();
   return out;
 }
 function use(page) {  // whatever a reader can do; @returns charts that told nothing
@@ -62,7 +78,8 @@ function use(page) {  // whatever a reader can do; @returns charts that told not
   }
   for (const turn of page.querySelectorAll("figure:not([hidden]) .turn")) {
     turn.click();
-    if (!turn.closest("figure").querySelector("tbody td")) mute.push(turn.closest("figure").dataset.figure + " as table");
+    const node = turn.closest("figure");
+    if (!node.querySelector("tbody td")) mute.push(node.dataset.figure + " as table");
     turn.click();
   }
   const act = (button) => `${button.dataset.switch}=${button.dataset.value} ${button.dataset.group}`;
@@ -84,8 +101,9 @@ async function look([width, dark]) {
   for (const fold of page.querySelectorAll("details")) fold.open = true;
   await new Promise((resolve) => setTimeout(resolve, 50));
   const paper = frame.contentWindow.getComputedStyle(page.body).backgroundColor;
-  const styles = (selector, key) => [...page.querySelectorAll(selector)].filter(visible)
-    .map((node) => [frame.contentWindow.getComputedStyle(node)[key], node.className.baseVal ?? node.className]);
+  const colors = (selector, key) => [...page.querySelectorAll(selector)].filter(visible)
+    .map((node) => frame.contentWindow.getComputedStyle(node)[key]);
+  const faintest = (list) => Math.min(99, ...[...new Set(list)].map((color) => contrast(color, paper)));
   const figures = [...page.querySelectorAll("figure:not([hidden])")];
   const nan = (node) => [...node.attributes].some((a) => /NaN|Infinity|undefined/.test(a.value));
   const found = {
@@ -97,16 +115,17 @@ async function look([width, dark]) {
     unnamed: figures.filter((node) => !node.querySelector("svg.chart")?.getAttribute("aria-label")).length,
     notes: Object.fromEntries(figures.map((node) => [node.dataset.figure, node.querySelector(".note").textContent])),
     nan: [...page.querySelectorAll("svg *")].filter(nan).length,
-    faintest_text: Math.min(99, ...styles("p, h2, td, th, figcaption, summary, li", "color").map(([c]) => contrast(c, paper)),
-      ...styles("svg.chart text.unit, svg.chart text.value", "fill").map(([c]) => contrast(c, paper))),
-    faintest_line: Math.min(99, ...styles("polyline.mean", "stroke").map(([c]) => contrast(c, paper))),
+    faintest_text: faintest([...colors("p, h2, td, th, figcaption, summary, li", "color"),
+      ...colors("svg.chart text.unit, svg.chart text.value", "fill")]),
+    faintest_line: faintest(colors("polyline.mean", "stroke")),
     words: page.querySelector("main").innerText, overflow: root.scrollWidth - root.clientWidth,
     scripts: page.querySelectorAll("script").length, images: page.querySelectorAll("img").length,
     loaded: frame.contentWindow.performance.getEntriesByType("resource").map((entry) => entry.name),
   };
+  if (DETAILS) found.geometry = geometry(page);
   found.mute = use(page);
   found.overflow_after = root.scrollWidth - root.clientWidth;
-  if (FILES) for (const button of page.querySelectorAll("[data-download]")) button.click();
+  if (DETAILS) for (const button of page.querySelectorAll("[data-download]")) button.click();
   found.files = await Promise.all(witness.files.map((blob) => blob.text()));
   found.errors = witness.errors.concat(Number(root.dataset.errors) ? [root.dataset.errors + " counted"] : []);
   found.blocked = witness.blocked;
@@ -123,12 +142,14 @@ onload = async () => {
 VIEWS = [(width, dark) for width in (1280, 390) for dark in (False, True)]
 
 
-def look(folder, views=VIEWS, files=False):
-    """What the report in `folder` shows in each (width, dark) of `views`; with the `files` it offers, if wanted."""
+def look(folder, views=VIEWS, details=False):
+    """What the report in `folder` shows in each (width, dark) of `views`; with `details` also the files it offers and
+    where its marks are."""
     page = (folder / "report.html").read_text(encoding="utf-8")
     (folder / "watched.html").write_text(page.replace("<head>", "<head>" + PRELUDE, 1), encoding="utf-8")
     probe = folder / "probe.html"
-    probe.write_text(PROBE.replace("VIEWS)", json.dumps(views) + ")").replace("FILES", json.dumps(files)), encoding="utf-8")
+    script = PROBE.replace("VIEWS)", json.dumps(views) + ")").replace("DETAILS", json.dumps(details))
+    probe.write_text(script, encoding="utf-8")
     page = dump(probe.as_uri())
     found = re.search("<pre>(.+?)</pre>", page, re.DOTALL)
     assert found, f"the browser ended before the page was looked at: {page[-2000:]}"

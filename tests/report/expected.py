@@ -39,12 +39,16 @@ def thinned(items, limit=40):
     return items[::-1][::math.ceil(len(items) / limit)] if items else []
 
 
+def listed(part, name, key):
+    return lambda record: any(entry["name"] == name and known(entry.get(key)) for entry in entries(record, part))
+
+
 def weight(name, key):
-    return lambda record: any(entry["name"] == name and known(entry.get(key)) for entry in entries(record, "gradient"))
+    return listed("gradient", name, key)
 
 
 def aligned(layer, key):
-    return lambda record: any(entry["name"] == layer and known(entry.get(key)) for entry in entries(record, "alignment"))
+    return listed("alignment", layer, key)
 
 
 def lines(groups, has, name=lambda label: label):

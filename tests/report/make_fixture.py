@@ -66,7 +66,8 @@ def metrics(rng, label, spec, epochs, layers):
         for depth, name in enumerate(names):
             last = depth == layers - 1
             share = 0 if last else 1.15 - 0.88 * depth / layers
-            now = min(118, (angle * share + (90 - angle) * share * (1 - progress) ** 0.8) + (0 if last else bias[depth]))
+            now = angle * share + (90 - angle) * share * (1 - progress) ** 0.8 + (0 if last else bias[depth])
+            now = min(118, now)
             ratio = 1.0 if last else 2 ** ((4 * depth / layers - 2.1) * (angle / 38) + rng.gauss(0, 0.05))
             for part, factor in (("weight", 1.0), ("bias", 0.93)):
                 if label == "last-layer-only" and not last:  # no update has no direction
@@ -77,7 +78,8 @@ def metrics(rng, label, spec, epochs, layers):
                 record["gradient"].append({"name": f"{name}.{part}", "cosine": math.cos(math.radians(degrees)),
                                            "angle_degrees": degrees, "magnitude_ratio": ratio})
             if feedback is not None and depth:
-                degrees = feedback + (90 - feedback) * math.exp(-speed * (0.4 + 0.48 * depth / layers) * epoch) + rng.gauss(0, 0.6)
+                left = math.exp(-speed * (0.4 + 0.48 * depth / layers) * epoch)
+                degrees = feedback + (90 - feedback) * left + rng.gauss(0, 0.6)
                 entry = {"name": name, "angle_degrees": degrees, "norm_ratio": 1 + 0.4 * math.exp(-epoch / 3)}
                 if label.startswith(LAWFUL):
                     entry["predicted_factor"] = 0.62 ** (epoch * (1 + 0.4 * depth / layers))
@@ -99,8 +101,9 @@ def summary(rng, label, spec, seed, epochs, records):
         "peak_memory_bytes": int(312e6 * memory), "altprop_version": "0.1.0", "torch_version": "2.6.0",
         "loss": "cross-entropy", "optimizer": "momentum", "learning_rate": 0.05, "batch": 128, "device": "cpu",
         "dtype": "float32", "threads": 2, "parameters": PARAMETERS, "rule_options": options,
-        "settings": {"lr": 0.05, "momentum": 0.9, "weight-decay": 0.0005 if "kolen" in label else 0.0, "init": "kaiming",
-                     "epochs": epochs, "probe-batch": 512, "probe-every": 1, "shuffle": True, "milestones": [],
+        "settings": {"lr": 0.05, "momentum": 0.9, "weight-decay": 0.0005 if "kolen" in label else 0.0,
+                     "init": "kaiming", "epochs": epochs, "probe-batch": 512, "probe-every": 1, "shuffle": True,
+                     "milestones": [],
                      "data-options": {}, "rule-options": options, "rule": rule, "seed": seed},
         "warnings": ["memory is the process's peak, which includes the data set"] if seed == 0 else [],
         "step_seconds": step, "time_relative_to_backprop": time + rng.gauss(0, 0.015) * (label != "backprop"),

@@ -63,7 +63,7 @@ def test_draws_everything(tmp_path, views, fixture):
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory):
     folder = report(tmp_path_factory.mktemp("comparison"), kind="compare")
-    return folder, browser.look(folder, [(1280, False)], files=True)[0]
+    return folder, browser.look(folder, [(1280, False)], details=True)[0]
 
 
 def test_says_what_was_compared_and_who_won(comparison):
@@ -78,17 +78,43 @@ def test_says_what_was_compared_and_who_won(comparison):
     assert f"Behind it: {second} by {100 * (means[best] - means[second]):.2f} points" in words
 
 
-def test_names_the_spread_in_the_legend(comparison):
+def test_shows_the_spread_over_seeds_and_says_which(comparison):
     _, found = comparison
-    assert "one standard deviation" in found["notes"]["test_accuracy"]
+    assert found["geometry"]["bands"].get("test_accuracy") == 6
+    assert found["geometry"]["runs"].get("test_accuracy") == 18, "single runs on demand"
+    assert "Bands: \u00b1 one standard deviation" in found["notes"]["test_accuracy"]
+
+
+def test_lines_lie_where_their_values_are(comparison):
+    folder, found = comparison
+    drawn = [(x, y, sum(record[epoch]["validation_accuracy"] for _, record in runs) / 3)
+             for label, runs in expected.read(folder)
+             for epoch, (x, y) in enumerate(found["geometry"]["points"]["validation_accuracy"][label]) if epoch > 0]
+    lowest, highest = min(drawn, key=lambda p: p[2]), max(drawn, key=lambda p: p[2])
+    slope = (highest[1] - lowest[1]) / (highest[2] - lowest[2])
+    assert slope < 0, "better is higher"
+    for _, y, value in drawn:
+        assert y == pytest.approx(lowest[1] + slope * (value - lowest[2]), abs=0.2)
+    first, second = drawn[0][0], drawn[1][0]
+    assert sorted({x for x, _, _ in drawn}) == pytest.approx([first + i * (second - first) for i in range(10)], abs=0.5)
+
+
+def test_bars_are_as_long_as_their_values(comparison):
+    folder, found = comparison
+    widths = found["geometry"]["widths"]["cost-time"]
+    for label, runs in expected.read(folder):
+        mean = sum(run["time_relative_to_backprop"] for run, _ in runs) / 3
+        assert widths[label] / widths["backprop"] == pytest.approx(mean, abs=0.005)
 
 
 def test_law_is_judged_by_its_largest_error(comparison):
     folder, found = comparison
     label = "kolen-pollack[kp.form=explicit]"
-    off = max(abs(entry["predicted_factor"] - entry["measured_factor"])
-              for run in dict(expected.read(folder))[label] for record in run[1].values() for entry in record["alignment"])
-    said = re.search(re.escape(label) + r": prediction and measurement differ by at most (\S+)", found["words"]).group(1)
+    entries = [entry for _, records in dict(expected.read(folder))[label]
+               for record in records.values() for entry in record["alignment"]]
+    off = max(abs(entry["predicted_factor"] - entry["measured_factor"]) for entry in entries)
+    sentence = re.escape(label) + r": prediction and measurement differ by at most (\S+)"
+    said = re.search(sentence, found["words"]).group(1)
     assert float(said.replace("\u2212", "-")) == pytest.approx(off, rel=0.06)
 
 
@@ -156,8 +182,8 @@ def test_chance_and_certainty_follow_welch(tmp_path):
 def test_probes_switched_off_are_mentioned(tmp_path):
     make_fixture.make(tmp_path, kind="train", epochs=2)
     path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps({k: v for k, v in json.loads(line).items() if k not in ("gradient", "alignment")}) + "\n"
-                            for line in path.read_text().splitlines()))
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({**record, "gradient": [], "alignment": []}) + "\n" for record in records))
     summary = json.loads((tmp_path / "summary.json").read_text())
     summary["settings"]["probe-every"] = 0
     (tmp_path / "summary.json").write_text(json.dumps(summary))
@@ -167,7 +193,8 @@ def test_probes_switched_off_are_mentioned(tmp_path):
     assert set(found["charts"]) == {"accuracy", "loss"}
 
 
-@pytest.mark.parametrize("summary", ["{}", '{"runs": [{}, {"label": "b", "seed": 1}]}', '{"rule": 3, "warnings": "none"}'])
+@pytest.mark.parametrize("summary", [
+    "{}", '{"runs": [{}, {"label": "b", "seed": 1}]}', '{"rule": 3, "warnings": "none"}'])
 def test_bears_records_without_content(tmp_path, summary):
     (tmp_path / "summary.json").write_text(summary)
     found = browser.look(report(tmp_path), [(390, False)])[0]

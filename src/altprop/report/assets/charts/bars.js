@@ -31,7 +31,8 @@ function drawBars(spec, width) {
         s('text', {x: X(v), y: foot + 15, 'text-anchor': v === 0 ? 'start' : 'middle'},
           plainTick(v, marks.length > 1 ? marks[1] : 1) + (spec.suffix || '')));
   const Y = (index) => top + index * tall + (stacked ? 17 : 5);
-  bars.forEach((bar, index) => drawBar(chart, {...spec, stacked, left, width, X, y: Y(index)}, bar));
+  const place = (index) => ({stacked, left, width, X, y: Y(index), format});
+  bars.forEach((bar, index) => drawBar(chart, place(index), bar));
   if (spec.reference)
     chart.append(s('line', {
       x1: X(spec.reference),
@@ -41,6 +42,7 @@ function drawBars(spec, width) {
       stroke: 'var(--ink)',
       'stroke-dasharray': '3 3',
     }));
+  bars.forEach((bar, index) => nameBar(chart, place(index), bar));
   inspect(chart, {
     find: (_, y) => {
       const index = Math.floor((y - top) / tall);
@@ -58,27 +60,19 @@ function drawBars(spec, width) {
   return chart;
 }
 
-function drawBar(chart, {stacked, left, width, X, y, format}, {label, color, value}) {
+function drawBar(chart, {left, X, y}, {label, color, value}) {
   const end = X(value.mean), middle = y + 8;
-  chart.append(
-      s('text', {
-        class: 'value',
-        x: stacked ? 0 : left - 10,
-        y: stacked ? y - 4 : y + 12,
-        'text-anchor': stacked ? 'start' : 'end',
-      },
-        fit(label, stacked ? width : left - 12)),
-      s('rect', {
-        class: 'bar-mark',
-        'data-label': label,
-        x: left,
-        y,
-        width: Math.max(1, end - left),
-        height: 16,
-        rx: 2,
-        fill: color,
-        opacity: 0.85,
-      }));
+  chart.append(s('rect', {
+    class: 'bar-mark',
+    'data-label': label,
+    x: left,
+    y,
+    width: Math.max(1, end - left),
+    height: 16,
+    rx: 2,
+    fill: color,
+    opacity: 0.85,
+  }));
   if (X(value.high) - X(value.low) > 2)
     chart.append(s('path', {
       d: `M${X(value.low)} ${middle}H${X(value.high)}M${X(value.low)} ${middle - 4}v8M${X(value.high)} ${middle - 4}v8`,
@@ -86,5 +80,16 @@ function drawBar(chart, {stacked, left, width, X, y, format}, {label, color, val
       'stroke-width': 1.2,
       fill: 'none',
     }));
-  chart.append(s('text', {class: 'value halo', x: Math.max(end, X(value.high)) + 6, y: y + 12}, format(value.mean)));
+}
+
+function nameBar(chart, {stacked, left, width, X, y, format}, {label, value}) {
+  chart.append(
+      s('text', {
+        class: 'value halo',
+        x: stacked ? 0 : left - 10,
+        y: stacked ? y - 4 : y + 12,
+        'text-anchor': stacked ? 'start' : 'end',
+      },
+        fit(label, stacked ? width : left - 12)),
+      s('text', {class: 'value halo', x: X(value.high) + 6, y: y + 12}, format(value.mean)));
 }

@@ -47,7 +47,8 @@ const s = (tag, attributes, ...children) =>
 
 /** A rule's label or an option's name, which may break at its punctuation. */
 const breakable = (name) =>
-    h('span', {class: 'label'}, name.split(/(?=\[)|(?<=[,=-])/).flatMap((part, i) => (i ? [h('wbr'), part] : [part])));
+    h('span', {class: 'label'},
+      name.split(/(?=\[)|(?<=,)|(?<=[a-z]-)(?=[a-z])/).flatMap((part, i) => (i ? [h('wbr'), part] : [part])));
 
 // ---- words
 
