@@ -179,6 +179,15 @@ def test_chance_and_certainty_follow_welch(tmp_path):
     assert "The distance of scattered may be chance" in words and "the other is clear" in words
 
 
+def test_an_interrupted_rule_does_not_compete(tmp_path):
+    runs = [{"label": label, "status": status, "seed": 1, "test_accuracy": accuracy, "best_epoch": 2}
+            for label, status, accuracy in (("whole", "done", 0.8), ("also", "done", 0.7), ("cut", "interrupted", 0.9))]
+    (tmp_path / "summary.json").write_text(json.dumps({"runs": runs}))
+    found = browser.look(report(tmp_path), [(1280, False)])[0]
+    assert "whole reached, at its epoch of best validation loss, the highest test accuracy" in found["words"]
+    assert found["charts"]["ranking"] == {"whole": 1, "also": 1}
+
+
 def test_probes_switched_off_are_mentioned(tmp_path):
     make_fixture.make(tmp_path, kind="train", epochs=2)
     path = tmp_path / "metrics.jsonl"

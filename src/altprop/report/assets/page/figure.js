@@ -131,5 +131,6 @@ function legend(node, shown, ...options) {
         swatch(group), breakable(group.label));
   };
   if (options.length) node.append(h('div', {class: 'options'}, options));
-  if (several) node.append(h('div', {class: 'legend', role: 'group', 'aria-label': 'Rules shown'}, shown.map(chip)));
+  if (several && shown.length)
+    node.append(h('div', {class: 'legend', role: 'group', 'aria-label': 'Rules shown'}, shown.map(chip)));
 }

@@ -24,13 +24,15 @@ function gradientSection({id, title, about, pick, unit, quantity, bar, ...look})
   if (!shown.length) return;
   const node = section(id, title, about);
   const mean = (record) => meanOverWeights(record, pick);
-  legend(
-      node, several ? groups.filter((group) => curve(group, mean).length) : [], ...spreadSwitches(),
-      ...(weightNames.length < parameterNames.length ? [switchButton('Biases in the maps', 'biases')] : []));
-  if (shown.some((group) => curve(group, mean).length > 1))
+  const biases = weightNames.length < parameterNames.length ? [switchButton('Biases in the maps', 'biases')] : [];
+  if (shown.some((group) => curve(group, mean).length > 1)) {
+    legend(node, groups.filter((group) => curve(group, mean).length), ...spreadSwitches(), ...biases);
     figure(
         grid(node, 'one'), `${id}-mean`,
         () => lineChart({title: 'Mean over the weights', unit, quantity, lines: perRule(mean)}));
+  } else {
+    legend(node, [], ...biases);
+  }
   node.append(bar);
   if (several)
     figure(grid(node, 'one'), `${id}-end`, () => heatMap({

@@ -25,9 +25,10 @@ const METRICS = [
 ];
 const metric = METRICS.find(({key}) => groups.some((group) => outcome(group, key)));
 
-/** Rules with an outcome, best first. */
+/** Rules with an outcome, best first; those that were interrupted only if none came to its end. */
 const ranked = !metric ? [] :
-                         groups.map((group) => ({group, value: outcome(group, metric.key)}))
+                         groups.filter((group) => !group.cut || groups.every((one) => one.cut || !one.counted.length))
+                             .map((group) => ({group, value: outcome(group, metric.key)}))
                              .filter((row) => row.value)
                              .sort((a, b) => metric.sign * (a.value.mean - b.value.mean));
 
@@ -81,13 +82,16 @@ function opening() {
   glossary();
 }
 
+/** The moment of the test values, as the beginning of a sentence on them. */
+const reached = () => (atBestEpoch() ? 'reached, at its epoch of best validation loss,' : 'ended with');
+
 /** Who ended best, by how much, and what the seeds allow to say about it. */
 function finding() {
   if (!ranked.length) return 'No run recorded a test result.';
   const [best, ...rest] = ranked;
   const out = [
     named(best.group),
-    ` ended with the ${metric.most} ${metric.name}, ${metric.write(best.value.mean)}${spreadOf(best.value)}`,
+    ` ${reached()} the ${metric.most} ${metric.name}, ${metric.write(best.value.mean)}${spreadOf(best.value)}`,
     best.value.n > 1 && ` (mean and standard deviation over ${best.value.n} seeds)`, '. '
   ];
   if (!rest.length) return out;
@@ -149,7 +153,7 @@ function costRange(sorted) {
 function findingOfOne(group) {
   const out = [];
   if (ranked.length)
-    out.push(`It ${group.cut ? 'had' : 'ended with'} a ${metric.name} of ${metric.write(ranked[0].value.mean)}${
+    out.push(`It ${group.cut ? 'had' : reached()} a ${metric.name} of ${metric.write(ranked[0].value.mean)}${
         spreadOf(ranked[0].value)}${group.cut ? ' when it was interrupted' : ''}. `);
   const angle = atEnd(group, angleOf), ratio = atEnd(group, ratioOf);
   if (angle && !group.exact)

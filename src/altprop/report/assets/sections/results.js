@@ -64,13 +64,12 @@ function statusOf(group) {
   return {words, problem: group.runs.some((run) => !run.finished)};
 }
 
-/** When the test values were taken. */
-function moment() {
-  const best = allRuns.some((run) => number(run.summary.best_epoch) !== null);
-  return best ?
-      'Test values are those of the epoch with the best validation loss, all others those of the end of training.' :
-      'Values at the end of training.';
-}
+const atBestEpoch = () => allRuns.some((run) => number(run.summary.best_epoch) !== null);
+/** When the values of the table were taken. */
+const moment = () =>
+    (atBestEpoch() ?
+         'Test values are those of the epoch with the best validation loss, all others those of the end of training.' :
+         'Values at the end of training.');
 
 function results() {
   const columns = resultColumns();
