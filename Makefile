@@ -34,7 +34,11 @@ demo: build
 	  --net mlp:784-256-256-10:relu --data glyphs --epochs 5 --batch 64 --optimizer momentum --lr 0.02 --weight-decay 0.001 \
 	  --out $(OUT) --overwrite
 
-test: build
+.cache/setup-tests.stamp: .cache/setup.stamp
+	@tools/setup.sh tests
+	@mkdir -p .cache && touch $@
+
+test: .cache/setup-tests.stamp build
 	@tools/test.sh $(BUILD)
 
 sanitize: build
@@ -49,7 +53,7 @@ install: build
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 format:
-	git ls-files '*.h' '*.cpp' | xargs clang-format-15 -i
+	git ls-files '*.h' '*.cpp' '*.js' | xargs clang-format-15 -i
 
 clean:
 	rm -rf $(BUILD)

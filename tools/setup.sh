@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need: packages of the distribution, and a .venv with pinned Python packages.
+# With the argument "tests" also a browser, if the distribution packages one: the tests of the HTML report need it.
 # Runs as root or with sudo on Debian 12 and Ubuntu 22.04 or newer; does nothing for what is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build ccache python3 python3-venv zlib1g-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev
           libgtest-dev libcurl4-openssl-dev libssl-dev)
+# Ubuntu's chromium is a snap, which containers cannot run; there the tests that need it are skipped.
+if [[ "${1:-}" == tests ]] && ! command -v chromium google-chrome >/dev/null && grep -q '^ID=debian' /etc/os-release; then
+  packages+=(chromium fonts-dejavu-core)
+fi
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -74,8 +74,8 @@ def checkpoint(path):
 
 # What of a checkpoint may differ between two runs that did the same: clocks, memory, and the length of the records,
 # which hold times.
-PASSING = ("position.seconds", "position.epoch_seconds", "position.step_seconds", "position.peak",
-           "position.data_bytes", "metrics_bytes", "metrics_line", "meta")
+PASSING = ("position.seconds", "position.epoch_seconds", "position.step_seconds", "position.step_flops",
+           "position.peak", "position.data_bytes", "metrics_bytes", "metrics_line", "meta")
 
 
 def differing(a, b):

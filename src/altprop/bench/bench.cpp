@@ -127,7 +127,7 @@ void measure(const Work& work, const BenchSettings& settings, EagerPeer* peer, c
   const int64_t batch = settings.batch ? settings.batch : work.batch;
   const auto material = std::make_shared<const Material>(work, batch);
   std::vector<Entry> entries = contenders(work, settings, material, say);
-  const std::vector<Counted> peak = {{square_product(settings.peak_size), 1}};
+  const std::vector<CountedKernel> peak = {{square_product(settings.peak_size), 1}};
   Limits limits;
   limits.add(peak);
   for (const Entry& e : entries) limits.add(e.contender->kernels());

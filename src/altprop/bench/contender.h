@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "altprop/bench/kernels.h"
 #include "altprop/data/loader.h"
+#include "altprop/probes/kernels.h"
 #include "altprop/train/experiment.h"
 
 namespace altprop::bench {
@@ -40,7 +40,7 @@ class Contender {
   double measure(double budget);
   /// Long name of the rule, without options.
   const std::string& rule() { return experiment_.settings().rule; }
-  const std::vector<Counted>& kernels() const { return kernels_; }
+  const std::vector<CountedKernel>& kernels() const { return kernels_; }
   int64_t peak_memory() const { return peak_memory_; }
 
  private:
@@ -49,7 +49,7 @@ class Contender {
   Experiment experiment_;
   std::vector<std::string> passes_;
   size_t steps_ = 0;
-  std::vector<Counted> kernels_;
+  std::vector<CountedKernel> kernels_;
   int64_t peak_memory_ = 0;
 };
 

@@ -112,8 +112,8 @@ const KernelRace::Form& KernelRace::winner() const {
                            [](const Form& a, const Form& b) { return a.seconds < b.seconds; });
 }
 
-void Limits::add(const std::vector<Counted>& kernels) {
-  for (const Counted& c : kernels)
+void Limits::add(const std::vector<CountedKernel>& kernels) {
+  for (const CountedKernel& c : kernels)
     timed_.try_emplace(c.kernel.name(), Timed{KernelRace(c.kernel), c.kernel.flops()});
 }
 
@@ -121,9 +121,9 @@ void Limits::round(double budget) {
   for (auto& [name, timed] : timed_) timed.race.round(budget);
 }
 
-double Limits::seconds(const std::vector<Counted>& kernels) const {
+double Limits::seconds(const std::vector<CountedKernel>& kernels) const {
   double total = 0;
-  for (const Counted& c : kernels)
+  for (const CountedKernel& c : kernels)
     total += static_cast<double>(c.count) * timed_.at(c.kernel.name()).race.seconds();
   return total;
 }

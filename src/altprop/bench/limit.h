@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "altprop/bench/kernels.h"
+#include "altprop/probes/kernels.h"
 
 namespace altprop::bench {
 
@@ -41,11 +41,11 @@ class KernelRace {
 /// Races for all kernels of several rules: what two rules both need is timed once a round.
 class Limits {
  public:
-  void add(const std::vector<Counted>& kernels);
+  void add(const std::vector<CountedKernel>& kernels);
   /// Times every kernel once more. @param budget seconds per kernel
   void round(double budget);
   /// Time of all these kernels, each at its best.
-  double seconds(const std::vector<Counted>& kernels) const;
+  double seconds(const std::vector<CountedKernel>& kernels) const;
   /// Every kernel, its fastest form, and its rate in FLOP/s.
   struct Entry {
     std::string kernel, form;

@@ -8,6 +8,6 @@ namespace altprop::report::assets {
 extern const std::string_view
     page;  ///< page.html, with the places {{style}}, {{data}} and {{script}}
 extern const std::string_view style;   ///< style.css
-extern const std::string_view script;  ///< charts.js
+extern const std::string_view script;  ///< the scripts, joined
 
 }  // namespace altprop::report::assets

@@ -56,24 +56,30 @@ void admit_all(const CompareSettings& settings, std::shared_ptr<const data::Spli
   }
 }
 
-/// Adds time and memory relative to backprop's runs, where there are any.
+/// Adds time, memory and arithmetic of a step relative to the mean of backprop's runs, where there
+/// are any.
 void add_relative(nlohmann::json& runs) {
-  double seconds = 0, bytes = 0;
-  int64_t n = 0;
-  for (const auto& run : runs)
-    if (run["rule"] == "backprop" && run["step_seconds"].get<double>() > 0) {
-      seconds += run["step_seconds"].get<double>();
-      bytes += run["peak_memory_above_data_bytes"].get<double>();
-      ++n;
-    }
-  for (auto& run : runs) {
-    run["time_relative_to_backprop"] =
-        n ? nlohmann::json(run["step_seconds"].get<double>() * static_cast<double>(n) / seconds)
-          : nlohmann::json(nullptr);
-    run["memory_relative_to_backprop"] =
-        n && bytes > 0 ? nlohmann::json(run["peak_memory_above_data_bytes"].get<double>() *
-                                        static_cast<double>(n) / bytes)
-                       : nlohmann::json(nullptr);
+  const std::pair<const char*, const char*> columns[] = {
+      {"step_seconds", "time_relative_to_backprop"},
+      {"peak_memory_above_data_bytes", "memory_relative_to_backprop"},
+      {"step_flops", "flops_relative_to_backprop"}};
+  for (const auto& [key, relative] : columns) {
+    // A summary of an earlier version may lack a field.
+    const auto value = [key = key](const nlohmann::json& run) {
+      const auto found = run.find(key);
+      return found != run.end() && found->is_number() ? found->get<double>() : 0.0;
+    };
+    double sum = 0;
+    int64_t n = 0;
+    for (const auto& run : runs)
+      if (run["rule"] == "backprop" && value(run) > 0) {
+        sum += value(run);
+        ++n;
+      }
+    for (auto& run : runs)
+      run[relative] = n && value(run) > 0
+                          ? nlohmann::json(value(run) * static_cast<double>(n) / sum)
+                          : nlohmann::json(nullptr);
   }
 }
 
@@ -196,15 +202,17 @@ nlohmann::json spread(const std::vector<double>& values) {
       {"n", values.size()}};
 }
 
-/// Mean over a run's layers of a field of its last probe.
+/// Mean over a run's parameters of a field of its last probe; nothing where one lacks it, because a
+/// rule that leaves layers as they are has no angle there and the mean of the rest would flatter
+/// it.
 std::optional<double> layer_mean(const nlohmann::json& run, const char* field) {
   double sum = 0;
   int64_t n = 0;
-  for (const auto& row : run.value("gradient", nlohmann::json::array()))
-    if (row.contains(field) && row[field].is_number()) {
-      sum += row[field].get<double>();
-      ++n;
-    }
+  for (const auto& row : run.value("gradient", nlohmann::json::array())) {
+    if (!row.contains(field) || !row[field].is_number()) return std::nullopt;
+    sum += row[field].get<double>();
+    ++n;
+  }
   return n ? std::optional<double>(sum / static_cast<double>(n)) : std::nullopt;
 }
 

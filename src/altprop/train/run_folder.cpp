@@ -241,6 +241,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
       {"train_accuracy", of(last, "train_accuracy")},
       {"train_seconds", t.train_seconds()},
       {"step_seconds", t.step_seconds()},
+      {"step_flops", t.step_flops() ? nlohmann::json(*t.step_flops()) : nlohmann::json(nullptr)},
       {"samples_per_second",
        t.train_seconds() > 0 ? static_cast<double>(t.trained_samples()) / t.train_seconds() : 0.0},
       {"peak_memory_bytes", t.peak_memory()},

@@ -10,6 +10,7 @@
 #include "altprop/base/text.h"
 #include "altprop/network/gradient_capture.h"
 #include "altprop/probes/gradient_check.h"
+#include "altprop/probes/kernels.h"
 #include "altprop/tensor/memory.h"
 #include "altprop/train/interrupt.h"
 
@@ -130,16 +131,25 @@ Step Trainer::make_step(const data::Batch& batch, Activity& activity) {
 
 double Trainer::step_seconds() const {
   double seconds = 0;
-  size_t steps = 0;
   for (const auto& [pass, times] : step_times_) {
     if (times.empty()) continue;
     std::vector<float> sorted = times;
     const auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
     std::nth_element(sorted.begin(), middle, sorted.end());
     seconds += static_cast<double>(*middle) * static_cast<double>(times.size());
-    steps += times.size();
   }
-  return steps ? seconds / static_cast<double>(steps) : earlier_step_seconds_;
+  return rounds_ ? seconds / static_cast<double>(rounds_) : earlier_step_seconds_;
+}
+
+std::optional<double> Trainer::step_flops() const {
+  double flops = 0;
+  for (const auto& [pass, times] : step_times_) {
+    if (times.empty()) continue;
+    const auto counted = step_flops_.find(pass);
+    if (counted == step_flops_.end()) return std::nullopt;
+    flops += counted->second * static_cast<double>(times.size());
+  }
+  return rounds_ ? flops / static_cast<double>(rounds_) : earlier_step_flops_;
 }
 
 double Trainer::running_loss() const {
@@ -159,7 +169,8 @@ std::string Trainer::run() {
     const std::vector<std::string> passes = rule_.passes(position_.epoch);
     while (position_.pass < static_cast<int64_t>(passes.size()) && !interrupt::requested() &&
            !out_of_steps()) {
-      train_pass(passes[static_cast<size_t>(position_.pass)]);
+      train_pass(passes[static_cast<size_t>(position_.pass)],
+                 position_.pass + 1 == static_cast<int64_t>(passes.size()));
       if (position_.batch == loader_->batches()) {
         position_.batch = 0;
         ++position_.pass;
@@ -181,7 +192,7 @@ std::string Trainer::run() {
   return status;
 }
 
-void Trainer::train_pass(const std::string& pass) {
+void Trainer::train_pass(const std::string& pass, bool last) {
   const at::Device device(settings_.device);
   const double begin = now();
   memory::reset_peak(device);
@@ -192,18 +203,29 @@ void Trainer::train_pass(const std::string& pass) {
     updater_.set_rate_factor(settings_.schedule.factor(
         position_.epoch, static_cast<double>(position_.batch) / static_cast<double>(batches),
         settings_.epochs, position_.step));
-    train_step(loader_->at(position_.epoch, position_.batch), pass);
+    const data::Batch batch = loader_->at(position_.epoch, position_.batch);
+    const bool full = batch.size == std::min(settings_.batch, data_.train.size());
+    if (full && !step_flops_.count(pass)) {
+      step_flops_[pass] = flops_of(count_kernels([&] { train_step(batch, pass); }));
+    } else {
+      train_step(batch, pass);
+    }
     learning_rate_ = updater_.facts().lr;
     ++position_.batch;
     ++position_.step;
-    if (device.is_cpu()) times.push_back(static_cast<float>(now() - step_begin));
+    if (device.is_cpu()) {
+      times.push_back(static_cast<float>(now() - step_begin));
+      rounds_ += last;
+    }
     for (Observer* observer : observers_) observer->on_step(*this);
     step_begin = now();
   }
   if (!device.is_cpu()) running_loss();  // waits for the device, whose steps are not timed singly
   const double seconds = now() - begin;
-  if (!device.is_cpu() && position_.step > first_step)
+  if (!device.is_cpu() && position_.step > first_step) {
     times.push_back(static_cast<float>(seconds / static_cast<double>(position_.step - first_step)));
+    rounds_ += last;
+  }
   seconds_ += seconds;
   epoch_seconds_ += seconds;
   peak_ = std::max(peak_, memory::peak(device));
@@ -364,6 +386,11 @@ void Trainer::state(StateIO io) {
   double typical = step_seconds();
   at.number("step_seconds", typical);
   if (at.is_loading()) earlier_step_seconds_ = typical;
+  if (at.is_loading() ? at.has("step_flops") : step_flops().has_value()) {
+    double flops = step_flops().value_or(0);
+    at.number("step_flops", flops);
+    if (at.is_loading()) earlier_step_flops_ = flops;
+  }
   at.number("learning_rate", learning_rate_);
   at.integer("samples", samples_);
   at.integer("peak", peak_);

@@ -1,4 +1,4 @@
-#include "altprop/bench/kernels.h"
+#include "altprop/probes/kernels.h"
 
 #include <ATen/record_function.h>
 
@@ -8,7 +8,7 @@
 
 #include "altprop/base/text.h"
 
-namespace altprop::bench {
+namespace altprop {
 
 namespace {
 
@@ -77,7 +77,7 @@ std::vector<Kernel> kernels_of(std::string_view op, Inputs in) {
 
 /// Kernels that a kernel calls in turn are part of it.
 struct Recorder {
-  std::map<std::string, Counted> seen;
+  std::map<std::string, CountedKernel> seen;
   int depth = 0;
 };
 
@@ -91,7 +91,7 @@ std::unique_ptr<at::ObserverContext> on_call(const at::RecordFunction& call) {
   if (recorder->depth++ == 0)
     for (Kernel& kernel : kernels)
       if (kernel.flops() > 0) {
-        Counted& entry = recorder->seen[kernel.name()];
+        CountedKernel& entry = recorder->seen[kernel.name()];
         entry.kernel = std::move(kernel);
         ++entry.count;
       }
@@ -130,7 +130,7 @@ std::string Kernel::name() const {
                    " output padding ", shape_text(output_padding));
 }
 
-std::vector<Counted> count_kernels(const std::function<void()>& work) {
+std::vector<CountedKernel> count_kernels(const std::function<void()>& work) {
   Recorder mine;
   recorder = &mine;
   const at::CallbackHandle handle =
@@ -145,15 +145,15 @@ std::vector<Counted> count_kernels(const std::function<void()>& work) {
     }
   } stop{handle};
   work();
-  std::vector<Counted> out;
+  std::vector<CountedKernel> out;
   for (auto& [name, counted] : mine.seen) out.push_back(std::move(counted));
   return out;
 }
 
-double flops_of(const std::vector<Counted>& kernels) {
+double flops_of(const std::vector<CountedKernel>& kernels) {
   double total = 0;
-  for (const Counted& c : kernels) total += static_cast<double>(c.count) * c.kernel.flops();
+  for (const CountedKernel& c : kernels) total += static_cast<double>(c.count) * c.kernel.flops();
   return total;
 }
 
-}  // namespace altprop::bench
+}  // namespace altprop

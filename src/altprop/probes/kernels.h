@@ -12,7 +12,7 @@
 
 #include "altprop/tensor/tensor.h"
 
-namespace altprop::bench {
+namespace altprop {
 
 /// One matrix product or convolution, without its operands.
 struct Kernel {
@@ -30,14 +30,14 @@ struct Kernel {
   std::string name() const;
 };
 
-struct Counted {
+struct CountedKernel {
   Kernel kernel;
   int64_t count = 0;
 };
 
 /// What `work` calls on this thread, each kernel once with its number of calls.
-std::vector<Counted> count_kernels(const std::function<void()>& work);
+std::vector<CountedKernel> count_kernels(const std::function<void()>& work);
 
-double flops_of(const std::vector<Counted>& kernels);
+double flops_of(const std::vector<CountedKernel>& kernels);
 
-}  // namespace altprop::bench
+}  // namespace altprop

@@ -1,0 +1,107 @@
+// The table of outcomes, and every seed as a dot.
+
+function resultColumns() {
+  const anyone = (group) => !group.cut, others = (group) => !group.cut && !group.exact;
+  const less = (a) => a;
+  const columns = [
+    {
+      title: 'Test accuracy',
+      unit: '%',
+      of: (group) => outcome(group, 'test_accuracy'),
+      format: percent,
+      better: (a) => -a,
+      compete: anyone,
+      key: 'test_accuracy'
+    },
+    {
+      title: 'Test loss',
+      of: (group) => outcome(group, 'test_loss'),
+      format: significant,
+      better: less,
+      compete: anyone,
+      key: 'test_loss'
+    },
+    {
+      title: 'Angle to backprop',
+      unit: 'degrees',
+      of: (group) => atEnd(group, angleOf),
+      format: fixed(1),
+      better: less,
+      compete: others,
+      key: 'angle_degrees'
+    },
+    {
+      title: 'Magnitude ratio',
+      unit: 'update / gradient',
+      of: (group) => atEnd(group, ratioOf),
+      format: fixed(2),
+      better: (a) => (a > 0 ? Math.abs(Math.log(a)) : Infinity),
+      compete: others,
+      key: 'magnitude_ratio'
+    },
+    ...COSTS.map(({key, title, unit, isRelative}) => ({
+                   title,
+                   unit: isRelative ? 'backprop = 1' : unit,
+                   key: isRelative ? `${key}_relative_to_backprop` : `${key}_${unit}`,
+                   of: (group) => costOf(group, (isRelative ? relative : absolute)[key]),
+                   format: isRelative ? fixed(2) : significant,
+                   better: less,
+                   compete: isRelative ? (group) => !group.exact : () => true,
+                 })),
+  ];
+  return columns.filter((column) => groups.some((group) => column.of(group)));
+}
+
+function statusOf(group) {
+  const count = new Map();
+  for (const run of group.runs) {
+    const word = run.status || 'not recorded';
+    count.set(word, (count.get(word) || 0) + 1);
+  }
+  const words = count.size === 1 ?
+      [...count.keys()][0] :
+      [...count].sort(([, a], [, b]) => b - a).map(([word, n]) => `${n} ${word}`).join(', ');
+  return {words, problem: group.runs.some((run) => !run.finished)};
+}
+
+const atBestEpoch = () => allRuns.some((run) => number(run.summary.best_epoch) !== null);
+/** When the values of the table were taken. */
+const moment = () =>
+    (atBestEpoch() ?
+         'Test values are those of the epoch with the best validation loss, all others those of the end of training.' :
+         'Values at the end of training.');
+
+function results() {
+  const columns = resultColumns();
+  const table = rulesTable(columns, statusOf);
+  const marked = columns.some((column) => column.best.size);
+  const partial = columns.some(
+      (column) => groups.some((group) => column.cells.get(group) && column.cells.get(group).n < group.runs.length));
+  const spread = repeated && ` Mean ${PLUS_MINUS} standard deviation over seeds.`;
+  const node = section(
+      'results', 'Results', moment(), spread,
+      several && marked &&
+          ' The best value of a column is marked; where a column compares with backprop, the best of the other rules.',
+      several && ' Click a heading to sort.',
+      partial && ' * Mean over some of the runs: the others have no such value, say because they diverged.');
+  node.append(table);
+  if (several && ranked.length > 1)
+    figure(
+        grid(node, 'one'), 'ranking',
+        () => dotChart({
+          title: `${capital(metric.name)}, ${metric.key === 'test_loss' ? 'lowest' : 'best'} first`,
+          unit: metric.unit,
+          quantity: {...metric.quantity, at: null},
+          rows: ranked.map(
+              ({group, value}) => ({
+                ...group,
+                value,
+                singles: group.counted.map((run) => ({seed: run.seed, value: number(run.summary[metric.key])}))
+                             .filter((one) => known(one.value)),
+              })),
+          note: repeated ? `A mark is a seed, a tick the mean, a bar ${
+                               PLUS_MINUS} one standard deviation. The axis need not start at zero.` :
+                           'The axis need not start at zero.',
+        }));
+  node.append(downloads(columns));
+}
