@@ -36,7 +36,7 @@ constexpr const char* kHead =
     "<style>body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 "
     "1rem;color:#222;background:#fff}"
     "table{border-collapse:collapse;font-size:13px}td,th{padding:.2rem .7rem;text-align:right;"
-    "border-bottom:1px solid #ddd}svg{max-width:44rem;display:block;margin:1rem "
+    "border-bottom:1px solid #ddd;white-space:nowrap}svg{max-width:44rem;display:block;margin:1rem "
     "0}pre{white-space:pre-wrap}</style>\n";
 
 std::string table(const nlohmann::json& summary) {
