@@ -47,6 +47,7 @@ void add_list(CLI::App& program);
 void add_report(CLI::App& program);
 void add_data(CLI::App& program);
 void add_bench(CLI::App& program);
+void add_theory(CLI::App& program);
 
 /// The command line as typed, for records.
 extern std::string command_line;
