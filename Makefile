@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 BUILD ?= build
 OUT ?= runs/demo
 
-.PHONY: help setup build demo test sanitize bench install clean format
+.PHONY: help setup build demo test sanitize bench install docs tidy format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,7 +14,9 @@ help:
 	@echo "make build    set up and build; leaves the program at build/altprop"
 	@echo "make bench    measure every rule against the arithmetic limit of this machine"
 	@echo "make install  install program, library and headers (PREFIX=/usr/local)"
-	@echo "make format   format the sources"
+	@echo "make docs     write the option tables of the documentation from the program's listings"
+	@echo "make format   format the sources (clang-format-15)"
+	@echo "make tidy     check the sources (clang-tidy-15)"
 	@echo "make clean    remove the build folder"
 
 setup: .cache/setup.stamp
@@ -51,6 +53,12 @@ bench: build
 PREFIX ?= /usr/local
 install: build
 	cmake --install $(BUILD) --prefix $(PREFIX)
+
+docs: build
+	.venv/bin/python tools/option_tables.py --build $(BUILD)
+
+tidy: $(BUILD)/build.ninja
+	python3 tools/tidy.py --jobs $(JOBS)
 
 format:
 	git ls-files '*.h' '*.cpp' '*.js' | xargs clang-format-15 -i

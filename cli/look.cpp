@@ -136,6 +136,11 @@ nlohmann::json listing(const std::string& what) {
                      {"summary", source->help},
                      {"options", request.options().listing()}});
     }
+  } else if (what == "settings") {
+    RunSettings settings;
+    Options options;
+    settings.declare(options);
+    out.push_back({{"name", "settings of every run"}, {"options", options.listing()}});
   } else {
     OptimizerSettings optimizer;
     Schedule schedule;
@@ -187,12 +192,13 @@ void add_describe(CLI::App& program) {
 
 void add_list(CLI::App& program) {
   CLI::App* app = program.add_subcommand(
-      "list", "Rules, networks, data sets or optimizers, with their options, defaults and units");
+      "list",
+      "Rules, networks, data sets, optimizers or a run's settings, with defaults, ranges and units");
   auto what = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  app->add_option("what", *what, "rules|nets|data|optimizers")
+  app->add_option("what", *what, "rules|nets|data|optimizers|settings")
       ->required()
-      ->check(CLI::IsMember({"rules", "nets", "data", "optimizers"}));
+      ->check(CLI::IsMember({"rules", "nets", "data", "optimizers", "settings"}));
   app->add_flag("--json", *json, "print JSON");
   app->callback([=] {
     const nlohmann::json rows = listing(*what);

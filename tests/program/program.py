@@ -14,6 +14,10 @@ GLYPHS = ["--data.glyphs.train", "512", "--data.glyphs.test", "256"]
 DEVICE = os.environ.get("ALTPROP_TEST_DEVICE", "cpu")  # tools/test.sh also runs the tests with cuda where there is a GPU
 TINY = ["--net", "mlp:784-16-10:relu", *GLYPHS, "--threads", "1", "--device", DEVICE]
 TIMING = ("seconds", "samples_per_second")
+# What a run's summary.json holds at least.
+SUMMARY = {"rule": str, "net": str, "data": str, "seed": int, "epochs": int, "test_accuracy": float, "test_loss": float,
+           "train_seconds": float, "samples_per_second": float, "peak_memory_bytes": int, "altprop_version": str,
+           "torch_version": str}
 
 
 def environment(**changes):

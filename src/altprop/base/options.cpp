@@ -121,7 +121,7 @@ void Options::choice(std::string name, std::string& value, std::vector<std::stri
   Entry& entry = add(std::move(name), "choice", std::move(doc));
   std::string* target = &value;
   entry.choices = choices;
-  entry.assign = [target, choices](const std::string& s) {
+  entry.assign = [target, choices = std::move(choices)](const std::string& s) {
     if (std::find(choices.begin(), choices.end(), s) == choices.end())
       throw Inadmissible{"one of " + text::join(choices, ", ")};
     *target = s;
@@ -189,8 +189,7 @@ bool is_utf8(const std::string& s) {
 void Options::set(const std::string& name, const std::string& value) {
   Entry* entry = find(name);
   if (!entry)
-    throw UsageError(text::cat(owner_.empty() ? "" : owner_ + " has ",
-                               owner_.empty() ? "no option '" : "no option '", name, "'",
+    throw UsageError(text::cat(owner_.empty() ? "" : owner_ + " has ", "no option '", name, "'",
                                text::suggestion(name, names())));
   if (!is_utf8(value))  // settings are kept as TOML and JSON
     throw UsageError(text::cat("option '", name, "'", owner_.empty() ? "" : " of " + owner_,
@@ -224,7 +223,9 @@ nlohmann::json Options::listing() const {
                        {"help", entry.doc.help}};
     if (!entry.range_text.empty()) row["range"] = entry.range_text;
     if (!entry.choices.empty()) row["choices"] = entry.choices;
-    if (!entry.doc.unit.empty()) row["unit"] = entry.doc.unit;
+    const bool is_number = entry.type == "number" || entry.type == "integer";
+    if (!entry.doc.unit.empty() || is_number)
+      row["unit"] = entry.doc.unit.empty() ? "1" : entry.doc.unit;
     if (!entry.doc.source.empty()) row["source"] = entry.doc.source;
     out.push_back(row);
   }

@@ -21,7 +21,8 @@ const RegisterRule registered{
      .source = "Lillicrap et al. 2014, arXiv 1411.0247",
      .example_net = "mlp:784-100-100-10:relu",
      .make = [] { return std::make_unique<FeedbackAlignment>(); },
-     .order = 10}};
+     .order = 10,
+     .reaches = 0.78}};
 
 }  // namespace
 

@@ -1,38 +1,14 @@
-"""The commands when all is well: what they print, write and return."""
+"""altprop train when all is well: what it prints, writes and returns."""
 import json
 import os
 import pty
 import re
 import select
 import subprocess
-from html.parser import HTMLParser
 
 import pytest
-from program import (GLYPHS, PROGRAM, TINY, altprop, assert_same_run, checkpoint, differing, environment, records,
+from program import (PROGRAM, SUMMARY, TINY, altprop, assert_same_run, checkpoint, differing, environment, records,
                      summary, train)
-
-SUMMARY = {"rule": str, "net": str, "data": str, "seed": int, "epochs": int, "test_accuracy": float, "test_loss": float,
-           "train_seconds": float, "samples_per_second": float, "peak_memory_bytes": int, "altprop_version": str,
-           "torch_version": str}
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A finished run of two epochs with validation data, seed 1."""
-    folder = tmp_path_factory.mktemp("commands") / "run"
-    result = altprop("train", *TINY, "--epochs", 2, "--validation", 64, "--out", folder, "--seed", 1)
-    return folder, result
-
-
-@pytest.fixture(scope="module")
-def comparison(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("commands") / "comparison"
-    rules = "backprop,fa[lr=0.02,feedback.scale=2],dfa"
-    result = altprop("compare", "--rules", rules, "--seeds", "1,2", *TINY, "--epochs", 1, "--json", "--out", folder)
-    return folder, result
-
-
-# ---- train
 
 
 def test_train_writes_the_summary(run):
@@ -261,77 +237,6 @@ def test_progress_bar_on_a_terminal(tmp_path, columns):
     assert "\x1b[Kbackprop  epoch 1/1  train loss" in shown
 
 
-# ---- compare
-
-
-def test_compare_writes_all_runs(comparison):
-    folder, result = comparison
-    s = result.json
-    assert s == summary(folder)
-    assert [(r["label"], r["seed"]) for r in s["runs"]] == [
-        (label, seed) for seed in (1, 2) for label in ("backprop", "fa[lr=0.02,feedback.scale=2]", "dfa")]
-    for r in s["runs"]:
-        assert set(SUMMARY) <= set(r) and r["status"] == "done"
-        alone = summary(folder / r["folder"])
-        assert alone["test_loss"] == r["test_loss"]
-        assert len(records(folder / r["folder"])) == 1
-    overridden = s["runs"][1]
-    assert overridden["learning_rate"] == 0.02 and overridden["rule_options"] == {"feedback.scale": "2"}
-    assert s["runs"][0]["learning_rate"] == 0.01
-    assert s["runs"][0]["time_relative_to_backprop"] > 0
-    assert [row["label"] for row in s["table"]] == ["backprop", "fa[lr=0.02,feedback.scale=2]", "dfa"]
-    accuracies = [r["test_accuracy"] for r in s["runs"] if r["label"] == "dfa"]
-    assert s["table"][2]["test_accuracy"]["n"] == 2
-    assert s["table"][2]["test_accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
-
-
-def test_compare_runs_equal_single_runs(comparison, tmp_path):
-    folder, _ = comparison
-    train(tmp_path / "run", "--epochs", 1, "--rule", "dfa", "--seed", 2)
-    assert_same_run(folder / "dfa-seed2", tmp_path / "run")
-
-
-class Page(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.addresses = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [v for k, v in attrs if k in ("src", "href")]
-
-
-def test_compare_writes_a_page_that_needs_nothing_else(comparison):
-    folder, _ = comparison
-    page = Page((folder / "report.html").read_text())
-    assert {"html", "style", "script"} <= set(page.tags)
-    assert not [a for a in page.addresses if a.startswith(("http", "/"))]
-
-
-def test_report_again(comparison, run):
-    folder, _ = comparison
-    before = (folder / "report.html").read_text()
-    result = altprop("report", folder)
-    assert result.out.strip() == str(folder / "report.html")
-    assert (folder / "report.html").read_text() == before
-    altprop("report", run[0])
-    assert "html" in Page((run[0] / "report.html").read_text()).tags
-    (run[0] / "report.html").unlink()
-
-
-def test_compare_prints_a_table(comparison):
-    folder, _ = comparison
-    result = altprop("resume", folder, "--quiet")  # all runs are done: nothing is trained again
-    lines = result.out.splitlines()
-    assert lines[0].split()[:2] == ["rule", "accuracy"]
-    assert [line.split()[0] for line in lines[1:4]] == ["backprop", "fa[lr=0.02,feedback.scale=2]", "dfa"]
-    assert lines[4] == f"report in {folder}/report.html"
-
-
-# ---- resume of what is done
-
-
 def test_resume_of_a_finished_run_changes_nothing(run):
     folder, _ = run
     files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "summary.json"}
@@ -348,115 +253,3 @@ def test_resume_with_more_epochs(run, tmp_path):
     assert differing(tmp_path / "long" / "checkpoint.pt", tmp_path / "short" / "checkpoint.pt") == []
     assert [r["train_loss"] for r in records(tmp_path / "long")] == [r["train_loss"] for r in records(tmp_path / "short")]
     assert (tmp_path / "long" / "config.toml").read_text() == (tmp_path / "short" / "config.toml").read_text()
-
-
-# ---- check, predict, describe, list
-
-
-def test_check(tmp_path):
-    result = altprop("check", *TINY, "--json")
-    assert result.err == ""
-    assert set(result.json) == {"rule", "net", "reference", "layers"}
-    assert [row["name"] for row in result.json["layers"]] == ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]
-    for row in result.json["layers"]:
-        assert set(row) == {"name", "cosine", "relative_error", "magnitude_ratio"}
-        assert row["cosine"] == pytest.approx(1) and row["relative_error"] < 1e-12
-    other = altprop("check", *TINY, "--rule", "fa", "--json").json
-    assert other["rule"] == "feedback-alignment" and abs(other["layers"][0]["cosine"]) < 0.9
-    text = altprop("check", *TINY, "--rule", "bp").out
-    assert "fc1.weight" in text and "relative error" in text
-
-
-def test_predict(run, tmp_path):
-    folder, _ = run
-    s = altprop("predict", folder, "--json").json
-    assert len(s["predictions"]) == 256 and s["accuracy"] == summary(folder)["test_accuracy"]
-    right = 0
-    for row in s["predictions"]:
-        assert sum(row["output"]) == pytest.approx(1, abs=1e-5)
-        assert row["output"][row["prediction"]] == max(row["output"])
-        right += row["prediction"] == row["target"]
-    assert right / 256 == s["accuracy"]
-
-    lines = altprop("predict", folder, "--split", "validation", "--state", "last").out.splitlines()
-    assert lines[0] == "id,target,prediction," + ",".join(f"y{k}" for k in range(10)) and len(lines) == 65
-    result = altprop("predict", folder, "--out", tmp_path / "test.csv")
-    assert "256 predictions" in result.out and len((tmp_path / "test.csv").read_text().splitlines()) == 257
-
-
-def test_predict_into_a_pipe(run, tmp_path):
-    """What is no ordinary file is written to, not replaced. A pipe of our own: root would lose /dev/null."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
-    try:
-        altprop("predict", run[0], "--out", pipe)
-        assert pipe.is_fifo()
-        assert len(reader.communicate(timeout=10)[0].splitlines()) == 257
-    finally:
-        reader.kill()
-
-
-def test_describe():
-    s = altprop("describe", "--net", "mlp:784-16-10:relu", "--json").json
-    assert s["totals"]["parameters"] == 784 * 16 + 16 + 160 + 10 and s["rules"]["backprop"] == ""
-    text = altprop("describe", "--net", "chain: conv 8 k=3, relu, maxpool 2, linear *", "--data", "glyphs").out
-    assert "conv2d" in text and "max_pool2d" in text and "backprop: accepts" in text
-
-
-@pytest.mark.parametrize("what, name", [("rules", "backprop"), ("nets", "mlp"), ("data", "glyphs"), ("optimizers", "adam")])
-def test_list(what, name):
-    rows = altprop("list", what, "--json").json
-    assert name in [row["name"] for row in rows]
-    for row in rows:
-        for option in row.get("options", []):
-            assert option["name"] and option["help"] and "default" in option
-    assert name in altprop("list", what).out
-
-
-def test_help_and_version():
-    text = altprop("--help").out
-    for command in ("train", "compare", "resume", "check", "predict", "describe", "list", "report", "data"):
-        assert re.search(rf"^ +{command} ", text, re.M), command
-    assert re.fullmatch(r"altprop \d+\.\d+\.\d+\S*\n", altprop("--version").out)
-    text = altprop("train", "--help").out
-    for flag in ("--rule", "--net", "--data ", "--lr ", "--out", "--config", "--checkpoint-steps"):
-        assert flag in text
-    assert "true=true" not in text and "]=true" not in text
-
-
-# ---- settings that change the numbers, many per process: each is a run of a comparison
-
-
-def test_every_setting_of_training_has_an_effect(tmp_path):
-    variants = ["backprop", "backprop[optimizer=sgd]", "backprop[optimizer=nesterov]",
-                "backprop[optimizer=adam,lr=0.003]", "backprop[optimizer=adamw,lr=0.003,weight-decay=0.1]",
-                "backprop[optimizer=rmsprop,lr=0.003]", "backprop[weight-decay=0.1]",
-                "backprop[weight-decay=0.1,decay-all=false]", "backprop[clip-norm=0.5]", "backprop[clip-tensor-norm=0.2]",
-                "backprop[clip-value=0.01]", "backprop[sign-gradient=true,lr=0.001]", "backprop[keep-signs=true]",
-                "backprop[lr-of=fc1=0.1]", "backprop[schedule=cosine]", "backprop[schedule=step,milestones=1,gamma=0.5]",
-                "backprop[warmup-steps=4]", "backprop[init=he]", "backprop[loss=squared-error]", "backprop[momentum=0.5]",
-                "backprop[shuffle=false]", "backprop[batch=100]", "backprop[batch=100,drop-last=true]",
-                "backprop[dtype=float64]", "backprop[crop=2]", "backprop[flip=true]"]
-    s = altprop("compare", "--rules", ",".join(variants), *TINY, "--epochs", 2, "--probe-every", 0, "--quiet", "--json",
-                "--out", tmp_path / "all").json
-    losses = {r["label"]: r["test_loss"] for r in s["runs"]}
-    assert list(losses) == variants
-    same = [(a, b) for a in losses for b in losses if a < b and losses[a] == losses[b]]
-    assert same == []
-    assert all(r["status"] == "done" and r["test_accuracy"] > 0.08 for r in s["runs"])
-    by = {r["label"]: r for r in s["runs"]}
-    assert by["backprop[batch=100,drop-last=true]"]["steps"] == 10 and by["backprop[batch=100]"]["steps"] == 12
-    weights = checkpoint(tmp_path / "all" / by["backprop[dtype=float64]"]["folder"] / "checkpoint.pt")["net.fc1.weight"]
-    assert str(weights.dtype) == "torch.float64"
-    rates = [r["learning_rate"] for r in records(tmp_path / "all" / by["backprop[schedule=step,milestones=1,gamma=0.5]"]["folder"])]
-    assert rates == [0.01, 0.005]
-
-
-def test_convolutions_with_augmentation(tmp_path):
-    net = "chain: conv 4 k=5 s=2, batch-norm, relu, maxpool 2, dropout 0.1, linear *"
-    altprop("train", "--net", net, *GLYPHS, "--threads", 1, "--crop", 2, "--flip", "--epochs", 2, "--crop-fill", "edge",
-            "--quiet", "--out", tmp_path / "a")
-    altprop("train", "--config", tmp_path / "a" / "config.toml", "--prefetch", 3, "--quiet", "--out", tmp_path / "b")
-    assert records(tmp_path / "a") == records(tmp_path / "b")
-    assert summary(tmp_path / "a")["settings"]["flip"] is True

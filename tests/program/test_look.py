@@ -1,0 +1,79 @@
+"""The commands that look and do not train: check, predict, describe, list, help."""
+import os
+import re
+import subprocess
+
+import pytest
+from program import TINY, altprop, summary
+
+
+def test_check(tmp_path):
+    result = altprop("check", *TINY, "--json")
+    assert result.err == ""
+    assert set(result.json) == {"rule", "net", "reference", "layers"}
+    assert [row["name"] for row in result.json["layers"]] == ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]
+    for row in result.json["layers"]:
+        assert set(row) == {"name", "cosine", "relative_error", "magnitude_ratio"}
+        assert row["cosine"] == pytest.approx(1) and row["relative_error"] < 1e-12
+    other = altprop("check", *TINY, "--rule", "fa", "--json").json
+    assert other["rule"] == "feedback-alignment" and abs(other["layers"][0]["cosine"]) < 0.9
+    text = altprop("check", *TINY, "--rule", "bp").out
+    assert "fc1.weight" in text and "relative error" in text
+
+
+def test_predict(run, tmp_path):
+    folder, _ = run
+    s = altprop("predict", folder, "--json").json
+    assert len(s["predictions"]) == 256 and s["accuracy"] == summary(folder)["test_accuracy"]
+    right = 0
+    for row in s["predictions"]:
+        assert sum(row["output"]) == pytest.approx(1, abs=1e-5)
+        assert row["output"][row["prediction"]] == max(row["output"])
+        right += row["prediction"] == row["target"]
+    assert right / 256 == s["accuracy"]
+
+    lines = altprop("predict", folder, "--split", "validation", "--state", "last").out.splitlines()
+    assert lines[0] == "id,target,prediction," + ",".join(f"y{k}" for k in range(10)) and len(lines) == 65
+    result = altprop("predict", folder, "--out", tmp_path / "test.csv")
+    assert "256 predictions" in result.out and len((tmp_path / "test.csv").read_text().splitlines()) == 257
+
+
+def test_predict_into_a_pipe(run, tmp_path):
+    """What is no ordinary file is written to, not replaced. A pipe of our own: root would lose /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    try:
+        altprop("predict", run[0], "--out", pipe)
+        assert pipe.is_fifo()
+        assert len(reader.communicate(timeout=10)[0].splitlines()) == 257
+    finally:
+        reader.kill()
+
+
+def test_describe():
+    s = altprop("describe", "--net", "mlp:784-16-10:relu", "--json").json
+    assert s["totals"]["parameters"] == 784 * 16 + 16 + 160 + 10 and s["rules"]["backprop"] == ""
+    text = altprop("describe", "--net", "chain: conv 8 k=3, relu, maxpool 2, linear *", "--data", "glyphs").out
+    assert "conv2d" in text and "max_pool2d" in text and "backprop: accepts" in text
+
+
+@pytest.mark.parametrize("what, name", [("rules", "backprop"), ("nets", "mlp"), ("data", "glyphs"), ("optimizers", "adam")])
+def test_list(what, name):
+    rows = altprop("list", what, "--json").json
+    assert name in [row["name"] for row in rows]
+    for row in rows:
+        for option in row.get("options", []):
+            assert option["name"] and option["help"] and "default" in option
+    assert name in altprop("list", what).out
+
+
+def test_help_and_version():
+    text = altprop("--help").out
+    for command in ("train", "compare", "resume", "check", "predict", "describe", "list", "report", "data"):
+        assert re.search(rf"^ +{command} ", text, re.M), command
+    assert re.fullmatch(r"altprop \d+\.\d+\.\d+\S*\n", altprop("--version").out)
+    text = altprop("train", "--help").out
+    for flag in ("--rule", "--net", "--data ", "--lr ", "--out", "--config", "--checkpoint-steps"):
+        assert flag in text
+    assert "true=true" not in text and "]=true" not in text

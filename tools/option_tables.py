@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Writes the option tables of the documentation from the program's own listings.
+
+A table stands between two marks and is replaced as a whole:
+
+    <!-- options: kp -->            options of a rule or data set that begin with `kp.`
+    <!-- options: nets/mlp -->      options of a network
+    <!-- options: data -->          options of every data set
+    <!-- options: settings -->      settings of a run
+    <!-- end -->
+
+usage: tools/option_tables.py [--check] [--build DIR]
+"""
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MARKED = re.compile(r"(<!-- options: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def listings(program):
+    return {what: json.loads(subprocess.run([program, "list", what, "--json"], check=True, capture_output=True).stdout)
+            for what in ("rules", "nets", "data", "settings")}
+
+
+def options_of(mark, listed):
+    """The options that a mark stands for, each once."""
+    kind, _, name = mark.partition("/")
+    if name:
+        rows = [row["options"] for row in listed[kind] if row["name"] == name]
+    elif kind == "settings":
+        rows = [listed["settings"][0]["options"]]
+    else:
+        rows = [row["options"] for what in ("rules", "data") for row in listed[what]]
+    found = {}
+    for option in (option for row in rows for option in row):
+        prefix = option["name"].rpartition(".")[0]
+        if name or kind == "settings" or prefix == ("" if kind == "data" else kind):
+            found.setdefault(option["name"], option)
+    return list(found.values())
+
+
+def cell(text):
+    return text.replace("|", r"\|")
+
+
+def values(option):
+    if option["type"] == "flag":
+        return "`true`, `false`"
+    if "choices" in option:
+        return ", ".join(f"`{choice}`" for choice in option["choices"])
+    given = option.get("range", "")
+    if not given:
+        return "whole number" if option["type"] == "integer" else option["type"]
+    return ", ".join(f"`{part}`" if " " not in part else part for part in given.split("|"))
+
+
+def table(options):
+    lines = ["| option | default | values | unit | meaning |", "| --- | --- | --- | --- | --- |"]
+    for option in options:
+        default = f"`{option['default']}`" if option["default"] else ""
+        meaning = option["help"] + (f" ({option['source']})" if "source" in option else "")
+        unit = option.get("unit", "")
+        lines.append(f"| `{option['name']}` | {default} | {cell(values(option))} | {unit} | {cell(meaning)} |")
+    return "\n".join(lines) + "\n"
+
+
+def rewritten(text, listed, where):
+    def replace(found):
+        options = options_of(found[2], listed)
+        if not options:
+            raise SystemExit(f"{where}: there are no options '{found[2]}'")
+        return found[1] + table(options) + found[4]
+
+    return MARKED.sub(replace, text)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a table is out of date")
+    parser.add_argument("--build", default=ROOT / "build", type=pathlib.Path)
+    arguments = parser.parse_args()
+    listed = listings(arguments.build / "altprop")
+    stale = []
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        text = page.read_text()
+        wanted = rewritten(text, listed, page.relative_to(ROOT))
+        if wanted != text:
+            stale.append(str(page.relative_to(ROOT)))
+            if not arguments.check:
+                page.write_text(wanted)
+    if stale:
+        print(("out of date: " if arguments.check else "written: ") + ", ".join(stale))
+    sys.exit(1 if stale and arguments.check else 0)
+
+
+if __name__ == "__main__":
+    main()
