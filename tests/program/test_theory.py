@@ -120,6 +120,23 @@ def test_overwrite_replaces_the_study_only(tmp_path):
     assert list(cells(folder)) == [(20, 0)] and (folder / "mine.txt").read_text() == "kept"
 
 
+def test_a_running_study_is_not_overwritten(tmp_path):
+    folder = tmp_path / "study"
+    process = start("theory", "fa2", "--out", folder, *SMALL, "--width", 40, "--steps", 10**7)
+    try:
+        deadline = time.time() + 60
+        while not (folder / "settings.json").exists() and time.time() < deadline:
+            time.sleep(0.005)
+        written = (folder / "settings.json").stat().st_mtime_ns
+        for how in ("--overwrite", "--resume"):
+            assert_one_sentence(fa2(folder, *SMALL, "--width", 40, "--steps", 10**7, how, code=1))
+        assert (folder / "settings.json").stat().st_mtime_ns == written
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 1 and summary(folder)["status"] == "interrupted"
+
+
 def test_form_backprop_and_json(tmp_path):
     by_weights = fa2(tmp_path / "full", *STUDY, "--form", "full", "--width", 40, "--json", "--quiet").json
     reduced = fa2(tmp_path / "reduced", *STUDY, "--width", 40, "--json", "--quiet").json

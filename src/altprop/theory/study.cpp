@@ -40,8 +40,9 @@ void remove_study(const fs::path& folder) {
   for (const fs::path& file : cells) fs::remove(file, error);
 }
 
-/// Makes the folder, or sees that it holds this study.
-void open_folder(const nlohmann::json& shared, const fs::path& folder, Existing existing) {
+/// Sees that the folder may be used; makes it where it is missing. @returns whether it holds this
+/// study
+bool open_folder(const nlohmann::json& shared, const fs::path& folder, Existing existing) {
   std::error_code error;
   if (folder.empty()) throw UsageError("option 'out' must name a folder, but is empty");
   if (fs::exists(folder, error) && !fs::is_directory(folder, error))
@@ -62,12 +63,11 @@ void open_folder(const nlohmann::json& shared, const fs::path& folder, Existing 
         throw UsageError(text::cat("the study in '", folder.string(), "' has ", key, " ",
                                    there.value(key, nlohmann::json()).dump(), " and not ",
                                    value.dump(), "; choose another --out"));
-    return;
+    return true;
   }
   fs::create_directories(folder / "cells", error);
   if (error) throw Error("the folder '" + folder.string() + "' cannot be made: " + error.message());
-  if (holds) remove_study(folder);
-  write_atomically(folder / "settings.json", document(shared));
+  return false;
 }
 
 std::vector<nlohmann::json> cells_in(const fs::path& folder) {
@@ -99,8 +99,12 @@ nlohmann::json run_study(StudySettings settings, const fs::path& folder, Existin
                          const std::string& command, const StudyTrace& trace) {
   settings.complete();
   const nlohmann::json shared = settings.shared();
-  open_folder(shared, folder, existing);
-  const FolderLock lock(folder);
+  const bool continued = open_folder(shared, folder, existing);
+  const FolderLock lock(folder);  // before anything is removed: a study may be running there
+  if (!continued) {
+    remove_study(folder);
+    write_atomically(folder / "settings.json", document(shared));
+  }
   for (int64_t width : settings.widths())
     for (double lambda : settings.lambdas()) {
       const fs::path file = cell_file(folder, width, lambda);
