@@ -219,7 +219,8 @@ TEST_P(EveryRule, TrainsConvolutionalAndResidualNetworks) {
         "resnet:8:width=4"}) {
     RunSettings s = settings_for(entry());
     s.net = net;
-    s.batch = 500;  // 8 steps a pass: three of training behind a first pass that may prepare feedback
+    s.batch =
+        500;  // 8 steps a pass: three of training behind a first pass that may prepare feedback
     s.max_steps = 11;
     Experiment e(s, glyphs());
     const std::vector<Tensor> before = weights(e.net());
