@@ -191,9 +191,9 @@ void add_describe(CLI::App& program) {
 }
 
 void add_list(CLI::App& program) {
-  CLI::App* app = program.add_subcommand(
-      "list",
-      "Rules, networks, data sets, optimizers or a run's settings, with defaults, ranges and units");
+  CLI::App* app = program.add_subcommand("list",
+                                         "Rules, networks, data sets, optimizers or a run's "
+                                         "settings, with defaults, ranges and units");
   auto what = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   app->add_option("what", *what, "rules|nets|data|optimizers|settings")

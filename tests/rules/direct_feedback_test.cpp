@@ -1,39 +1,25 @@
 // Direct feedback alignment: where the projected error enters, and what it is.
-#include <ATen/ops/conv_transpose2d.h>
 #include <gtest/gtest.h>
+
+#include <ATen/ops/conv_transpose2d.h>
 
 #include <cmath>
 
 #include "altprop/base/error.h"
-#include "altprop/network/ops/combine.h"
-#include "altprop/network/ops/conv.h"
-#include "altprop/network/ops/norm.h"
-#include "altprop/network/ops/pool.h"
-#include "altprop/network/ops/shape.h"
-#include "altprop/rules/feedback/feedback_rule.h"
-#include "rules/teacher.h"
+#include "rules/pathways.h"
 
 namespace altprop {
 namespace {
 
+using testing::conv_net;
+using testing::distance;
+using testing::expect_same;
+using testing::Gradients;
 using testing::gradients;
 using testing::mlp;
-
-using Gradients = std::map<std::string, Tensor>;
-
-double distance(const Tensor& a, const Tensor& b) {
-  return ((a - b).norm() / b.norm()).item<double>();
-}
-
-void expect_same(const Gradients& a, const Gradients& b, double tolerance) {
-  ASSERT_EQ(a.size(), b.size());
-  for (const auto& [name, value] : b) {
-    if (value.norm().item<double>() < 1e-12)  // biases in front of a batch norm
-      EXPECT_LT(a.at(name).norm().item<double>(), 1e-12) << name;
-    else
-      EXPECT_LE(distance(a.at(name), value), tolerance) << name;
-  }
-}
+using testing::random;
+using testing::ready;
+using testing::saved;
 
 /// An output gradient that the network cannot change.
 struct FixedError : Loss {
@@ -53,21 +39,6 @@ std::unique_ptr<Learner> bound(Graph& net, const OptionValues& options = {},
   return rule;
 }
 
-TensorMap saved(Learner& rule) {
-  TensorMap map;
-  rule.state(StateIO::saving(map));
-  return map;
-}
-
-void ready(Graph& net) {
-  net.to(at::kCPU, at::kDouble);
-  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
-}
-
-Tensor random(IntArrayRef shape, uint64_t seed = 2) {
-  return Stream(seed).normal(shape, at::kDouble);
-}
-
 std::string refusal(Graph& net, const OptionValues& options = {}) {
   try {
     bound(net, options);
@@ -75,92 +46,6 @@ std::string refusal(Graph& net, const OptionValues& options = {}) {
     return error.what();
   }
   return "";
-}
-
-/// conv1 (3x6x6 to 4 channels) - relu - conv2 - flatten - fc.
-Graph conv_net(const ConvSettings& second) {
-  Graph net;
-  int x = net.add(conv2d({.out = 4, .kernel = 3, .padding = 1}), {net.input({{3, 6, 6}})}, "conv1");
-  x = net.add(conv2d(second), {net.add(relu(), {x})}, "conv2");
-  net.output(net.add(linear(5), {net.add(flatten(), {net.add(relu(), {x})})}, "fc"));
-  ready(net);
-  return net;
-}
-
-/// A residual net of two blocks with batch norm, the second one with a projecting shortcut.
-Graph residual_net() {
-  Graph net;
-  auto conv_bn = [&](int x, int64_t out, int64_t stride, int64_t kernel, const std::string& name) {
-    x = net.add(
-        conv2d(
-            {.out = out, .kernel = kernel, .stride = stride, .padding = kernel / 2, .bias = false}),
-        {x}, name);
-    return net.add(batch_norm(), {x}, name + "_bn");
-  };
-  int x = net.add(relu(), {conv_bn(net.input({{2, 8, 8}}), 4, 1, 3, "stem")}, "stem_relu");
-  int y = net.add(relu(), {conv_bn(x, 4, 1, 3, "a1")});
-  x = net.add(relu(), {net.add(add(2), {conv_bn(y, 4, 1, 3, "a2"), x})}, "a_out");
-  y = net.add(relu(), {conv_bn(x, 6, 2, 3, "b1")});
-  y = conv_bn(y, 6, 1, 3, "b2");
-  x = net.add(relu(), {net.add(add(2), {y, conv_bn(x, 6, 2, 1, "b_short")})}, "b_out");
-  net.output(net.add(linear(5), {net.add(flatten(), {net.add(global_average_pool(), {x})})}, "fc"));
-  ready(net);
-  for (const ParamPtr& param : net.params())  // gains away from one
-    if (param->value.dim() == 1 && param->name.find("weight") != std::string::npos)
-      param->value.copy_(Stream(6).at(param->name).uniform(0.5, 1.5, param->value.sizes()));
-  return net;
-}
-
-/// Substitutes that are the weights themselves.
-struct Symmetric : FeedbackRule {
-  void prepare(Path& path, const Step&) override { path.m.copy_(path.weight->value); }
-};
-
-// ---- substitutes in convolutional nets (all rules of the family share this path) ----
-
-TEST(Feedback, WeightsAsSubstitutesGiveBackpropInResidualNets) {
-  Graph net = residual_net();
-  const Tensor x = random({6, 2, 8, 8}), y = at::arange(6, at::kLong).remainder_(5);
-  const auto loss = make_loss("cross-entropy");
-  Symmetric rule;
-  rule.bind(net, *loss, 1);
-  expect_same(gradients(rule, net, *loss, x, y), gradients(rule, net, *loss, x, y, 0, true), 1e-12);
-}
-
-TEST(Feedback, OutputLayerOfAResidualNetLearnsByBackprop) {
-  const Tensor x = random({6, 2, 8, 8}), y = at::arange(6, at::kLong).remainder_(5);
-  const auto loss = make_loss("cross-entropy");
-  for (const char* name : {"fa", "usf", "frsf", "brsf", "dfa"}) {
-    Graph net = residual_net();
-    auto rule = bound(net, {}, name);
-    Gradients own = gradients(*rule, net, *loss, x, y),
-              exact = gradients(*rule, net, *loss, x, y, 0, true);
-    EXPECT_TRUE(at::equal(own["fc.weight"], exact["fc.weight"])) << name;
-    EXPECT_GT(distance(own["stem.weight"], exact["stem.weight"]), 1e-2) << name;
-    EXPECT_TRUE(own["stem.weight"].isfinite().all().item<bool>()) << name;
-  }
-}
-
-TEST(Feedback, UnitGainLeavesTheGainsOutOfTheCredit) {
-  const Tensor x = random({6, 4}), y = at::arange(6, at::kLong).remainder_(5);
-  const auto loss = make_loss("cross-entropy");
-  for (const char* kind : {"batch", "layer"}) {
-    Graph net;
-    int h = net.add(linear(7), {net.input({{4}})}, "fc1");
-    h = net.add(kind == std::string("batch") ? batch_norm() : layer_norm(), {h}, "norm");
-    net.output(net.add(linear(5), {net.add(activation("tanh"), {h})}, "fc2"));
-    ready(net);
-    auto exact = bound(net, {}, "fa"), one = bound(net, {{"feedback.norm-gain", "one"}}, "fa");
-    // At gain one both are the same.
-    expect_same(gradients(*one, net, *loss, x, y), gradients(*exact, net, *loss, x, y), 0);
-    const ParamPtr gain = net.node(net.find("norm")).op->params()[0];
-    gain->value.fill_(2);
-    Gradients doubled = gradients(*exact, net, *loss, x, y),
-              unit = gradients(*one, net, *loss, x, y);
-    for (const char* param : {"norm.weight", "norm.bias", "fc2.weight"})
-      EXPECT_TRUE(at::equal(unit[param], doubled[param])) << kind << ' ' << param;
-    EXPECT_LE(distance(unit["fc1.weight"] * 2, doubled["fc1.weight"]), 1e-13) << kind;
-  }
 }
 
 // ---- independence of the weights behind ----

@@ -3,18 +3,23 @@
 
 #include <cmath>
 
-#include "altprop/base/error.h"
-#include "altprop/rules/feedback/feedback_rule.h"
-#include "rules/teacher.h"
+#include "rules/pathways.h"
 
 namespace altprop {
 namespace {
 
-using test::on_device;
+using testing::Batch;
+using testing::bound;
+using testing::distance;
+using testing::expect_same;
+using testing::Gradients;
 using testing::gradients;
+using testing::load;
 using testing::mlp;
-
-using Gradients = std::map<std::string, Tensor>;
+using testing::random;
+using testing::saved;
+using testing::Symmetric;
+using testing::Worked;
 
 const std::vector<std::string> kAll = {"feedback-alignment", "direct-feedback-alignment",
                                        "uniform-sign", "fixed-random-sign",
@@ -23,50 +28,6 @@ const std::vector<std::string> kAll = {"feedback-alignment", "direct-feedback-al
 double cosine(const Tensor& a, const Tensor& b) {
   return ((a * b).sum() / (a.norm() * b.norm())).item<double>();
 }
-
-/// |a - b| / |b| over all entries: zero only if direction and magnitude agree.
-double distance(const Tensor& a, const Tensor& b) {
-  return ((a - b).norm() / b.norm()).item<double>();
-}
-
-void expect_same(const Gradients& a, const Gradients& b, double tolerance) {
-  ASSERT_EQ(a.size(), b.size());
-  for (const auto& [name, value] : b) EXPECT_LE(distance(a.at(name), value), tolerance) << name;
-}
-
-struct Batch {
-  Tensor x, y;
-  explicit Batch(const Graph& net, int64_t rows = 7, uint64_t seed = 3) {
-    std::vector<int64_t> shape{rows};
-    for (int64_t n : net.node(net.input_nodes()[0]).spec.shape) shape.push_back(n);
-    x = Stream(seed).at("x").normal(shape, net.options());
-    y = Stream(seed)
-            .at("y")
-            .uniform({rows})
-            .mul_(net.node(net.output_node()).spec.shape[0])
-            .to(on_device(at::kLong));
-  }
-};
-
-/// The feedback of any rule of this family with the weights themselves as substitutes.
-struct Symmetric : FeedbackRule {
-  void prepare(Path& path, const Step&) override { path.m.copy_(path.weight->value); }
-};
-
-std::unique_ptr<Learner> bound(const std::string& name, Graph& net,
-                               const OptionValues& options = {}, uint64_t seed = 1) {
-  auto rule = make_rule(name, options);
-  rule->bind(net, *make_loss("squared-error"), seed);
-  return rule;
-}
-
-TensorMap saved(Learner& rule) {
-  TensorMap map;
-  rule.state(StateIO::saving(map));
-  return map;
-}
-
-void load(Learner& rule, TensorMap map) { rule.state(StateIO::loading(map)); }
 
 const std::unique_ptr<Loss> kCrossEntropy = make_loss("cross-entropy");
 
@@ -208,41 +169,6 @@ TEST(Feedback, SignOfZeroIsZero) {
 
 // ---- the worked example ----
 
-/// x = (1, 2), t = (1, 0), 2-3-2-2 relu, squared error; all numbers worked out by hand.
-struct Worked {
-  Graph net = mlp({2, 3, 2, 2}, "relu", 1, at::kDouble);
-  Tensor x = at::tensor({1.0, 2.0}, on_device(at::kDouble)).view({1, 2});
-  Tensor t = at::tensor({1.0, 0.0}, on_device(at::kDouble)).view({1, 2});
-  std::unique_ptr<Loss> loss = make_loss("squared-error");
-  Tensor m2 = at::tensor({.3, .1, -.2, .2, -.5, .4}, on_device(at::kDouble)).view({2, 3});
-  Tensor m3 = at::tensor({.1, .6, -.7, .2}, on_device(at::kDouble)).view({2, 2});
-
-  Worked() {
-    set("fc1.weight", {.5, -.25, .25, .5, -.5, .75});
-    set("fc1.bias", {.1, -.2, .3});
-    set("fc2.weight", {.4, -.2, .1, -.3, .6, .2});
-    set("fc2.bias", {.05, -.05});
-    set("fc3.weight", {.5, -.4, .2, .3});
-    set("fc3.bias", {0, .1});
-  }
-  void set(const std::string& name, const std::vector<double>& values) {
-    for (const ParamPtr& param : net.params())
-      if (param->name == name)
-        param->value.copy_(at::tensor(values, on_device(at::kDouble)).view(param->value.sizes()));
-  }
-  /// The bias gradients are the credits.
-  void expect(Learner& rule, std::vector<double> delta2, std::vector<double> delta1,
-              double tolerance) {
-    Gradients g = gradients(rule, net, *loss, x, t);
-    for (const auto& [name, values] : {std::pair{"fc2.bias", delta2}, {"fc1.bias", delta1}})
-      for (size_t i = 0; i < values.size(); ++i)
-        EXPECT_NEAR(g[name][static_cast<int64_t>(i)].item<double>(), values[i], tolerance) << name;
-    EXPECT_NEAR(g["fc3.bias"][0].item<double>(), -1.319, 1e-12);
-    EXPECT_NEAR(g["fc3.bias"][1].item<double>(), .345, 1e-12);
-    EXPECT_LE(distance(g["fc1.weight"], g["fc1.bias"].outer(x[0])), 1e-15);
-  }
-};
-
 TEST(Feedback, WorkedExample) {
   Worked w;
   w.expect(*bound("bp", w.net), {-.5905, .6311}, {-.42553, .49676, .06717}, 1e-9);
@@ -339,107 +265,6 @@ TEST(Feedback, SavedStateMakesAnotherSeedTheSameRun) {
     load(*other, saved(*rule));
     expect_same(gradients(*other, net, *kCrossEntropy, batch.x, batch.y), wanted, 0);
   }
-}
-
-// ---- options ----
-
-TEST(FeedbackOptions, ExactLastAndSkipKeepTheWeight) {
-  for (const std::string& name : kAll) {
-    Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
-    Batch batch(net);
-    auto rule = bound(name, net, {{"feedback.exact-last", "true"}});
-    Gradients own = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y),
-              exact = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0, true);
-    EXPECT_TRUE(at::equal(own["fc2.weight"], exact["fc2.weight"])) << name;
-    EXPECT_GT(distance(own["fc1.weight"], exact["fc1.weight"]), 1e-3) << name;
-    rule = bound(name, net, {{"feedback.skip", "fc2,fc3"}});
-    expect_same(gradients(*rule, net, *kCrossEntropy, batch.x, batch.y), exact, 0);
-  }
-}
-
-TEST(FeedbackOptions, DensityThinsTheSubstituteForGood) {
-  for (const std::string& name : kAll) {
-    Graph net = mlp({9, 40, 50, 5}, "tanh", 1, at::kDouble);
-    Batch batch(net);
-    auto rule = bound(name, net, {{"feedback.density", "0.3"}});
-    auto density = [&](Tensor* zeros) {
-      Tensor m = name == "direct-feedback-alignment"
-                     ? saved(*rule).at("feedback.fc2")
-                     : dynamic_cast<Rule&>(*rule).feedback(net)[0].feedback;
-      if (zeros) *zeros = m.eq(0);
-      return m.ne(0).to(at::kDouble).mean().item<double>();
-    };
-    Tensor before, after;
-    EXPECT_NEAR(density(&before), 0.3, name == "direct-feedback-alignment" ? 0.1 : 0.04) << name;
-    gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 5);
-    density(&after);
-    EXPECT_TRUE(before.equal(after)) << name;
-  }
-}
-
-TEST(FeedbackOptions, WeightNormHoldsInEveryLayer) {
-  const auto loss = make_loss("cross-entropy");
-  Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
-  Batch batch(net);
-  std::vector<double> norms;
-  std::vector<Tensor> before;
-  for (const ParamPtr& param : net.params()) {
-    norms.push_back(param->value.norm().item<double>());
-    before.push_back(param->value.clone());
-  }
-  testing::Run run(net, *loss, make_rule("fa", {{"feedback.weight-norm", "true"}}), {.lr = 0.1});
-  for (int i = 0; i < 5; ++i) run.step(batch.x, batch.y);
-  for (size_t i = 0; i < norms.size(); ++i) {
-    const Tensor& value = net.params()[i]->value;
-    EXPECT_FALSE(at::equal(value, before[i]));
-    if (value.dim() == 2) {
-      EXPECT_NEAR(value.norm().item<double>() / norms[i], 1, 1e-14);
-    }
-  }
-}
-
-TEST(FeedbackOptions, ClippingBoundsCreditsAndGradients) {
-  Worked w;
-  auto rule = bound("fa", w.net, {{"feedback.grad-clip", "0.3"}});
-  load(*rule, {{"feedback.fc2", w.m2}, {"feedback.fc3", w.m3}});
-  Gradients g = gradients(*rule, w.net, *w.loss, w.x, w.t);
-  // delta3 (-1.319, .345) is no input credit; delta2 = (-.3734, -.7224) is clipped to -.3 each
-  // before it goes on: delta1 = -.3 (.5, -.4, .2).
-  const Tensor delta1 = at::tensor({-.15, .12, -.06}, on_device(at::kDouble));
-  EXPECT_LE(distance(g["fc2.bias"], at::tensor({-.3, -.3}, on_device(at::kDouble))), 1e-14);
-  EXPECT_LE(distance(g["fc1.bias"], delta1), 1e-14);
-  EXPECT_NEAR(g["fc3.bias"][0].item<double>(), -.3, 1e-14);
-}
-
-TEST(FeedbackOptions, SentencesOfRefusal) {
-  Graph net = mlp({9, 12, 8, 5});
-  auto refusal = [&](const std::string& rule, const OptionValues& options) -> std::string {
-    try {
-      bound(rule, net, options);
-    } catch (const UsageError& error) {
-      return error.what();
-    }
-    return "";
-  };
-  EXPECT_EQ(refusal("fa", {{"feedback.skip", "relu1"}}),
-            "node 'relu1': it has no weight, so its credit is exact anyway; name operations with "
-            "weights in feedback.skip");
-  EXPECT_NE(refusal("fa", {{"feedback.skip", "fc9"}}).find("no operation 'fc9'"),
-            std::string::npos);
-  EXPECT_EQ(refusal("usf", {{"usf.scale", "-1"}}),
-            "option 'usf.scale' of rule 'uniform-sign' must be xavier, kaiming, xiao, unit or a "
-            "positive number, but is '-1'");
-}
-
-TEST(FeedbackOptions, WarnsWhereUniformSignsBlowUp) {
-  Graph net = mlp({64, 64, 64, 64, 10});
-  EXPECT_TRUE(bound("usf", net)->warnings({}).empty());
-  const auto warnings = bound("usf", net, {{"usf.scale", "unit"}})->warnings({});
-  ASSERT_EQ(warnings.size(), 1u);
-  // 8 * 8 * sqrt(10)
-  EXPECT_EQ(warnings[0],
-            "usf.scale=unit: the error grows about 202-fold on its way through 3 layers; use "
-            "usf.scale=xavier");
 }
 
 }  // namespace

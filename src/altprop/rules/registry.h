@@ -21,9 +21,9 @@ struct RuleEntry {
   std::string example_net;  ///< a network it admits, for contract tests, listings and documentation
   std::function<std::unique_ptr<Learner>()> make;
   int order = 100;  ///< position in listings
-  /// What the contract tests ask for: the fraction of backprop's test accuracy that the rule reaches
-  /// on its example network in six passes over 4000 glyphs. Lower it for a rule that is known to be
-  /// slower, never for one that is broken; last-layer-only reaches half.
+  /// What the contract tests ask for: the fraction of backprop's test accuracy that the rule
+  /// reaches on its example network in six passes over 4000 glyphs. Lower it for a rule that is
+  /// known to be slower, never for one that is broken; last-layer-only reaches half.
   double reaches = 0.93;
 };
 
