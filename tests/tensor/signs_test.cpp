@@ -9,7 +9,7 @@ namespace {
 
 TEST(Signs, EqualTheLibrarysTwoPasses) {
   for (const auto dtype : {at::kFloat, at::kDouble})
-    for (const IntArrayRef shape : {IntArrayRef({7, 33}), IntArrayRef({3, 2, 3, 3})}) {
+    for (const auto& shape : std::vector<std::vector<int64_t>>{{7, 33}, {3, 2, 3, 3}}) {
       Tensor w = Stream(1).normal(shape, dtype);
       w.view({-1}).narrow(0, 0, 3).zero_();
       const Tensor each = Stream(2).uniform(shape, dtype),
