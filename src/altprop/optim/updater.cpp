@@ -261,6 +261,10 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
     }
   }
   const double lr = facts.lr * block.lr_factor, decay = block.decay ? facts.weight_decay : 0;
+  if (block.target == Target::Value && decay > 0)
+    throw Error(
+        "updater: a weight decay that was not in the optimizer's settings cannot be applied to "
+        "values that took their signals in place; do not allow in-place updates there");
   std::vector<Tensor> before;
   if (s.keep_signs)
     for (const Tensor& v : block.values) before.push_back(v.sign());

@@ -89,7 +89,9 @@ class KolenPollack : public FeedbackRule {
     }
   }
 
-  bool allows_in_place() const override { return !looks_at_gradients(); }
+  bool allows_in_place() const override {
+    return !looks_at_gradients() && AlignmentDecay::fits_in_place(settings_);
+  }
 
   double weight_decay(int64_t epoch) const override { return align_.in_epoch(epoch, settings_); }
 

@@ -177,7 +177,9 @@ class ProductFeedbackAlignment : public FeedbackRule {
     }
   }
 
-  bool allows_in_place() const override { return implicit_ && !looks_at_gradients(); }
+  bool allows_in_place() const override {
+    return implicit_ && !looks_at_gradients() && AlignmentDecay::fits_in_place(settings_);
+  }
 
   double weight_decay(int64_t epoch) const override { return align_.in_epoch(epoch, settings_); }
 
