@@ -4,12 +4,17 @@
 stdin, one answer per line on stdout:
 
     WORK RULE OPTIMIZER BATCH SECONDS [compile]   ->   seconds of a training step, or "none"
+    WORK RULE OPTIMIZER BATCH memory              ->   most bytes alive in a step, or "none"
 
 A step is zero_grad, forward pass, loss, backward pass, optimizer step, and the running loss and accuracy. The
-threads are the first argument, the clock ("wall" or "processor") is the second. The time is the one that a tenth of the steps undercut or reach.
+threads are the first argument, the clock ("wall" or "processor") is the second. The time is the one that a tenth of the
+steps undercut or reach. Bytes are those of the tensors that model, optimizer and step own, without the data.
 """
+import os
 import sys
 import time
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # of the profiler that reads memory: no log lines among the progress
 
 import torch
 import torch.nn.functional as F
@@ -182,6 +187,20 @@ class Training:
             times.append(clock() - begin)
         return sorted(times)[(len(times) - 1) // 10]
 
+    def peak_bytes(self):
+        """What is alive between steps, and the highest that the allocator's log of one step rises above it."""
+        self.optimizer.zero_grad()  # the log does not show what is freed of earlier steps
+        state = (t for values in self.optimizer.state.values() for t in values.values() if torch.is_tensor(t))
+        alive = sum(t.nbytes for t in (*self.model.parameters(), *self.model.buffers(), *state))
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+            self.step()
+        events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
+        peak = alive
+        for event in sorted(events, key=lambda e: e.start_ns()):
+            alive += event.nbytes()
+            peak = max(peak, alive)
+        return peak
+
 
 def main():
     torch.manual_seed(1)
@@ -191,14 +210,15 @@ def main():
     known = {}
     print("ready", flush=True)
     for line in sys.stdin:
-        work, rule, optimizer, batch, seconds, *flags = line.split()
+        work, rule, optimizer, batch, wanted, *flags = line.split()
         if work not in WORKS or optimizer not in OPTIMIZERS or rule not in ("backprop", *FEEDBACK):
             print("none", flush=True)
             continue
         key = work, rule, optimizer, int(batch), "compile" in flags
         if key not in known:
             known[key] = Training(*key)
-        print(known[key].seconds(float(seconds), clock), flush=True)
+        training = known[key]
+        print(training.peak_bytes() if wanted == "memory" else training.seconds(float(wanted), clock), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,14 @@ struct Trained {
       : net(network(text, {.input_shape = {2, 8, 8}, .classes = 4})), rule(make_rule(rule_name)) {
     net.to(test::test_device(), at::kDouble);
     initialise(net, Initialiser("xavier"), Stream(3).at("init"));
+    rule->prepare_for(settings);
     rule->bind(net, *loss, 1);
     updater = std::make_unique<Updater>(settings);
-    updater->set_in_place(in_place);
-    updater->bind(rule->trained(net));
+    updater->set_in_place(in_place && rule->allows_in_place());
+    std::vector<ParamPtr> params = rule->trained(net);
+    for (const ParamPtr& param : rule->owned()) params.push_back(param);
+    updater->bind(params);
+    updater->set_weight_decay(rule->weight_decay(0));
   }
 
   void train(int n) {
@@ -71,7 +75,8 @@ TEST(InPlace, SameStepsAsWithGradients) {
   for (const auto& settings : {optimizer("sgd"), optimizer("sgd", 0.1), optimizer("momentum"),
                                optimizer("momentum", 0.1), optimizer("adam")})
     for (const char* rule :
-         {"backprop", "feedback-alignment", "direct-feedback-alignment", "uniform-sign"}) {
+         {"backprop", "feedback-alignment", "direct-feedback-alignment", "uniform-sign",
+          "kolen-pollack", "product-feedback-alignment", "weight-mirror"}) {
       SCOPED_TRACE(std::string(rule) + ", " + settings.kind);
       Trained stored(kConvNet, settings, false, rule), in_place(kConvNet, settings, true, rule);
       stored.train(4);
@@ -97,6 +102,17 @@ TEST(InPlace, GradientsAreNotStored) {
   for (const ParamPtr& param : plain.net.params())
     EXPECT_EQ(param->grad.data_ptr(), param->value.data_ptr());
   for (const ParamPtr& param : momentum.net.params()) EXPECT_EQ(param->keep, 0.9);
+}
+
+TEST(InPlace, OnlyWhatATwinStepsAsStoresGradients) {
+  const Trained run(kConvNet, optimizer("momentum"), true, "kolen-pollack");
+  for (const ParamPtr& param : run.net.params()) {
+    const auto owned = run.rule->owned();
+    const bool paired = std::any_of(owned.begin(), owned.end(), [&](const ParamPtr& twin) {
+      return twin->twin == param.get();
+    });
+    EXPECT_EQ(param->keep, paired ? 0 : 0.9) << param->name;
+  }
 }
 
 TEST(InPlace, NotWhereGradientsAreChangedFirst) {

@@ -144,6 +144,9 @@ void measure(const Work& work, const BenchSettings& settings, EagerPeer* peer, c
     if (e.plain && e.contender->rule() == "backprop") backprop[e.optimizer] = e.own.seconds;
     result.rows.push_back(row_of(e, work, batch, limits.seconds(e.contender->kernels()),
                                  backprop.at(e.optimizer), peak_rate));
+    if (peer && e.plain)
+      result.rows.back().eager_peak_memory_bytes =
+          peer->peak_memory(work.name, e.contender->rule(), e.optimizer, batch);
   }
   for (const Limits::Entry& kernel : limits.entries())
     result.kernels.push_back({work.name, kernel.kernel, kernel.form, kernel.rate});

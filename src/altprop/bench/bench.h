@@ -44,6 +44,7 @@ struct Row {
   double time_relative_to_backprop = 0;
   std::optional<double> speedup_over_pytorch_eager, speedup_over_pytorch_compile;
   int64_t peak_memory_bytes = 0;  ///< network, rule, optimizer and one step; without data
+  std::optional<int64_t> eager_peak_memory_bytes;  ///< the same of eager PyTorch
 
   nlohmann::json json() const;
 };

@@ -51,8 +51,7 @@ Material::Material(const Work& work, int64_t batch) {
 
 Contender::Contender(const Work& work, const std::string& rule, const std::string& optimizer,
                      std::shared_ptr<const Material> material)
-    : alive_before_(memory::alive(at::kCPU)),
-      material_(std::move(material)),
+    : material_(std::move(material)),
       experiment_(settings_for(work, rule, optimizer, material_->batches[0].size),
                   material_->splits),
       passes_(experiment_.rule().passes(0)) {
@@ -60,7 +59,10 @@ Contender::Contender(const Work& work, const std::string& rule, const std::strin
   kernels_ = count_kernels([this] { step(); });
   memory::reset_peak(at::kCPU);
   step();
-  peak_memory_ = memory::peak(at::kCPU) - alive_before_;
+  // The trainer knows what was there before it, its copy of the data included.
+  const Trainer& trainer = experiment_.trainer();
+  peak_memory_ =
+      memory::peak(at::kCPU) - (trainer.peak_memory() - trainer.peak_memory_above_data());
 }
 
 void Contender::step() {

@@ -44,7 +44,6 @@ class Contender {
   int64_t peak_memory() const { return peak_memory_; }
 
  private:
-  int64_t alive_before_;
   std::shared_ptr<const Material> material_;
   Experiment experiment_;
   std::vector<std::string> passes_;

@@ -62,8 +62,17 @@ std::optional<std::string> EagerPeer::read_line() {
 std::optional<double> EagerPeer::step_seconds(const std::string& work, const std::string& rule,
                                               const std::string& optimizer, int64_t batch,
                                               double budget, bool compiled) {
-  const std::string request = text::cat(work, " ", rule, " ", optimizer, " ", batch, " ", budget,
-                                        compiled ? " compile" : "", "\n");
+  return ask(text::cat(work, " ", rule, " ", optimizer, " ", batch, " ", budget,
+                       compiled ? " compile" : "", "\n"));
+}
+
+std::optional<int64_t> EagerPeer::peak_memory(const std::string& work, const std::string& rule,
+                                              const std::string& optimizer, int64_t batch) {
+  const auto bytes = ask(text::cat(work, " ", rule, " ", optimizer, " ", batch, " memory\n"));
+  return bytes ? std::optional<int64_t>(static_cast<int64_t>(*bytes)) : std::nullopt;
+}
+
+std::optional<double> EagerPeer::ask(const std::string& request) {
   const ssize_t sent = send(socket_, request.data(), request.size(), MSG_NOSIGNAL);
   const std::optional<std::string> answer =
       sent == static_cast<ssize_t>(request.size()) ? read_line() : std::nullopt;

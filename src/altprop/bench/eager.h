@@ -21,9 +21,14 @@ class EagerPeer {
   std::optional<double> step_seconds(const std::string& work, const std::string& rule,
                                      const std::string& optimizer, int64_t batch, double budget,
                                      bool compiled = false);
+  /// Most bytes alive at once in a step: model, optimizer and step, without data.
+  std::optional<int64_t> peak_memory(const std::string& work, const std::string& rule,
+                                     const std::string& optimizer, int64_t batch);
 
  private:
   EagerPeer(int pid, int socket) : pid_(pid), socket_(socket) {}
+  /// The number that answers a request, or nothing. @throws Error if the process has ended
+  std::optional<double> ask(const std::string& request);
   /// Nothing at the end of the stream.
   std::optional<std::string> read_line();
 

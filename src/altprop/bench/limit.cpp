@@ -4,6 +4,7 @@
 
 #include "altprop/bench/timing.h"
 #include "altprop/tensor/linear.h"
+#include "altprop/tensor/outer_product.h"
 
 namespace altprop::bench {
 
@@ -58,6 +59,8 @@ void KernelRace::add_product_forms(const Kernel& k) {
                                  (b_transposed ? "t" : "n");
         Tensor out = at::empty({a.size(0), b.size(1)});
         forms_.push_back({"mm " + name, [=]() mutable { at::mm_out(out, x, y); }});
+        if (outer_product_fits(out, x, y))
+          forms_.push_back({"own " + name, [=]() mutable { outer_product_into(out, x, y, 0, 1); }});
         if (onednn_available())
           forms_.push_back({"oneDNN " + name, [=] {
                               const Backend backend(LinearBackend::OneDnn);

@@ -12,8 +12,8 @@
 namespace altprop::bench {
 
 /// The call forms of one kernel on operands of its own: for a product each operand as it is or
-/// transposed, the product or its transpose, from libtorch's matrix library or from oneDNN; for a
-/// convolution plain or channels-last layout of images and weights.
+/// transposed, the product or its transpose, from libtorch's matrix library, from oneDNN or by the
+/// own kernel; for a convolution plain or channels-last layout of images and weights.
 class KernelRace {
  public:
   /// Allocates operands and tries every form; the fastest few stay in the race.

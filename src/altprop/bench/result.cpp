@@ -18,6 +18,8 @@ std::string fixed(double value, int digits) {
   return text;
 }
 
+std::string megabytes(int64_t bytes) { return fixed(static_cast<double>(bytes) / 1e6, 1); }
+
 std::string times(const std::optional<double>& value) {
   return value ? fixed(*value, 2) + "x" : "-";
 }
@@ -55,7 +57,9 @@ nlohmann::json Row::json() const {
                      {"fraction_of_peak", fraction_of_peak},
                      {"time_relative_to_backprop", time_relative_to_backprop},
                      {"speedup_over_pytorch_eager", or_null(speedup_over_pytorch_eager)},
-                     {"peak_memory_bytes", peak_memory_bytes}};
+                     {"peak_memory_bytes", peak_memory_bytes},
+                     {"eager_peak_memory_bytes", nullptr}};
+  if (eager_peak_memory_bytes) out["eager_peak_memory_bytes"] = *eager_peak_memory_bytes;
   if (speedup_over_pytorch_compile)
     out["speedup_over_pytorch_compile"] = *speedup_over_pytorch_compile;
   return out;
@@ -72,14 +76,14 @@ std::string Result::table() const {
   for (const Row& row : rows) compiled |= row.speedup_over_pytorch_compile.has_value();
   std::vector<std::vector<std::string>> lines = {{"work", "rule", "optimizer", "samples/s",
                                                   "step ms", "limit ms", "of limit", "of peak",
-                                                  "vs backprop", "vs eager", "memory MB"}};
+                                                  "vs backprop", "vs eager", "MB", "eager MB"}};
   if (compiled) lines[0].push_back("vs compile");
   for (const Row& row : rows) {
     lines.push_back({row.work, row.rule, row.optimizer, fixed(row.samples_per_second, 0),
                      fixed(row.step_ms, 3), fixed(row.limit_ms, 3), fixed(row.fraction_of_limit, 2),
                      fixed(row.fraction_of_peak, 2), times(row.time_relative_to_backprop),
-                     times(row.speedup_over_pytorch_eager),
-                     fixed(static_cast<double>(row.peak_memory_bytes) / 1e6, 1)});
+                     times(row.speedup_over_pytorch_eager), megabytes(row.peak_memory_bytes),
+                     row.eager_peak_memory_bytes ? megabytes(*row.eager_peak_memory_bytes) : "-"});
     if (compiled) lines.back().push_back(times(row.speedup_over_pytorch_compile));
   }
   return aligned(lines, 3) +

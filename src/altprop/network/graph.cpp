@@ -264,6 +264,13 @@ Tensor Graph::predict(const Tensor& input) const {
 
 // ---- reverse ----
 
+namespace {
+/// True if nobody else can see this tensor's numbers, so that they may be overwritten.
+bool only_here(const Tensor& t) {
+  return t.use_count() == 1 && t.storage().use_count() == 1 && t.is_non_overlapping_and_dense();
+}
+}  // namespace
+
 void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
                   const SweepOptions& options) const {
   const Plan& plan = this->plan();
@@ -284,6 +291,9 @@ void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedbac
       credit[i] = std::move(cot);
     } else if (owned[i]) {
       credit[i].add_(cot);
+    } else if (only_here(cot) && cot.sizes() == credit[i].sizes()) {
+      credit[i] = std::move(cot.add_(credit[i]));
+      owned[i] = 1;
     } else {
       credit[i] = credit[i] + cot;
       owned[i] = 1;

@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/softmax.h"
 
 namespace altprop {
 
@@ -17,11 +18,10 @@ void expect_classes(const Tensor& target, const Tensor& output) {
                                " do not fit a network output of shape ",
                                shape_text(output.sizes())));
   if (!target.device().is_cpu() || target.numel() == 0) return;
-  const auto [low, high] = at::aminmax(target);
-  if (low.item<int64_t>() < 0 || high.item<int64_t>() >= output.size(1))
-    throw UsageError(text::cat("class numbers from ", low.item<int64_t>(), " to ",
-                               high.item<int64_t>(), " do not fit a network with ", output.size(1),
-                               " outputs"));
+  const auto [low, high] = range_of(target);
+  if (low < 0 || high >= output.size(1))
+    throw UsageError(text::cat("class numbers from ", low, " to ", high,
+                               " do not fit a network with ", output.size(1), " outputs"));
 }
 }  // namespace
 
@@ -46,18 +46,21 @@ struct CrossEntropy : Loss {
     return "softmax cross-entropy on logits; gradient softmax - onehot";
   }
   Tensor value(const Tensor& output, const Tensor& target) const override {
-    const Tensor log_probability = at::log_softmax(output, 1);
-    if (target.is_floating_point()) return (as_rows(target, output) * log_probability).sum(1).neg();
+    if (target.is_floating_point())
+      return (as_rows(target, output) * at::log_softmax(output, 1)).sum(1).neg();
     expect_classes(target, output);
+    if (softmax_rows_fit(output, target)) return softmax_loss(output, target);
+    const Tensor log_probability = at::log_softmax(output, 1);
     return log_probability.gather(1, target.unsqueeze(1)).squeeze(1).neg_();
   }
   Tensor gradient(const Tensor& output, const Tensor& target) const override {
-    Tensor p = at::softmax(output, 1);
     if (target.is_floating_point()) {
       const Tensor rows = as_rows(target, output);
-      return p * rows.sum(1, true) - rows;
+      return at::softmax(output, 1) * rows.sum(1, true) - rows;
     }
     expect_classes(target, output);
+    if (softmax_rows_fit(output, target)) return softmax_loss_gradient(output, target);
+    Tensor p = at::softmax(output, 1);
     return p.scatter_add_(1, target.unsqueeze(1), at::full({target.size(0), 1}, -1, p.options()));
   }
   Tensor link(const Tensor& output) const override { return at::softmax(output, 1); }

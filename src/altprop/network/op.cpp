@@ -3,6 +3,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/tensor/linear.h"
+#include "altprop/tensor/rows.h"
 
 namespace altprop {
 
@@ -68,13 +69,7 @@ void Param::add_gradient_product(const Tensor& a, const Tensor& b, double scale)
 
 void Param::add_gradient_rows(const Tensor& matrix, double scale) {
   allocate();
-  if (fresh && keep == 0) {
-    at::sum_out(grad, matrix, {0});
-    if (scale != 1) grad.mul_(scale);
-  } else {
-    if (fresh && keep != 1) grad.mul_(keep);
-    grad.add_(matrix.sum(0), scale);
-  }
+  add_rows_into(grad, matrix, fresh ? keep : 1, scale);
   fresh = false;
 }
 

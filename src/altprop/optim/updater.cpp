@@ -5,6 +5,8 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/tensor/outer_product.h"
 
 namespace altprop {
 
@@ -41,14 +43,20 @@ void Updater::bind(const std::vector<ParamPtr>& params) {
   release();
   blocks_.clear();
   progress_.clear();
+  at_once_.clear();
+  stepped_.clear();
+  std::set<const Param*> partners;  // of twins, in blocks of their own
+  for (const ParamPtr& param : params)
+    if (param->twin) partners.insert(param->twin);
   for (const ParamPtr& param : params) {
     const OptimizerSettings& s = settings(param->group);
     // A twin steps exactly as its partner, so partner's name and flags decide.
     const Param& model = param->twin ? *param->twin : *param;
     const double lr_factor = s.lr_factor(model.name);
     const bool decay = s.decay_all || model.decay;
-    const std::string key = text::cat(param->group, param->twin ? ":twins" : "", ":", lr_factor,
-                                      decay ? "" : ":no-decay", ":", param->value.scalar_type());
+    const char* role = param->twin ? ":twins" : partners.count(param.get()) ? ":partners" : "";
+    const std::string key = text::cat(param->group, role, ":", lr_factor, decay ? "" : ":no-decay",
+                                      ":", param->value.scalar_type());
     auto block =
         std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& b) { return b.key == key; });
     if (block == blocks_.end()) {
@@ -62,6 +70,9 @@ void Updater::bind(const std::vector<ParamPtr>& params) {
     block.target = target_of(block);
     into_values_ &= block.target == Target::Value;
     gather(block);
+    if (block.target == Target::Average && !settings(block.group).keep_signs)
+      for (const ParamPtr& param : block.params)
+        at_once_[param.get()] = static_cast<size_t>(&block - blocks_.data());
   }
 }
 
@@ -70,12 +81,19 @@ Updater::Target Updater::target_of(const Block& block) const {
   if (!in_place_ || direction_ || s.clip_norm > 0 || s.clip_tensor_norm > 0 || s.clip_value > 0 ||
       s.sign_gradient)
     return Target::Gradient;
-  for (const Block& other : blocks_)
-    if (other.twins) return Target::Gradient;  // they take their partners' gradients
+  if (block.twins) return Target::Gradient;
+  bool any_twins = false;
+  for (const Block& other : blocks_) {
+    if (!other.twins) continue;
+    any_twins = true;
+    // Their gradients are taken by the twins.
+    for (const ParamPtr& twin : other.params)
+      if (twin->twin == block.params[0].get()) return Target::Gradient;
+  }
   if (s.kind == "momentum" && s.momentum > 0) return Target::Average;
   // One rate for all, because the parameters of one operation share their signals.
-  const bool plain = s.kind == "sgd" && s.weight_decay == 0 && !s.keep_signs && s.lr_of.empty() &&
-                     group_settings_.empty();
+  const bool plain = s.kind == "sgd" && !any_twins && s.weight_decay == 0 && !s.keep_signs &&
+                     s.lr_of.empty() && group_settings_.empty();
   return plain ? Target::Value : Target::Gradient;
 }
 
@@ -124,9 +142,40 @@ void Updater::take(const LocalSignal& signal) {
   } else if (into_values_) {
     signal.op->accumulate(*signal.saved, signal.cot, -settings_.lr * rate_factor_ * signal.scale,
                           signal.which);
-  } else {
+  } else if (!step_at_once(signal)) {
     signal.accumulate();
   }
+}
+
+double Updater::decay_of(const std::string& group) const {
+  return decay_override_ >= 0 ? decay_override_ : settings(group).weight_decay;
+}
+
+bool Updater::step_at_once(const LocalSignal& signal) {
+  const auto* map = dynamic_cast<const Linear*>(signal.op);
+  if (!map || !(signal.which & 1)) return false;
+  const ParamPtr weight = map->weight();
+  const auto at = at_once_.find(weight.get());
+  if (at == at_once_.end()) return false;
+  const auto [credits, inputs] = map->gradient_factors(*signal.saved, signal.cot);
+  const bool again = stepped_.count(weight.get()) > 0;
+  if (!again && !(weight->fresh && outer_product_fits(weight->grad, credits.t(), inputs)))
+    return false;
+  const Block& block = blocks_[at->second];
+  const OptimizerSettings& s = settings(block.group);
+  const double rate = s.lr * rate_factor_ * block.lr_factor;
+  if (!again) {
+    outer_product_step(weight->grad, weight->value, credits.t(), inputs, signal.scale,
+                       {s.momentum, block.decay ? decay_of(block.group) : 0, rate});
+  } else {
+    // A further signal of the same step: average and value each take it as it is.
+    gemm_into(weight->grad, credits.t(), inputs, 1, signal.scale);
+    gemm_into(weight->value, credits.t(), inputs, 1, -rate * signal.scale);
+  }
+  weight->fresh = false;
+  stepped_.insert(weight.get());
+  map->accumulate(*signal.saved, signal.cot, signal.scale, signal.which & ~1u);
+  return true;
 }
 
 double Updater::gradient_norm(const std::string& group) const {
@@ -181,12 +230,8 @@ void Updater::apply(const std::string& group) {
   if (direction_) direction_->finish();
   const OptimizerSettings& s = settings(group);
   Progress& progress = progress_[group];
-  StepFacts facts{s.kind,
-                  s.lr * rate_factor_,
-                  s.effective_momentum(),
-                  decay_override_ >= 0 ? decay_override_ : s.weight_decay,
-                  1,
-                  s.linear()};
+  StepFacts facts{s.kind, s.lr * rate_factor_, s.effective_momentum(), decay_of(group),
+                  1,      s.linear()};
   for (Block& block : blocks_)
     if (block.group == group && !block.twins)
       for (const ParamPtr& param : block.params)
@@ -196,7 +241,10 @@ void Updater::apply(const std::string& group) {
     if (block.group == group) step(block, s, facts, progress.steps == 0);
   for (Block& block : blocks_)
     if (block.group == group)
-      for (const ParamPtr& param : block.params) param->fresh = true;
+      for (const ParamPtr& param : block.params) {
+        param->fresh = true;
+        stepped_.erase(param.get());
+      }
   progress.facts = facts;
   ++progress.steps;
 }
@@ -213,6 +261,10 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
     }
   }
   const double lr = facts.lr * block.lr_factor, decay = block.decay ? facts.weight_decay : 0;
+  if (block.target == Target::Value && decay > 0)
+    throw Error(
+        "updater: a weight decay that was not in the optimizer's settings cannot be applied to "
+        "values that took their signals in place; do not allow in-place updates there");
   std::vector<Tensor> before;
   if (s.keep_signs)
     for (const Tensor& v : block.values) before.push_back(v.sign());
@@ -232,8 +284,16 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
       block.values[i].addcdiv_(g, block.second[i].sqrt().add_(s.eps), -lr);
     }
   } else if (block.target == Target::Average) {
-    if (decay > 0) block.first[0].add_(block.values[0], decay);
-    block.values[0].add_(block.first[0], -lr);
+    auto descend = [&](Tensor& value, Tensor& average) {
+      if (decay > 0) average.add_(value, decay);
+      value.add_(average, -lr);
+    };
+    if (stepped_.empty()) {
+      descend(block.values[0], block.first[0]);
+    } else {
+      for (const ParamPtr& param : block.params)
+        if (!stepped_.count(param.get())) descend(param->value, param->grad);
+    }
   } else if (block.target == Target::Gradient) {
     // With an empty momentum list the kernel does plain descent.
     at::_fused_sgd_(block.values, block.grads, block.first, decay, facts.momentum, lr, 0,

@@ -6,11 +6,13 @@
 //
 // Where nobody else needs gradients they are never stored: momentum's average receives the signals
 // itself, and plain descent adds them to the values. A step of large layers waits for memory, and
-// this saves a write and a read of every parameter.
+// this saves a write and a read of every parameter. The weights of affine maps even take momentum's
+// step in the pass that makes their gradients (tensor/outer_product.h).
 #pragma once
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "altprop/network/signal.h"
 #include "altprop/optim/optimizer.h"
@@ -87,6 +89,10 @@ class Updater : public Sink {
   void release();
   Target target_of(const Block& block) const;
   void gather(Block& block);
+  double decay_of(const std::string& group) const;
+  /// Momentum's whole step for the weight of an affine map. @returns false if it has to be taken
+  /// the usual way
+  bool step_at_once(const LocalSignal& signal);
   void clip(const std::string& group, const OptimizerSettings& settings, StepFacts& facts);
   void step(Block& block, const OptimizerSettings& settings, const StepFacts& facts,
             bool first_step);
@@ -99,6 +105,8 @@ class Updater : public Sink {
   double rate_factor_ = 1, decay_override_ = -1;
   bool in_place_ = false;
   bool into_values_ = false;  ///< the target of all blocks is the value
+  std::map<const Param*, size_t> at_once_;  ///< weights that may step at once, with their block
+  std::set<const Param*> stepped_;          ///< those of them that have, since the last update
 };
 
 }  // namespace altprop

@@ -2,8 +2,8 @@
 //
 // They are seen by libtorch's call recorder, so any rule is counted without the rule, or this file,
 // knowing of it: feedback products, mirror phases, relaxation sweeps. What the recorder does not
-// see is not counted: work per value (activations, norms, updates), and products that do not go
-// through libtorch's dispatcher.
+// see is not counted: work per value (activations, norms, updates), and products that neither go
+// through libtorch's dispatcher nor announce themselves as the own kernel does.
 #pragma once
 
 #include <functional>

@@ -3,6 +3,8 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include "altprop/base/error.h"
+#include "altprop/tensor/outer_product.h"
+#include "altprop/tensor/rows.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -53,10 +55,12 @@ Tensor onednn_linear(const Tensor& x, const Tensor& w, const Tensor& bias, Epilo
 }
 
 Tensor aten_linear(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epilogue) {
-  Tensor out = bias.defined() ? at::addmm(bias, x, w.t()) : at::mm(x, w.t());
+  const bool apart = bias.defined() && x.device().is_cpu();
+  Tensor out = bias.defined() && !apart ? at::addmm(bias, x, w.t()) : at::mm(x, w.t());
+  if (apart) add_bias_(out, bias, epilogue == Epilogue::Relu);
   switch (epilogue) {
     case Epilogue::Relu:
-      out.relu_();
+      if (!apart) out.relu_();
       break;
     case Epilogue::Tanh:
       out.tanh_();
@@ -135,6 +139,7 @@ Tensor gemm(const Tensor& a, const Tensor& b) {
 }
 
 void gemm_into(Tensor& out, const Tensor& a, const Tensor& b, double beta, double alpha) {
+  if (outer_product_fits(out, a, b)) return outer_product_into(out, a, b, beta, alpha);
   if (takes_onednn(a, b)) {
     Tensor product = onednn_linear(a, b.t(), {}, Epilogue::None);
     if (beta == 0) {

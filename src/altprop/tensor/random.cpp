@@ -64,7 +64,23 @@ ALTPROP_VECTORISED void to_uniform(const uint32_t* __restrict words, float* __re
 
 /// sqrt(2) erfinv(2u-1) with the single-precision polynomials of M. Giles, "Approximating the erfinv function", GPU
 /// Computing Gems 2 (2010); the logarithm is the atanh series on the mantissa in [sqrt(1/2), sqrt(2)).
+/// The tails' polynomial, for w >= 5.
+inline float tail(float w) {
+  const float b = std::sqrt(w) - 3.0f;
+  float q = -0.000200214257f;
+  q = 0.000100950558f + q * b;
+  q = 0.00134934322f + q * b;
+  q = -0.00367342844f + q * b;
+  q = 0.00573950773f + q * b;
+  q = -0.0076224613f + q * b;
+  q = 0.00943887047f + q * b;
+  q = 1.00167406f + q * b;
+  return 2.83297682f + q * b;
+}
+
 ALTPROP_VECTORISED void to_normal(const uint32_t* __restrict words, float* __restrict out) {
+  float xs[kTile], ws[kTile];
+  int far = 0;
   for (int i = 0; i < kTile; ++i) {
     // x in (-1, 1), symmetric, never 0 or +-1: odd multiples of 2^-24.
     const float x = static_cast<float>(static_cast<int32_t>((words[i] >> 8) * 2 + 1) - (1 << 24)) * 0x1p-24f;
@@ -85,18 +101,14 @@ ALTPROP_VECTORISED void to_normal(const uint32_t* __restrict words, float* __res
     p = -0.00417768164f + p * a;
     p = 0.246640727f + p * a;
     p = 1.50140941f + p * a;
-    const float b = std::sqrt(w < 5.0f ? 5.0f : w) - 3.0f;
-    float q = -0.000200214257f;
-    q = 0.000100950558f + q * b;
-    q = 0.00134934322f + q * b;
-    q = -0.00367342844f + q * b;
-    q = 0.00573950773f + q * b;
-    q = -0.0076224613f + q * b;
-    q = 0.00943887047f + q * b;
-    q = 1.00167406f + q * b;
-    q = 2.83297682f + q * b;
-    out[i] = 1.41421356f * x * (w < 5.0f ? p : q);
+    out[i] = 1.41421356f * x * p;
+    xs[i] = x;
+    ws[i] = w;
+    far |= w >= 5.0f;
   }
+  if (!far) return;  // four tiles of five have nothing in the tails, and the square root is dear
+  for (int i = 0; i < kTile; ++i)
+    if (ws[i] >= 5.0f) out[i] = 1.41421356f * xs[i] * tail(ws[i]);
 }
 
 template <class Convert>

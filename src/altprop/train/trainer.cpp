@@ -9,6 +9,7 @@
 
 #include "altprop/base/text.h"
 #include "altprop/network/gradient_capture.h"
+#include "altprop/network/softmax.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/kernels.h"
 #include "altprop/tensor/memory.h"
@@ -48,9 +49,17 @@ data::LoaderOptions evaluation_options(const RunSettings& s) {
   return o;
 }
 
-/// Number of right answers as a tensor, or nothing for regression.
-Tensor correct(const Tensor& output, const Tensor& target) {
-  return output.argmax(1).eq(target).sum();
+/// Adds a batch's loss and number of right answers to the sums of the epoch.
+void add_to(Tensor& sums, const Tensor& loss, const Tensor& output, const Tensor& target) {
+  const bool classes = !target.is_floating_point();
+  if (sums.device().is_cpu()) {
+    double* sum = sums.mutable_data_ptr<double>();
+    sum[0] += loss.sum().item<double>();
+    if (classes) sum[1] += static_cast<double>(count_right(output, target));
+    return;
+  }
+  sums[0].add_(loss.sum());
+  if (classes) sums[1].add_(output.argmax(1).eq(target).sum());
 }
 
 /// False for tied weights, and where operations hide what they do with theirs.
@@ -237,9 +246,7 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   rule_.step(step);
   samples_ += batch.size;
   if (!step.output.defined()) return;  // a pass that trains something else than the network
-  const Tensor loss_sum = loss_.value(step.output, batch.targets).sum();
-  sums_[0].add_(loss_sum);
-  if (!batch.targets.is_floating_point()) sums_[1].add_(correct(step.output, batch.targets));
+  add_to(sums_, loss_.value(step.output, batch.targets), step.output, batch.targets);
   seen_ += batch.size;
   // On a GPU reading a number stops the stream, so look less often there and count.
   const bool on_cpu = step.inputs.device().is_cpu();
@@ -301,7 +308,7 @@ Score Trainer::evaluate(const data::Dataset& data) {
     const data::Batch batch = loader.at(0, i);
     const Tensor output = rule_.predict(net_, batch.inputs);
     loss += loss_.value(output, batch.targets).to(at::kDouble).sum().item<double>();
-    if (classes) right += correct(output, batch.targets).item<double>();
+    if (classes) right += static_cast<double>(count_right(output, batch.targets));
   }
   const double n = static_cast<double>(std::max<int64_t>(1, data.size()));
   return {loss / n, classes ? std::optional<double>(right / n) : std::nullopt};

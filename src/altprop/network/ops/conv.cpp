@@ -155,10 +155,10 @@ std::tuple<Tensor, Tensor, Tensor> Conv::backward(const Tensor& cot, const Tenso
 }
 
 Tensor Conv::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
-  const Tensor x = stored(inputs[0]);
-  saved.t.assign(1, x);
-  saved.shape = x.sizes().vec();
-  return apply(x, bias_ ? bias_->value : Tensor());
+  // Kept as it came: a copy in another layout would stay alive until the reverse pass.
+  saved.t.assign(1, inputs[0]);
+  saved.shape = inputs[0].sizes().vec();
+  return apply(stored(inputs[0]), bias_ ? bias_->value : Tensor());
 }
 
 // Two separate calls for the input's and the parameters' gradients: one combined call was measured
@@ -168,7 +168,7 @@ Tensor Conv::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* subst
   const Tensor delta = stored(cot);
   // The kernel asks for an input but reads only its shape and layout.
   const bool at_hand = !saved.t.empty() && saved.t[0].size(0) == cot.size(0);
-  const Tensor input = at_hand ? saved.t[0]
+  const Tensor input = at_hand ? stored(saved.t[0])
                                : at::empty(with_rows(saved.shape, cot.size(0)), cot.options(),
                                            delta.suggest_memory_format());
   return std::get<0>(
@@ -180,7 +180,7 @@ Tensor Conv::jvp(const Saved&, const Tensor& tangent, int) const {
 }
 
 void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
-  const Tensor& input = saved.t[0];
+  const Tensor input = stored(saved.t[0]);
   const Tensor delta = stored(fold_rows(cot, input.size(0)));
   if (which & 1) {
     // Asked for both, the kernel sums the bias on the way.

@@ -59,10 +59,14 @@ Tensor Linear::jvp(const Saved&, const Tensor& tangent, int) const {
   return tangent.dim() == 2 ? out : out.view(with_last(tangent.sizes(), out_));
 }
 
-void Linear::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
+std::pair<Tensor, Tensor> Linear::gradient_factors(const Saved& saved, const Tensor& cot) const {
   const Tensor& input = saved.t[0];
-  const Tensor delta = flat(fold_rows(cot, input.size(0)));
-  if (which & 1) weight_->add_gradient_product(delta.t(), flat(input), scale);
+  return {flat(fold_rows(cot, input.size(0))), flat(input)};
+}
+
+void Linear::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
+  const auto [delta, input] = gradient_factors(saved, cot);
+  if (which & 1) weight_->add_gradient_product(delta.t(), input, scale);
   if (bias_ && (which & 2)) bias_->add_gradient_rows(delta, scale);
 }
 

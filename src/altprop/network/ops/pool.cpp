@@ -41,7 +41,10 @@ Spec Pool::infer(std::span<const Spec> inputs) const {
 Tensor Pool::stand_in(const Saved& saved, const Tensor& cot, const Tensor& model) const {
   std::vector<int64_t> shape = with_rows(saved.shape, cot.size(0));
   if (one_d_) shape.insert(shape.begin() + 2, 1);
-  return at::empty(shape, cot.options(), model.suggest_memory_format());
+  // Never read, so it needs no memory of its own: the largest credits of a network are found here.
+  const Tensor layout =
+      at::empty(shape, cot.options().device(at::kMeta), model.suggest_memory_format());
+  return at::from_blob(cot.data_ptr(), shape, layout.strides(), cot.options());
 }
 
 Tensor MaxPool::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
@@ -102,8 +105,10 @@ Tensor GlobalAveragePool::vjp(const Saved& saved, const Tensor& cot, int, const 
   const std::vector<int64_t> shape = with_rows(saved.shape, cot.size(0));
   int64_t positions = 1;
   for (size_t d = 2; d < shape.size(); ++d) positions *= shape[d];
-  const std::vector<int64_t> flat = {shape[0], shape[1], positions};
-  return cot.div(static_cast<double>(positions)).unsqueeze(2).expand(flat).reshape(shape);
+  std::vector<int64_t> ones(shape.size(), 1);
+  ones[0] = shape[0];
+  ones[1] = shape[1];
+  return cot.div(static_cast<double>(positions)).view(ones).expand(shape);
 }
 
 OpPtr max_pool2d(int64_t kernel, int64_t stride, int64_t padding) {

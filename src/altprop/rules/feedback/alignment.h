@@ -23,6 +23,11 @@ struct AlignmentDecay {
   void declare(Options& options, const std::string& prefix);
   /// For Learner::weight_decay: the optimizer's own decay where it is larger.
   double in_epoch(int64_t epoch, const std::optional<OptimizerSettings>& settings) const;
+  /// Plain descent that takes signals into the values has lost the value that a decay is a part of;
+  /// momentum's average has not.
+  static bool fits_in_place(const std::optional<OptimizerSettings>& settings) {
+    return settings && settings->kind == "momentum" && settings->momentum > 0;
+  }
   /// True if no epoch has any decay.
   bool none(const OptimizerSettings& settings) const {
     return settings.weight_decay == 0 && min_decay == 0 && (epochs == 0 || decay == 0);

@@ -89,6 +89,10 @@ class KolenPollack : public FeedbackRule {
     }
   }
 
+  bool allows_in_place() const override {
+    return !looks_at_gradients() && AlignmentDecay::fits_in_place(settings_);
+  }
+
   double weight_decay(int64_t epoch) const override { return align_.in_epoch(epoch, settings_); }
 
   std::vector<std::string> warnings(const OptimizerSettings& settings) const override {

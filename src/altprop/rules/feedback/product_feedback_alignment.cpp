@@ -177,6 +177,10 @@ class ProductFeedbackAlignment : public FeedbackRule {
     }
   }
 
+  bool allows_in_place() const override {
+    return implicit_ && !looks_at_gradients() && AlignmentDecay::fits_in_place(settings_);
+  }
+
   double weight_decay(int64_t epoch) const override { return align_.in_epoch(epoch, settings_); }
 
   std::vector<std::string> warnings(const OptimizerSettings& s) const override;
@@ -239,9 +243,12 @@ class ProductFeedbackAlignment : public FeedbackRule {
       if (learning_) p.feedback[node.id] = r;
       return clipped(node.op->vjp(saved, r, input, &p.r->value));
     }
-    Tensor credit =
-        node.op->vjp(saved, gemm(cot.reshape({-1, cot.size(-1)}), p.s[0]).view(cot.sizes()), input);
-    if (p.q.defined()) credit.add_(node.op->vjp(saved, cot, input, &p.q), p.law.factor());
+    const Tensor rows = cot.reshape({-1, cot.size(-1)});
+    Tensor credit = node.op->vjp(saved, gemm(rows, p.s[0]).view(cot.sizes()), input);
+    if (p.q.defined()) {
+      Tensor sum = credit.view({rows.size(0), -1});
+      gemm_into(sum, rows, p.q, 1, p.law.factor());
+    }
     return clipped(credit);
   }
 

@@ -16,6 +16,7 @@
 #include "altprop/base/text.h"
 #include "altprop/rules/feedback/feedback_rule.h"
 #include "altprop/rules/registry.h"
+#include "altprop/tensor/signs.h"
 
 namespace altprop {
 
@@ -23,8 +24,9 @@ namespace {
 
 /// Makes M from the weights of the moment, once per step and into the same memory.
 struct SignRule : FeedbackRule {
-  /// out = sign(W) times the rule's magnitudes at a step; the mask is applied by the caller.
-  virtual void fill(Tensor& out, const Path& path, int64_t step) const = 0;
+  /// What stands beside sign(W) at a step: of W's shape, or a single number. Valid until the next
+  /// call.
+  virtual Tensor magnitudes(const Path& path, int64_t step) const = 0;
 
   Tensor draw(const Path& path, const Stream&) override {
     return at::empty_like(path.weight->value);
@@ -47,8 +49,7 @@ struct SignRule : FeedbackRule {
 
  private:
   void make(Tensor& out, const Path& path) const {
-    at::sign_out(out, path.weight->value);
-    fill(out, path, step_);
+    signs_times(out, path.weight->value, magnitudes(path, step_));
     if (path.mask.defined()) out.mul_(path.mask);
   }
 
@@ -80,7 +81,9 @@ struct UniformSign : SignRule {
          "", "Xiao et al. 2018, arXiv 1811.03567 (xiao); Sanfiz & Akrout 2021, arXiv 2108.13446"});
   }
 
-  void fill(Tensor& out, const Path& path, int64_t) const override { out.mul_(magnitude(path)); }
+  Tensor magnitudes(const Path& path, int64_t) const override {
+    return at::scalar_tensor(magnitude(path), path.weight->value.options());
+  }
 
   std::vector<std::string> warnings(const OptimizerSettings& settings) const override {
     std::vector<std::string> out = FeedbackRule::warnings(settings);
@@ -101,20 +104,20 @@ struct UniformSign : SignRule {
 };
 
 struct FixedRandomSign : SignRule {
-  std::map<const Param*, Tensor> magnitudes;  ///< |N|
+  std::map<const Param*, Tensor> fixed;  ///< |N|
 
   Tensor draw(const Path& path, const Stream& stream) override {
-    magnitudes[path.weight.get()] = draw_random(path, stream).abs_();
+    fixed[path.weight.get()] = draw_random(path, stream).abs_();
     return SignRule::draw(path, stream);
   }
 
-  void fill(Tensor& out, const Path& path, int64_t) const override {
-    out.mul_(magnitudes.at(path.weight.get()));
+  Tensor magnitudes(const Path& path, int64_t) const override {
+    return fixed.at(path.weight.get());
   }
 
   void state(StateIO io) override {
     FeedbackRule::state(io);
-    for (Path& path : paths_) io.tensor("feedback." + path.name, magnitudes.at(path.weight.get()));
+    for (Path& path : paths_) io.tensor("feedback." + path.name, fixed.at(path.weight.get()));
   }
 };
 
@@ -129,11 +132,11 @@ struct BatchwiseRandomSign : SignRule {
     scratch = at::empty({largest}, net.options());
   }
 
-  void fill(Tensor& out, const Path& path, int64_t step) const override {
-    Tensor magnitudes = scratch.narrow(0, 0, out.numel()).view(out.sizes());
-    Initialiser(init_).draw_magnitudes_into(magnitudes, stream("draw").at(path.name).at(step));
-    if (scale_ != 1) magnitudes.mul_(scale_);
-    out.mul_(magnitudes);
+  Tensor magnitudes(const Path& path, int64_t step) const override {
+    const Tensor& weight = path.weight->value;
+    Tensor out = scratch.narrow(0, 0, weight.numel()).view(weight.sizes());
+    Initialiser(init_).draw_magnitudes_into(out, stream("draw").at(path.name).at(step));
+    return scale_ == 1 ? out : out.mul_(scale_);
   }
 };
 

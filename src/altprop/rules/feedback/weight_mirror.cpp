@@ -7,6 +7,7 @@
 // WGrad is the operation's own weight gradient; its mean is proportional to W.
 #include "altprop/network/gradient_capture.h"
 #include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/linear.h"
 #include "altprop/rules/feedback/feedback_rule.h"
 #include "altprop/rules/registry.h"
 
@@ -27,6 +28,22 @@ Tensor weight_gradient(const Op& op, const Saved& saved, const Tensor& y) {
   GradientCapture capture({op.weight()});
   op.accumulate(saved, y, 1, weight_bit(op));
   return capture.gradients()[0];
+}
+
+/// sum = keep * sum + scale * that, in one pass where the operation can do it.
+void add_weight_gradient(Tensor& sum, double keep, double scale, const Op& op, const Saved& saved,
+                         const Tensor& y) {
+  const ParamPtr weight = op.weight();
+  const GradientCapture capture({weight});  // puts back what is lent here
+  weight->grad = sum;
+  weight->keep = keep;
+  op.accumulate(saved, y, scale, weight_bit(op));
+}
+
+/// Euclidean norm, read in the order in which the numbers lie in memory.
+double norm_of(const Tensor& t) {
+  const bool last = t.dim() == 4 && t.is_contiguous(at::MemoryFormat::ChannelsLast);
+  return (last ? t.permute({0, 2, 3, 1}) : t).norm().item<double>();
 }
 
 class WeightMirror : public FeedbackRule {
@@ -107,7 +124,8 @@ class WeightMirror : public FeedbackRule {
       io.number("wm.gain." + paths_[i].name, mirrors_[i].gain);
   }
 
- protected:
+  bool allows_in_place() const override { return !looks_at_gradients(); }
+
  private:
   struct Mirror {
     /// What growth control has multiplied the running sum by so far. New contributions are
@@ -128,26 +146,44 @@ class WeightMirror : public FeedbackRule {
     // Tied weights: the first operation mirrors for all.
     const Node& node = net.node(path.nodes[0]);
     const Op& op = *node.op;
-    const Tensor x = noise(rows(n, net.node(node.inputs[0]).spec), draws.at("input"), path);
-    Saved saved, nothing;
+    // A linear response is scaled afterwards, as a number instead of as a batch.
+    const bool scaled_later = response_ == "linear";
+    const double std = scaled_later ? 1 : std_;
+    const Tensor x = noise(rows(n, net.node(node.inputs[0]).spec), std, draws.at("input"), path);
+    Saved saved;
     const Tensor full = op.forward({&x, 1}, saved, {Mode::Eval});
-    const Tensor zero = at::zeros(rows(1, net.node(node.inputs[0]).spec), x.options());
-    const Tensor linear = full - op.forward({&zero, 1}, nothing, {Mode::Eval});
-    Tensor gradient =
-        weight_gradient(op, saved, response_ == "linear" ? linear : activated(net, node, full));
-    if (mirror.taps.defined()) gradient.mul_(mirror.taps);
-    if (path.mask.defined()) gradient.mul_(path.mask);
-    path.m.mul_(1 - lambda_).add_(gradient, eta_ * mirror.gain);
+    const Tensor linear = without_bias(net, node, full, x.options());
+    const Tensor& response = scaled_later ? linear : activated(net, node, full);
+    const double step = eta_ * mirror.gain * (scaled_later ? std_ * std_ : 1);
+    if (mirror.taps.defined() || path.mask.defined()) {
+      Tensor gradient = weight_gradient(op, saved, response);
+      if (mirror.taps.defined()) gradient.mul_(mirror.taps);
+      if (path.mask.defined()) gradient.mul_(path.mask);
+      path.m.mul_(1 - lambda_).add_(gradient, step);
+    } else {
+      add_weight_gradient(path.m, 1 - lambda_, step, op, saved, response);
+    }
     if (!growth_control_) return;
     // The mean power of a linear map's response to white noise is the squared Frobenius norm of the
     // map, whether it is used forwards or backwards: total power, because the standard deviation of
     // single units would make |V| / |W| = sqrt(n_in / n_out).
-    const Tensor z = noise(full.sizes(), draws.at("output"), path);
-    const double backward = op.vjp(saved, z, 0, &path.m).norm().item<double>();
+    const Tensor z = noise(full.sizes(), std, draws.at("output"), path);
+    const double backward = norm_of(op.vjp(saved, z, 0, &path.m));
     if (!(backward > 0)) return;
-    const double ratio = linear.norm().item<double>() / backward;
+    const double ratio = norm_of(linear) / backward;
     path.m.mul_(ratio);
     mirror.gain *= ratio;
+  }
+
+  /// The linear part of an affine operation's response.
+  static Tensor without_bias(const Graph& net, const Node& node, const Tensor& response,
+                             const at::TensorOptions& options) {
+    if (node.op->params().size() == 1) return response;
+    if (const auto* map = dynamic_cast<const Linear*>(node.op.get()))
+      return response - map->params()[1]->value;
+    Saved nothing;
+    const Tensor zero = at::zeros(rows(1, net.node(node.inputs[0]).spec), options);
+    return response - node.op->forward({&zero, 1}, nothing, {Mode::Eval});
   }
 
   /// The response behind the bias and the activation that follows, if one does.
@@ -178,8 +214,14 @@ class WeightMirror : public FeedbackRule {
     return shape;
   }
 
-  Tensor noise(IntArrayRef shape, const Stream& draws, const Path& path) const {
-    return draws.normal(shape, path.weight->value.options()).mul_(std_);
+  /// Images are drawn channels last, the layout that convolutions take.
+  static Tensor noise(IntArrayRef shape, double std, const Stream& draws, const Path& path) {
+    const at::TensorOptions options = path.weight->value.options();
+    Tensor out =
+        shape.size() == 4
+            ? draws.normal({shape[0], shape[2], shape[3], shape[1]}, options).permute({0, 3, 1, 2})
+            : draws.normal(shape, options);
+    return std == 1 ? out : out.mul_(std);
   }
 
   double eta_ = 0.01, lambda_ = 0.1, std_ = 0.1;

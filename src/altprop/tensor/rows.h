@@ -1,0 +1,16 @@
+// Passes over the rows of a batch that a library does in two or three: at batch 64 a hidden layer's
+// activity is small, and what a pass costs is the call and the trip through memory.
+#pragma once
+
+#include "altprop/tensor/tensor.h"
+
+namespace altprop {
+
+/// x + bias in every row, and max(., 0) of it if `relu`, in place. @param x [rows, n], bias [n]
+void add_bias_(Tensor& x, const Tensor& bias, bool relu);
+
+/// out = keep * out + scale * (sum of the rows of `matrix`); keep 0 overwrites whatever out held.
+/// @param out [n], matrix [rows, n]
+void add_rows_into(Tensor& out, const Tensor& matrix, double keep, double scale);
+
+}  // namespace altprop

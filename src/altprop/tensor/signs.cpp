@@ -1,0 +1,54 @@
+#include "altprop/tensor/signs.h"
+
+#include <ATen/Parallel.h>
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#define ALTPROP_VECTORISED \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define ALTPROP_VECTORISED
+#endif
+
+namespace altprop {
+
+namespace {
+
+constexpr int64_t kGrain = 1 << 15;  ///< numbers that are worth a thread
+
+bool plain(const Tensor& t) {
+  return t.scalar_type() == at::kFloat && t.device().is_cpu() && t.is_contiguous();
+}
+
+ALTPROP_VECTORISED void signs_times_one(float* __restrict out, const float* __restrict w, float m,
+                                        int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = (w[i] > 0 ? m : 0.0f) - (w[i] < 0 ? m : 0.0f);
+}
+
+ALTPROP_VECTORISED void signs_times_each(float* __restrict out, const float* __restrict w,
+                                         const float* __restrict m, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = (w[i] > 0 ? m[i] : 0.0f) - (w[i] < 0 ? m[i] : 0.0f);
+}
+
+}  // namespace
+
+void signs_times(Tensor& out, const Tensor& w, const Tensor& magnitudes) {
+  const bool one = magnitudes.numel() == 1;
+  if (!plain(out) || !plain(w) || !plain(magnitudes) || out.sizes() != w.sizes() ||
+      (!one && magnitudes.sizes() != w.sizes())) {
+    at::sign_out(out, w);
+    out.mul_(magnitudes);
+    return;
+  }
+  float* target = out.mutable_data_ptr<float>();
+  const float* weight = w.const_data_ptr<float>();
+  const float* m = magnitudes.const_data_ptr<float>();
+  at::parallel_for(0, out.numel(), kGrain, [&](int64_t from, int64_t to) {
+    if (one) {
+      signs_times_one(target + from, weight + from, *m, to - from);
+    } else {
+      signs_times_each(target + from, weight + from, m + from, to - from);
+    }
+  });
+}
+
+}  // namespace altprop
