@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 packages=(g++ cmake ninja-build ccache python3 python3-venv zlib1g-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev
           libgtest-dev libcurl4-openssl-dev libssl-dev)
 # Ubuntu's chromium is a snap, which containers cannot run; there the tests that need it are skipped.
-if [[ "${1:-}" == tests ]] && ! command -v chromium google-chrome >/dev/null && grep -q '^ID=debian' /etc/os-release; then
+has_browser() { command -v chromium || command -v google-chrome; }
+if [[ "${1:-}" == tests ]] && ! has_browser >/dev/null && grep -q '^ID=debian' /etc/os-release; then
   packages+=(chromium fonts-dejavu-core)
 fi
 missing=()

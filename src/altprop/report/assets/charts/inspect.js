@@ -2,7 +2,8 @@
 
 const tip = document.getElementById('tip');
 function showTip(x, y, title, rows = []) {
-  const line = (row) => h('div', {}, row.color && swatch(row), h('span', {}, row.label), h('span', {}, row.value));
+  const line = (row) =>
+      h('div', {}, row.color && swatch(row), h('span', {}, breakable(row.label)), h('span', {}, row.value));
   tip.replaceChildren(h('b', {}, title), ...rows.map(line));
   tip.hidden = false;
   const {width, height} = tip.getBoundingClientRect();

@@ -44,7 +44,7 @@ function figure(parent, id, specify) {
     caption.replaceChildren(
         ...(spec.group && several ? [swatch(spec.group)] : []), spec.group ? breakable(spec.title) : spec.title);
     turn.setAttribute('aria-label', `Table of ${spec.title}`);
-    key.replaceChildren(...(spec.key || []).map((item) => h('span', {}, swatch(item), item.label)));
+    key.replaceChildren(...(spec.key || []).map((item) => h('span', {}, swatch(item), breakable(item.label))));
     note.replaceChildren(spec.note || '');
     if (asTable) return holder.replaceChildren(numbersTable(spec));
     const chart = spec.draw(spec, Math.max(260, Math.floor(holder.clientWidth || 340)));
