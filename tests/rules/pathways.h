@@ -11,7 +11,10 @@
 #include "altprop/rules/feedback/feedback_rule.h"
 #include "rules/teacher.h"
 
-namespace altprop::testing {
+namespace altprop::pathways {
+
+using testing::gradients;
+using testing::mlp;
 
 using Gradients = std::map<std::string, Tensor>;
 
@@ -142,4 +145,4 @@ struct Worked {
   }
 };
 
-}  // namespace altprop::testing
+}  // namespace altprop::pathways
