@@ -11,15 +11,15 @@
 namespace altprop {
 namespace {
 
-using testing::conv_net;
-using testing::distance;
-using testing::expect_same;
-using testing::Gradients;
+using pathways::conv_net;
+using pathways::distance;
+using pathways::expect_same;
+using pathways::Gradients;
+using pathways::random;
+using pathways::ready;
+using pathways::saved;
 using testing::gradients;
 using testing::mlp;
-using testing::random;
-using testing::ready;
-using testing::saved;
 
 /// An output gradient that the network cannot change.
 struct FixedError : Loss {

@@ -6,14 +6,14 @@
 namespace altprop {
 namespace {
 
-using testing::distance;
-using testing::expect_same;
-using testing::Gradients;
+using pathways::distance;
+using pathways::expect_same;
+using pathways::Gradients;
+using pathways::random;
+using pathways::ready;
+using pathways::residual_net;
+using pathways::Symmetric;
 using testing::gradients;
-using testing::random;
-using testing::ready;
-using testing::residual_net;
-using testing::Symmetric;
 
 std::unique_ptr<Learner> bound(Graph& net, const OptionValues& options = {},
                                const std::string& name = "dfa") {

@@ -8,18 +8,18 @@
 namespace altprop {
 namespace {
 
-using testing::Batch;
-using testing::bound;
-using testing::distance;
-using testing::expect_same;
-using testing::Gradients;
+using pathways::Batch;
+using pathways::bound;
+using pathways::distance;
+using pathways::expect_same;
+using pathways::Gradients;
+using pathways::load;
+using pathways::random;
+using pathways::saved;
+using pathways::Symmetric;
+using pathways::Worked;
 using testing::gradients;
-using testing::load;
 using testing::mlp;
-using testing::random;
-using testing::saved;
-using testing::Symmetric;
-using testing::Worked;
 
 const std::vector<std::string> kAll = {"feedback-alignment", "direct-feedback-alignment",
                                        "uniform-sign", "fixed-random-sign",

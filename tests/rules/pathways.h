@@ -12,7 +12,10 @@
 #include "rules/teacher.h"
 #include "support/device.h"
 
-namespace altprop::testing {
+namespace altprop::pathways {
+
+using testing::gradients;
+using testing::mlp;
 
 using Gradients = std::map<std::string, Tensor>;
 
@@ -144,4 +147,4 @@ struct Worked {
   }
 };
 
-}  // namespace altprop::testing
+}  // namespace altprop::pathways

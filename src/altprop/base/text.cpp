@@ -83,10 +83,10 @@ std::string nearest(const std::string& name, const std::vector<std::string>& can
   for (const std::string& candidate : candidates) {
     std::vector<size_t> row(candidate.size() + 1);
     std::iota(row.begin(), row.end(), size_t{0});
-    for (size_t i = 0; i < name.size(); ++i) {
+    for (const char letter : name) {
       size_t diagonal = row[0]++;
       for (size_t j = 0; j < candidate.size(); ++j) {
-        size_t substituted = diagonal + (name[i] != candidate[j]);
+        size_t substituted = diagonal + (letter != candidate[j]);
         diagonal = row[j + 1];
         row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
       }

@@ -31,7 +31,7 @@ thread_local Profile* current = nullptr;
 
 struct Call : at::ObserverContext {
   std::string name;
-  double begin;
+  double begin = 0;
 };
 
 std::unique_ptr<at::ObserverContext> on_call(const at::RecordFunction& f) {

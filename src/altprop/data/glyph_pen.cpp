@@ -115,7 +115,7 @@ void GlyphPen::draw(int64_t glyph, const Stream& sample, uint8_t* pixels) {
   const float ink = 1 - dice.between(0, 0.3 * d);
   const float c = std::cos(turn), s = std::sin(turn);
 
-  Canvas canvas;
+  Canvas canvas{};
   canvas.squared_distance.fill(1e6f);
   for (const Stroke& stroke : glyphs()[static_cast<size_t>(glyph)].strokes) {
     Point last{};

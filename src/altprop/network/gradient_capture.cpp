@@ -3,11 +3,12 @@
 namespace altprop {
 
 GradientCapture::GradientCapture(std::vector<ParamPtr> params) {
-  for (ParamPtr& param : params) {
-    kept_.push_back({param, param->grad, param->fresh, param->keep});
-    param->grad = Tensor();
-    param->fresh = true;
-    param->keep = 0;
+  for (ParamPtr& held : params) {
+    Param& param = *held;
+    kept_.push_back({std::move(held), param.grad, param.fresh, param.keep});
+    param.grad = Tensor();
+    param.fresh = true;
+    param.keep = 0;
   }
 }
 

@@ -43,7 +43,7 @@ std::string script_safe(const json& value) {
 /// One pass over the template, so that a "{{script}}" inside the records stays the text it is.
 std::string fill(std::string_view page, const std::string& data) {
   std::string out;
-  for (size_t open; (open = page.find("{{")) != page.npos;) {
+  for (size_t open; (open = page.find("{{")) != std::string_view::npos;) {
     const size_t close = page.find("}}", open);
     const std::string_view name = page.substr(open + 2, close - open - 2);
     out += page.substr(0, open);

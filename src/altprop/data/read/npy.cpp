@@ -75,7 +75,7 @@ class HeaderParser {
     if (quote != '\'' && quote != '"') damaged();
     const size_t end = text_.find(quote, ++at_);
     if (end == std::string::npos) damaged();
-    const std::string out = text_.substr(at_, end - at_);
+    std::string out = text_.substr(at_, end - at_);
     at_ = end + 1;
     return out;
   }

@@ -172,7 +172,7 @@ Tensor AutogradOp::vjp(const Saved& saved, const Tensor& cot, int input,
   std::vector<Tensor> of = tape->leaves;
   of.push_back(x);
   std::vector<Tensor> all = gradients(tape->output, cot, of);
-  const Tensor to_input = all.back();
+  Tensor to_input = all.back();
   all.pop_back();
   saved.memo = {cot, all};
   return to_input;

@@ -18,9 +18,7 @@ Tensor Dropout::forward(std::span<const Tensor> inputs, Saved& saved, const Pass
   if (pass.mode == Mode::Train && p_ > 0)
     saved.t.assign(1, pass.draws.bernoulli(1 - p_, x.sizes(), x.options()).div_(1 - p_));
   if (saved.t.empty()) return x;
-  if (!pass.overwrite) return x * saved.t[0];
-  Tensor out = x;
-  return out.mul_(saved.t[0]);
+  return pass.overwrite ? x.mul_(saved.t[0]) : x * saved.t[0];
 }
 
 Tensor Dropout::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {

@@ -124,7 +124,7 @@ Tensor BatchNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
   if (!over_batch(saved)) return tangent * slope;
   expect_same_rows(saved, tangent);
   // Moving x moves mean and deviation too: y' = slope (t - mean(t) - xhat mean(xhat t)).
-  const double count = static_cast<double>(tangent.numel() / tangent.size(1));
+  const double count = static_cast<double>(tangent.numel()) / static_cast<double>(tangent.size(1));
   const Tensor xhat =
       (saved.t[0] - per_channel(saved.t[1], tangent)).mul_(per_channel(saved.t[2], tangent));
   const Tensor mean = per_channel(sum_but_channels(tangent) / count, tangent);
