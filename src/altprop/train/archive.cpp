@@ -34,7 +34,13 @@ bool file_is_whole(const Fields& zip, size_t entry) {
   if (method != kStored || packed != size || !zip.signed_by(local, "PK\3\4") ||
       !zip.has(local, kLocalHeader))
     return false;
-  const size_t begin = local + kLocalHeader + zip.number(local + 26, 2) + zip.number(local + 28, 2);
+  const size_t name = zip.number(local + 26, 2);
+  const size_t begin = local + kLocalHeader + name + zip.number(local + 28, 2);
+  // The name stands in both places, and no sum covers it.
+  if (name != zip.number(entry + 28, 2) || !zip.has(entry + kDirectoryEntry, name) ||
+      !zip.has(local + kLocalHeader, name) ||
+      zip.bytes.compare(local + kLocalHeader, name, zip.bytes, entry + kDirectoryEntry, name) != 0)
+    return false;
   if (!zip.has(begin, size)) return false;
   return crc32_z(0, reinterpret_cast<const Bytef*>(zip.bytes.data()) + begin, size) == sum;
 }
