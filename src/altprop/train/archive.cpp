@@ -31,11 +31,28 @@ bool file_is_whole(const Fields& zip, size_t entry) {
   const uint32_t method = zip.number(entry + 10, 2), sum = zip.number(entry + 16, 4);
   const size_t packed = zip.number(entry + 20, 4), size = zip.number(entry + 24, 4);
   const size_t local = zip.number(entry + 42, 4);
+  // Of what is marked as a folder, libtorch's reader reads nothing and returns memory as it found
+  // it.
+  constexpr uint32_t kFolder = 0x10;
+  if (zip.number(entry + 38, 4) & kFolder) return false;
   if (method != kStored || packed != size || !zip.signed_by(local, "PK\3\4") ||
       !zip.has(local, kLocalHeader))
     return false;
-  const size_t begin = local + kLocalHeader + zip.number(local + 26, 2) + zip.number(local + 28, 2);
+  const size_t name = zip.number(local + 26, 2);
+  const size_t begin = local + kLocalHeader + name + zip.number(local + 28, 2);
+  // The name stands in both places, and no sum covers it.
+  if (name != zip.number(entry + 28, 2) || !zip.has(entry + kDirectoryEntry, name) ||
+      !zip.has(local + kLocalHeader, name) ||
+      zip.bytes.compare(local + kLocalHeader, name, zip.bytes, entry + kDirectoryEntry, name) != 0)
+    return false;
   if (!zip.has(begin, size)) return false;
+  // Sum and size also stand before the file or, in a descriptor, behind it. A size of 0 with a sum
+  // of 0 would pass alone, and its reader would find nothing where numbers should be.
+  const bool described = (zip.number(local + 6, 2) | zip.number(entry + 8, 2)) & 8u;
+  const size_t again = described ? begin + size + 4 : local + 14;
+  if (described && !zip.signed_by(begin + size, "PK\7\10")) return false;
+  if (!zip.has(again, 12) || zip.number(again, 4) != sum || zip.number(again + 4, 4) != size)
+    return false;
   return crc32_z(0, reinterpret_cast<const Bytef*>(zip.bytes.data()) + begin, size) == sum;
 }
 

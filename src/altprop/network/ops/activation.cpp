@@ -124,12 +124,12 @@ Activation::Activation(const std::string& name) : form_(nullptr), parameter_(0) 
   const auto value = name.back() == ')'
                          ? text::to_number(name.substr(bracket + 1, name.size() - bracket - 2))
                          : std::nullopt;
-  if (form_->parameter_help.empty() || !value || !(*value >= 0))
-    throw UsageError(text::cat(
-        "activation '", name, "': ",
-        form_->parameter_help.empty()
-            ? head + " takes no parameter"
-            : "the parameter (" + form_->parameter_help + ") must be a number of at least 0"));
+  if (form_->parameter_help.empty() || !value || !(*value >= 0 && *value <= 1e30))
+    throw UsageError(text::cat("activation '", name, "': ",
+                               form_->parameter_help.empty()
+                                   ? head + " takes no parameter"
+                                   : "the parameter (" + form_->parameter_help +
+                                         ") must be a number of at least 0 and at most 1e30"));
   parameter_ = *value;
 }
 

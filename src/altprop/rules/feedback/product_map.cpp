@@ -44,7 +44,8 @@ Expansion Expansion::parse(const std::string& written) {
   constexpr int64_t kMost = 10'000;
   const auto factor = text::to_integer(written);
   if (!factor || *factor < 1 || *factor > kMost)
-    throw UsageError(text::cat("a whole number from 1 to ", kMost, ", or ortho, or identity"));
+    throw UsageError(
+        text::cat("a whole number of at least 1 and at most ", kMost, ", or ortho, or identity"));
   return {Kind::Random, *factor};
 }
 
