@@ -1,4 +1,6 @@
 // The `altprop` program: parses, calls the library, prints. Exit codes: 0 done, 1 failure, 2 usage.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -74,6 +76,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Into a file or pipe in one go: a write that fails half-way has lost its reason at the end.
+  static char buffer[1 << 20];
+  if (!isatty(STDOUT_FILENO)) std::setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
   const int code = run(argc, argv);
   if (std::fflush(stdout) != 0)
     return fail(1, altprop::text::cat("writing the output failed: ", std::strerror(errno)));
