@@ -7,6 +7,7 @@
 #include "altprop/network/architecture.h"
 #include "altprop/network/describe.h"
 #include "altprop/probes/gradient_check.h"
+#include "altprop/probes/settling.h"
 #include "altprop/report/html_report.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
@@ -46,6 +47,7 @@ void check(RunSettings settings, bool json) {
                   "train",
                   Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0})};
   const auto rows = compare_gradients(*rule, step);
+  const auto settling = watch_settling(*rule, step);
   if (json) {
     nlohmann::json layers = nlohmann::json::array();
     for (const GradientRow& row : rows)
@@ -53,12 +55,12 @@ void check(RunSettings settings, bool json) {
                         {"cosine", number(row.s.cosine)},
                         {"relative_error", number(row.s.relative_error)},
                         {"magnitude_ratio", number(row.s.magnitude_ratio)}});
-    std::printf("%s\n", nlohmann::json{{"rule", e.settings().rule},
-                                       {"net", e.settings().net},
-                                       {"reference", rule->reference_name()},
-                                       {"layers", layers}}
-                            .dump(2)
-                            .c_str());
+    nlohmann::json out{{"rule", e.settings().rule},
+                       {"net", e.settings().net},
+                       {"reference", rule->reference_name()},
+                       {"layers", layers}};
+    if (settling) out["relaxation"] = settling_json(*settling);
+    std::printf("%s\n", out.dump(2).c_str());
     return;
   }
   std::printf(
@@ -69,6 +71,7 @@ void check(RunSettings settings, bool json) {
   for (const GradientRow& row : rows)
     std::printf("%-28s %12.6f %10.3f %16.6g %16.3e\n", row.name.c_str(), row.s.cosine,
                 row.s.angle_degrees, row.s.magnitude_ratio, row.s.relative_error);
+  if (settling) std::printf("\n%s", settling_table(*settling).c_str());
 }
 
 void describe_net(const std::string& text, const std::string& data_name,

@@ -16,7 +16,8 @@ struct Sample {
   Options options{"rule 'sample'"};
   Sample() {
     options.integer("steps", steps, {.min = 1, .max = 100}, {"relaxation steps", "steps"});
-    options.number("eta", eta, {.min = 0, .min_excluded = true}, {"step size", "1", "A. Author 2020"});
+    options.number("eta", eta, {.min = 0, .min_excluded = true},
+                   {"step size", "1", "A. Author 2020"});
     options.flag("on", on, {"switch"});
     options.choice("form", form, {"explicit", "implicit"}, {"form of the update"});
     options.list("skip", skip, {"operations left alone"});
@@ -34,7 +35,8 @@ std::string message_of(const std::function<void()>& f) {
 
 TEST(Options, AssignsEveryType) {
   Sample s;
-  s.options.set_all({{"steps", "7"}, {"eta", "1e-3"}, {"on", "true"}, {"form", "implicit"}, {"skip", "a, b"}});
+  s.options.set_all(
+      {{"steps", "7"}, {"eta", "1e-3"}, {"on", "true"}, {"form", "implicit"}, {"skip", "a, b"}});
   EXPECT_EQ(s.steps, 7);
   EXPECT_EQ(s.eta, 1e-3);
   EXPECT_TRUE(s.on);
@@ -65,6 +67,19 @@ TEST(Options, UnderscoresAndHyphensAreTheSame) {
   options.number("kp.align-decay", decay, {}, {"decay"});
   options.set("kp.align_decay", "0.5");
   EXPECT_EQ(decay, 0.5);
+}
+
+TEST(Options, TheLastPartOfANameIsEnoughWhereOnlyOneOptionEndsInIt) {
+  double eta = 0, first = 0, second = 0;
+  Options options("rule 'sample'");
+  options.number("pc.eta", eta, {}, {"step"});
+  options.number("a.decay-rate", first, {}, {"decay"});
+  options.number("b.decay-rate", second, {}, {"decay"});
+  options.set("eta", "0.5");
+  EXPECT_EQ(eta, 0.5);
+  EXPECT_EQ(message_of([&] { options.set("decay_rate", "1"); }),
+            "rule 'sample' has no option 'decay_rate'; did you mean 'a.decay-rate'?");
+  EXPECT_NE(message_of([&] { options.set("ta", "1"); }), "no error");
 }
 
 TEST(Options, ListingShowsDefaultsNotCurrentValues) {

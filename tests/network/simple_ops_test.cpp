@@ -5,6 +5,7 @@
 #include "altprop/network/ops/dropout.h"
 #include "altprop/network/ops/embedding.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/network/ops/scale.h"
 #include "altprop/network/ops/shape.h"
 #include "check_op.h"
 
@@ -27,6 +28,12 @@ TEST(Diagonal, KeepsTheContract) {
   const OpPtr op = diagonal();
   op->build(std::vector<Spec>{{{4}}});
   expect_refusal([&] { op->infer(std::vector<Spec>{{{5}}}); }, "it has weights of shape [4]");
+}
+
+TEST(Scale, KeepsTheContract) {
+  check_op(scale(-0.3), {{4, 5}});
+  check_op(scale(2), {{2, 3, 4}});
+  EXPECT_THROW(scale(0), UsageError);
 }
 
 TEST(Activation, EveryNameKeepsTheContract) {

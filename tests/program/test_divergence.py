@@ -55,3 +55,11 @@ def test_a_diverged_run_that_is_resumed_says_so(tmp_path):
     altprop("resume", run, "--quiet")
     assert [r["epoch"] for r in records(run)] == [1, 2, 3, 4] and summary(run)["status"] == "done"
     assert "failure" not in summary(run)
+
+
+def test_a_rule_whose_inference_diverges_does_not_stop_a_comparison(tmp_path):
+    result = altprop("compare", "--rules", "pc[mode=strict,eta=2,steps=200],bp", *TINY, "--epochs", 1, "--quiet",
+                     "--json", "--out", tmp_path / "run")
+    assert [r["status"] for r in result.json["runs"]] == ["diverged", "done"]
+    assert result.err.count("\n") == 1 and "step 1 (epoch 1): predictive-coding: inference diverges" in result.err
+    assert "use pc.eta below" in result.err

@@ -21,6 +21,19 @@ def test_check(tmp_path):
     assert "fc1.weight" in text and "relative error" in text
 
 
+def test_check_says_how_states_settle():
+    options = ["--rule", "pc", "--rule.eta", "0.1", "--rule.steps", "20"]
+    net = ["--net", "mlp:784-16-16-10:tanh", "--data", "glyphs", "--data.train-limit", "64"]
+    found = altprop("check", *options, *net, "--batch", "16", "--json").json["relaxation"]
+    assert found["compared_with"] == "fixed point" and found["steps"][-1] == 20
+    assert [state["layer"] for state in found["states"]] == ["fc1", "fc2"]
+    for state, share in zip(found["states"], (0.608253, 0.878423)):
+        assert state["expected"] == pytest.approx(share, abs=1e-6)
+        assert state["scale"][-1] == pytest.approx(share, abs=1e-6)
+    text = altprop("check", *options, *net, "--batch", "16").out
+    assert "steps for 99.9 %" in text and "60.83" in text
+
+
 def test_predict(run, tmp_path):
     folder, _ = run
     s = altprop("predict", folder, "--json").json

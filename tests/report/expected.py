@@ -90,6 +90,7 @@ def figures(folder):
             columns = thinned(epochs_with(runs, lambda record: any(one(record) for one in has)))
             out[f"{name}-map:{label}"] = {"": sum(epoch in epochs_with(runs, one) for one in has for epoch in columns)}
     out.update(feedback(groups, several))
+    out.update(relaxation(groups))
     if several:
         ended = lambda run: run.get("status") not in ("diverged", "interrupted")
         out["ranking"] = dict(Counter(label for label, runs in groups for run, _ in runs if ended(run)))
@@ -97,6 +98,24 @@ def figures(folder):
             out[f"cost-{cost}"] = {label: 1 for label, runs in groups
                                    if any(known(run.get(f"{key}_relative_to_backprop")) for run, _ in runs)}
     return {name: marks for name, marks in out.items() if sum(marks.values())}
+
+
+def relaxation(groups):
+    """The curves of the last probe; a logarithmic scale has no place for zeros."""
+    out = {}
+    for label, runs in groups:
+        last = {}
+        for _, records in runs:
+            seen = [r["relaxation"] for _, r in sorted(records.items()) if isinstance(r.get("relaxation"), dict)]
+            for state in entries(seen[-1], "states") if seen else []:
+                for key in ("scale", "cosine", "residual", "energy"):
+                    series = state.get(key) if isinstance(state.get(key), list) else []
+                    marks = {step for step, value in zip(seen[-1]["steps"], series)
+                             if known(value) and (value or key in ("scale", "cosine"))}
+                    last.setdefault(key, {}).setdefault(state.get("layer") or state["name"], set()).update(marks)
+        for key, states in last.items():
+            out[f"relaxation-{key}:{label}"] = {name: len(marks) for name, marks in states.items() if marks}
+    return out
 
 
 def feedback(groups, several):

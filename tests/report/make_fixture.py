@@ -28,6 +28,7 @@ RULES = {
     "forward-gradient[fg.samples=8]": (0.9120, 84, None, 0.35, 3.90, 0.71),
     "batchwise-random-sign": (0.9580, 49, 52, 0.6, 2.62, 1.60),
     "last-layer-only": (0.8731, 90, None, 0.85, 0.55, 0.80),
+    "predictive-coding": (0.9799, 0, None, 1.0, 1.02, 1.1),
     "direct-kolen-pollack": (0.9703, 40, 29, 0.75, 0.99, 1.15),
 }
 LAWFUL = ("kolen-pollack", "product")  # rules with an exact law for the feedback's approach
@@ -36,6 +37,17 @@ LAWFUL = ("kolen-pollack", "product")  # rules with an exact law for the feedbac
 def layer_names(layers):
     return [f"fc{i + 1}" for i in range(layers)] if layers < 10 else ["conv1"] + [
         f"stage{1 + 3 * i // layers}.block{i // 2}.conv{1 + i % 2}" for i in range(layers - 2)] + ["fc"]
+
+
+def relaxation(names, steps=(1, 2, 3, 5, 8, 13, 20)):
+    """As a linear relaxation with step size .2 settles, a state per layer but the last."""
+    def state(depth, name):
+        hops = len(names) - 1 - depth
+        arrived = [1 - sum(math.comb(t, j) * 0.2 ** j * 0.8 ** (t - j) for j in range(min(hops, t + 1))) for t in steps]
+        return {"name": f"{name}.relu", "layer": name, "hops": hops, "expected": arrived[-1], "steps_needed": 40 * hops,
+                "scale": arrived, "cosine": [1.0 if a else None for a in arrived],
+                "residual": [1 - a for a in arrived], "energy": [0.5 * a * a for a in arrived]}
+    return {"compared_with": "fixed point", "steps": list(steps), "states": [state(*one) for one in enumerate(names[:-1])]}
 
 
 def metrics(rng, label, spec, epochs, layers):
@@ -63,6 +75,8 @@ def metrics(rng, label, spec, epochs, layers):
                                                "magnitude_ratio": 1.0})
             yield record
             continue
+        if label == "predictive-coding":
+            record["relaxation"] = relaxation(names)
         for depth, name in enumerate(names):
             last = depth == layers - 1
             share = 0 if last else 1.15 - 0.88 * depth / layers
@@ -126,6 +140,7 @@ def make_hostile(top, curves):
     cut.update(status="interrupted", epochs=2)
     for record in curves[diverged["folder"]][-2:]:
         record.update(train_loss=None, test_loss=None, test_accuracy=None, gradient=[{"name": "fc1.weight"}, 7])
+        record["relaxation"] = {"states": [7, {"name": "a", "scale": "x"}], "steps": [None, 1]}
     for key in ("test_loss", "rule_options", "settings", "time_relative_to_backprop", "warnings", "status"):
         top["runs"][0].pop(key)
     curves[top["runs"][1]["folder"]][2]["gradient"] = "damaged"

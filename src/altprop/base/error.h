@@ -13,6 +13,11 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Numbers grew without bound, in training or in a rule's inference: says where and what to do.
+struct Diverged : Error {
+  using Error::Error;
+};
+
 /// What was asked for cannot be done as asked (unknown name, value out of range): exit code 2.
 struct UsageError : Error {
   using Error::Error;

@@ -186,8 +186,20 @@ bool is_utf8(const std::string& s) {
 
 }  // namespace
 
+Options::Entry* Options::find_by_last_part(const std::string& name) {
+  const std::string ending = "." + canonical(name);
+  Entry* found = nullptr;
+  for (Entry& entry : entries_) {
+    if (!canonical(entry.name).ends_with(ending)) continue;
+    if (found) return nullptr;
+    found = &entry;
+  }
+  return found;
+}
+
 void Options::set(const std::string& name, const std::string& value) {
   Entry* entry = find(name);
+  if (!entry) entry = find_by_last_part(name);
   if (!entry)
     throw UsageError(text::cat(owner_.empty() ? "" : owner_ + " has ", "no option '", name, "'",
                                text::suggestion(name, names())));

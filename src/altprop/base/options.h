@@ -66,7 +66,8 @@ class Options {
   void checked_text(std::string name, std::string& value, std::string grammar,
                     std::function<void(const std::string&)> check, OptionDoc doc);
 
-  /// Assigns from text. @throws UsageError naming owner, option, value and what is admissible.
+  /// Assigns from text. A name without a dot also stands for the only option that ends in it:
+  /// "steps" for "pc.steps". @throws UsageError naming owner, option, value and what is admissible.
   void set(const std::string& name, const std::string& value);
   void set_all(const OptionValues& values);
 
@@ -82,6 +83,7 @@ class Options {
  private:
   Entry& add(std::string name, std::string type, OptionDoc doc);
   Entry* find(const std::string& name);
+  Entry* find_by_last_part(const std::string& name);
 
   std::string owner_;
   std::vector<Entry> entries_;

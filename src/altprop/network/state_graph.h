@@ -63,6 +63,11 @@ struct StateGraph {
                           const Pass& pass) const;
 };
 
+/// The same network with identity states on short ways, so that all ways from a hidden state to the
+/// outputs are equally long (Salvatori et al. 2021 do so for zero-divergence inference learning).
+/// What passes through one arrives unchanged, a hop later.
+StateGraph level(const StateGraph& graph);
+
 /// @throws Refusal if the network has no output
 StateGraph states(const Graph& net, Cut cut);
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "altprop/network/graph.h"
 #include "altprop/network/loss.h"
 #include "altprop/optim/updater.h"
+#include "altprop/rules/settling.h"
 
 namespace altprop {
 
@@ -94,6 +96,9 @@ class Rule : public Learner {
   /// Per operation whose credit crosses a feedback tensor, for the alignment instruments; empty if
   /// the rule has none.
   virtual std::vector<FeedbackFact> feedback(const Graph& net) const { return {}; }
+  /// Relaxes on a batch as `assign` would and says how the states settle; changes nothing. None if
+  /// the rule relaxes nothing.
+  virtual std::optional<Settling> watch(Step& step) { return std::nullopt; }
 };
 
 /// Forward pass, output gradient, reverse sweep through `feedback`: the body of backprop and of all

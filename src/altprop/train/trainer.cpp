@@ -12,6 +12,7 @@
 #include "altprop/network/softmax.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/kernels.h"
+#include "altprop/probes/settling.h"
 #include "altprop/tensor/memory.h"
 #include "altprop/train/interrupt.h"
 
@@ -190,7 +191,12 @@ std::string Trainer::run() {
       break;
     }
     require_finite();
-    const nlohmann::json record = finish_epoch();
+    nlohmann::json record;
+    try {
+      record = finish_epoch();
+    } catch (const Diverged& inside) {  // of the rule, as an instrument or the evaluation ran it
+      end_diverged(position_.step, position_.epoch + 1, inside.what());
+    }
     for (const char* key : {"validation_loss", "test_loss"})
       if (record.contains(key) && record[key].is_null())
         report_divergence(loader_->at(0, 0).inputs, position_.step, position_.epoch);
@@ -243,7 +249,11 @@ void Trainer::train_pass(const std::string& pass, bool last) {
 void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   Step step = make_step(batch, activity_);
   step.pass = pass;
-  rule_.step(step);
+  try {
+    rule_.step(step);
+  } catch (const Diverged& inside) {
+    end_diverged(position_.step + 1, position_.epoch + 1, inside.what());
+  }
   samples_ += batch.size;
   if (!step.output.defined()) return;  // a pass that trains something else than the network
   add_to(sums_, loss_.value(step.output, batch.targets), step.output, batch.targets);
@@ -292,9 +302,13 @@ std::string Trainer::first_not_finite(const Tensor& inputs) {
 }
 
 void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
-  failure_ = text::cat("training diverged at step ", step, " (epoch ", epoch,
-                       "): ", first_not_finite(inputs),
-                       " no longer finite; use a smaller learning rate or --clip-norm");
+  end_diverged(step, epoch,
+               first_not_finite(inputs) +
+                   " no longer finite; use a smaller learning rate or --clip-norm");
+}
+
+void Trainer::end_diverged(int64_t step, int64_t epoch, const std::string& why) {
+  failure_ = text::cat("training diverged at step ", step, " (epoch ", epoch, "): ", why);
   for (Observer* observer : observers_) observer->on_stop(*this, "diverged");
   throw Diverged(failure_);
 }
@@ -338,6 +352,8 @@ nlohmann::json Trainer::probe() {
     if (row.measured_factor >= 0) entry["measured_factor"] = finite_or_null(row.measured_factor);
     out["alignment"].push_back(entry);
   }
+  if (const auto settling = watch_settling(*rule, make_step(batch, activity)))
+    out["relaxation"] = settling_json(*settling);
   return out;
 }
 

@@ -15,11 +15,6 @@
 
 namespace altprop {
 
-/// NaN or infinity appeared: names step, epoch and the first operation whose values are not finite.
-struct Diverged : Error {
-  using Error::Error;
-};
-
 /// Where a run stands; with the tensors, all that a resumed run needs.
 struct Position {
   int64_t epoch = 0;  ///< 0-based, the epoch in progress or to start
@@ -63,8 +58,8 @@ class Trainer {
   Score evaluate(const data::Dataset& data);
   /// For whoever is about to keep the state. @throws Diverged if a parameter is not finite
   void require_finite();
-  /// Gradient angles and feedback alignment on the probe batch: {"gradient": [...], "alignment":
-  /// [...]}.
+  /// Gradient angles, feedback alignment and how states settle, on the probe batch: {"gradient":
+  /// [...], "alignment": [...], "relaxation": {...}}.
   nlohmann::json probe();
 
   /// Everything a resumed run needs, tensors and position.
@@ -116,6 +111,7 @@ class Trainer {
   void check_loaded();
   /// "the output of 'fc1' is": the first in the order of the forward pass that is not finite.
   std::string first_not_finite(const Tensor& inputs);
+  [[noreturn]] void end_diverged(int64_t step, int64_t epoch, const std::string& why);
   [[noreturn]] void report_divergence(const Tensor& inputs, int64_t step, int64_t epoch);
 
   Graph& net_;

@@ -23,7 +23,7 @@ struct Moving {
       : net(fixture_net(linear_net)), pass(net, Cut::Blocks), relaxation(pass) {
     Step step{net, *loss, nullptr, unused, x, y};
     pass.forward(step);
-    relaxation.begin(step, beta);
+    relaxation.begin(step, {.beta = beta});
   }
   void steps(int n, double eta, Order order = Order::Synchronous) {
     for (int i = 0; i < n; ++i) relaxation.descend(order, eta, 0, false);

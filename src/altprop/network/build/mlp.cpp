@@ -1,9 +1,12 @@
 // Multi-layer perceptrons.
+#include <cmath>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/build/sizes.h"
 #include "altprop/network/ops/combine.h"
+#include "altprop/network/ops/scale.h"
 #include "altprop/network/ops/shape.h"
 
 namespace altprop {
@@ -12,7 +15,7 @@ namespace {
 
 /// `*` stands for the size of the data at the front and for the number of classes at the back.
 struct Mlp : Architecture {
-  std::string sizes, activation = "relu", norm = "none", out = "identity";
+  std::string sizes, activation = "relu", norm = "none", out = "identity", parameters = "standard";
   bool bias = true, residual = false;
   double dropout = 0;
 
@@ -37,6 +40,22 @@ struct Mlp : Architecture {
     o.flag("residual", residual,
            {"add to each hidden layer's value that of the layer before if they are equally wide",
             "", "Innocenti et al. 2025, arXiv 2505.13124"});
+    o.choice("param", parameters, {"standard", "mupc"},
+             {"weights as the initialiser draws them; or of unit variance with a constant factor "
+              "behind each layer, so that learning does not depend on width and depth",
+              "", "Innocenti et al. 2025, arXiv 2505.13124"});
+  }
+
+  /// A linear layer, of `layers` in all. Depth-mu-P: 1/sqrt(inputs) at the front, 1/inputs at the
+  /// back, between them 1/sqrt(inputs), with skips over `skips` layers 1/sqrt(inputs * layers).
+  void add_linear(Builder& net, int64_t out, size_t index, size_t layers) const {
+    const double inputs = static_cast<double>(Spec{net.shape()}.numel());
+    net.linear(out, bias);
+    if (parameters == "standard") return;
+    net.graph().node(net.here()).op->weight()->init = "normal:1";
+    const bool last = index + 1 == layers, deep = residual && index > 0;
+    net.then(scale(last ? 1 / inputs
+                        : 1 / std::sqrt(deep ? inputs * static_cast<double>(layers) : inputs)));
   }
 
   std::vector<int64_t> input_shape(int64_t stated, const InputInfo& info) const {
@@ -67,7 +86,7 @@ struct Mlp : Architecture {
     if (net.shape().size() > 1) net.flatten();
     for (size_t i = 1; i + 1 < list.size(); ++i) {
       const int before = net.here();
-      net.linear(list[i].value, bias);
+      add_linear(net, list[i].value, i - 1, list.size() - 1);
       if (norm == "batch") net.batch_norm();
       if (norm == "layer") net.layer_norm();
       net.activation(activation);
@@ -75,7 +94,7 @@ struct Mlp : Architecture {
       if (residual && i > 1 && list[i].value == list[i - 1].value)
         net.join(add(2), {net.here(), before});
     }
-    net.linear(outputs, bias);
+    add_linear(net, outputs, list.size() - 2, list.size() - 1);
     if (out != "identity") net.activation(out);
     return net.finish();
   }

@@ -11,6 +11,7 @@
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/norm.h"
 #include "altprop/network/ops/pool.h"
+#include "altprop/network/ops/scale.h"
 #include "altprop/network/ops/shape.h"
 
 namespace altprop {
@@ -200,6 +201,16 @@ struct DropoutWord : Word {
   }
 };
 
+struct ScaleWord : Word {
+  double factor = 1;
+  void declare(Options& o) override {
+    o.number("factor", factor, {}, {"what values are multiplied by"});
+  }
+  int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
+    return net.add(scale(factor), in, name);
+  }
+};
+
 struct ActivationWord : Word {
   std::string function, parameter;
   explicit ActivationWord(std::string function) : function(std::move(function)) {}
@@ -259,6 +270,7 @@ std::vector<WordEntry> make_table() {
       word<JoinWord<false>>("concat", {}, "inputs side by side along the channels", {}, 0, true),
       word<BatchNormWord>("batch-norm", {"bn"}, "batch normalisation", {"eps", "momentum"}),
       word<LayerNormWord>("layer-norm", {"ln"}, "layer normalisation", {"eps"}),
+      word<ScaleWord>("scale", {}, "multiplication by a constant", {"factor"}),
       word<DropoutWord>("dropout", {}, "values dropped at random while training", {"p"}),
   };
   for (const std::string& name : Activation::names())

@@ -13,6 +13,7 @@
 #include "altprop/rules/relaxation/arrival.h"
 #include "altprop/rules/relaxation/linear_relaxation.h"
 #include "altprop/rules/relaxation/state_pass.h"
+#include "altprop/rules/relaxation/watch.h"
 
 namespace altprop {
 
@@ -109,23 +110,24 @@ class ActivationRelaxation : public FeedbackRule {
   }
 
   void assign(Step& step, Sink& sink) override {
-    for (size_t i = 0; i < learnt_.size(); ++i) paths_[i].m = learnt_[i]->value;
-    pass_->forward(step);
-    relaxing_.derivatives = derivative_in_relaxation_;
-    relaxing_.clamp = grad_clip_ * static_cast<double>(step.batch());
-    relaxing_.substitutes.clear();
-    for (const Node& node : step.net.nodes())
-      if (node.op)
-        if (const Tensor& t = substitute_at(node); t.defined())
-          relaxing_.substitutes[node.op.get()] = t;
-    relaxation_->freeze(pass_->activity(), relaxing_,
-                        step.loss.gradient(step.output, step.targets));
+    freeze(step);
     const Field credit = relax();
     deliver(credit, 1.0 / static_cast<double>(step.batch()), sink);
     pass_->release();
     if (grad_clip_ > 0)
       for (const ParamPtr& param : step.net.params())
         if (!param->fresh) param->grad.clamp_(-grad_clip_, grad_clip_);
+  }
+
+  std::optional<Settling> watch(Step& step) override {
+    freeze(step);
+    Field u = relaxation_->start(pass_->values(), init_state_ == "zero");
+    Moves moves{*this};
+    Settling out = altprop::watch(*relaxation_, pass_->graph(), u, order_of(schedule_), eta_,
+                                  {.steps = steps_, .tolerance = tolerance_}, false,
+                                  derivative_x_ == "frozen" ? nullptr : &moves);
+    pass_->release();
+    return out;
   }
 
   std::vector<std::string> warnings(const OptimizerSettings& settings) const override;
@@ -149,6 +151,29 @@ class ActivationRelaxation : public FeedbackRule {
            schedule_ != "red-black";
   }
 
+  struct Moves : LinearRelaxation::Moving {
+    ActivationRelaxation& rule;
+    explicit Moves(ActivationRelaxation& rule) : rule(rule) {}
+    Activity* through(int edge, const Field& u) override {
+      return rule.mixed(edge, u, rule.derivative_x_, false);
+    }
+  };
+
+  /// Forward pass and everything that stays as it is while states relax.
+  void freeze(Step& step) {
+    for (size_t i = 0; i < learnt_.size(); ++i) paths_[i].m = learnt_[i]->value;
+    pass_->forward(step);
+    relaxing_.derivatives = derivative_in_relaxation_;
+    relaxing_.clamp = grad_clip_ * static_cast<double>(step.batch());
+    relaxing_.substitutes.clear();
+    for (const Node& node : step.net.nodes())
+      if (node.op)
+        if (const Tensor& t = substitute_at(node); t.defined())
+          relaxing_.substitutes[node.op.get()] = t;
+    relaxation_->freeze(pass_->activity(), relaxing_,
+                        step.loss.gradient(step.output, step.targets));
+  }
+
   Field relax() {
     const Order order = order_of(schedule_);
     const bool zero = init_state_ == "zero";
@@ -160,13 +185,7 @@ class ActivationRelaxation : public FeedbackRule {
       return relaxation_->fast_forward(zero ? nullptr : &initial, order, eta_, steps_);
     }
     Field u = relaxation_->start(pass_->values(), zero);
-    struct Moves : LinearRelaxation::Moving {
-      ActivationRelaxation& rule;
-      explicit Moves(ActivationRelaxation& rule) : rule(rule) {}
-      Activity* through(int edge, const Field& u) override {
-        return rule.mixed(edge, u, rule.derivative_x_, false);
-      }
-    } moves{*this};
+    Moves moves{*this};
     relaxation_->iterate(u, order, eta_, {.steps = steps_, .tolerance = tolerance_}, nullptr,
                          derivative_x_ == "frozen" ? nullptr : &moves);
     return u;

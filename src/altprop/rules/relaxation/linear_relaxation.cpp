@@ -141,15 +141,16 @@ void LinearRelaxation::sweep(Field& u, Order order, double eta, const std::vecto
   const Field& seen = old.empty() ? u : old;
   const auto settle = [&](size_t s) {
     if (!chosen[s]) return;
+    const double step = eta * rate(s);
     if (source_[s].defined()) {
       if (waiting_[s]) {
-        u[s].lerp_(source_[s], eta);
+        u[s].lerp_(source_[s], step);
       } else {
-        u[s].add_(source_[s], eta);
+        u[s].add_(source_[s], step);
       }
       waiting_[s] = 0;
     } else if (!forward && waiting_[s]) {
-      u[s].mul_(1 - eta);
+      u[s].mul_(1 - step);
       waiting_[s] = 0;
     }
   };
@@ -162,7 +163,8 @@ void LinearRelaxation::sweep(Field& u, Order order, double eta, const std::vecto
     bool any = false;
     for (int p : graph_.edges[at(edge_to_[s])].from) {
       const bool wanted = chosen[at(p)];
-      receivers_.push_back({wanted ? &u[at(p)] : nullptr, wanted && waiting_[at(p)] ? 1 - eta : 1});
+      receivers_.push_back({wanted ? &u[at(p)] : nullptr,
+                            wanted && waiting_[at(p)] ? 1 - eta * rate(at(p)) : 1, rate(at(p))});
       if (wanted) waiting_[at(p)] = 0;
       any |= wanted;
     }
@@ -195,8 +197,9 @@ Relaxed LinearRelaxation::iterate(Field& u, Order order, double eta, const Stop&
       out.residual = 0;
       for (size_t s = 0; s < u.size(); ++s)
         if (hidden_[s])
-          out.residual = std::max(out.residual, (u[s] - before[s]).norm().item<double>() / eta /
-                                                    (u[s].norm().item<double>() + 1e-30));
+          out.residual =
+              std::max(out.residual, (u[s] - before[s]).norm().item<double>() / (eta * rate(s)) /
+                                         (u[s].norm().item<double>() + 1e-30));
     }
     if (trace) {
       trace->residual.push_back(out.residual);

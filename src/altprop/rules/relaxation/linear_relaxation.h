@@ -29,6 +29,9 @@ class LinearRelaxation {
     virtual Activity* through(int edge, const Field& u) = 0;
   };
 
+  /// Makes every state step by eta * rate instead of eta: precisions of the errors. The loop alone
+  /// knows about it; the fixed point does not depend on it. @param rates one per state; empty: 1
+  void set_rates(std::vector<double> rates) { rates_ = std::move(rates); }
   /// Takes the Jacobians of a forward pass and the credit of the output, [B, ...].
   void freeze(std::vector<Activity>& activity, HopFeedback& feedback, const Tensor& output_credit);
   /// The hidden states' share of a field of forward values (copies), or zeros.
@@ -51,6 +54,8 @@ class LinearRelaxation {
   /// Of the farthest hidden state: synchronous steps after which eta = 1 is exact.
   int64_t depth() const { return depth_; }
   bool levelled() const { return levelled_; }
+  /// All states step by the same eta.
+  bool even() const { return rates_.empty(); }
   const Tensor& output_credit() const { return output_credit_; }
 
  private:
@@ -58,11 +63,13 @@ class LinearRelaxation {
   void sweep(Field& u, Order order, double eta, const std::vector<char>& chosen, Moving* moving);
   void send(int edge, const Field& u, double eta, const Field* seen, Moving* moving);
   Field wave(const Field& r);
+  double rate(size_t state) const { return rates_.empty() ? 1 : rates_[state]; }
 
   const StateGraph& graph_;
   PullBack pull_back_;
   std::vector<char> hidden_, even_, odd_, all_;
   std::vector<int64_t> hops_;
+  std::vector<double> rates_;
   std::vector<int> edge_to_;
   int output_ = -1;
   int64_t depth_ = 0;

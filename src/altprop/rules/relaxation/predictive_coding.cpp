@@ -18,14 +18,18 @@
 //
 // Energy and signs are those of value_relaxation.h; credits are divided by beta, so that beta -> 0
 // is backprop.
+#include <algorithm>
 #include <cmath>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/registry.h"
 #include "altprop/rules/relaxation/arrival.h"
+#include "altprop/rules/relaxation/integrators.h"
 #include "altprop/rules/relaxation/linear_relaxation.h"
+#include "altprop/rules/relaxation/predictive_coding_options.h"
 #include "altprop/rules/relaxation/value_relaxation.h"
+#include "altprop/rules/relaxation/watch.h"
 
 namespace altprop {
 
@@ -33,37 +37,7 @@ namespace {
 
 class PredictiveCoding : public Rule {
  public:
-  void declare(Options& o) override {
-    o.choice("pc.mode", mode_, {"fixed", "exact", "strict", "zil", "ipc", "epc"},
-             {"what is frozen while values relax"});
-    o.number("pc.eta", eta_, {.min = 0, .max = 2, .min_excluded = true},
-             {"step size of the relaxation; mode zil takes unit steps", "1",
-              "code of arXiv 2006.04182 and arXiv 2106.13082"});
-    o.integer("pc.steps", steps_, {.min = 0},
-              {"relaxation steps per batch; 0: 100 in mode fixed, 20 in the others", "steps",
-               "code of arXiv 2006.04182 and arXiv 2106.13082"});
-    o.choice("pc.schedule", schedule_, {"synchronous", "gauss-seidel", "red-black"},
-             {"all states from the same old values; each with its newest children; or odd and even "
-              "distances from the loss in turn"});
-    o.number("pc.momentum", momentum_, {.min = 0, .max = 1},
-             {"momentum of the value steps in modes strict and ipc", "1"});
-    o.number("pc.tolerance", tolerance_, {.min = 0},
-             {"stop when no state is pulled by more than this part of 1 + its norm (mode fixed: of "
-              "its norm); 0: never before pc.steps",
-              "1"});
-    o.number("pc.beta", beta_, {.min = 0, .min_excluded = true},
-             {"weight of the loss in the energy (precision of the output); credits are divided by "
-              "it",
-              "1"});
-    o.choice("pc.values", values_, {"post", "pre"},
-             {"a value is what a layer's activation returns, or what enters it"});
-    o.integer("pc.ipc-warmup", ipc_warmup_, {.min = 0},
-              {"mode ipc: value steps before the first weight step", "steps"});
-    o.integer("pc.ipc-interval", ipc_interval_, {.min = 1},
-              {"mode ipc: value steps per weight step", "steps"});
-    o.choice("pc.engine", engine_, {"auto", "loop", "fast-forward"},
-             {"mode fixed: iterate, or compute the exact result of all steps at once"});
-  }
+  void declare(Options& options) override { o_.declare(options); }
 
   void admit(const Graph& net, const Loss&) const override {
     net.output_node();
@@ -73,28 +47,43 @@ class PredictiveCoding : public Rule {
 
   void bind(Graph& net, const Loss& loss, uint64_t) override {
     admit(net, loss);
-    pass_ = std::make_unique<StatePass>(net, values_ == "pre" ? Cut::PreActivation : Cut::Blocks);
+    const bool linear = o_.linear();
+    o_.refuse_what_has_no_effect(loss);
+    pass_ = std::make_unique<StatePass>(net, o_.values == "pre" ? Cut::PreActivation : Cut::Blocks,
+                                        o_.level);
     const StateGraph& graph = pass_->graph();
-    const bool linear = mode_ == "fixed" || mode_ == "exact";
+    terms_ = {
+        .beta = o_.beta, .clamps_output = o_.output == "clamp", .precision = o_.precisions(graph)};
     if (!linear && !graph.edges_from(pass_->output()).empty())
       throw Refusal("node '" + graph.states[static_cast<size_t>(pass_->output())].name + "'",
                     "the output also feeds other layers, so it cannot be a free prediction",
                     "use pc.mode=fixed");
-    if (mode_ == "fixed" && engine_ == "fast-forward" && !can_jump())
+    if (o_.mode == "fixed" && o_.engine == "fast-forward" && !can_jump())
       throw Refusal("predictive-coding",
-                    "pc.engine=fast-forward needs a known number of steps in one order",
-                    "use pc.engine=loop, or pc.tolerance=0 and a schedule other than red-black");
-    if (mode_ == "zil") require_levels();
+                    "pc.engine=fast-forward needs a known number of equal steps in one order",
+                    "use pc.engine=loop, or pc.tolerance=0, one precision for all states and a "
+                    "schedule other than red-black");
+    if (linear)
+      for (double p : terms_.precision)
+        if (o_.eta * p >= 2)
+          throw Refusal("predictive-coding",
+                        text::cat("pc.eta times a precision is ", o_.eta * p,
+                                  ", and from 2 on the relaxation diverges for every network"),
+                        text::cat("use pc.eta below ", 2 / p));
+    if (o_.mode == "zil") require_levels();
     linear_.reset();
     moving_.reset();
     if (linear) {
       linear_ = std::make_unique<LinearRelaxation>(graph);
+      if (o_.uneven()) linear_->set_rates(terms_.precision);
     } else {
       moving_ = std::make_unique<ValueRelaxation>(*pass_);
     }
   }
 
-  bool allows_in_place() const override { return mode_ != "zil" && mode_ != "ipc"; }
+  bool allows_in_place() const override {
+    return o_.mode != "zil" && o_.mode != "ipc" && o_.betas().size() == 1;
+  }
 
   void assign(Step& step, Sink& sink) override {
     pass_->forward(step);
@@ -103,29 +92,35 @@ class PredictiveCoding : public Rule {
       linear_->freeze(pass_->activity(), exact_, step.loss.gradient(step.output, step.targets));
       pass_->deliver(relax_linearly(), scale, exact_, sink);
     } else {
-      moving_->begin(step, beta_);
-      if (mode_ == "zil") {
-        learn_at_arrival(scale, sink);
-      } else {
-        settle();
-        pass_->deliver(moving_->credits(), scale / beta_, exact_, sink);
+      for (double beta : o_.betas()) {
+        terms_.beta = beta;
+        moving_->begin(step, terms_);
+        if (o_.mode == "zil") {
+          learn_at_arrival(scale, sink);
+        } else {
+          settle();
+          const double share = scale / static_cast<double>(o_.betas().size());
+          pass_->deliver(moving_->credits(), share / beta, exact_, sink);
+        }
       }
     }
     pass_->release();
   }
 
   void step(Step& step) override {
-    if (mode_ != "ipc") return Rule::step(step);
+    if (o_.mode != "ipc") return Rule::step(step);
     pass_->forward(step);
-    moving_->begin(step, beta_);
-    const double scale = 1.0 / static_cast<double>(step.batch()) / beta_;
-    for (int64_t t = 0; t <= steps(); ++t) {
-      const bool learn = t == steps() || (t >= ipc_warmup_ && t % ipc_interval_ == 0);
+    terms_.beta = o_.betas()[0];
+    moving_->begin(step, terms_);
+    const double scale = 1.0 / static_cast<double>(step.batch()) / terms_.beta;
+    for (int64_t t = 0; t <= o_.number_of_steps(); ++t) {
+      const bool learn =
+          t == o_.number_of_steps() || (t >= o_.ipc_warmup && t % o_.ipc_interval == 0);
       if (learn) {
         moving_->refresh();
         pass_->deliver(moving_->credits(), scale, exact_, *step.updater);
       }
-      if (t < steps()) moving_->descend(order(), eta_, momentum_, false);
+      if (t < o_.number_of_steps()) one_step(false);
       if (!learn) continue;
       step.updater->apply();
       step.net.project();
@@ -135,57 +130,106 @@ class PredictiveCoding : public Rule {
     pass_->release();
   }
 
+  std::optional<Settling> watch(Step& step) override {
+    if (o_.mode == "exact" || o_.mode == "zil") return std::nullopt;
+    pass_->forward(step);
+    std::optional<Settling> out;
+    if (linear_) {
+      linear_->freeze(pass_->activity(), exact_, step.loss.gradient(step.output, step.targets));
+      Field u = linear_->start(pass_->values(), true);
+      out = altprop::watch(*linear_, pass_->graph(), u, o_.order(), o_.rate(),
+                           {.steps = o_.number_of_steps(), .tolerance = o_.tolerance}, true);
+    } else {
+      out = watch_values(step);
+    }
+    pass_->release();
+    return out;
+  }
+
   std::vector<std::string> warnings(const OptimizerSettings&) const override {
     std::vector<std::string> out;
-    if (mode_ != "fixed" || !linear_ || schedule_ == "red-black") return out;
+    if (o_.mode != "fixed" || !linear_ || o_.schedule == "red-black" || o_.uneven()) return out;
     const std::string short_of =
         arrival_warning("predictive-coding", "pc.steps", pass_->graph(), *linear_,
-                        {eta_, steps(), schedule_ == "gauss-seidel"});
+                        {o_.rate(), o_.number_of_steps(), o_.schedule == "gauss-seidel"});
     if (!short_of.empty()) out.push_back(short_of);
     return out;
   }
 
  private:
-  int64_t steps() const { return steps_ > 0 ? steps_ : mode_ == "fixed" ? 100 : 20; }
-  Order order() const {
-    return schedule_ == "synchronous"    ? Order::Synchronous
-           : schedule_ == "gauss-seidel" ? Order::GaussSeidel
-                                         : Order::RedBlack;
+  bool can_jump() const { return o_.tolerance == 0 && o_.schedule != "red-black" && !o_.uneven(); }
+  /// One step on the values, in modes strict and ipc.
+  double one_step(bool measure) {
+    if (o_.integrator != "heun") return moving_->descend(o_.order(), o_.eta, o_.momentum, measure);
+    heun_step(*moving_, o_.eta);
+    return measure ? moving_->largest_force() : 0;
   }
-  bool can_jump() const { return tolerance_ == 0 && schedule_ != "red-black"; }
 
   Field relax_linearly() {
-    if (mode_ == "exact") return linear_->fixed_point();
-    if (engine_ == "fast-forward" ||
-        (engine_ == "auto" && can_jump() && (linear_->levelled() || linear_->depth() < steps())))
-      return linear_->fast_forward(nullptr, order(), eta_, steps());
+    if (o_.mode == "exact") return linear_->fixed_point();
+    if (o_.engine == "fast-forward" ||
+        (o_.engine == "auto" && can_jump() &&
+         (linear_->levelled() || linear_->depth() < o_.number_of_steps())))
+      return linear_->fast_forward(nullptr, o_.order(), o_.rate(), o_.number_of_steps());
     Field u = linear_->start(pass_->values(), true);
-    linear_->iterate(u, order(), eta_, {.steps = steps(), .tolerance = tolerance_});
+    linear_->iterate(u, o_.order(), o_.rate(),
+                     {.steps = o_.number_of_steps(), .tolerance = o_.tolerance});
     return u;
   }
 
   /// Modes strict, ipc (as an instrument sees it: without weight steps in between) and epc.
   void settle() {
     const double before = moving_->energy();
-    if (mode_ == "epc") {
-      for (int64_t t = 0; t < steps(); ++t) moving_->descend_errors(eta_);
+    if (o_.mode == "epc") {
+      for (int64_t t = 0; t < o_.number_of_steps(); ++t) moving_->descend_errors(o_.eta);
+    } else if (o_.integrator == "adaptive") {
+      integrate(*moving_, {.time = o_.time,
+                           .first_step = o_.eta,
+                           .tolerance = o_.step_error,
+                           .at_rest = o_.tolerance});
     } else {
-      const bool measure = tolerance_ > 0;
+      const bool measure = o_.tolerance > 0;
       const int depth = farthest();
-      for (int64_t t = 0; t < steps(); ++t)
-        if (moving_->descend(order(), eta_, momentum_, measure) < tolerance_ && t + 1 >= depth)
+      for (int64_t t = 0; t < o_.number_of_steps(); ++t)
+        if (one_step(measure) < o_.tolerance && t + 1 >= depth)
           break;  // not before credit has arrived everywhere
       moving_->refresh();
     }
     const double after = moving_->energy();
     if (after <= before * (1 + 1e-6) + 1e-12) return;
-    const double curvature = mode_ == "epc" ? 0 : moving_->curvature();
-    throw Error(text::cat("predictive-coding: inference diverges, the energy grew from ", before,
-                          " to ", after, " in ", steps(), " steps; ",
-                          curvature > 0 && std::isfinite(curvature)
-                              ? text::cat("its largest curvature is about ", curvature,
-                                          ", so use pc.eta below ", 2 / curvature)
-                              : std::string("use a smaller pc.eta")));
+    const double curvature = o_.mode == "epc" ? 0 : moving_->curvature();
+    throw Diverged(text::cat("predictive-coding: inference diverges, the energy grew from ", before,
+                             " to ", after, " in ", o_.number_of_steps(), " steps; ",
+                             curvature > 0 && std::isfinite(curvature)
+                                 ? text::cat("its largest curvature is about ", curvature,
+                                             ", so use pc.eta below ", 2 / curvature)
+                                 : std::string("use a smaller pc.eta")));
+  }
+
+  Settling watch_values(const Step& step) {
+    const StateGraph& graph = pass_->graph();
+    LinearRelaxation backprop(graph);
+    backprop.freeze(pass_->activity(), exact_,
+                    step.loss.gradient(step.output, step.targets).mul(o_.betas()[0]));
+    Field credit = backprop.fixed_point();
+    for (size_t s = 0; s < credit.size(); ++s)
+      credit[s] = moving_->hidden(static_cast<int>(s)) && credit[s].defined() ? credit[s].clone()
+                                                                              : Tensor();
+    const std::vector<int64_t> hops(moving_->hops().begin(), moving_->hops().end());
+    SettlingRecorder recorder(graph, hops, std::move(credit), "credit of backprop");
+    terms_.beta = o_.betas()[0];
+    moving_->begin(step, terms_);
+    for (int64_t t = 1; t <= o_.number_of_steps(); ++t) {
+      if (o_.mode == "epc") {
+        moving_->descend_errors(o_.eta);
+      } else {
+        one_step(false);
+        if (worth_a_look(t, o_.number_of_steps())) moving_->refresh();
+      }
+      if (worth_a_look(t, o_.number_of_steps()))
+        recorder.take(t, moving_->credits(), moving_->forces(), moving_->values(), true);
+    }
+    return recorder.finish(moving_->energy() / static_cast<double>(step.batch()));
   }
 
   void learn_at_arrival(double scale, Sink& sink) {
@@ -194,7 +238,7 @@ class PredictiveCoding : public Rule {
       Field arrived(graph.states.size());
       for (size_t s = 0; s < arrived.size(); ++s)
         if (moving_->hops()[s] == now) arrived[s] = moving_->credits()[s];
-      pass_->deliver(arrived, scale / beta_, exact_, sink);
+      pass_->deliver(arrived, scale / terms_.beta, exact_, sink);
       if (now == farthest()) break;
       moving_->descend(Order::Synchronous, 1, 0, false);
       moving_->refresh();
@@ -219,12 +263,12 @@ class PredictiveCoding : public Rule {
         throw Refusal("node '" + graph.states[s].name + "'",
                       text::cat("its paths to the output have ", shortest[s], " and ", longest[s],
                                 " hops, so credit arrives twice"),
-                      "insert identity layers on the short path, or use pc.mode=fixed");
+                      "use pc.level=true, which inserts identity states on the short way, or "
+                      "pc.mode=fixed");
   }
 
-  std::string mode_ = "fixed", schedule_ = "synchronous", values_ = "post", engine_ = "auto";
-  double eta_ = 0.1, momentum_ = 0, tolerance_ = 0, beta_ = 1;
-  int64_t steps_ = 0, ipc_warmup_ = 0, ipc_interval_ = 1;
+  PredictiveCodingOptions o_;
+  EnergyTerms terms_;
   HopFeedback exact_;
   std::unique_ptr<StatePass> pass_;
   std::unique_ptr<LinearRelaxation> linear_;

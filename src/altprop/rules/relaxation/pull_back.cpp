@@ -81,7 +81,7 @@ void PullBack::pull(int edge, const Tensor& credit, double alpha,
     *receiver.to = at::empty({credit.size(0), f.matrix.size(1)}, credit.options());
     beta = 0;
   }
-  gemm_into(*receiver.to, *behind, f.matrix, beta, alpha);
+  gemm_into(*receiver.to, *behind, f.matrix, beta, alpha * receiver.factor);
 }
 
 void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, double alpha,
@@ -96,12 +96,13 @@ void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, 
     if (pulled.defined() && feedback_->clamp > 0)
       pulled = pulled.clamp(-feedback_->clamp, feedback_->clamp);
     Tensor& to = *receiver.to;
+    const double factor = alpha * receiver.factor;
     if (!to.defined()) {
-      if (pulled.defined()) to = alpha == 1 ? pulled.clone() : pulled.mul(alpha);
+      if (pulled.defined()) to = factor == 1 ? pulled.clone() : pulled.mul(factor);
       continue;
     }
     if (receiver.beta != 1) to.mul_(receiver.beta);
-    if (pulled.defined()) to.add_(pulled, alpha);
+    if (pulled.defined()) to.add_(pulled, factor);
   }
 }
 

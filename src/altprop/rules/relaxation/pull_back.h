@@ -30,12 +30,13 @@ class PullBack {
   /// Takes the forward pass in `activity` (one per edge; must stay until the next freeze) as it is.
   void freeze(std::vector<Activity>& activity, HopFeedback& feedback);
 
-  /// receiver of parent i (position in edge.from) <- beta * receiver + alpha * J_i^T credit, where
-  /// `receivers[i]` may be null: nothing is computed for that parent. A receiver that is undefined
-  /// is allocated (and beta ignored).
+  /// receiver of parent i (position in edge.from) <- beta * receiver + alpha * factor * J_i^T
+  /// credit, where `receivers[i]` may be null: nothing is computed for that parent. A receiver that
+  /// is undefined is allocated (and beta ignored).
   struct Receiver {
     Tensor* to = nullptr;
     double beta = 1;
+    double factor = 1;
   };
   void pull(int edge, const Tensor& credit, double alpha, std::span<const Receiver> receivers);
 

@@ -6,10 +6,11 @@ namespace {
 size_t at(int i) { return static_cast<size_t>(i); }
 }  // namespace
 
-StatePass::StatePass(const Graph& net, Cut cut) : graph_(states(net, cut)) {
+StatePass::StatePass(const Graph& net, Cut cut, bool levelled) : graph_(states(net, cut)) {
+  if (levelled) graph_ = level(graph_);
   const int node = net.output_node();
   for (size_t s = 0; s < graph_.states.size(); ++s)
-    if (graph_.states[s].node == node) output_ = static_cast<int>(s);
+    if (graph_.states[s].output && graph_.states[s].node == node) output_ = static_cast<int>(s);
   activity_.resize(graph_.edges.size());
   moved_.resize(graph_.edges.size());
 }

@@ -9,8 +9,9 @@ namespace altprop {
 
 class StatePass {
  public:
+  /// @param levelled with identity states that make all ways equally long
   /// @throws Refusal if the network has several outputs or nothing between inputs and output
-  StatePass(const Graph& net, Cut cut);
+  StatePass(const Graph& net, Cut cut, bool levelled = false);
 
   const StateGraph& graph() const { return graph_; }
   /// State of the network's output.

@@ -28,12 +28,16 @@ ValueRelaxation::ValueRelaxation(StatePass& pass) : pass_(pass), pull_back_(pass
     for (const Node& node : edge.map.nodes()) replays_ |= node.op && has_memory(*node.op);
 }
 
-void ValueRelaxation::begin(const Step& step, double beta) {
+void ValueRelaxation::begin(const Step& step, const EnergyTerms& terms) {
+  const StateGraph& graph = pass_.graph();
+  const bool again = !v_.empty() && step.output.is_same(pass_output_);
+  pass_output_ = step.output;
   loss_ = &step.loss;
   targets_ = step.targets;
-  beta_ = beta;
-  pull_back_.freeze(pass_.activity(), exact_);
-  const StateGraph& graph = pass_.graph();
+  terms_ = terms;
+  if (terms.clamps_output)
+    clamp_ = at::lerp(step.output, Loss::as_rows(targets_, step.output), terms.beta);
+  if (!again) pull_back_.freeze(pass_.activity(), exact_);
   v_ = pass_.values();
   delta_.assign(v_.size(), Tensor());
   velocity_.assign(v_.size(), Tensor());
@@ -45,6 +49,9 @@ void ValueRelaxation::begin(const Step& step, double beta) {
     if (hidden_[to]) v_[to] = v_[to].clone();
     set_credit(e);
   }
+  if (again)  // what lies inside the edges is that of the values the last relaxation ended with
+    for (size_t e = 0; e < graph.edges.size(); ++e)
+      for (int p : graph.edges[e].from) stale_[e] |= hidden_[at(p)];
 }
 
 void ValueRelaxation::forget_predictions() { stale_.assign(stale_.size(), 1); }
@@ -63,9 +70,12 @@ void ValueRelaxation::set_credit(size_t e) {
   if (hidden_[to]) {
     if (!delta_[to].defined()) delta_[to] = at::empty_like(prediction_[e]);
     at::sub_out(delta_[to], prediction_[e], v_[to]);
+    if (precision(to) != 1) delta_[to].mul_(precision(to));
+  } else if (terms_.clamps_output) {
+    delta_[to] = prediction_[e] - clamp_;
   } else {
     delta_[to] = loss_->gradient(prediction_[e], targets_);
-    if (beta_ != 1) delta_[to].mul_(beta_);
+    if (terms_.beta != 1) delta_[to].mul_(terms_.beta);
   }
 }
 
@@ -81,8 +91,9 @@ double ValueRelaxation::energy() const {
   const StateGraph& graph = pass_.graph();
   for (size_t e = 0; e < graph.edges.size(); ++e) {
     const size_t to = at(graph.edges[e].to);
-    const Tensor part = hidden_[to] ? delta_[to].square().sum().mul_(0.5)
-                                    : loss_->value(prediction_[e], targets_).sum().mul_(beta_);
+    const Tensor part = hidden_[to] || terms_.clamps_output
+                            ? delta_[to].square().sum().mul_(0.5 / precision(to))
+                            : loss_->value(prediction_[e], targets_).sum().mul_(terms_.beta);
     total = total.defined() ? total.add_(part) : part;
   }
   return total.item<double>();
@@ -160,7 +171,7 @@ void ValueRelaxation::descend_errors(double eta) {
     if (credit.defined()) pull(e, credit, 1, total, hidden_);
   }
   for (size_t s = 0; s < v_.size(); ++s)
-    if (hidden_[s]) delta_[s].lerp_(total[s], eta);
+    if (hidden_[s]) delta_[s].lerp_(total[s], eta * precision(s));
   for (size_t e = 0; e < graph.edges.size(); ++e) {
     const size_t to = at(graph.edges[e].to);
     if (stale_[e]) predict(e);
@@ -168,9 +179,35 @@ void ValueRelaxation::descend_errors(double eta) {
       set_credit(e);
       continue;
     }
-    v_[to] = prediction_[e] - delta_[to];
+    v_[to] = at::sub(prediction_[e], delta_[to], 1 / precision(to));
     for (int next : graph.edges_from(static_cast<int>(to))) stale_[at(next)] = 1;
   }
+}
+
+void ValueRelaxation::move(const Field& start, const Field& direction, double step) {
+  for (size_t s = 0; s < v_.size(); ++s) {
+    if (!hidden_[s]) continue;
+    at::add_out(v_[s], start[s], direction[s], step);
+    for (int e : pass_.graph().edges_from(static_cast<int>(s))) stale_[at(e)] = 1;
+  }
+}
+
+Field ValueRelaxation::forces() {
+  Field out(v_.size());
+  for (size_t s = 0; s < v_.size(); ++s)
+    if (hidden_[s]) out[s] = delta_[s].clone();
+  for (size_t e = 0; e < prediction_.size(); ++e)
+    pull(e, delta_[at(pass_.graph().edges[e].to)], -1, out, hidden_);
+  return out;
+}
+
+double ValueRelaxation::largest_force() {
+  const Field all = forces();
+  double out = 0;
+  for (size_t s = 0; s < all.size(); ++s)
+    if (hidden_[s])
+      out = std::max(out, all[s].norm().item<double>() / (1 + v_[s].norm().item<double>()));
+  return out;
 }
 
 double ValueRelaxation::curvature(int iterations) {
@@ -192,7 +229,7 @@ double ValueRelaxation::curvature(int iterations) {
     if (!(norm > 0) || !std::isfinite(norm)) return largest;
     for (Tensor& t : u)
       if (t.defined()) t.div_(norm);
-    // M u, then M^T of it: M takes every state's prediction from the state.
+    // M u, then M^T P of it: M takes every state's prediction from the state, P holds precisions.
     Field image(u.size());
     for (size_t e = 0; e < graph.edges.size(); ++e) {
       const StateGraph::Edge& edge = graph.edges[e];
@@ -201,12 +238,14 @@ double ValueRelaxation::curvature(int iterations) {
         tangents.push_back(u[at(p)].defined() ? u[at(p)] : at::zeros_like(v_[at(p)]));
       const size_t to = at(edge.to);
       const Tensor moved = edge.map.push(pass_.activity()[e], tangents);
-      image[to] = hidden_[to] ? moved - u[to] : moved * std::sqrt(beta_);
+      image[to] = hidden_[to]            ? (moved - u[to]).mul_(precision(to))
+                  : terms_.clamps_output ? moved
+                                         : moved * terms_.beta;
     }
     Field next(u.size());
     for (size_t e = 0; e < graph.edges.size(); ++e) {
       const size_t to = at(graph.edges[e].to);
-      pull(e, hidden_[to] ? image[to] : image[to] * std::sqrt(beta_), 1, next, hidden_);
+      pull(e, image[to], 1, next, hidden_);
     }
     double product = 0;
     for (size_t s = 0; s < u.size(); ++s) {

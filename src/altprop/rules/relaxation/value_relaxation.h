@@ -1,12 +1,13 @@
 // The energy of predictive coding and its descent: every hidden state holds a value v and is
 // predicted from the values it depends on,
 //
-//   E = sum over hidden states of 1/2 |v_i - f_i(v_parents)|^2 + beta Loss(f_output(v_parents), y)
+//   E = sum over hidden states of p_i/2 |v_i - f_i(v_parents)|^2 + beta Loss(f_output(v_parents),
+//   y)
 //
-// summed over the batch. Credits are delta_i = f_i - v_i at hidden states and beta dLoss/df at the
-// output: what a weight has to lower. Millidge, Tschantz, Buckley 2020, arXiv 2006.04182;
-// Whittington & Bogacz 2017; Rosenbaum 2022, arXiv 2106.13082; Goemaere et al. 2025, arXiv
-// 2505.20137 (the errors as variables).
+// summed over the batch, with precisions p. Credits are delta_i = p_i (f_i - v_i) at hidden states
+// and beta dLoss/df at the output: what a weight has to lower. Millidge, Tschantz, Buckley 2020,
+// arXiv 2006.04182; Whittington & Bogacz 2017; Rosenbaum 2022, arXiv 2106.13082; Goemaere et al.
+// 2025, arXiv 2505.20137 (the errors as variables).
 #pragma once
 
 #include "altprop/rules/relaxation/pull_back.h"
@@ -14,13 +15,23 @@
 
 namespace altprop {
 
+/// What errors cost.
+struct EnergyTerms {
+  double beta = 1;  ///< of the loss; below 0 the output is pushed away from the target
+  /// The output's part is 1/2 |f_output - t|^2 with t = f0 + beta (y - f0), f0 the output of the
+  /// forward pass, in place of beta Loss.
+  bool clamps_output = false;
+  std::vector<double> precision;  ///< per state; empty: 1
+};
+
 class ValueRelaxation {
  public:
   /// @param pass must outlive this
   explicit ValueRelaxation(StatePass& pass);
 
-  /// Takes over the forward pass of `pass`: values start where every hidden credit is zero.
-  void begin(const Step& step, double beta);
+  /// Takes over the forward pass of `pass`: values start where every hidden credit is zero. May be
+  /// called again for the same forward pass.
+  void begin(const Step& step, const EnergyTerms& terms);
 
   /// Predictions and credits of all states at the present values.
   void refresh();
@@ -32,12 +43,18 @@ class ValueRelaxation {
   double descend(Order order, double eta, double momentum, bool measure);
   /// The weights have changed: nothing that was predicted holds.
   void forget_predictions();
+  /// v <- start + step * direction at hidden states. Credits are stale afterwards.
+  void move(const Field& start, const Field& direction, double step);
 
-  /// One step on the errors instead of the values: delta_i <- delta_i + eta (dLoss/dv_i - delta_i),
-  /// the derivative being total through all later layers. Leaves predictions and credits as
-  /// `refresh` does.
+  /// One step on the errors e = delta / p instead of the values: delta_i <- delta_i + eta p_i
+  /// (dLoss/dv_i - delta_i), the derivative being total through all later layers. Leaves
+  /// predictions and credits as `refresh` does.
   void descend_errors(double eta);
 
+  /// delta_i - sum over children of J^T delta_c of every hidden state, at the last refresh.
+  Field forces();
+  /// Largest force on a state over 1 + the norm of its value, at the last refresh.
+  double largest_force();
   const Field& values() const { return v_; }
   /// Per state; undefined for inputs.
   const Field& credits() const { return delta_; }
@@ -48,6 +65,9 @@ class ValueRelaxation {
   double curvature(int iterations = 5);
 
  private:
+  double precision(size_t state) const {
+    return terms_.precision.empty() ? 1 : terms_.precision[state];
+  }
   void predict(size_t edge);
   void set_credit(size_t edge);
   double update(const std::vector<char>& group, double eta, double momentum, bool measure);
@@ -61,8 +81,9 @@ class ValueRelaxation {
   std::vector<int> hops_;
   bool replays_ = false;  ///< masks and statistics of the forward pass have to be used again
   const Loss* loss_ = nullptr;
-  Tensor targets_;
-  double beta_ = 1;
+  Tensor targets_, pass_output_;
+  EnergyTerms terms_;
+  Tensor clamp_;  ///< t, where the output is clamped
   Field v_, delta_, velocity_;
   std::vector<Tensor> prediction_;  ///< per edge
   std::vector<char> stale_;         ///< per edge: a parent has moved since

@@ -1,4 +1,4 @@
-// Curves over epochs: means over seeds with their spread, or every run by itself.
+// Curves over epochs, or over `xName`: means over seeds with their spread, or every run by itself.
 
 let clips = 0;
 
@@ -36,10 +36,11 @@ function lineNote(lines, clipped, format) {
 /**
  * A line chart, or null when no visible rule has a point.
  * @param spec title, unit, quantity (see axisFor; also format, at: a reference line, clipStart),
- *   lines: [{label, color, dash, marker, dots, points: [{x, mean, ...}], singles}]
+ *   lines: [{label, color, dash, marker, dots, points: [{x, mean, ...}], singles}], xName: what
+ *   runs to the right if not epochs
  */
 function lineChart(spec) {
-  const keep = (points) => points.filter((p) => !state.late || p.x >= halfway);
+  const keep = (points) => points.filter((p) => spec.xName || !state.late || p.x >= halfway);
   const lines = spec.lines
                     .map((line) => ({
                            ...line,
@@ -55,6 +56,7 @@ function lineChart(spec) {
   return {
     kind: 'lines',
     key: several || lines.length < 2 ? spec.key : lines,
+    xName: 'epoch',
     ...spec,
     lines,
     xs,
@@ -101,7 +103,7 @@ function drawLines(spec, width) {
   const end = (line) => line.points[line.points.length - 1];
   const chart = drawing(
       width, height,
-      `${spec.title}, ${spec.unit}, over epochs. At epoch ${xs[xs.length - 1]}: ${
+      `${spec.title}, ${spec.unit}, over ${spec.xName}s. At ${spec.xName} ${xs[xs.length - 1]}: ${
           lines.filter((line) => end(line).x === xs[xs.length - 1])
               .map((line) => `${line.label} ${quantity.format(end(line).mean)}`)
               .join(', ')}.`);
@@ -113,7 +115,7 @@ function drawLines(spec, width) {
   for (const x of ticks(first, last, Math.min(6, width / 70), true))
     if (x >= 0) chart.append(s('text', {x: X(x), y: height - bottom + 17, 'text-anchor': 'middle'}, text(x)));
   const rule = (y, look) => s('line', {x1: left, x2: width - right, y1: y, y2: y, ...look});
-  chart.append(rule(height - bottom, {stroke: 'var(--faint)'}), unitText(width - right, height - 3, 'epoch', 'end'));
+  chart.append(rule(height - bottom, {stroke: 'var(--faint)'}), unitText(width - right, height - 3, spec.xName, 'end'));
   if (known(quantity.at) && !axis.log)
     chart.append(rule(Y(quantity.at), {stroke: 'var(--faint)', 'stroke-dasharray': '1 3'}));
 
@@ -153,7 +155,7 @@ function drawLines(spec, width) {
                        .filter((line) => line.point)
                        .sort((a, b) => b.point.mean - a.point.mean);
       return {
-        title: `epoch ${x}`,
+        title: `${spec.xName} ${x}`,
         x: X(x),
         y: top,
         rows: here.map((line) => ({
@@ -234,13 +236,13 @@ function meanMarks(line, index, X, Y, points) {
   return out;
 }
 
-function lineNumbers({lines, xs, quantity}) {
+function lineNumbers({lines, xs, xName, quantity}) {
   const cell = (line, x) => {
     const point = line.points.find((p) => p.x === x);
     return point && quantity.format(point.mean) + spreadWords(point, quantity.format);
   };
   return {
-    columns: ['epoch', ...lines.map((line) => line.label)],
+    columns: [xName, ...lines.map((line) => line.label)],
     rows: xs.map((x) => [text(x), ...lines.map((line) => cell(line, x))]),
   };
 }
