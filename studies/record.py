@@ -17,7 +17,6 @@ COLUMNS = [
     ("test loss", "test_loss", 1, 4),
     ("angle to BP, degrees", "angle_degrees", 1, 1),
     ("magnitude / BP", "magnitude_ratio", 1, 2),
-    ("time / BP", "time_relative_to_backprop", 1, 2),
     ("memory / BP", "memory_relative_to_backprop", 1, 2),
 ]
 
@@ -44,7 +43,7 @@ def main():
     page = pathlib.Path(sys.argv[1])
     tables = [table(pathlib.Path(folder)) for folder in sys.argv[2:]]
     lines = [tables[0][0], "", "Angles and magnitudes are means over the parameters after the last epoch; ± is the standard "
-             "deviation over seeds."]
+             "deviation over seeds. What a\nstep costs is measured in docs/performance.md."]
     for _, one in tables:
         lines += ["", *one]
     old = page.read_text() if page.exists() else ""
