@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # MNIST, 784-512-512-10 ReLU, 3 epochs, 3 seeds, every rule at the settings of the product-feedback-alignment experiments
 # (Li & Benna 2024, arXiv 2405.20594: SGD .01 with momentum .9, batch 64). Rules with learnt feedback use a stronger decay in
-# their first epoch. Then random feedback at a fifth of the rate. About 10 minutes on 2 cores. Needs ALTPROP_DATA.
+# their first epoch. Then random feedback at a fifth of the rate, and rules that relax. About 10 minutes on 2 cores. Needs ALTPROP_DATA.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out="${OUT:-runs/mnist_mlp}"
@@ -12,4 +12,7 @@ build/altprop compare "${common[@]}" \
   --out "$out/all" "$@"
 build/altprop compare "${common[@]}" --rules 'feedback-alignment[lr=0.002],direct-feedback-alignment[lr=0.002]' \
   --out "$out/random_feedback" "$@"
-.venv/bin/python studies/record.py studies/mnist_mlp.md "$out/all" "$out/random_feedback"
+build/altprop compare "${common[@]}" \
+  --rules 'activation-relaxation,predictive-coding,predictive-coding[pc.steps=20],predictive-coding[pc.mode=strict]' \
+  --out "$out/relaxation" "$@"
+.venv/bin/python studies/record.py studies/mnist_mlp.md "$out/all" "$out/random_feedback" "$out/relaxation"
