@@ -17,8 +17,9 @@ namespace altprop {
 /// Where states are placed.
 ///
 ///   Blocks         what enters an affine operation: the value behind activation, norm and pooling
-///                  (v = f(W v' + b)); a flatten in front of the operation is part of its edge
-///   PreActivation  what enters an activation: v = W f(v') + b
+///                  (v = f(W v' + b)); a flatten in front of the operation is part of its edge; and
+///                  what an operation says is a value to hold (Op::holds_state)
+///   PreActivation  what enters an activation: v = W f(v') + b; refused where an op holds states
 ///   EveryNode      the output of every operation
 ///
 /// In all cases inputs and outputs are states, and so is every value that several edges would
@@ -63,7 +64,7 @@ struct StateGraph {
                           const Pass& pass) const;
 };
 
-/// @throws Refusal if the network has no output
+/// @throws Refusal if the network has no output or the cut does not fit its operations
 StateGraph states(const Graph& net, Cut cut);
 
 }  // namespace altprop

@@ -154,7 +154,8 @@ class ActivationRelaxation : public FeedbackRule {
     const bool zero = init_state_ == "zero";
     const bool jump =
         engine_ == "fast-forward" || (engine_ == "auto" && linear() &&
-                                      (relaxation_->levelled() || relaxation_->depth() < steps_));
+                                      (relaxation_->levelled() || relaxation_->depth() < steps_ ||
+                                       relaxation_->arrives(order, eta_, steps_)));
     if (jump) {
       const Field initial = zero ? Field() : relaxation_->start(pass_->values(), false);
       return relaxation_->fast_forward(zero ? nullptr : &initial, order, eta_, steps_);

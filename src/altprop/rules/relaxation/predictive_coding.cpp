@@ -156,8 +156,9 @@ class PredictiveCoding : public Rule {
 
   Field relax_linearly() {
     if (mode_ == "exact") return linear_->fixed_point();
-    if (engine_ == "fast-forward" ||
-        (engine_ == "auto" && can_jump() && (linear_->levelled() || linear_->depth() < steps())))
+    if (engine_ == "fast-forward" || (engine_ == "auto" && can_jump() &&
+                                      (linear_->levelled() || linear_->depth() < steps() ||
+                                       linear_->arrives(order(), eta_, steps()))))
       return linear_->fast_forward(nullptr, order(), eta_, steps());
     Field u = linear_->start(pass_->values(), true);
     linear_->iterate(u, order(), eta_, {.steps = steps(), .tolerance = tolerance_});
