@@ -123,6 +123,8 @@ TEST(Recurrent, WhatDoesNotFitIsRefusedInOneSentence) {
       {"lstm:3-8-10", {{3, 8, 8}, 10}, "say nothing about steps"},
       {"lstm:5-8-10", {{1, 28, 28}, 10}, "are no 28 steps of 5 values"},
       {"rnn:28-8-10:embedding=3", {{1, 28, 28}, 10}, "embedding is for tokens"},
+      {"mlp:*-8-*", tokens(5, 6), "its 'fc1' takes real numbers"},
+      {"chain: embedding 6 3, flatten, linear 6", tokens(5, 6), "a target for each of 5 steps"},
       {"rnn:6-6", tokens(5, 6), "at least one hidden"},
       {"rnn:6-8-6:nothing", tokens(5, 6), "there is no activation"},
       {"lstm:6-100000-6", tokens(5, 6), "more than the limit of"},
