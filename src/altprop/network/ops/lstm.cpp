@@ -3,6 +3,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
+#include "altprop/tensor/lstm.h"
 
 namespace altprop {
 
@@ -58,6 +59,7 @@ Tensor LstmGates::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
 
 Tensor LstmGates::pull(const Saved& saved, const Tensor& cot) const {
   const Tensor y = match_rows(saved.t[0], cot);
+  if (lstm_kernels_fit({&cot, &y})) return lstm_pull_gates(cot, y);
   Tensor out = at::sigmoid_backward(cot, y);
   Tensor candidate = gate(out, kCandidate);
   at::tanh_backward_out(candidate, gate(cot, kCandidate), gate(y, kCandidate));
@@ -81,13 +83,17 @@ Spec LstmCell::infer(std::span<const Spec> inputs) const {
 Tensor LstmCell::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
   const Tensor& y = inputs[0];
   saved.t.assign(inputs.begin(), inputs.end());
+  const Tensor before = inputs_ == 1 ? Tensor() : inputs[1];
+  if (lstm_kernels_fit({&y, &before})) return lstm_next_cell(y, before);
   Tensor out = gate(y, kInput) * gate(y, kCandidate);
-  return inputs_ == 1 ? out : out.addcmul_(gate(y, kForget), inputs[1]);
+  return inputs_ == 1 ? out : out.addcmul_(gate(y, kForget), before);
 }
 
 Tensor LstmCell::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
   const Tensor y = match_rows(saved.t[0], cot);
   if (input == 1) return cot * gate(y, kForget);
+  const Tensor before = inputs_ == 1 ? Tensor() : match_rows(saved.t[1], cot);
+  if (lstm_kernels_fit({&cot, &y, &before})) return lstm_pull_cell(cot, y, before);
   Tensor out = at::empty_like(y);
   Tensor in = gate(out, kInput), forget = gate(out, kForget), candidate = gate(out, kCandidate);
   at::mul_out(in, cot, gate(y, kCandidate));
@@ -95,7 +101,7 @@ Tensor LstmCell::vjp(const Saved& saved, const Tensor& cot, int input, const Ten
   if (inputs_ == 1) {
     forget.zero_();
   } else {
-    at::mul_out(forget, cot, match_rows(saved.t[1], cot));
+    at::mul_out(forget, cot, before);
   }
   gate(out, kOutput).zero_();
   return out;
@@ -124,7 +130,11 @@ Tensor LstmOutput::forward(std::span<const Tensor> inputs, Saved& saved, const P
 
 Tensor LstmOutput::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
   const Tensor y = match_rows(saved.t[0], cot), squashed = match_rows(saved.t[1], cot);
-  if (input == 1) return at::tanh_backward(cot * gate(y, kOutput), squashed);
+  const bool fit = lstm_kernels_fit({&cot, &y, &squashed});
+  if (input == 1)
+    return fit ? lstm_pull_output_to_cell(cot, y, squashed)
+               : at::tanh_backward(cot * gate(y, kOutput), squashed);
+  if (fit) return lstm_pull_output(cot, y, squashed);
   Tensor out = at::zeros_like(y);
   Tensor last = gate(out, kOutput);
   at::mul_out(last, cot, squashed);

@@ -99,7 +99,9 @@ void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, 
       pulled = pulled.clamp(-feedback_->clamp, feedback_->clamp);
     Tensor& to = *receiver.to;
     if (!to.defined()) {
-      if (pulled.defined()) to = alpha == 1 ? pulled.clone() : pulled.mul(alpha);
+      if (!pulled.defined()) continue;
+      const bool own = pulled.use_count() == 1 && pulled.storage().use_count() == 1;
+      to = alpha != 1 ? pulled.mul(alpha) : own ? pulled : pulled.clone();
       continue;
     }
     if (receiver.beta != 1) to.mul_(receiver.beta);
