@@ -25,7 +25,8 @@ class Cutter {
     for (int o : net.output_nodes()) mark_used(o);
     for (const Node& node : net.nodes()) {
       if (!node.op || !used_[at(node.id)]) continue;
-      if (cut == Cut::EveryNode) is_state_[at(node.id)] = 1;
+      if (cut == Cut::EveryNode && (net.needs_credit()[at(node.id)] || !node.op->rearranges()))
+        is_state_[at(node.id)] = 1;
       if (cut == Cut::Blocks && enters_block(node.id) && behind_weight(node))
         is_state_[at(node.id)] = 1;
       if (cut == Cut::Blocks && node.op->holds_state()) is_state_[at(node.id)] = 1;

@@ -20,7 +20,7 @@ namespace altprop {
 ///                  (v = f(W v' + b)); a flatten in front of the operation is part of its edge; and
 ///                  what an operation says is a value to hold (Op::holds_state)
 ///   PreActivation  what enters an activation: v = W f(v') + b; refused where an op holds states
-///   EveryNode      the output of every operation
+///   EveryNode      the output of every operation (of those that only rearrange, where credit goes)
 ///
 /// In all cases inputs and outputs are states, and so is every value that several edges would
 /// compute from parameters or from a random mask: each parameter belongs to exactly one edge.

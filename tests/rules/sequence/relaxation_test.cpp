@@ -246,6 +246,37 @@ TEST(SequenceRelaxation, MovingValuesDescendTheirEnergy) {
             std::string::npos);
 }
 
+TEST(SequenceRelaxation, OtherCutsAreExactToo) {
+  for (bool last : {false, true}) {
+    EXPECT_LT(
+        error_after("predictive-coding", {{"pc.values", "pre"}, {"pc.eta", "1"}, {"pc.steps", "6"}},
+                    "rnn:*-4-*", 5, last),
+        1e-12);
+    for (const char* text : {"rnn:*-4-*", "lstm:*-4-*"}) {
+      OptionValues every = ar("1", 1, "gauss-seidel");
+      every["ar.granularity"] = "op";
+      EXPECT_LT(error_after("activation-relaxation", every, text, 4, last), 1e-12) << text;
+    }
+  }
+}
+
+TEST(SequenceRelaxation, DerivativesInsideAnLstmCannotBeLeftOut) {
+  const auto loss = make_loss("cross-entropy");
+  Graph lstm = recurrent("lstm:*-4-*", 4), rnn = recurrent("rnn:*-4-*", 4);
+  for (const auto& [option, value] : {std::pair{"ar.derivative-in-relaxation", "false"},
+                                      {"ar.derivative-in-plasticity", "false"},
+                                      {"ar.derivative-x", "current"},
+                                      {"ar.derivative-w", "child"}}) {
+    const OptionValues changed = {{option, value}};
+    EXPECT_NE(refusal([&] {
+                bound("activation-relaxation", changed, lstm, *loss);
+              }).find("its activations are part of 'lstm-gates'"),
+              std::string::npos)
+        << option;
+    EXPECT_EQ(refusal([&] { bound("activation-relaxation", changed, rnn, *loss); }), "") << option;
+  }
+}
+
 TEST(SequenceRelaxation, EveryRuleLearnsOrRefuses) {
   int learnt = 0;
   for (const char* kind : {"lstm:*-4-*", "rnn:*-4-*"})

@@ -1,5 +1,7 @@
 #include "altprop/network/ops/embedding.h"
 
+#include <algorithm>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/init.h"
@@ -55,10 +57,12 @@ Tensor rows_of(const Tensor& table, const Tensor& tokens) {
     return at::embedding(table, tokens.clamp_min(0)).mul_(tokens.ge(0).unsqueeze(-1));
   const Tensor ids = tokens.to(at::kLong).contiguous();
   const int64_t* id = ids.const_data_ptr<int64_t>();
-  for (int64_t i = 0; i < ids.numel(); ++i)
-    if (id[i] < -1 || id[i] >= table.size(0))
-      throw UsageError(text::cat("embedding: the token number ", id[i],
-                                 " does not fit a vocabulary of ", table.size(0)));
+  if (ids.numel() > 0) {
+    const auto [low, high] = std::minmax_element(id, id + ids.numel());
+    if (*low < -1 || *high >= table.size(0))
+      throw UsageError(text::cat("embedding: token numbers from ", *low, " to ", *high,
+                                 " do not fit a vocabulary of ", table.size(0)));
+  }
   std::vector<int64_t> shape = tokens.sizes().vec();
   shape.push_back(table.size(1));
   Tensor out = at::empty(shape, table.options());

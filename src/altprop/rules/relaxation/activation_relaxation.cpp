@@ -74,6 +74,14 @@ class ActivationRelaxation : public FeedbackRule {
     } else {
       FeedbackRule::admit(net, loss);
     }
+    if (!takes_all_derivatives_at_the_forward_pass())
+      for (const Node& node : net.nodes())
+        if (node.op && node.op->holds_state())
+          throw Refusal("node '" + node.name + "'",
+                        "its activations are part of '" + node.op->type() +
+                            "', so that their derivatives cannot be left out or taken elsewhere",
+                        "use a network of plain activations, or leave the ar.derivative options "
+                        "alone");
     if (frozen()) return;
     for (const Node& node : net.nodes())
       if (node.op && node.op->hides_weights())
@@ -142,6 +150,10 @@ class ActivationRelaxation : public FeedbackRule {
   /// The activity of the forward pass stays as it is throughout.
   bool frozen() const {
     return plasticity_pre_ == "frozen" && derivative_x_ == "frozen" && derivative_w_ == "frozen";
+  }
+  bool takes_all_derivatives_at_the_forward_pass() const {
+    return derivative_in_relaxation_ && derivative_in_plasticity_ && derivative_x_ == "frozen" &&
+           derivative_w_ == "frozen";
   }
   /// The result of the relaxation is known in closed form.
   bool linear() const {
