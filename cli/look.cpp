@@ -78,8 +78,7 @@ void describe_net(const std::string& text, const std::string& data_name,
                   const OptionValues& data_options, int64_t batch, bool json) {
   InputInfo info;
   if (!data_name.empty()) {
-    const data::Splits data = data::load(data_name, data_options);
-    info = {.input_shape = data.train.sample_shape(), .classes = data.train.classes};
+    info = facts_for_network(data::load(data_name, data_options));
   }
   const Graph net = network(text, info);
   Description description = describe(net, batch);

@@ -56,23 +56,29 @@ void predict(const Arguments& a) {
   bool header = false;
   for (int64_t i = 0; i < loader.batches(); ++i) {
     const data::Batch batch = loader.at(0, i);
-    const Tensor out = e.loss()
-                           .link(e.rule().predict(e.net(), batch.inputs))
-                           .to(at::kCPU, at::kDouble)
-                           .flatten(1)
-                           .contiguous();
+    Tensor out = e.loss().link(e.rule().predict(e.net(), batch.inputs)).to(at::kCPU, at::kDouble);
+    // A line per sample, or per step of a sequence.
+    const int64_t steps = part.per_step() ? out.size(1) : 1;
+    out = part.per_step() ? out.reshape({-1, out.size(2)}) : out.flatten(1).contiguous();
     if (!header) {
-      csv << "id" << (classes ? ",target,prediction" : "");
+      csv << "id" << (part.per_step() ? ",step" : "") << (classes ? ",target,prediction" : "");
       for (int64_t k = 0; k < out.size(1); ++k) csv << ",y" << k;
       csv << "\n";
       header = true;
     }
     const auto values = out.accessor<double, 2>();
-    const Tensor prediction = out.argmax(1), target = batch.targets.to(at::kCPU);
-    for (int64_t r = 0; r < batch.size; ++r) {
-      const int64_t id = batch.ids[r].item<int64_t>();
+    const Tensor prediction = out.argmax(1);
+    const Tensor target =
+        part.per_step() ? batch.targets.to(at::kCPU).reshape({-1}) : batch.targets.to(at::kCPU);
+    for (int64_t r = 0; r < out.size(0); ++r) {
+      if (part.per_step() && target[r].item<int64_t>() < 0) continue;  // behind the sequence's end
+      const int64_t id = batch.ids[r / steps].item<int64_t>();
       nlohmann::json row{{"id", id}};
       csv << id;
+      if (part.per_step()) {
+        row["step"] = r % steps + 1;
+        csv << "," << row["step"];
+      }
       if (classes) {
         row["target"] = target[r].item<int64_t>();
         row["prediction"] = prediction[r].item<int64_t>();

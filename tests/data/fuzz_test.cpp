@@ -155,6 +155,34 @@ TEST(Fuzz, NpyDataSet) {
              .rounds = 2000});
 }
 
+TEST(Fuzz, Text) {
+  fuzz_file(
+      "text.txt",
+      {"To be, or not to be, that is the question:\n",
+       "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x8C\x8D, na\xC3\xAFve"},
+      [](const std::string& path) {
+        expect_consistent(load("text", {{"text.file", path},
+                                        {"text.length", "2"},
+                                        {"text.validation", "0.2"},
+                                        {"text.test", "0.2"}}));
+      },
+      3000);
+}
+
+TEST(Fuzz, Names) {
+  TempFolder folder;
+  write(folder / "names/Other.txt", "Smith\nJones\n");
+  fuzz::run(
+      {.name = "names",
+       .seeds = {"Abe\nO'Neal\nDe la Cruz\n", "\xC5\x9Alus\xC3\xA0rski\r\nNov\xC3\xA1k\n"},
+       .read =
+           [&](const std::string& input) {
+             write(folder / "names/Some.txt", input);
+             expect_consistent(load("names", {{"data-dir", folder.path()}, {"names.test", "0.3"}}));
+           },
+       .rounds = 2000});
+}
+
 TEST(Fuzz, Tar) {
   TempFolder out;
   fuzz_file(

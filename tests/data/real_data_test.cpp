@@ -46,6 +46,42 @@ TEST(RealData, Mnist) {
       << "all four files have the published checksums";
 }
 
+TEST(RealData, TinyShakespeare) {
+  NEED_DATA("tinyshakespeare");
+  const Splits data = load("tinyshakespeare", {{"text.length", "50"}});
+  EXPECT_EQ(data.train.vocabulary, 65);
+  // 1,115,394 characters: 90, 5 and 5 %.
+  EXPECT_EQ(data.train.size(), (1003855 - 1) / 50);
+  EXPECT_EQ(data.validation.size(), (1059624 - 1003855 - 1) / 50);
+  EXPECT_EQ(data.test.size(), (1115394 - 1059624 - 1) / 50);
+  std::string begin;
+  for (int64_t t = 0; t < 14; ++t)
+    begin += data.train.class_names[static_cast<size_t>(data.train.inputs[0][t].item<int64_t>())];
+  EXPECT_EQ(begin, "First Citizen:");
+  DownloadOptions nowhere;
+  nowhere.mirror = "http://127.0.0.1:1/";
+  EXPECT_FALSE(download(find_remote("tinyshakespeare"), nowhere)) << "the published checksum";
+}
+
+TEST(RealData, Names) {
+  NEED_DATA("names");
+  const Splits data = load("names", {{"names.test", "0"}});
+  EXPECT_EQ(counts(data.train), (std::vector<int64_t>{2000, 268, 519, 297, 3668, 277, 724, 203, 232,
+                                                      709, 991, 94, 139, 74, 9384, 100, 298, 73}));
+  EXPECT_EQ(data.train.inputs.size(1), 19);
+  // Of the tutorial's own folding: all letters, and the sum over all names of
+  // (place in the name) * (place in the alphabet), both from 1.
+  const Tensor there = data.train.inputs.ge(0);
+  EXPECT_EQ(there.sum().item<int64_t>(), 143170);
+  EXPECT_EQ(((data.train.inputs + 1) * at::arange(1, 20, at::kLong)).sum().item<int64_t>(),
+            8248481);
+  const Splits split = load("names");
+  EXPECT_EQ(split.train.size() + split.test.size(), 20050);
+  DownloadOptions nowhere;
+  nowhere.mirror = "http://127.0.0.1:1/";
+  EXPECT_FALSE(download(find_remote("names"), nowhere)) << "the published checksums";
+}
+
 TEST(RealData, FashionMnist) {
   NEED_DATA("fashion-mnist");
   const Splits data = load("fashion");

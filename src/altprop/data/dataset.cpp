@@ -51,13 +51,20 @@ void check_finite(const Dataset& data, const Tensor& values, const std::string& 
 void check_targets(const Dataset& data) {
   const Tensor& y = data.targets;
   if (data.classes > 0) {
-    if (y.scalar_type() != at::kLong || y.dim() != 1)
-      fail(data, "needs class ids as int64 [N], but its targets are " +
-                     text::cat(y.scalar_type(), " ", shape_text(y.sizes())));
+    if (y.scalar_type() != at::kLong || (y.dim() != 1 && y.dim() != 2))
+      fail(data,
+           "needs class ids as int64 [N] or, for steps of sequences, [N, T], but its targets "
+           "are " +
+               text::cat(y.scalar_type(), " ", shape_text(y.sizes())));
+    if (y.dim() == 2 && (data.inputs.dim() < 2 || y.size(1) != data.inputs.size(1)))
+      fail(data, text::cat("has targets for ", y.size(1), " steps, but samples of shape ",
+                           shape_text(data.sample_shape())));
     const int64_t low = y.min().item<int64_t>(), high = y.max().item<int64_t>();
-    if (low < 0 || high >= data.classes)
+    if (low < (y.dim() == 2 ? -1 : 0) || high >= data.classes)
       fail(data, text::cat("has class ids from ", low, " to ", high, ", but ", data.classes,
                            " classes are numbered 0 to ", data.classes - 1));
+    if (y.dim() == 2 && !y.ge(0).any(1).all().item<bool>())
+      fail(data, "has a sequence without a target at any step");
   } else if (!y.is_floating_point() || y.dim() != 2) {
     fail(data,
          text::cat("needs regression targets as floating [N, K], but they are ", y.scalar_type(),
@@ -65,6 +72,25 @@ void check_targets(const Dataset& data) {
   } else {
     check_finite(data, y, "targets");
   }
+}
+
+/// Token numbers of sequences that begin at the first step and have no holes.
+void check_tokens(const Dataset& data) {
+  const Tensor& x = data.inputs;
+  if (x.scalar_type() != at::kLong || x.dim() != 2)
+    fail(data, text::cat("needs token numbers as int64 [N, T], but its inputs are ",
+                         x.scalar_type(), " ", shape_text(x.sizes())));
+  const int64_t low = x.min().item<int64_t>(), high = x.max().item<int64_t>();
+  if (low < -1 || high >= data.vocabulary)
+    fail(data, text::cat("has token numbers from ", low, " to ", high, ", but its vocabulary of ",
+                         data.vocabulary, " is numbered 0 to ", data.vocabulary - 1));
+  const Tensor there = x.ge(0);
+  if (!there.select(1, 0).all().item<bool>()) fail(data, "has a sequence without any token");
+  if (there.narrow(1, 1, x.size(1) - 1)
+          .logical_and(there.narrow(1, 0, x.size(1) - 1).logical_not())
+          .any()
+          .item<bool>())
+    fail(data, "has a sequence with a hole: -1 may only stand behind its last token");
 }
 
 }  // namespace
@@ -78,12 +104,14 @@ void check(const Dataset& data) {
   if (data.inputs.size(0) != data.targets.size(0))
     fail(data,
          text::cat("has ", data.inputs.size(0), " inputs, but ", data.targets.size(0), " targets"));
-  if (data.inputs.scalar_type() != at::kByte && !data.inputs.is_floating_point())
+  if (data.vocabulary == 0 && data.inputs.scalar_type() != at::kByte &&
+      !data.inputs.is_floating_point())
     fail(data,
          text::cat("has inputs of type ", data.inputs.scalar_type(), "; give uint8 or floating"));
   if (data.empty()) return;
   if (data.inputs.numel() == 0)
     fail(data, "has samples without values: its inputs are " + shape_text(data.inputs.sizes()));
+  if (data.vocabulary > 0) check_tokens(data);
   check_targets(data);
   if (data.inputs.is_floating_point()) check_finite(data, data.inputs, "inputs");
   const auto channels = static_cast<size_t>(data.channels());
@@ -106,7 +134,9 @@ void check(const Splits& splits) {
       fail(*other,
            text::cat("has training samples of shape ", shape_text(splits.train.sample_shape()),
                      ", but others of shape ", shape_text(other->sample_shape())));
-    if (other->classes != splits.train.classes ||
+    if (other->vocabulary != splits.train.vocabulary)
+      fail(*other, "has another vocabulary in its training part than elsewhere");
+    if (other->classes != splits.train.classes || other->per_step() != splits.train.per_step() ||
         (other->classes == 0 && other->targets.size(1) != splits.train.targets.size(1)))
       fail(*other, "has other targets in its training part than elsewhere");
   }

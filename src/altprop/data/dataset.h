@@ -16,9 +16,13 @@ namespace altprop::data {
 struct Dataset {
   std::string name;
   Tensor inputs;        ///< [N, ...sample shape], uint8 or floating, CPU; images are [N, C, H, W]
-  Tensor targets;       ///< int64 [N], class ids; or floating [N, K], regression
+  Tensor targets;       ///< int64 [N], class ids; int64 [N, T], one a step, -1 where there is none;
+                        ///< or floating [N, K], regression
   int64_t classes = 0;  ///< number of classes; 0 for regression
-  double scale = 1;     ///< 1/255 turns bytes into [0, 1]
+  /// Above 0: samples are sequences of token numbers below it, int64 [N, T], -1 behind the end of a
+  /// shorter one; they are delivered as they are.
+  int64_t vocabulary = 0;
+  double scale = 1;                      ///< 1/255 turns bytes into [0, 1]
   std::vector<double> mean, stddev;      ///< per channel, of the scaled inputs; empty: 0 and 1
   std::vector<std::string> class_names;  ///< empty, or one a class
 
@@ -28,6 +32,8 @@ struct Dataset {
   std::vector<int64_t> sample_shape() const;
   /// Size of the first sample dimension (colour planes, features); 1 for scalar samples.
   int64_t channels() const;
+  /// Every step of a sequence has a class of its own.
+  bool per_step() const { return classes > 0 && targets.defined() && targets.dim() == 2; }
 };
 
 /// `validation` and `test` may be empty (size() == 0).

@@ -53,6 +53,12 @@ struct Loader::State {
     data.inputs = data.inputs.contiguous();
     const int64_t n = data.size();
     batches = options.drop_last ? n / options.batch : (n + options.batch - 1) / options.batch;
+    if (data.vocabulary > 0) {
+      values = data.inputs.to(options.device);
+      converted = true;
+      start();
+      return;
+    }
     converted = data.inputs.numel() * static_cast<int64_t>(c10::elementSize(options.dtype)) <=
                 options.resident_bytes;
     values = converted ? normalised(data.inputs, data, options.dtype) : data.inputs;
@@ -62,6 +68,10 @@ struct Loader::State {
     } else if (converted) {
       values = values.to(options.device);
     }
+    start();
+  }
+
+  void start() {
     targets = data.classes > 0 ? data.targets : data.targets.to(options.dtype);
     targets = targets.contiguous().to(options.device);
     if (options.prefetch > 0)

@@ -17,9 +17,10 @@
 namespace altprop::data {
 
 struct Batch {
-  Tensor inputs;  ///< [size, ...sample shape], normalised, on the loader's device; may be a view of
-                  ///< the data set's values: read only
-  Tensor targets;  ///< int64 [size] or floating [size, K], same device; may be a view likewise
+  Tensor inputs;   ///< [size, ...sample shape], normalised, on the loader's device (token numbers:
+                   ///< int64, as they are); may be a view of the data set's values: read only
+  Tensor targets;  ///< int64 [size] or [size, T], or floating [size, K], same device; may be a view
+                   ///< likewise
   Tensor ids;      ///< int64 [size], CPU: indices into the data set
   int64_t size = 0;
   int64_t index = 0;  ///< which batch of its epoch

@@ -136,6 +136,7 @@ void span_range(Dataset& data, double low, double width) {
 
 void normalise(Splits& splits, const std::string& how) {
   Dataset& train = splits.train;
+  if (train.vocabulary > 0) return;  // token numbers
   if (how == "none") {
     train.scale = 1;
     train.mean.clear(), train.stddev.clear();

@@ -96,12 +96,37 @@ void assign(const Parts& parts, Options& options) {
   }
 }
 
+/// Refuses operations that would calculate with the numbers of tokens.
+void check_tokens(const ArchitectureEntry& entry, const Graph& net, const InputInfo& info) {
+  if (info.vocabulary < 1) return;
+  std::vector<char> tokens(net.nodes().size(), 0);
+  for (const Node& node : net.nodes()) {
+    char& here = tokens[static_cast<size_t>(node.id)];
+    here = !node.op;
+    for (int i : node.inputs) {
+      if (!tokens[static_cast<size_t>(i)]) continue;
+      const std::string type = node.op->type();
+      here = type == "step" || node.op->rearranges();
+      if (type == "last-step") here = 0;
+      if (!here && type != "embedding" && type != "one-hot" && type != "last-step")
+        throw UsageError(text::cat("network '", entry.name, "': its '", node.name,
+                                   "' takes real numbers, but the data are sequences of token "
+                                   "numbers; use rnn or lstm, or begin with an embedding of ",
+                                   info.vocabulary, " tokens"));
+    }
+  }
+}
+
 void check_output(const ArchitectureEntry& entry, const Graph& net, const InputInfo& info) {
   if (info.classes < 1) return;
   for (int o : net.output_nodes()) {
     const std::vector<int64_t>& shape = net.node(o).spec.shape;
     // Sequences may end in one row per position; images may not.
     const bool rows = shape.size() == 2 && info.input_shape.size() < 3;
+    if (info.per_step && (shape.size() != 2 || shape[0] != info.input_shape.at(0)))
+      throw UsageError(text::cat("network '", entry.name, "': its output '", net.node(o).name,
+                                 "' has shape ", shape_text(shape), " but the data have a target ",
+                                 "for each of ", info.input_shape[0], " steps; use rnn or lstm"));
     if ((shape.size() != 1 && !rows) || shape.back() != info.classes)
       throw UsageError(text::cat("network '", entry.name, "': its output '", net.node(o).name,
                                  "' has shape ", shape_text(shape), " but the data have ",
@@ -152,6 +177,7 @@ Graph network(const std::string& written, const InputInfo& info) {
   if (complete.input_shape.empty()) complete.input_shape = entry.input_shape;
   if (complete.classes == 0) complete.classes = entry.classes;
   Graph net = architecture->make(complete);
+  check_tokens(entry, net, complete);
   check_output(entry, net, complete);
   return net;
 }

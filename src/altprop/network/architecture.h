@@ -25,6 +25,8 @@ struct InputInfo {
   std::vector<int64_t> input_shape;  ///< of one sample, e.g. {3, 32, 32}
   int64_t classes = 0;
   SizeLimits limits{};
+  int64_t vocabulary = 0;  ///< above 0: samples are sequences of token numbers below it
+  bool per_step = false;   ///< there is a target for every step of a sequence
 };
 
 /// The settings of one network of a family, and how to build it.

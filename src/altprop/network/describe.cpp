@@ -15,7 +15,7 @@ namespace {
 /// that overwrite an input which nobody else needs.
 bool reuses_input(const Graph& net, const Node& node) {
   const std::string type = node.op->type();
-  if (type == "flatten" || type == "reshape" || type == "identity") return true;
+  if (type == "flatten" || type == "reshape" || type == "identity" || type == "step") return true;
   if (!node.op->works_in_place() || node.inputs.size() != 1) return false;
   const Node& producer = net.node(node.inputs[0]);
   const auto& outputs = net.output_nodes();
@@ -41,6 +41,41 @@ std::string short_number(int64_t n) {
 }
 
 std::string short_bytes(int64_t n) { return short_number(n) + "B"; }
+
+// Steps of an unrolled network are shown once: their operations are named "t7.gates".
+
+/// "t7." of "t7.gates", or "".
+std::string step_of(const std::string& name) {
+  const size_t dot = name.find('.');
+  if (name[0] != 't' || dot == std::string::npos || dot < 2) return "";
+  return name.find_first_not_of("0123456789", 1) == dot ? name.substr(0, dot + 1) : "";
+}
+
+using Rows = std::vector<Description::Row>;
+
+/// Number of rows from `i` on that belong to the step of row i; 0 if it belongs to none.
+size_t step_from(const Rows& rows, size_t i) {
+  const std::string step = step_of(rows[i].name);
+  if (step.empty()) return 0;
+  size_t n = 1;
+  while (i + n < rows.size() && step_of(rows[i + n].name) == step) ++n;
+  return n;
+}
+
+/// How many steps of `n` rows behind the one at `i` are like it.
+size_t repeats(const Rows& rows, size_t i, size_t n) {
+  size_t count = 0;
+  for (size_t next = i + n; next < rows.size() && step_from(rows, next) == n; next += n, ++count)
+    for (size_t k = 0; k < n; ++k) {
+      const Description::Row &a = rows[i + k], &b = rows[next + k];
+      const bool same_name =
+          a.name.substr(step_of(a.name).size()) == b.name.substr(step_of(b.name).size());
+      if (!same_name || a.op != b.op || a.shape != b.shape ||
+          (a.settings != b.settings && a.op != "step") || (b.parameters > 0 && !b.shared))
+        return count;
+    }
+  return count;
+}
 
 }  // namespace
 
@@ -96,11 +131,25 @@ Description describe(const Graph& net, int64_t batch) {
 std::string Description::table() const {
   std::vector<std::vector<std::string>> cells = {
       {"name", "operation", "output", "parameters", "multiply-adds", "memory"}};
-  for (const Row& row : rows)
-    cells.push_back(
-        {row.name, row.op + (row.settings.empty() ? "" : " " + row.settings), shape_text(row.shape),
-         std::to_string(row.parameters) + (row.shared ? " +shared" : ""),
-         text::trim(short_number(row.multiply_adds)), short_bytes(row.activation_bytes)});
+  for (size_t i = 0; i < rows.size();) {
+    const size_t step = step_from(rows, i), same = step == 0 ? 0 : repeats(rows, i, step);
+    for (size_t end = i + std::max<size_t>(step, 1); i < end; ++i)
+      cells.push_back(
+          {rows[i].name, rows[i].op + (rows[i].settings.empty() ? "" : " " + rows[i].settings),
+           shape_text(rows[i].shape),
+           std::to_string(rows[i].parameters) + (rows[i].shared ? " +shared" : ""),
+           text::trim(short_number(rows[i].multiply_adds)), short_bytes(rows[i].activation_bytes)});
+    if (same < 2) continue;
+    int64_t multiply_adds = 0, bytes = 0;
+    const size_t begin = i;
+    for (; i < begin + same * step; ++i) {
+      multiply_adds += rows[i].multiply_adds;
+      bytes += rows[i].activation_bytes;
+    }
+    cells.push_back({text::cat("... ", step_of(rows[i - 1].name), "*"),
+                     text::cat("as ", step_of(rows[begin - 1].name), "*, ", same, " times"), "",
+                     "+shared", text::trim(short_number(multiply_adds)), short_bytes(bytes)});
+  }
   constexpr size_t kFirstNumber = 3;
   std::vector<size_t> width(cells[0].size(), 0);
   for (const auto& line : cells)

@@ -276,7 +276,9 @@ void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedbac
   const Plan& plan = this->plan();
   std::vector<char> wanted = sink ? plan.needs_credit : std::vector<char>(nodes_.size(), 0);
   if (options.input_credits) {
-    for (int i : inputs_) wanted[static_cast<size_t>(i)] = 1;
+    for (size_t i = 0; i < inputs_.size(); ++i)
+      wanted[static_cast<size_t>(inputs_[i])] =
+          options.inputs_wanted.empty() || options.inputs_wanted[i];
     for (const Node& node : nodes_)
       for (int i : node.inputs)
         wanted[static_cast<size_t>(node.id)] |= wanted[static_cast<size_t>(i)];

@@ -53,6 +53,7 @@ struct SweepOptions {
   int phase = 0;
   bool release = false;  ///< free each operation's Saved once it has been swept
   std::vector<Tensor>* input_credits = nullptr;  ///< also filled with the cotangent of every input
+  std::span<const char> inputs_wanted = {};      ///< ... or, if not empty, of those marked here
 };
 
 class Graph : public Op {

@@ -103,6 +103,11 @@ void initialise(const Graph& graph, const Initialiser& scheme, const Stream& str
     }
     const ParamPtr weight = node.op->weight();
     for (const ParamPtr& param : node.op->params()) {
+      if (param->init == kNetworkInitTransposed && done.insert(param.get()).second)
+        param->value.copy_(scheme
+                               .draw({param->value.size(1), param->value.size(0)},
+                                     stream.at(param->name), param->value.options())
+                               .t());
       if (!param->init.empty() && done.insert(param.get()).second)
         param->value.copy_(
             Initialiser(param->init)

@@ -50,6 +50,10 @@ struct Fans {
 };
 Fans fans_of(IntArrayRef weight_shape);
 
+/// Param::init of a matrix whose rows and columns are exchanged (a table of what one-hot inputs
+/// select): the network's scheme, with the fans of the transposed matrix.
+inline constexpr const char* kNetworkInitTransposed = "network, transposed";
+
 /// Draws every weight and bias of the graph, each from the sub-stream of its own name, so that
 /// adding a layer elsewhere changes nothing. A parameter with a scheme of its own (Param::init,
 /// e.g. an embedding's table) takes that; those of norms and of wrapped modules (Op::weight() null)

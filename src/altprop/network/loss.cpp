@@ -5,6 +5,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/softmax.h"
+#include "altprop/network/step_loss.h"
 
 namespace altprop {
 
@@ -101,10 +102,10 @@ struct SigmoidCrossEntropy : Loss {
 }  // namespace
 
 std::unique_ptr<Loss> make_loss(const std::string& name) {
-  if (name == "cross-entropy" || name == "ce") return std::make_unique<CrossEntropy>();
-  if (name == "squared-error" || name == "mse") return std::make_unique<SquaredError>();
+  if (name == "cross-entropy" || name == "ce") return over_steps(std::make_unique<CrossEntropy>());
+  if (name == "squared-error" || name == "mse") return over_steps(std::make_unique<SquaredError>());
   if (name == "sigmoid-cross-entropy" || name == "bce")
-    return std::make_unique<SigmoidCrossEntropy>();
+    return over_steps(std::make_unique<SigmoidCrossEntropy>());
   throw UsageError("there is no loss '" + name + "'" + text::suggestion(name, loss_names()));
 }
 

@@ -15,11 +15,14 @@ class Loss {
   virtual ~Loss() = default;
   virtual std::string name() const = 0;
   virtual std::string help() const = 0;
-  /// @param output [B, C] network output (logits, or values)
-  /// @param target int64 [B] class numbers, or [B, C] values of the output's type
+  /// @param output [B, C] network output (logits, or values), or [B, T, C], one per step of a
+  /// sequence
+  /// @param target int64 [B] class numbers, or [B, C] values of the output's type; for steps int64
+  /// [B, T], -1 where there is no target. Of a sequence the value is the MEAN over those of its own
+  /// steps that have a target, so that each sample counts alike however long it is.
   /// @returns [B]
   virtual Tensor value(const Tensor& output, const Tensor& target) const = 0;
-  /// d value / d output, [B, C]: one row per sample, NOT divided by B.
+  /// d value / d output, of the output's shape: one row per sample, NOT divided by B.
   virtual Tensor gradient(const Tensor& output, const Tensor& target) const = 0;
   /// Output to prediction: probabilities for the cross-entropies, the identity for squared error.
   virtual Tensor link(const Tensor& output) const = 0;

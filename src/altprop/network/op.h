@@ -109,6 +109,12 @@ class Op {
   virtual int64_t multiply_adds(std::span<const Spec> inputs) const { return 0; }
   /// True for affine maps (linear, convolutions): where a block of a chain begins.
   virtual bool is_affine() const { return false; }
+  /// True if the output is a value that relaxation rules hold although no affine map reads it
+  /// (gates and cell of an LSTM): a state under Cut::Blocks.
+  virtual bool holds_state() const { return false; }
+  /// True if the numbers are only moved about (flatten, stack): never a state of its own, it
+  /// belongs to its consumer.
+  virtual bool rearranges() const { return false; }
   /// True if the derivative needs the output rather than the input, so that forward may overwrite
   /// its input.
   virtual bool works_in_place() const { return false; }

@@ -16,9 +16,6 @@ size_t at(int i) { return static_cast<size_t>(i); }
 /// Operations that hold a layer's weights: where an edge of Cut::Blocks begins.
 bool starts_block(const Op& op) { return op.is_affine() || op.weight() || op.hides_weights(); }
 
-/// Only rearranges its input: never a state of its own, it travels with its consumer.
-bool rearranges(const Op& op) { return op.type() == "flatten" || op.type() == "reshape"; }
-
 class Cutter {
  public:
   Cutter(const Graph& net, Cut cut) : net_(net), is_state_(net.nodes().size(), 0) {
@@ -28,9 +25,16 @@ class Cutter {
     for (int o : net.output_nodes()) mark_used(o);
     for (const Node& node : net.nodes()) {
       if (!node.op || !used_[at(node.id)]) continue;
-      if (cut == Cut::EveryNode) is_state_[at(node.id)] = 1;
+      if (cut == Cut::EveryNode && (net.needs_credit()[at(node.id)] || !node.op->rearranges()))
+        is_state_[at(node.id)] = 1;
       if (cut == Cut::Blocks && enters_block(node.id) && behind_weight(node))
         is_state_[at(node.id)] = 1;
+      if (cut == Cut::Blocks && node.op->holds_state()) is_state_[at(node.id)] = 1;
+      if (cut == Cut::PreActivation && node.op->holds_state())
+        throw Refusal("node '" + node.name + "'",
+                      text::cat("its activations are part of '", node.op->type(),
+                                "', so that no value enters them"),
+                      "use states behind the activations (pc.values=post)");
       if (cut == Cut::PreActivation && starts_block(*node.op))
         is_state_[at(end_of_preactivation(node.id))] = 1;
     }
@@ -61,13 +65,13 @@ class Cutter {
 
   /// True if a consumer, looked at through flatten and reshape, holds a layer's weights.
   bool enters_block(int node) const {
-    if (net_.node(node).op && rearranges(*net_.node(node).op)) return false;
+    if (net_.node(node).op && net_.node(node).op->rearranges()) return false;
     return feeds_block(node);
   }
   bool feeds_block(int node) const {
     for (int c : consumers(node)) {
       const Op& op = *net_.node(c).op;
-      if (starts_block(op) || (rearranges(op) && feeds_block(c))) return true;
+      if (starts_block(op) || (op.rearranges() && feeds_block(c))) return true;
     }
     return false;
   }
@@ -93,7 +97,7 @@ class Cutter {
       const std::vector<int> next = consumers(node);
       if (next.size() != 1) return node;
       const Op& op = *net_.node(next[0]).op;
-      if (dynamic_cast<const Activation*>(&op) || starts_block(op) || rearranges(op)) return node;
+      if (dynamic_cast<const Activation*>(&op) || starts_block(op) || op.rearranges()) return node;
       node = next[0];
     }
   }
@@ -125,7 +129,7 @@ class Cutter {
           owners[k].insert(owners[at(c)].begin(), owners[at(c)].end());
         }
       }
-      if (node.op && bound[k] && owners[k].size() > 1 && !rearranges(*node.op)) is_state_[k] = 1;
+      if (node.op && bound[k] && owners[k].size() > 1 && !node.op->rearranges()) is_state_[k] = 1;
     }
   }
 

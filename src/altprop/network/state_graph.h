@@ -17,9 +17,10 @@ namespace altprop {
 /// Where states are placed.
 ///
 ///   Blocks         what enters an affine operation: the value behind activation, norm and pooling
-///                  (v = f(W v' + b)); a flatten in front of the operation is part of its edge
-///   PreActivation  what enters an activation: v = W f(v') + b
-///   EveryNode      the output of every operation
+///                  (v = f(W v' + b)); a flatten in front of the operation is part of its edge; and
+///                  what an operation says is a value to hold (Op::holds_state)
+///   PreActivation  what enters an activation: v = W f(v') + b; refused where an op holds states
+///   EveryNode      the output of every operation (of those that only rearrange, where credit goes)
 ///
 /// In all cases inputs and outputs are states, and so is every value that several edges would
 /// compute from parameters or from a random mask: each parameter belongs to exactly one edge.
@@ -68,7 +69,7 @@ struct StateGraph {
 /// What passes through one arrives unchanged, a hop later.
 StateGraph level(const StateGraph& graph);
 
-/// @throws Refusal if the network has no output
+/// @throws Refusal if the network has no output or the cut does not fit its operations
 StateGraph states(const Graph& net, Cut cut);
 
 }  // namespace altprop

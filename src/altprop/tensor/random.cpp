@@ -7,11 +7,7 @@
 #include <cstring>
 
 // The file is compiled with -ffp-contract=off, so that every instruction set gives the same bits.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define ALTPROP_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define ALTPROP_VECTORISED
-#endif
+#include "altprop/tensor/vectorised.h"
 
 namespace altprop {
 

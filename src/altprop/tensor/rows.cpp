@@ -3,13 +3,9 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cstring>
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define ALTPROP_VECTORISED \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define ALTPROP_VECTORISED
-#endif
+#include "altprop/tensor/vectorised.h"
 
 namespace altprop {
 
@@ -37,6 +33,11 @@ ALTPROP_VECTORISED void add_bias_relu(float* __restrict x, const float* __restri
 
 ALTPROP_VECTORISED void add_row(float* __restrict sums, const float* __restrict row, int64_t n) {
   for (int64_t i = 0; i < n; ++i) sums[i] += row[i];
+}
+
+ALTPROP_VECTORISED void add_scaled(float* __restrict sums, const float* __restrict row, int64_t n,
+                                   float scale) {
+  for (int64_t i = 0; i < n; ++i) sums[i] += scale * row[i];
 }
 
 ALTPROP_VECTORISED void blend(float* __restrict out, const float* __restrict sums, int64_t n,
@@ -92,6 +93,34 @@ void add_rows_into(Tensor& out, const Tensor& matrix, double keep, double scale)
                              static_cast<float>(scale));
                      }
                    });
+}
+
+void copy_rows_at(Tensor& out, const Tensor& table, const int64_t* ids) {
+  const Tensor from = table.contiguous();
+  const size_t bytes = static_cast<size_t>(out.size(1)) * out.element_size();
+  const auto* source = static_cast<const uint8_t*>(from.const_data_ptr());
+  auto* to = static_cast<uint8_t*>(out.mutable_data_ptr());
+  for (int64_t i = 0; i < out.size(0); ++i, to += bytes) {
+    if (ids[i] < 0) {
+      std::memset(to, 0, bytes);
+    } else {
+      std::memcpy(to, source + static_cast<size_t>(ids[i]) * bytes, bytes);
+    }
+  }
+}
+
+void add_rows_at(Tensor& table, const Tensor& rows, const int64_t* ids, double scale) {
+  if (table.scalar_type() != at::kFloat || !table.is_contiguous()) {
+    for (int64_t i = 0; i < rows.size(0); ++i)
+      if (ids[i] >= 0) table[ids[i]].add_(rows[i], scale);
+    return;
+  }
+  const int64_t width = table.size(1);
+  const float* from = rows.const_data_ptr<float>();
+  float* to = table.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < rows.size(0); ++i)
+    if (ids[i] >= 0)
+      add_scaled(to + ids[i] * width, from + i * width, width, static_cast<float>(scale));
 }
 
 }  // namespace altprop

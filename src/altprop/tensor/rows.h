@@ -13,4 +13,13 @@ void add_bias_(Tensor& x, const Tensor& bias, bool relu);
 /// @param out [n], matrix [rows, n]
 void add_rows_into(Tensor& out, const Tensor& matrix, double keep, double scale);
 
+/// Row i of out <- row ids[i] of the table, or zeros where ids[i] is negative. CPU tensors, one
+/// type.
+/// @param out [n, width] contiguous, table [rows, width], ids n numbers below `rows`
+void copy_rows_at(Tensor& out, const Tensor& table, const int64_t* ids);
+
+/// Row ids[i] of the table += scale * row i of `rows`; negative ids are left out. Serial, in the
+/// order of the rows. CPU tensors, contiguous, one floating type.
+void add_rows_at(Tensor& table, const Tensor& rows, const int64_t* ids, double scale);
+
 }  // namespace altprop

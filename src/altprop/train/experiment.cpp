@@ -52,9 +52,15 @@ void use_machine(const RunSettings& settings) {
   }
 }
 
+InputInfo facts_for_network(const data::Splits& data) {
+  return {.input_shape = data.train.sample_shape(),
+          .classes = data.train.classes,
+          .vocabulary = data.train.vocabulary,
+          .per_step = data.train.per_step()};
+}
+
 Graph build_network(const RunSettings& settings, const data::Splits& data) {
-  Graph net = network(settings.net,
-                      {.input_shape = data.train.sample_shape(), .classes = data.train.classes});
+  Graph net = network(settings.net, facts_for_network(data));
   net.to(at::Device(settings.device), settings.dtype == "float64" ? at::kDouble : at::kFloat);
   initialise(net, Initialiser(settings.init),
              Stream(static_cast<uint64_t>(settings.seed)).at("init"));

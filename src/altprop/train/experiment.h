@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "altprop/network/architecture.h"
 #include "altprop/train/trainer.h"
 
 namespace altprop {
@@ -37,6 +38,9 @@ class Experiment {
 };
 
 std::shared_ptr<const data::Splits> load_data(const RunSettings& settings);
+
+/// What a network's text may leave out and is checked against.
+InputInfo facts_for_network(const data::Splits& data);
 
 /// The network of the settings for these data, weights drawn, on the settings' device and in their
 /// number format.

@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "altprop/base/text.h"
@@ -80,11 +81,11 @@ void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
   std::string line =
       text::cat(label_, "  epoch ", record["epoch"].get<int64_t>(), "/", trainer.settings().epochs);
   char buffer[64];
-  for (const char* key :
-       {"train_loss", "validation_loss", "test_loss", "validation_accuracy", "test_accuracy"}) {
+  for (const char* key : {"train_loss", "validation_loss", "test_loss", "validation_accuracy",
+                          "test_accuracy", "test_bits_per_character"}) {
     if (!record.contains(key) || !record[key].is_number()) continue;
     std::string name = key;
-    name[name.find('_')] = ' ';
+    std::replace(name.begin(), name.end(), '_', ' ');
     const bool fraction = name.find("accuracy") != std::string::npos;
     std::snprintf(buffer, sizeof buffer, fraction ? "  %s %.2f %%" : "  %s %.4f", name.c_str(),
                   record[key].get<double>() * (fraction ? 100 : 1));

@@ -267,6 +267,9 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   }
   for (const char* key : {"gradient", "alignment"})
     if (last.contains(key)) out[key] = last[key];
+  for (const char* key :
+       {"train_bits_per_character", "validation_bits_per_character", "test_bits_per_character"})
+    if (record.contains(key)) out[key] = record[key];
   if (!t.failure().empty()) out["failure"] = t.failure();
   write_atomically(dir_ / "summary.json", out.dump(2) + "\n");
   return out;

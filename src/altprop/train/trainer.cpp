@@ -9,7 +9,7 @@
 
 #include "altprop/base/text.h"
 #include "altprop/network/gradient_capture.h"
-#include "altprop/network/softmax.h"
+#include "altprop/network/step_loss.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/kernels.h"
 #include "altprop/probes/settling.h"
@@ -56,11 +56,11 @@ void add_to(Tensor& sums, const Tensor& loss, const Tensor& output, const Tensor
   if (sums.device().is_cpu()) {
     double* sum = sums.mutable_data_ptr<double>();
     sum[0] += loss.sum().item<double>();
-    if (classes) sum[1] += static_cast<double>(count_right(output, target));
+    if (classes) sum[1] += right_answers(output, target);
     return;
   }
   sums[0].add_(loss.sum());
-  if (classes) sums[1].add_(output.argmax(1).eq(target).sum());
+  if (classes) sums[1].add_(right_answers_there(output, target));
 }
 
 /// False for tied weights, and where operations hide what they do with theirs.
@@ -322,7 +322,7 @@ Score Trainer::evaluate(const data::Dataset& data) {
     const data::Batch batch = loader.at(0, i);
     const Tensor output = rule_.predict(net_, batch.inputs);
     loss += loss_.value(output, batch.targets).to(at::kDouble).sum().item<double>();
-    if (classes) right += static_cast<double>(count_right(output, batch.targets));
+    if (classes) right += right_answers(output, batch.targets);
   }
   const double n = static_cast<double>(std::max<int64_t>(1, data.size()));
   return {loss / n, classes ? std::optional<double>(right / n) : std::nullopt};
@@ -357,15 +357,21 @@ nlohmann::json Trainer::probe() {
   return out;
 }
 
+bool Trainer::counts_bits() const {
+  return data_.train.vocabulary > 0 && data_.train.per_step() && loss_.name() == "cross-entropy";
+}
+
 nlohmann::json Trainer::finish_epoch() {
   nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
   record["train_loss"] = finite_or_null(running_loss());
+  if (counts_bits()) record["train_bits_per_character"] = finite_or_null(running_loss() / M_LN2);
   if (data_.train.classes > 0 && seen_)
     record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
   auto add_score = [&](const std::string& name, const data::Dataset& data) {
     if (data.empty()) return Score{};
     const Score score = evaluate(data);
     record[name + "_loss"] = finite_or_null(score.loss);
+    if (counts_bits()) record[name + "_bits_per_character"] = finite_or_null(score.loss / M_LN2);
     if (score.accuracy) record[name + "_accuracy"] = *score.accuracy;
     return score;
   };

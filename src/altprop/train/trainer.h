@@ -100,6 +100,8 @@ class Trainer {
   void train_pass(const std::string& pass, bool last);
   void train_step(const data::Batch& batch, const std::string& pass);
   nlohmann::json finish_epoch();
+  /// The loss is the information in a character, in nats.
+  bool counts_bits() const;
   Step make_step(const data::Batch& batch, Activity& activity);
   bool out_of_steps() const {
     return settings_.max_steps > 0 && position_.step >= settings_.max_steps;

@@ -1,8 +1,12 @@
 #include "altprop/network/ops/embedding.h"
 
+#include <algorithm>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/init.h"
 #include "altprop/network/ops/check.h"
+#include "altprop/tensor/rows.h"
 
 namespace altprop {
 
@@ -16,8 +20,16 @@ Embedding::Embedding(ParamPtr table) : Embedding(table->value.size(0), table->va
   table_ = std::move(table);
 }
 
+std::shared_ptr<Embedding> Embedding::one_hot(int64_t vocabulary, int64_t width, bool bias) {
+  auto op = std::make_shared<Embedding>(vocabulary, width);
+  op->one_hot_ = true;
+  op->with_bias_ = bias;
+  return op;
+}
+
 std::string Embedding::settings() const {
-  return text::cat("vocabulary=", vocabulary_, ",width=", width_);
+  return text::cat("vocabulary=", vocabulary_, ",width=", width_,
+                   one_hot_ && !with_bias_ ? ",bias=false" : "");
 }
 
 Spec Embedding::infer(std::span<const Spec> inputs) const {
@@ -30,22 +42,48 @@ Spec Embedding::infer(std::span<const Spec> inputs) const {
 void Embedding::build(std::span<const Spec>) {
   if (table_) return;
   table_ = std::make_shared<Param>("weight", at::zeros({vocabulary_, width_}));
-  table_->init = "normal:1";  // torch.nn.Embedding's; fans mean nothing for a table
+  // torch.nn.Embedding's; fans mean nothing for a table.
+  table_->init = one_hot_ ? kNetworkInitTransposed : "normal:1";
+  if (!with_bias_) return;
+  bias_ = std::make_shared<Param>("bias", at::zeros({width_}));
+  bias_->decay = false;
 }
+
+namespace {
+
+/// The rows of the table, or zeros; on the CPU numbers out of range are refused.
+Tensor rows_of(const Tensor& table, const Tensor& tokens) {
+  if (!tokens.device().is_cpu())
+    return at::embedding(table, tokens.clamp_min(0)).mul_(tokens.ge(0).unsqueeze(-1));
+  const Tensor ids = tokens.to(at::kLong).contiguous();
+  const int64_t* id = ids.const_data_ptr<int64_t>();
+  if (ids.numel() > 0) {
+    const auto [low, high] = std::minmax_element(id, id + ids.numel());
+    if (*low < -1 || *high >= table.size(0))
+      throw UsageError(text::cat("embedding: token numbers from ", *low, " to ", *high,
+                                 " do not fit a vocabulary of ", table.size(0)));
+  }
+  std::vector<int64_t> shape = tokens.sizes().vec();
+  shape.push_back(table.size(1));
+  Tensor out = at::empty(shape, table.options());
+  Tensor matrix = out.view({-1, table.size(1)});
+  copy_rows_at(matrix, table, id);
+  return out;
+}
+
+}  // namespace
 
 Tensor Embedding::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
   const Tensor& tokens = inputs[0];
   if (!at::isIntegralType(tokens.scalar_type(), false))
     throw UsageError("embedding: token numbers must be integers, but the input holds real numbers");
-  if (tokens.device().is_cpu() && tokens.numel() > 0) {
-    const auto [low, high] = at::aminmax(tokens);
-    if (low.item<int64_t>() < 0 || high.item<int64_t>() >= vocabulary_)
-      throw UsageError(text::cat("embedding: token numbers from ", low.item<int64_t>(), " to ",
-                                 high.item<int64_t>(), " do not fit a vocabulary of ",
-                                 vocabulary_));
-  }
   saved.t.assign(1, tokens);
-  return at::embedding(table_->value, tokens);
+  Tensor out = rows_of(table_->value, tokens);
+  if (bias_) {
+    Tensor matrix = out.view({-1, width_});
+    add_bias_(matrix, bias_->value, false);
+  }
+  return out;
 }
 
 Tensor Embedding::vjp(const Saved&, const Tensor&, int, const Tensor*) const {
@@ -60,15 +98,24 @@ Tensor Embedding::jvp(const Saved&, const Tensor&, int) const {
 
 void Embedding::accumulate(const Saved& saved, const Tensor& cot, double scale,
                            unsigned which) const {
-  if (!(which & 1)) return;
   const Tensor& tokens = saved.t[0];
-  table_->add_gradient(
-      at::embedding_dense_backward(fold_rows(cot, tokens.size(0)), tokens, vocabulary_, -1, false),
-      scale);
+  const Tensor rows = fold_rows(cot, tokens.size(0)).reshape({-1, width_});
+  if (bias_ && (which & 2)) bias_->add_gradient_rows(rows, scale);
+  if (!(which & 1)) return;
+  // What is kept of the gradient so far, to which the rows are added where they belong.
+  if (table_->fresh) table_->add_gradient(at::zeros_like(table_->value));
+  if (tokens.device().is_cpu()) {
+    const Tensor ids = tokens.to(at::kLong).contiguous();
+    add_rows_at(table_->grad, rows.contiguous(), ids.const_data_ptr<int64_t>(), scale);
+  } else {
+    const Tensor ids = tokens.reshape({-1});
+    table_->grad.index_add_(0, ids.clamp_min(0), rows * ids.ge(0).unsqueeze(1), scale);
+  }
 }
 
 std::vector<ParamPtr> Embedding::params() const {
-  return table_ ? std::vector<ParamPtr>{table_} : std::vector<ParamPtr>{};
+  if (!table_) return {};
+  return bias_ ? std::vector<ParamPtr>{table_, bias_} : std::vector<ParamPtr>{table_};
 }
 
 OpPtr embedding(int64_t vocabulary, int64_t width) {

@@ -5,16 +5,20 @@
 
 namespace altprop {
 
-/// input int64 [B] or [B, ...] of token numbers; weight [vocabulary, width]; output
-/// [B, ..., width]. Saved.t = {input}. Token numbers have no derivative: vjp and jvp are refused,
-/// and weight() is null because no credit crosses the table.
+/// input int64 [B] or [B, ...] of token numbers, -1 for none (a row of zeros); weight
+/// [vocabulary, width]; output [B, ..., width], with `bias` [width] added if there is one.
+/// Saved.t = {input}. Token numbers have no derivative: vjp and jvp are refused, and weight() is
+/// null because no credit crosses the table.
 class Embedding : public Op {
  public:
   Embedding(int64_t vocabulary, int64_t width);
   /// Shares the table (tied weights), e.g. with a `linear` output layer.
   explicit Embedding(ParamPtr table);
+  /// The product of one-hot rows with a learnt matrix: the table takes the network's initial
+  /// distribution, as a linear layer does.
+  static std::shared_ptr<Embedding> one_hot(int64_t vocabulary, int64_t width, bool bias);
 
-  std::string type() const override { return "embedding"; }
+  std::string type() const override { return one_hot_ ? "one-hot" : "embedding"; }
   std::string settings() const override;
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;
@@ -29,7 +33,8 @@ class Embedding : public Op {
 
  private:
   int64_t vocabulary_, width_;
-  ParamPtr table_;
+  bool one_hot_ = false, with_bias_ = false;
+  ParamPtr table_, bias_;
 };
 
 OpPtr embedding(int64_t vocabulary, int64_t width);

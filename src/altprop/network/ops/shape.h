@@ -31,6 +31,7 @@ class Reshape : public LinearMap {
   std::string settings() const override;
   Spec infer(std::span<const Spec> inputs) const override;
   bool keeps_output() const override { return true; }
+  bool rearranges() const override { return true; }
 
  protected:
   Tensor apply(const Tensor& x) const override;

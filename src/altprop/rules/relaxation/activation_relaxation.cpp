@@ -75,6 +75,14 @@ class ActivationRelaxation : public FeedbackRule {
     } else {
       FeedbackRule::admit(net, loss);
     }
+    if (!takes_all_derivatives_at_the_forward_pass())
+      for (const Node& node : net.nodes())
+        if (node.op && node.op->holds_state())
+          throw Refusal("node '" + node.name + "'",
+                        "its activations are part of '" + node.op->type() +
+                            "', so that their derivatives cannot be left out or taken elsewhere",
+                        "use a network of plain activations, or leave the ar.derivative options "
+                        "alone");
     if (frozen()) return;
     for (const Node& node : net.nodes())
       if (node.op && node.op->hides_weights())
@@ -145,6 +153,10 @@ class ActivationRelaxation : public FeedbackRule {
   bool frozen() const {
     return plasticity_pre_ == "frozen" && derivative_x_ == "frozen" && derivative_w_ == "frozen";
   }
+  bool takes_all_derivatives_at_the_forward_pass() const {
+    return derivative_in_relaxation_ && derivative_in_plasticity_ && derivative_x_ == "frozen" &&
+           derivative_w_ == "frozen";
+  }
   /// The result of the relaxation is known in closed form.
   bool linear() const {
     return derivative_x_ == "frozen" && tolerance_ == 0 && grad_clip_ == 0 &&
@@ -179,7 +191,8 @@ class ActivationRelaxation : public FeedbackRule {
     const bool zero = init_state_ == "zero";
     const bool jump =
         engine_ == "fast-forward" || (engine_ == "auto" && linear() &&
-                                      (relaxation_->levelled() || relaxation_->depth() < steps_));
+                                      (relaxation_->levelled() || relaxation_->depth() < steps_ ||
+                                       relaxation_->arrives(order, eta_, steps_)));
     if (jump) {
       const Field initial = zero ? Field() : relaxation_->start(pass_->values(), false);
       return relaxation_->fast_forward(zero ? nullptr : &initial, order, eta_, steps_);

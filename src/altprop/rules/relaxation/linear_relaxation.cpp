@@ -92,6 +92,7 @@ Field LinearRelaxation::wave(const Field& r) {
 }
 
 Field LinearRelaxation::fast_forward(const Field* initial, Order order, double eta, int64_t steps) {
+  if (arrives(order, eta, steps)) return fixed_point();
   const Travel travel{eta, steps, order == Order::GaussSeidel};
   Field u(graph_.states.size());
   auto add = [&](const Field& part, double coefficient) {

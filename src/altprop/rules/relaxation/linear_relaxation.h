@@ -39,6 +39,12 @@ class LinearRelaxation {
 
   /// What credit the output state and every hidden state have: fields hold the output's too.
   Field fixed_point();
+  /// True if after so many steps nothing of the start is left and all credit has arrived: the fixed
+  /// point is reached to the last digit.
+  bool arrives(Order order, double eta, int64_t steps) const {
+    return eta == 1 && order != Order::RedBlack &&
+           steps >= (order == Order::GaussSeidel ? 1 : depth_);
+  }
   /// Exact result of `steps` steps from `initial` (null: zero) without iterating. Not for
   /// Order::RedBlack, and not with Moving or a clamp.
   Field fast_forward(const Field* initial, Order order, double eta, int64_t steps);

@@ -169,7 +169,8 @@ class PredictiveCoding : public Rule {
     if (o_.mode == "exact") return linear_->fixed_point();
     if (o_.engine == "fast-forward" ||
         (o_.engine == "auto" && can_jump() &&
-         (linear_->levelled() || linear_->depth() < o_.number_of_steps())))
+         (linear_->levelled() || linear_->depth() < o_.number_of_steps() ||
+          linear_->arrives(o_.order(), o_.rate(), o_.number_of_steps()))))
       return linear_->fast_forward(nullptr, o_.order(), o_.rate(), o_.number_of_steps());
     Field u = linear_->start(pass_->values(), true);
     linear_->iterate(u, o_.order(), o_.rate(),

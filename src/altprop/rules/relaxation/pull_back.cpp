@@ -87,8 +87,10 @@ void PullBack::pull(int edge, const Tensor& credit, double alpha,
 void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, double alpha,
                             std::span<const Receiver> receivers) {
   const StateGraph::Edge& e = graph_.edges[at(edge)];
+  wanted_.assign(receivers.size(), 0);
+  for (size_t i = 0; i < receivers.size(); ++i) wanted_[i] = receivers[i].to != nullptr;
   e.map.sweep(activity, {{e.map.output_node(), credit}}, *feedback_, nullptr,
-              {.input_credits = &credits_});
+              {.input_credits = &credits_, .inputs_wanted = wanted_});
   for (size_t i = 0; i < receivers.size(); ++i) {
     const Receiver& receiver = receivers[i];
     if (!receiver.to) continue;
@@ -98,7 +100,9 @@ void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, 
     Tensor& to = *receiver.to;
     const double factor = alpha * receiver.factor;
     if (!to.defined()) {
-      if (pulled.defined()) to = factor == 1 ? pulled.clone() : pulled.mul(factor);
+      if (!pulled.defined()) continue;
+      const bool own = pulled.use_count() == 1 && pulled.storage().use_count() == 1;
+      to = factor != 1 ? pulled.mul(factor) : own ? pulled : pulled.clone();
       continue;
     }
     if (receiver.beta != 1) to.mul_(receiver.beta);

@@ -55,6 +55,7 @@ class PullBack {
   HopFeedback* feedback_ = nullptr;
   std::vector<Fast> fast_;  ///< per edge; linear < 0: the general way
   std::vector<Tensor> credits_;
+  std::vector<char> wanted_;
 };
 
 }  // namespace altprop

@@ -234,13 +234,16 @@ double ValueRelaxation::curvature(int iterations) {
     for (size_t e = 0; e < graph.edges.size(); ++e) {
       const StateGraph::Edge& edge = graph.edges[e];
       std::vector<Tensor> tangents;
-      for (int p : edge.from)
-        tangents.push_back(u[at(p)].defined() ? u[at(p)] : at::zeros_like(v_[at(p)]));
+      for (int p : edge.from) tangents.push_back(u[at(p)]);  // undefined: does not move
       const size_t to = at(edge.to);
       const Tensor moved = edge.map.push(pass_.activity()[e], tangents);
-      image[to] = hidden_[to]            ? (moved - u[to]).mul_(precision(to))
-                  : terms_.clamps_output ? moved
-                                         : moved * terms_.beta;
+      if (hidden_[to]) {
+        image[to] = (moved.defined() ? moved - u[to] : -u[to]).mul_(precision(to));
+      } else if (!moved.defined()) {
+        image[to] = at::zeros_like(prediction_[e]);
+      } else {
+        image[to] = terms_.clamps_output ? moved : moved * terms_.beta;
+      }
     }
     Field next(u.size());
     for (size_t e = 0; e < graph.edges.size(); ++e) {

@@ -1,0 +1,79 @@
+#include "altprop/network/step_loss.h"
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/softmax.h"
+
+namespace altprop {
+
+namespace {
+
+bool has_steps(const Tensor& output, const Tensor& target) {
+  return output.dim() == 3 && !target.is_floating_point() && target.dim() == 2;
+}
+
+/// Weights [B, T]: 1 / (number of a sequence's targets) at its targets, 0 elsewhere.
+Tensor weights_of(const Tensor& target, at::TensorOptions options) {
+  const Tensor there = target.ge(0);
+  return there.to(options) / there.sum(1, true).clamp_min(1);
+}
+
+/// Every step as a row, with class 0 where there is no target: such rows get the weight 0.
+struct Rows {
+  Tensor output, target, weight;
+  Rows(const Tensor& out, const Tensor& steps) {
+    if (out.size(0) != steps.size(0) || out.size(1) != steps.size(1))
+      throw UsageError(text::cat("class numbers of shape ", shape_text(steps.sizes()),
+                                 " do not fit a network output of shape ",
+                                 shape_text(out.sizes())));
+    output = out.reshape({-1, out.size(2)});
+    target = steps.clamp_min(0).view(-1);
+    weight = weights_of(steps, out.options()).view(-1);
+  }
+};
+
+class OverSteps : public Loss {
+ public:
+  explicit OverSteps(std::unique_ptr<Loss> rows) : rows_(std::move(rows)) {}
+  std::string name() const override { return rows_->name(); }
+  std::string help() const override { return rows_->help(); }
+
+  Tensor value(const Tensor& output, const Tensor& target) const override {
+    if (!has_steps(output, target)) return rows_->value(output, target);
+    const Rows rows(output, target);
+    return rows_->value(rows.output, rows.target).mul(rows.weight).view(target.sizes()).sum(1);
+  }
+  Tensor gradient(const Tensor& output, const Tensor& target) const override {
+    if (!has_steps(output, target)) return rows_->gradient(output, target);
+    const Rows rows(output, target);
+    return rows_->gradient(rows.output, rows.target)
+        .mul_(rows.weight.unsqueeze(1))
+        .view(output.sizes());
+  }
+  Tensor link(const Tensor& output) const override {
+    if (output.dim() != 3) return rows_->link(output);
+    return rows_->link(output.reshape({-1, output.size(2)})).view(output.sizes());
+  }
+
+ private:
+  std::unique_ptr<Loss> rows_;
+};
+
+}  // namespace
+
+std::unique_ptr<Loss> over_steps(std::unique_ptr<Loss> rows) {
+  return std::make_unique<OverSteps>(std::move(rows));
+}
+
+Tensor right_answers_there(const Tensor& output, const Tensor& target) {
+  if (!has_steps(output, target)) return output.argmax(1).eq(target).sum().to(at::kDouble);
+  return (output.argmax(2).eq(target) * weights_of(target, output.options().dtype(at::kDouble)))
+      .sum();
+}
+
+double right_answers(const Tensor& output, const Tensor& target) {
+  return has_steps(output, target) ? right_answers_there(output, target).item<double>()
+                                   : static_cast<double>(count_right(output, target));
+}
+
+}  // namespace altprop
