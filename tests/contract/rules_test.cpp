@@ -231,8 +231,9 @@ std::vector<std::string> deep_networks(const RuleEntry& entry) {
   };
   if (!refused(common[0]) && !refused(common[1])) return common;
   const std::string f = text::split(entry.example_net, ':').at(2);
-  return {"chain: conv 4 k=3 p=1, " + f + ", maxpool 2, conv 6 k=3, " + f + ", gap, linear 10",
-          "dag: x = input; a = " + f + "(maxpool(conv(x, 4, k=3, p=1), 2)); b = " + f +
+  // Rules with dynamics take many passes a step, so these are small.
+  return {"chain: conv 4 k=5 s=3, " + f + ", maxpool 2, conv 6 k=3, " + f + ", gap, linear 10",
+          "dag: x = input; a = " + f + "(conv(x, 4, k=5, s=3)); b = " + f +
               "(conv(a, 4, k=3, p=1)); c = " + f +
               "(add(conv(b, 4, k=3, p=1), a)); y = linear(gap(c), 10); output y"};
 }

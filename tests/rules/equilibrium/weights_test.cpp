@@ -102,6 +102,11 @@ TEST(EquilibriumWeights, TheFirstLayerAndTheReadoutHaveNoWayBack) {
   EXPECT_TRUE(bound(kEp, {}, e.net, *e.loss)->owned().empty());
 }
 
+TEST(EquilibriumWeights, TheImplicitEstimatorIsTheReference) {
+  EpExample e = random_example(kConv, {2, 6, 6}, "cross-entropy", 0.4);
+  EXPECT_EQ(EpExample::apart(e.own({{"ep.estimator", "implicit"}}), e.exact()), 0);
+}
+
 TEST(EquilibriumWeights, ContinualUpdatesAreEquilibriumPropagationToFirstOrder) {
   for (const std::string estimator : {"symmetric", "one-sided"}) {
     std::vector<double> errors;

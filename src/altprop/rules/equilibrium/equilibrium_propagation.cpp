@@ -29,9 +29,11 @@ Field rows_of(const Field& field, int64_t phase, int64_t rows) {
 class EquilibriumPropagation : public Rule {
  public:
   void declare(Options& o) override {
-    o.choice("ep.estimator", estimator_, {"symmetric", "one-sided", "random-sign"},
-             {"nudge by beta and by -beta; by beta alone; or by beta with a sign drawn per batch",
-              "", "Laborieux et al. 2021, arXiv 2006.03824"});
+    o.choice(
+        "ep.estimator", estimator_, {"symmetric", "one-sided", "random-sign", "implicit"},
+        {"nudge by beta and by -beta; by beta alone; by beta with a sign drawn per batch; or, to "
+         "compare with, the exact gradient that they estimate",
+         "", "Laborieux et al. 2021, arXiv 2006.03824"});
     o.number("ep.beta", beta_, {.min = -1e6, .max = 1e6},
              {"strength of the nudge, not 0; negative pushes away from the target", "1"});
     o.choice("ep.dynamics", dynamics_, {"alternating", "synchronous", "gradient-flow"},
@@ -77,6 +79,9 @@ class EquilibriumPropagation : public Rule {
     if (continual_ && weights_ != "tied")
       throw Refusal("equilibrium-propagation", "ep.continual=true is defined for tied weights",
                     "use ep.weights=tied");
+    if (continual_ && estimator_ == "implicit")
+      throw Refusal("equilibrium-propagation", "ep.continual=true needs a nudged phase",
+                    "use ep.estimator=symmetric");
     net_ = std::make_unique<ConvergentNetwork>(convergent_network(net, loss, readout_));
     cross_entropy_ = loss.name() != "squared-error";
     require_enough_steps();
@@ -109,6 +114,7 @@ class EquilibriumPropagation : public Rule {
   }
 
   void assign(Step& step, Sink& sink) override {
+    if (estimator_ == "implicit") return reference(step, sink);
     free_phase(step);
     const Field free = run_->copy();
     const Nudged nudged = begin_nudged(step);
@@ -314,7 +320,7 @@ const RegisterRule registered{
      .summary = "the difference between the network at rest and at rest with its output nudged",
      .assumes = "reciprocal weights, two phases",
      .source = "Scellier, Bengio 2017, arXiv 1602.05179",
-     .example_net = "mlp:784-100-10:hard-sigmoid",
+     .example_net = "mlp:784-500-10:hard-sigmoid",
      .make = [] { return std::make_unique<EquilibriumPropagation>(); },
      .order = 50}};
 
