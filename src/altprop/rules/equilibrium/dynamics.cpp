@@ -20,6 +20,19 @@ double slope_of_clamp(const Activation* sigma) {
   return type == "half-hard-sigmoid" ? 0.5 : 0;
 }
 
+/// The activation as the fused passes know it; none if they do not. No activation: the identity.
+std::optional<Squash> squash_of(const Activation* sigma) {
+  using Kind = Squash::Kind;
+  if (!sigma) return Squash{};
+  const std::string type = sigma->type();
+  if (type == "hard-sigmoid") return Squash{Kind::Clamp};
+  if (type == "half-hard-sigmoid") return Squash{Kind::Clamp, 0.5f};
+  if (type == "centred-hard-sigmoid") return Squash{Kind::Clamp, 1, 0, -0.5f, 0.5f};
+  if (type == "sigmoid") return Squash{Kind::Sigmoid};
+  if (type == "shifted-sigmoid") return Squash{Kind::Sigmoid, 4, -2};
+  return std::nullopt;
+}
+
 Tensor flat(const Tensor& t) { return t.dim() == 2 ? t : t.reshape({t.size(0), -1}); }
 
 Tensor repeated(const Tensor& t, int64_t times) {
@@ -40,6 +53,7 @@ ConvergentDynamics::ConvergentDynamics(const ConvergentNetwork& net, const Backw
     const int state = static_cast<int>(s);
     edge_to_.push_back(graph.edge_to(state));
     edges_from_.push_back(graph.edges_from(state));
+    squash_.push_back(squash_of(net.sigma[s].get()));
     if (!net.moves(state)) continue;
     groups_[timing == Timing::Alternating && net.nudged_after[s] % 2 == 0].push_back(state);
     if (timing == Timing::GradientFlow && slope_of_clamp(net.sigma[s].get()) == 0)
@@ -165,10 +179,15 @@ Tensor ConvergentDynamics::forward(size_t e, Tensor into) {
   if (w.dense) {
     const Tensor x = flat(s_[at(net_.graph.edges[e].from[0])]);
     const Tensor& weight = w.weight->value;
-    if (linear_backend() != LinearBackend::Aten)
+    const bool few = gather_fits(x, weight);
+    if (!few && linear_backend() != LinearBackend::Aten)
       return linear_forward(x, weight, w.bias ? w.bias->value : Tensor());
     if (!into.defined() || into.sizes() != IntArrayRef({x.size(0), weight.size(0)}))
       into = at::empty({x.size(0), weight.size(0)}, x.options());
+    if (few) {
+      gather_into(into, x, weight, w.bias ? w.bias->value : Tensor());
+      return into;
+    }
     return w.bias ? at::addmm_out(into, w.bias->value, x, weight.t())
                   : at::mm_out(into, x, weight.t());
   }
@@ -216,25 +235,66 @@ Tensor ConvergentDynamics::push_of(const Nudge& nudge) {
   return nudge.loss.gradient(output(), nudge.targets).mul_(nudge.beta).neg_();
 }
 
+/// drive <- sigma(drive + feedback) in one pass, where the state has at most one source of feedback
+/// and that is a few units. An undefined drive stands for the one from inputs.
+/// @returns false, with nothing done, where this is not so
+bool ConvergentDynamics::spread_at_once(size_t state, const Tensor& pushed, Tensor& drive) {
+  const Tensor& base = drive.defined() ? drive : base_[state];
+  if (!squash_[state] || (timing_ == Timing::GradientFlow && epsilon_ != 1) || !settle_fits(base))
+    return false;
+  const Work* source = nullptr;
+  const Tensor* cot = nullptr;
+  for (int child : edges_from_[state]) {
+    const int to = net_.graph.edges[at(child)].to;
+    const bool reads = net_.readout && to == net_.output;
+    if (reads && !pushed.defined()) continue;
+    if (source || !work_[at(child)].dense) return false;
+    source = &work_[at(child)];
+    cot = reads ? &pushed : &s_[at(to)];
+  }
+  if (source && !spread_fits(base, *cot, source->back_weight->value)) return false;
+  Tensor out = drive;
+  if (!out.defined()) {
+    const Tensor& spare = spare_[state];
+    out = spare.defined() && spare.sizes() == base.sizes() && spare.strides() == base.strides()
+              ? spare
+              : at::empty_like(base);
+  }
+  if (source) {
+    spread_and_squash(out, base, *cot, source->back_weight->value, *squash_[state]);
+  } else {
+    if (!drive.defined()) out.copy_(base);
+    altprop::squash_(out, *squash_[state]);
+  }
+  drive = out;
+  return true;
+}
+
 Tensor ConvergentDynamics::updated(size_t state, const Nudge* nudge, const Tensor& pushed) {
-  const int e = edge_to_[state];
+  const bool nudged_here = nudge && !net_.readout && static_cast<int>(state) == net_.output;
   Tensor a;
-  if (base_[state].defined()) {
+  if (!base_[state].defined()) a = forward(at(edge_to_[state]), spare_[state]);
+  if (nudged_here) {
+    if (!a.defined()) a = base_[state].clone();
+    a.add_(pushed);
+  }
+  if (spread_at_once(state, nudge ? pushed : Tensor(), a)) return a;
+  if (!a.defined())
     a = spare_[state].defined() && spare_[state].sizes() == base_[state].sizes()
             ? spare_[state].copy_(base_[state])
             : base_[state].clone();
-  } else {
-    a = forward(at(e), spare_[state]);
-  }
   for (int child : edges_from_[state]) {
     const int to = net_.graph.edges[at(child)].to;
     if (net_.moves(to)) add_feedback(at(child), state, s_[at(to)], a);
     if (nudge && net_.readout && to == net_.output) add_feedback(at(child), state, pushed, a);
   }
-  if (nudge && !net_.readout && static_cast<int>(state) == net_.output) a.add_(pushed);
   const Activation* sigma = net_.sigma[state].get();
   if (timing_ == Timing::GradientFlow && epsilon_ != 1)
     a.mul_(epsilon_).add_(s_[state], (1 - epsilon_) / slope_of_clamp(sigma));
+  if (squash_[state] && settle_fits(a)) {
+    altprop::squash_(a, *squash_[state]);
+    return a;
+  }
   return sigma ? sigma->forward(std::span(&a, 1), scratch_, {.overwrite = true}) : a;
 }
 

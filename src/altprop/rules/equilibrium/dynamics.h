@@ -8,8 +8,11 @@
 // 2017, arXiv 1602.05179 (gradient flow); Scellier et al. 2023, arXiv 2312.15103 (alternating).
 #pragma once
 
+#include <optional>
+
 #include "altprop/rules/equilibrium/backward_weights.h"
 #include "altprop/rules/relaxation/relax.h"
+#include "altprop/tensor/settle.h"
 
 namespace altprop {
 
@@ -81,6 +84,7 @@ class ConvergentDynamics {
   Tensor forward(size_t edge, Tensor into);
   Tensor run(size_t edge);
   void add_feedback(size_t edge, size_t state, const Tensor& cot, Tensor& drive);
+  bool spread_at_once(size_t state, const Tensor& pushed, Tensor& drive);
   Tensor updated(size_t state, const Nudge* nudge, const Tensor& pushed);
   Tensor push_of(const Nudge& nudge);
   std::vector<Tensor> parents(const StateGraph::Edge& edge) const;
@@ -93,6 +97,7 @@ class ConvergentDynamics {
   std::vector<std::vector<int>> groups_;  ///< updated together, in turn
   std::vector<std::vector<int>> edges_from_;
   std::vector<int> edge_to_;
+  std::vector<std::optional<Squash>> squash_;  ///< per state: what the fused passes may apply
   std::vector<Work> work_;
   Tensor inputs_;
   Field s_, spare_, base_;  ///< base: the drive from inputs alone, at the present rows

@@ -290,13 +290,15 @@ class EquilibriumPropagation : public Rule {
     const int64_t phases = both ? 2 : 1;
     run_->stack(phases);
     const Tensor one = at::full({step.batch(), 1}, beta, step.output.options());
-    std::vector<int64_t> repeats(static_cast<size_t>(step.targets.dim()), 1);
+    // Made once here, one-hot rows are not made in every step.
+    const Tensor targets = cross_entropy_ ? step.targets : Loss::as_rows(step.targets, step.output);
+    std::vector<int64_t> repeats(static_cast<size_t>(targets.dim()), 1);
     repeats[0] = phases;
-    return {{step.loss, both ? step.targets.repeat(repeats) : step.targets,
-             both ? at::cat({one, -one}) : one},
-            phases,
-            beta,
-            both ? 2 * beta : beta};
+    return {
+        {step.loss, both ? targets.repeat(repeats) : targets, both ? at::cat({one, -one}) : one},
+        phases,
+        beta,
+        both ? 2 * beta : beta};
   }
 
   std::string estimator_ = "symmetric", dynamics_ = "alternating", start_ = "zero",
