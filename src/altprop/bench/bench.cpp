@@ -49,18 +49,17 @@ Kernel square_product(int64_t size) {
 }
 
 /// The rules to measure: backprop first.
-std::vector<std::string> rule_texts(const BenchSettings& settings) {
+std::vector<std::string> rule_texts(const BenchSettings& settings, const Work& work) {
   std::vector<std::string> out = {"backprop"};
   auto add = [&](const std::string& text) {
     const RuleText rule = parse_rule(text);
     if (rule.name != "backprop" || !rule.values.empty())
       out.push_back(rule.values.empty() ? rule.name : rule.label);
   };
-  if (settings.rules.empty()) {
+  const std::vector<std::string>& asked = settings.rules.empty() ? work.rules : settings.rules;
+  for (const std::string& rule : asked) add(rule);
+  if (asked.empty())
     for (const RuleEntry& entry : rule_entries()) add(entry.name);
-  } else {
-    for (const std::string& rule : settings.rules) add(rule);
-  }
   return out;
 }
 
@@ -75,7 +74,7 @@ std::vector<Entry> contenders(const Work& work, const BenchSettings& settings,
       say(text::cat(work.name, ": ", rule, " does not take part: ", refusal.what()));
     }
   };
-  const std::vector<std::string> rules = rule_texts(settings);
+  const std::vector<std::string> rules = rule_texts(settings, work);
   for (const std::string& optimizer : work.optimizers) add(rules[0], optimizer);
   for (size_t i = 1; i < rules.size(); ++i) add(rules[i], work.optimizers[0]);
   return out;

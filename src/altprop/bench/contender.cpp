@@ -29,6 +29,21 @@ const std::vector<Work>& works() {
       {"mlp", "mlp:784-500-500-10:relu", {784}, 64, {"momentum", "sgd", "adam"}},
       {"lenet-cifar", "lenet-cifar", {3, 32, 32}, 128, {"momentum"}},
       {"resnet-20", "resnet-20", {3, 32, 32}, 128, {"momentum"}},
+      // For rules whose states settle: bounded activations. The phases are those of the dense
+      // example of github.com/Laborieux-Axel/Equilibrium-Propagation and of a convolutional one.
+      {"settling-mlp",
+       "mlp:784-512-10:shifted-sigmoid:out=shifted-sigmoid",
+       {784},
+       50,
+       {"momentum"},
+       {"equilibrium-propagation[ep.free-steps=30,ep.nudged-steps=10,ep.beta=0.1]"}},
+      {"settling-conv",
+       "chain: conv 32 k=5 p=2, hard-sigmoid, maxpool 2, conv 64 k=5 p=2, hard-sigmoid, maxpool 2, "
+       "linear *",
+       {1, 28, 28},
+       50,
+       {"momentum"},
+       {"equilibrium-propagation[ep.free-steps=20,ep.nudged-steps=6]"}},
   };
   return all;
 }

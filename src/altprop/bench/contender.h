@@ -15,6 +15,7 @@ struct Work {
   std::vector<int64_t> input_shape;
   int64_t batch;
   std::vector<std::string> optimizers;  ///< all rules use the first, backprop also the others
+  std::vector<std::string> rules = {};  ///< measured where none are asked for; empty: all
 };
 
 const std::vector<Work>& works();

@@ -54,7 +54,8 @@ Kernel convolution(Kernel::Kind kind, Inputs in, size_t input, size_t weight, si
 
 /// The kernels of one call; empty if the operator is none that counts.
 std::vector<Kernel> kernels_of(std::string_view op, Inputs in) {
-  if (op == "aten::mm" || op == "aten::bmm" || op == "aten::mv" || op == "altprop::outer_product")
+  if (op == "aten::mm" || op == "aten::bmm" || op == "aten::mv" || op == "altprop::outer_product" ||
+      op == "altprop::settle_product")
     return {product(shape_of(in[0]), shape_of(in[1]))};
   if (op == "aten::addmm" || op == "aten::addmm_" || op == "aten::_addmm_activation" ||
       op == "aten::addmv" || op == "aten::addmv_" || op == "aten::baddbmm" ||

@@ -71,6 +71,11 @@ class Learner {
   virtual double weight_decay(int64_t epoch) const { return -1; }
   /// Sentences about settings that are legal but will disappoint.
   virtual std::vector<std::string> warnings(const OptimizerSettings& settings) const { return {}; }
+  /// Sentences about what shows only while training, new since the last call; asked after each
+  /// epoch.
+  virtual std::vector<std::string> notices() { return {}; }
+  /// Figures of the epoch so far, by name, for its record; forgotten once asked for.
+  virtual std::vector<std::pair<std::string, double>> measurements() { return {}; }
   /// Everything beside the network's and the owned parameters that a resumed run needs.
   virtual void state(StateIO io) {}
 };

@@ -42,8 +42,13 @@ Progress::Progress(std::string label)
 void Progress::on_start(const Trainer& trainer) {
   start_ = drawn_ = std::chrono::steady_clock::now();
   first_step_ = trainer.position().step;
-  for (const std::string& warning : trainer.warnings())
-    std::fprintf(stderr, "%s: warning: %s\n", label_.c_str(), warning.c_str());
+  show_warnings(trainer);
+}
+
+void Progress::show_warnings(const Trainer& trainer) {
+  for (; warnings_shown_ < trainer.warnings().size(); ++warnings_shown_)
+    std::fprintf(stderr, "%s: warning: %s\n", label_.c_str(),
+                 trainer.warnings()[warnings_shown_].c_str());
 }
 
 void Progress::on_step(const Trainer& trainer) {
@@ -94,6 +99,7 @@ void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
   std::snprintf(buffer, sizeof buffer, "  %.0f samples/s",
                 record["samples_per_second"].get<double>());
   std::fprintf(stderr, "%s%s\n", line.c_str(), buffer);
+  show_warnings(trainer);
 }
 
 void Progress::on_stop(Trainer& trainer, const std::string& status) {

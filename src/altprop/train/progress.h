@@ -19,11 +19,14 @@ class Progress : public Observer {
 
  private:
   void clear_bar();
+  /// Warnings that have not been shown yet.
+  void show_warnings(const Trainer& trainer);
 
   std::string label_;
   bool terminal_;
   std::chrono::steady_clock::time_point start_, drawn_;
   int64_t first_step_ = 0;
+  size_t warnings_shown_ = 0;
 };
 
 }  // namespace altprop

@@ -43,6 +43,9 @@ class Conv : public Op {
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   bool is_affine() const override { return true; }
 
+  Form form() const { return form_; }
+  const ConvSettings& conv_settings() const { return settings_; }
+
  private:
   bool transposed() const { return form_ == Form::TransposedTwoD; }
   size_t dims() const { return form_ == Form::OneD ? 1 : 2; }

@@ -1,0 +1,50 @@
+#include "altprop/rules/equilibrium/backward_weights.h"
+
+#include <cmath>
+
+#include "altprop/network/ops/conv.h"
+#include "altprop/network/ops/linear.h"
+
+namespace altprop {
+
+namespace {
+
+OpPtr with_weight(const Op& op, const ParamPtr& weight) {
+  if (dynamic_cast<const Linear*>(&op)) return std::make_shared<Linear>(weight, nullptr);
+  const auto& conv = dynamic_cast<const Conv&>(op);
+  return std::make_shared<Conv>(conv.form(), conv.conv_settings(), weight, nullptr);
+}
+
+}  // namespace
+
+BackwardWeights::BackwardWeights(const ConvergentNetwork& net, const Stream& stream, bool twins)
+    : maps_(net.graph.edges.size()), has_(net.graph.edges.size(), 0) {
+  for (size_t e = 0; e < maps_.size(); ++e) {
+    const StateGraph::Edge& edge = net.graph.edges[e];
+    if (net.from_inputs[e] || !net.moves(edge.to)) continue;
+    has_[e] = 1;
+    for (const Node& node : edge.map.nodes()) {
+      if (!node.op) {
+        maps_[e].input(node.spec, node.name);
+        continue;
+      }
+      OpPtr op = node.op;
+      if (const ParamPtr w = op->weight()) {
+        const double limit = std::sqrt(3 * w->value.square().mean().item<double>());
+        auto back = std::make_shared<Param>(
+            w->name + ".feedback",
+            stream.at(node.name).uniform(-limit, limit, w->value.sizes(), w->value.options()));
+        back->placed = true;
+        back->group = w->group;
+        back->decay = w->decay;
+        if (twins) back->twin = w.get();
+        op = with_weight(*op, back);
+        pairs_.push_back({node.name, w, back});
+      }
+      maps_[e].add(op, node.inputs, node.name);
+    }
+    maps_[e].output(edge.map.output_node());
+  }
+}
+
+}  // namespace altprop

@@ -1,0 +1,166 @@
+#include "altprop/rules/equilibrium/contrast.h"
+
+namespace altprop {
+
+namespace {
+
+size_t at(int i) { return static_cast<size_t>(i); }
+
+unsigned weight_bit(const Op& op) {
+  const std::vector<ParamPtr> params = op.params();
+  for (size_t i = 0; i < params.size(); ++i)
+    if (params[i] == op.weight()) return 1u << i;
+  return 0;
+}
+
+/// Gives each signal another input, and to the weight alone.
+struct WithInput : Sink {
+  const std::vector<Tensor>& tangent;  ///< per node of the map
+  Sink& next;
+  WithInput(const std::vector<Tensor>& tangent, Sink& next) : tangent(tangent), next(next) {}
+  void take(const LocalSignal& signal) override {
+    const Tensor& input = tangent[at(signal.node->inputs[0])];
+    if (!input.defined()) return;
+    const Saved saved{.t = {input}, .shape = input.sizes().vec()};
+    next.take({signal.op, signal.node, &saved, signal.cot, signal.scale, weight_bit(*signal.op),
+               signal.phase});
+  }
+};
+
+/// Sends what arrives for one operation of a map to the operation at the same place of another.
+struct Redirect : Sink {
+  const Graph& to;
+  Sink& next;
+  Redirect(const Graph& to, Sink& next) : to(to), next(next) {}
+  void take(const LocalSignal& signal) override {
+    LocalSignal moved = signal;
+    moved.node = &to.node(signal.node->id);
+    moved.op = moved.node->op.get();
+    next.take(moved);
+  }
+};
+
+}  // namespace
+
+void deliver_tangents(const Graph& map, Activity& activity, const std::vector<Tensor>& tangents,
+                      const Tensor& cot, double scale, Sink& sink) {
+  std::vector<Tensor> tangent(map.nodes().size());
+  for (size_t i = 0; i < tangents.size(); ++i) tangent[at(map.input_nodes()[i])] = tangents[i];
+  for (const Node& node : map.nodes()) {
+    if (!node.op || node.id == map.output_node()) continue;
+    Tensor& here = tangent[at(node.id)];
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const Tensor& in = tangent[at(node.inputs[i])];
+      if (!in.defined()) continue;
+      const Tensor part = node.op->jvp(activity.saved[at(node.id)], in, static_cast<int>(i));
+      here = here.defined() ? here + part : part;
+    }
+  }
+  Feedback exact;
+  WithInput with_input(tangent, sink);
+  map.sweep(activity, {{map.output_node(), cot}}, exact, &with_input, {.scale = scale});
+}
+
+Contrast::Contrast(const ConvergentNetwork& net, ConvergentDynamics& dynamics,
+                   const BackwardWeights* back)
+    : net_(net), dynamics_(dynamics), back_(back) {
+  for (size_t e = 0; e < net.graph.edges.size(); ++e) {
+    int weights = 0;
+    for (const Node& node : net.graph.edges[e].map.nodes())
+      weights += node.op && !node.op->params().empty();
+    bilinear_.push_back(weights <= 1 && !net.bends[e]);
+    one_weight_each_ &= weights <= 1;
+  }
+}
+
+Activity& Contrast::run(const Graph& map, size_t e, const Field& states, Activity& activity) {
+  std::vector<Tensor> parents;
+  for (int p : net_.graph.edges[e].from) parents.push_back(states[at(p)]);
+  map.run(parents, activity, {Mode::Eval});
+  return activity;
+}
+
+void Contrast::contrast(size_t e, const Graph& map, const Pair& pair, double scale, Sink& sink) {
+  const StateGraph::Edge& edge = net_.graph.edges[e];
+  const Tensor &plus = pair.plus[at(edge.to)], &minus = pair.minus[at(edge.to)];
+  Feedback exact;
+  const auto sweep = [&](Activity& activity, const Tensor& cot, double sign) {
+    map.sweep(activity, {{map.output_node(), cot}}, exact, &sink, {.scale = sign * scale});
+  };
+  if (net_.from_inputs[e])
+    return sweep(dynamics_.from_inputs(static_cast<int>(e)), plus - minus, 1);
+  if (!bilinear_[e]) {
+    run(map, e, pair.plus, first_);  // both before the first signal, which may change the weight
+    run(map, e, pair.minus, second_);
+    sweep(first_, plus, 1);
+    sweep(second_, minus, -1);
+    return;
+  }
+  Field mean(net_.graph.states.size());
+  std::vector<Tensor> moves;
+  for (int p : edge.from) {
+    const Tensor &a = pair.plus[at(p)], &b = pair.minus[at(p)];
+    mean[at(p)] = net_.moves(p) ? (a + b).mul_(0.5) : a;
+    moves.push_back(net_.moves(p) ? a - b : Tensor());
+  }
+  Activity& middle = run(map, e, mean, first_);
+  sweep(middle, plus - minus, 1);
+  deliver_tangents(map, middle, moves, (plus + minus).mul_(0.5), scale, sink);
+}
+
+void Contrast::deliver(const Pair& pair, Sink& sink) {
+  for (size_t e = net_.graph.edges.size(); e-- > 0;)
+    if (net_.moves(net_.graph.edges[e].to))
+      contrast(e, net_.graph.edges[e].map, pair, -pair.scale / pair.span, sink);
+}
+
+void Contrast::deliver_vector_field(const Pair& pair, const Field& free, Sink& sink) {
+  const double scale = -pair.scale / pair.span;
+  Feedback exact;
+  for (size_t e = net_.graph.edges.size(); e-- > 0;) {
+    const StateGraph::Edge& edge = net_.graph.edges[e];
+    if (!net_.moves(edge.to)) continue;
+    const Graph* own = back_->map(static_cast<int>(e));
+    Activity& at_free =
+        own ? run(edge.map, e, free, first_) : dynamics_.from_inputs(static_cast<int>(e));
+    edge.map.sweep(at_free,
+                   {{edge.map.output_node(), pair.plus[at(edge.to)] - pair.minus[at(edge.to)]}},
+                   exact, &sink, {.scale = scale});
+    if (!own) continue;
+    run(*own, e, pair.plus, first_);
+    run(*own, e, pair.minus, second_);
+    const Tensor& post = free[at(edge.to)];
+    own->sweep(first_, {{own->output_node(), post}}, exact, &sink, {.scale = scale});
+    own->sweep(second_, {{own->output_node(), post}}, exact, &sink, {.scale = -scale});
+  }
+}
+
+void Contrast::deliver_same_update(const Pair& pair, Sink& sink) {
+  const double scale = -pair.scale / pair.span;
+  for (size_t e = net_.graph.edges.size(); e-- > 0;) {
+    const StateGraph::Edge& edge = net_.graph.edges[e];
+    if (!net_.moves(edge.to)) continue;
+    const Graph* own = back_->map(static_cast<int>(e));
+    // Without max pooling both ways give the same products, and bias gradients always are the same.
+    const bool both = own && net_.bends[e];
+    contrast(e, edge.map, pair, both ? 0.5 * scale : scale, sink);
+    if (!both) continue;
+    Redirect redirect(edge.map, sink);
+    contrast(e, *own, pair, 0.5 * scale, redirect);
+  }
+}
+
+void Contrast::deliver_readout(const Field& states, const Loss& loss, const Tensor& targets,
+                               Sink& sink, double share) {
+  if (!net_.readout) return;
+  const auto e = at(net_.graph.edge_to(net_.output));
+  const Graph& map = net_.graph.edges[e].map;
+  std::vector<Tensor> parents;
+  for (int p : net_.graph.edges[e].from) parents.push_back(states[at(p)]);
+  const Tensor output = map.run(parents, first_, {Mode::Eval});
+  Feedback exact;
+  map.sweep(first_, {{map.output_node(), loss.gradient(output, targets)}}, exact, &sink,
+            {.scale = share / static_cast<double>(output.size(0))});
+}
+
+}  // namespace altprop

@@ -1,0 +1,299 @@
+#include "altprop/rules/equilibrium/convergent_network.h"
+
+#include <algorithm>
+#include <set>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/ops/pool.h"
+
+namespace altprop {
+
+namespace {
+
+size_t at(int i) { return static_cast<size_t>(i); }
+
+bool one_of(const std::string& word, std::initializer_list<const char*> words) {
+  return std::any_of(words.begin(), words.end(), [&](const char* w) { return word == w; });
+}
+
+bool is_sigma(const Op& op) {
+  return dynamic_cast<const Activation*>(&op) && op.type() != "identity";
+}
+
+/// Why an operation cannot be part of an energy; "" if it can.
+std::string objection(const Op& op) {
+  const std::string type = op.type();
+  if (dynamic_cast<const Activation*>(&op)) {
+    if (one_of(type, {"hard-sigmoid", "half-hard-sigmoid", "centred-hard-sigmoid", "sigmoid",
+                      "shifted-sigmoid", "tanh", "identity"}))
+      return "";
+    return "states need a bounded activation, and with " + type + " they can grow without end";
+  }
+  if (type.find("norm") != std::string::npos)
+    return "a norm is no term of an energy, so it has no symmetric feedback";
+  if (type == "dropout") return "a mask drawn anew would make the phases differ by more than beta";
+  const bool known =
+      one_of(type, {"linear", "conv1d", "conv2d", "conv_transpose2d", "max_pool1d", "max_pool2d",
+                    "average_pool1d", "average_pool2d", "global_average_pool", "flatten", "reshape",
+                    "upsample2d", "shortcut_a", "add", "concat"});
+  return known ? "" : type + " is not linear in the states it reads, so it cannot carry feedback";
+}
+
+std::string word_of(const Op& op) {
+  const std::string type = op.type();
+  if (is_sigma(op) && !objection(op).empty()) return "hard-sigmoid";
+  if (one_of(type, {"conv2d", "conv1d", "linear"}))
+    return (type == "conv2d" ? "conv" : type) + "(" + op.settings() + ")";
+  if (type == "max_pool2d") return "maxpool(" + op.settings() + ")";
+  if (type == "average_pool2d") return "avgpool(" + op.settings() + ")";
+  if (type == "global_average_pool") return "gap";
+  return type == "flatten" || dynamic_cast<const Activation*>(&op) ? type : "";
+}
+
+}  // namespace
+
+std::string nearest_convergent(const Graph& net) {
+  if (net.input_nodes().size() != 1) return "";
+  std::vector<std::string> words, sizes;
+  std::string sigma;
+  bool dense = true;
+  for (const Node& node : net.nodes()) {
+    if (!node.op) {
+      if (node.id != 0) return "";
+      continue;
+    }
+    const std::string type = node.op->type();
+    if (node.inputs != std::vector<int>{node.id - 1}) return "";
+    if (type.find("norm") != std::string::npos || type == "dropout") continue;
+    const std::string word = word_of(*node.op);
+    if (word.empty()) return "";
+    words.push_back(word);
+    if (is_sigma(*node.op)) {
+      dense &= sigma.empty() || sigma == word;
+      sigma = word;
+    } else if (type == "linear") {
+      sizes.push_back(std::to_string(node.spec.numel()));
+    } else {
+      dense &= type == "flatten" && node.id == 1;
+    }
+  }
+  if (sizes.empty() && dense) return "";
+  const bool linear_output = net.node(net.output_node()).op->type() == "linear";
+  if (dense && linear_output && sizes.size() > 1)
+    return text::cat("mlp:", net.node(0).spec.numel(), "-", text::join(sizes, "-"), ":",
+                     sigma.empty() ? "hard-sigmoid" : sigma);
+  return "chain: " + text::join(words, ", ");
+}
+
+namespace {
+
+/// What a state is made of, as nodes of the network.
+struct Site {
+  int value;               ///< the node whose value it is
+  int drive;               ///< the node that enters the activation
+  int activation = -1;     ///< node, or -1
+  std::vector<int> pools;  ///< nodes of max poolings moved in front of the activation
+};
+
+class Cutter {
+ public:
+  Cutter(const Graph& net, const Loss& loss, const std::string& readout)
+      : net_(net), loss_(loss), readout_(readout), used_(net.nodes().size(), 0) {
+    out_ = net.output_node();
+    if (net.params().empty())
+      throw Refusal("network", "it has no parameters", "add a layer that can learn");
+    if (net.input_nodes().size() != 1)
+      throw Refusal("network", text::cat("it has ", net.input_nodes().size(), " inputs"),
+                    "use a network with one input");
+    used_[at(out_)] = 1;
+    for (size_t k = net.nodes().size(); k-- > 0;)
+      if (used_[k])
+        for (int i : net.nodes()[k].inputs) used_[at(i)] = 1;
+    refuse_operations();
+  }
+
+  ConvergentNetwork cut() {
+    find_sites();
+    ConvergentNetwork out;
+    std::vector<int> state_of(net_.nodes().size(), -1);
+    for (const Node& node : net_.nodes()) {
+      const auto site = std::find_if(sites_.begin(), sites_.end(),
+                                     [&](const Site& s) { return s.value == node.id; });
+      if (node.op ? site == sites_.end() : !used_[at(node.id)]) continue;
+      state_of[at(node.id)] = static_cast<int>(out.graph.states.size());
+      out.graph.states.push_back(
+          {node.name, node.spec, node.id, node.op == nullptr, node.id == out_});
+      const bool bare = !node.op || site->activation < 0;
+      out.sigma.push_back(
+          bare ? nullptr : std::dynamic_pointer_cast<Activation>(net_.node(site->activation).op));
+    }
+    std::set<int> owned;
+    for (const StateGraph::State& state : out.graph.states)
+      if (!state.input) out.graph.edges.push_back(edge_to(state.node, state_of, owned));
+    out.output = state_of[at(out_)];
+    out.readout = is_readout(out);
+    finish(out);
+    return out;
+  }
+
+ private:
+  void refuse_operations() const {
+    for (const Node& node : net_.nodes()) {
+      if (!node.op || !used_[at(node.id)]) continue;
+      const std::string why = objection(*node.op);
+      if (why.empty()) continue;
+      const std::string text = nearest_convergent(net_);
+      throw Refusal("node '" + node.name + "'", why,
+                    text.empty() ? "build the network of hard-sigmoid, convolutions, linear layers "
+                                   "and poolings"
+                                 : "use '" + text + "'");
+    }
+  }
+
+  std::vector<int> consumers(int node) const {
+    std::vector<int> out;
+    for (int c : net_.consumers()[at(node)])
+      if (used_[at(c)]) out.push_back(c);
+    return out;
+  }
+
+  void find_sites() {
+    for (const Node& node : net_.nodes()) {
+      if (!node.op || !used_[at(node.id)] || !is_sigma(*node.op)) continue;
+      Site site{.value = node.id, .drive = node.inputs[0], .activation = node.id};
+      while (site.value != out_) {
+        const std::vector<int> next = consumers(site.value);
+        if (next.size() != 1 || !dynamic_cast<const MaxPool*>(net_.node(next[0]).op.get())) break;
+        site.value = next[0];
+        site.pools.push_back(next[0]);
+      }
+      sites_.push_back(site);
+    }
+    const auto is_site = [&](const Site& s) { return s.value == out_; };
+    if (std::none_of(sites_.begin(), sites_.end(), is_site))
+      sites_.push_back({.value = out_, .drive = out_});
+  }
+
+  StateGraph::Edge edge_to(int value, const std::vector<int>& state_of,
+                           std::set<int>& owned) const {
+    const Site& site = *std::find_if(sites_.begin(), sites_.end(),
+                                     [&](const Site& s) { return s.value == value; });
+    // A linear output is its own drive: its inputs are looked at whatever it is.
+    const auto is_state = [&](int node) {
+      return state_of[at(node)] >= 0 && !(node == site.drive && node == site.value);
+    };
+    std::set<int> between, sources;
+    std::vector<int> open = {site.drive};
+    while (!open.empty()) {
+      const int id = open.back();
+      open.pop_back();
+      if (is_state(id)) {
+        sources.insert(id);
+      } else if (between.insert(id).second) {
+        for (int i : net_.node(id).inputs) open.push_back(i);
+      }
+    }
+    StateGraph::Edge edge;
+    edge.to = state_of[at(value)];
+    std::vector<int> here(net_.nodes().size(), -1);
+    for (int source : sources) {
+      here[at(source)] = edge.map.input(net_.node(source).spec, net_.node(source).name);
+      edge.from.push_back(state_of[at(source)]);
+      edge.node.push_back(source);
+    }
+    for (int id : between) {
+      const Node& node = net_.node(id);
+      if (!node.op->params().empty() && !owned.insert(id).second)
+        throw Refusal("node '" + node.name + "'", "several states would be driven by its output",
+                      "put an activation behind it");
+      std::vector<int> inputs;
+      for (int i : node.inputs) inputs.push_back(here[at(i)]);
+      here[at(id)] = edge.map.add(node.op, inputs, node.name);
+      edge.node.push_back(id);
+    }
+    int end = here[at(site.drive)];
+    for (int pool : site.pools) {
+      end = edge.map.add(net_.node(pool).op, {end}, net_.node(pool).name);
+      edge.node.push_back(pool);
+    }
+    edge.map.output(end);
+    return edge;
+  }
+
+  bool is_readout(const ConvergentNetwork& out) const {
+    const bool linear = !out.sigma[at(out.output)], squared = loss_.name() == "squared-error";
+    if (readout_ == "softmax") {
+      if (squared)
+        throw Refusal("ep.readout=softmax",
+                      "a readout outside of the dynamics is defined for a "
+                      "cross-entropy, not for the squared error",
+                      "use --loss cross-entropy, or ep.readout=state");
+      if (!linear)
+        throw Refusal("ep.readout=softmax", "the output has an activation, so it is a state",
+                      "leave the activation of the output out, or use ep.readout=state");
+    }
+    const bool read = linear && !squared && readout_ != "state";
+    if (read && !out.graph.edges_from(out.output).empty())
+      throw Refusal("node '" + out.name(out.output) + "'",
+                    "the output also feeds other layers, so it cannot be a readout",
+                    "use ep.readout=state");
+    return read;
+  }
+
+  void finish(ConvergentNetwork& out) const {
+    const StateGraph& graph = out.graph;
+    for (const StateGraph::Edge& edge : graph.edges) {
+      out.from_inputs.push_back(std::all_of(edge.from.begin(), edge.from.end(),
+                                            [&](int p) { return graph.states[at(p)].input; }));
+      bool bends = false;
+      for (const Node& node : edge.map.nodes())
+        bends |= dynamic_cast<const MaxPool*>(node.op.get()) != nullptr;
+      out.bends.push_back(bends);
+    }
+    // A nudge travels along edges both ways, one a step.
+    out.nudged_after.assign(graph.states.size(), 0);
+    std::vector<int> now;
+    if (!out.readout) {
+      now.push_back(out.output);
+    } else {
+      for (int p : graph.parents(out.output))
+        if (!graph.states[at(p)].input) now.push_back(p);
+    }
+    if (now.empty())
+      throw Refusal("network", "it has no hidden layer, so no state would settle",
+                    "add one, as in mlp:784-100-10:hard-sigmoid");
+    for (int step = 1; !now.empty(); ++step) {
+      std::vector<int> next;
+      for (int s : now) {
+        if (graph.states[at(s)].input || out.nudged_after[at(s)] ||
+            (out.readout && s == out.output))
+          continue;
+        out.nudged_after[at(s)] = step;
+        for (int p : graph.parents(s)) next.push_back(p);
+        for (int c : graph.children(s)) next.push_back(c);
+      }
+      now = std::move(next);
+    }
+  }
+
+  const Graph& net_;
+  const Loss& loss_;
+  const std::string& readout_;
+  std::vector<char> used_;
+  std::vector<Site> sites_;
+  int out_ = -1;
+};
+
+}  // namespace
+
+int ConvergentNetwork::depth() const {
+  return *std::max_element(nudged_after.begin(), nudged_after.end());
+}
+
+ConvergentNetwork convergent_network(const Graph& net, const Loss& loss,
+                                     const std::string& readout) {
+  return Cutter(net, loss, readout).cut();
+}
+
+}  // namespace altprop

@@ -1,0 +1,109 @@
+// The dynamics of a convergent network: closed-form drives, all phases as rows of one batch.
+//
+//   a_i = op_i(parents) + sum over children c of J_c(s_i)^T s_c - beta dLoss/ds_i
+//   s_i <- sigma(a_i)                                          synchronous, alternating
+//   s_i <- clip(s_i + epsilon (a_i - sigma^-1(s_i)))           gradient flow, clamps only
+//
+// Ernoult et al. 2019, arXiv 1905.13633; Laborieux et al. 2021, arXiv 2006.03824; Scellier & Bengio
+// 2017, arXiv 1602.05179 (gradient flow); Scellier et al. 2023, arXiv 2312.15103 (alternating).
+#pragma once
+
+#include <optional>
+
+#include "altprop/rules/equilibrium/backward_weights.h"
+#include "altprop/rules/relaxation/relax.h"
+#include "altprop/tensor/settle.h"
+
+namespace altprop {
+
+enum class Timing {
+  Synchronous,  ///< all states from the same old ones
+  Alternating,  ///< states at odd distance from the nudge, then those at even distance
+  GradientFlow  ///< all a part of the way
+};
+
+/// What pushes the output: rows of several phases differ in beta alone.
+struct Nudge {
+  const Loss& loss;
+  Tensor targets;  ///< one per row
+  Tensor beta;     ///< [rows, 1]
+};
+
+struct StopWhen {
+  int64_t steps;            ///< at most
+  double tolerance = 0;     ///< no unit moved by this much in a step; 0: never early
+  int64_t check_every = 5;  ///< steps between looks at the residual
+  bool turn = false;        ///< also measure Settled::turn
+};
+
+struct Settled {
+  int64_t steps = 0;
+  double residual = 0;  ///< largest |move| of a unit in the last step
+  double turn = 0;      ///< cosine between the last two moves; near -1: a period of two steps
+};
+
+class ConvergentDynamics {
+ public:
+  /// @param back null: tied weights. Both must outlive this
+  ConvergentDynamics(const ConvergentNetwork& net, const BackwardWeights* back, Timing timing,
+                     double epsilon = 1);
+
+  /// Takes a batch: computes what inputs alone drive. States are zero.
+  void begin(const Tensor& inputs);
+  /// States as one sweep up the network leaves them, without feedback.
+  void sweep_up();
+  /// Every row `times` times, one block of rows behind the other.
+  void stack(int64_t times);
+  void set_states(const Field& states);
+  /// Weights have changed: computes anew what inputs alone drive. States stay.
+  void weights_changed();
+
+  Settled settle(const StopWhen& stop, const Nudge* nudge = nullptr);
+  /// One step; see StopWhen for who counts. @returns the largest |move| if `measure`, else 0
+  double step(const Nudge* nudge, bool measure);
+
+  /// Per state, [rows, ...]; inputs as they were given. A later step writes into these tensors.
+  const Field& states() const { return s_; }
+  /// States as they are now, to keep.
+  Field copy() const;
+  /// The network's output at the present states.
+  Tensor output();
+  /// The activity of an edge that inputs alone drive, at the rows of the batch.
+  Activity& from_inputs(int edge) { return work_[static_cast<size_t>(edge)].activity; }
+  int64_t rows() const { return rows_; }
+
+ private:
+  struct Work {                 // of one edge
+    const Op* dense = nullptr;  ///< the linear operation if the edge is nothing else
+    ParamPtr weight, bias, back_weight;
+    Activity activity, back_activity;
+    bool valid = false, back_valid = false;  ///< made with the present states
+    Tensor value;                            ///< of `activity`, until it is taken
+  };
+  void drive_from_inputs();
+  Tensor forward(size_t edge, Tensor into);
+  Tensor run(size_t edge);
+  void add_feedback(size_t edge, size_t state, const Tensor& cot, Tensor& drive);
+  bool spread_at_once(size_t state, const Tensor& pushed, Tensor& drive);
+  Tensor updated(size_t state, const Nudge* nudge, const Tensor& pushed);
+  Tensor push_of(const Nudge& nudge);
+  std::vector<Tensor> parents(const StateGraph::Edge& edge) const;
+  void commit(size_t state, Tensor value);
+
+  const ConvergentNetwork& net_;
+  const BackwardWeights* back_;
+  Timing timing_;
+  double epsilon_;
+  std::vector<std::vector<int>> groups_;  ///< updated together, in turn
+  std::vector<std::vector<int>> edges_from_;
+  std::vector<int> edge_to_;
+  std::vector<std::optional<Squash>> squash_;  ///< per state: what the fused passes may apply
+  std::vector<Work> work_;
+  Tensor inputs_;
+  Field s_, spare_, base_;  ///< base: the drive from inputs alone, at the present rows
+  Saved scratch_;
+  int64_t rows_ = 0;
+  bool inputs_mix_ = false;  ///< an edge reads an input and states: inputs need all rows
+};
+
+}  // namespace altprop
