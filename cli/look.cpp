@@ -80,9 +80,9 @@ void describe_net(const std::string& text, const std::string& data_name,
   }
   const Graph net = network(text, info);
   Description description = describe(net, batch);
-  const auto loss = make_loss("cross-entropy");
   for (const RuleEntry& entry : rule_entries())
-    description.rules.emplace_back(entry.name, refusal_of(entry, net, *loss));
+    description.rules.emplace_back(entry.name,
+                                   refusal_of(entry, net, *make_loss(entry.example_loss)));
   std::printf("%s\n", json ? description.json().dump(2).c_str() : description.table().c_str());
 }
 
@@ -113,6 +113,7 @@ nlohmann::json listing(const std::string& what) {
                      {"assumes", entry.assumes},
                      {"source", entry.source},
                      {"example_net", entry.example_net},
+                     {"example_loss", entry.example_loss},
                      {"options", options.listing()}});
     }
   } else if (what == "nets") {

@@ -69,6 +69,10 @@ class Learner {
   virtual double weight_decay(int64_t epoch) const { return -1; }
   /// Sentences about settings that are legal but will disappoint.
   virtual std::vector<std::string> warnings(const OptimizerSettings& settings) const { return {}; }
+  /// Figures about the rule's own state at the end of an epoch, by name, for its record.
+  virtual std::vector<std::pair<std::string, double>> figures() const { return {}; }
+  /// Sentences about what went wrong in the epoch that ends; repetitions are dropped.
+  virtual std::vector<std::string> remarks() { return {}; }
   /// Everything beside the network's and the owned parameters that a resumed run needs.
   virtual void state(StateIO io) {}
 };

@@ -41,8 +41,14 @@ Progress::Progress(std::string label)
 void Progress::on_start(const Trainer& trainer) {
   start_ = drawn_ = std::chrono::steady_clock::now();
   first_step_ = trainer.position().step;
-  for (const std::string& warning : trainer.warnings())
-    std::fprintf(stderr, "%s: warning: %s\n", label_.c_str(), warning.c_str());
+  warned_ = 0;
+  print_warnings(trainer);
+}
+
+void Progress::print_warnings(const Trainer& trainer) {
+  const std::vector<std::string>& all = trainer.warnings();
+  for (; warned_ < all.size(); ++warned_)
+    std::fprintf(stderr, "%s: warning: %s\n", label_.c_str(), all[warned_].c_str());
 }
 
 void Progress::on_step(const Trainer& trainer) {
@@ -93,6 +99,7 @@ void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
   std::snprintf(buffer, sizeof buffer, "  %.0f samples/s",
                 record["samples_per_second"].get<double>());
   std::fprintf(stderr, "%s%s\n", line.c_str(), buffer);
+  print_warnings(trainer);
 }
 
 void Progress::on_stop(Trainer& trainer, const std::string& status) {

@@ -19,11 +19,14 @@ class Progress : public Observer {
 
  private:
   void clear_bar();
+  /// Prints what the trainer warns of and has not been printed yet.
+  void print_warnings(const Trainer& trainer);
 
   std::string label_;
   bool terminal_;
   std::chrono::steady_clock::time_point start_, drawn_;
   int64_t first_step_ = 0;
+  size_t warned_ = 0;  ///< warnings printed so far
 };
 
 }  // namespace altprop

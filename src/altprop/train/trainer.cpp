@@ -364,6 +364,9 @@ nlohmann::json Trainer::finish_epoch() {
   record["seconds"] = epoch_seconds_;
   record["samples_per_second"] =
       epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
+  for (const auto& [name, value] : rule_.figures()) record["figures"][name] = finite_or_null(value);
+  for (std::string& remark : rule_.remarks())
+    if (!std::count(warnings_.begin(), warnings_.end(), remark)) warn(std::move(remark));
   const bool last = position_.epoch + 1 >= settings_.epochs || out_of_steps();
   if (settings_.probe_every > 0 && ((position_.epoch + 1) % settings_.probe_every == 0 || last))
     record.update(probe());
