@@ -15,6 +15,7 @@ RunSettings settings_for(const Work& work, const std::string& rule, const std::s
                          int64_t batch) {
   RunSettings s;
   s.net = work.net;
+  s.loss = work.loss;
   s.rule = rule;
   s.batch = batch;
   s.optimizer.kind = optimizer;
@@ -29,6 +30,8 @@ const std::vector<Work>& works() {
       {"mlp", "mlp:784-500-500-10:relu", {784}, 64, {"momentum", "sgd", "adam"}},
       {"lenet-cifar", "lenet-cifar", {3, 32, 32}, 128, {"momentum"}},
       {"resnet-20", "resnet-20", {3, 32, 32}, 128, {"momentum"}},
+      // For the rules that need rates in [0, 1].
+      {"mlp-box", "mlp:784-500-10:hard-sigmoid:bias=false", {784}, 20, {"sgd"}, "squared-error"},
   };
   return all;
 }

@@ -15,6 +15,7 @@ struct Work {
   std::vector<int64_t> input_shape;
   int64_t batch;
   std::vector<std::string> optimizers;  ///< all rules use the first, backprop also the others
+  std::string loss = "cross-entropy";
 };
 
 const std::vector<Work>& works();
