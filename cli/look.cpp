@@ -10,6 +10,7 @@
 #include "altprop/report/html_report.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
+#include "altprop/train/presets.h"
 #include "command.h"
 
 namespace altprop::cli {
@@ -137,6 +138,8 @@ nlohmann::json listing(const std::string& what) {
                      {"summary", source->help},
                      {"options", request.options().listing()}});
     }
+  } else if (what == "presets") {
+    out = preset_listing();
   } else if (what == "settings") {
     RunSettings settings;
     Options options;
@@ -193,13 +196,13 @@ void add_describe(CLI::App& program) {
 
 void add_list(CLI::App& program) {
   CLI::App* app = program.add_subcommand("list",
-                                         "Rules, networks, data sets, optimizers or a run's "
-                                         "settings, with defaults, ranges and units");
+                                         "Rules, networks, data sets, presets, optimizers or a "
+                                         "run's settings, with defaults, ranges and units");
   auto what = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  app->add_option("what", *what, "rules|nets|data|optimizers|settings")
+  app->add_option("what", *what, "rules|nets|data|presets|optimizers|settings")
       ->required()
-      ->check(CLI::IsMember({"rules", "nets", "data", "optimizers", "settings"}));
+      ->check(CLI::IsMember({"rules", "nets", "data", "presets", "optimizers", "settings"}));
   app->add_flag("--json", *json, "print JSON");
   app->callback([=] {
     const nlohmann::json rows = listing(*what);
@@ -212,7 +215,8 @@ void add_list(CLI::App& program) {
       if (row.contains("aliases") && !row["aliases"].empty())
         names += " (" + text::join(row["aliases"].get<std::vector<std::string>>(), ", ") + ")";
       std::printf("  %-40s %s\n", names.c_str(), row.value("summary", "").c_str());
-      for (const char* key : {"grammar", "example", "source", "assumes"})
+      for (const char* key :
+           {"grammar", "example", "source", "assumes", "published", "measured", "differs"})
         if (!row.value(key, "").empty())
           std::printf("      %s: %s\n", key, row[key].get<std::string>().c_str());
       if (row.contains("options")) print_options(row["options"]);
