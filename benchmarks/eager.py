@@ -129,6 +129,10 @@ def mlp():
     return nn.Sequential(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 500), nn.ReLU(), nn.Linear(500, 10))
 
 
+def mlp_box():
+    return nn.Sequential(nn.Linear(784, 500, bias=False), nn.Hardtanh(0, 1), nn.Linear(500, 10, bias=False))
+
+
 def lenet_cifar():
     return nn.Sequential(
         nn.Conv2d(3, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
@@ -145,7 +149,8 @@ def resnet_20():
     return nn.Sequential(*layers, Mean(), nn.Linear(64, 10))
 
 
-WORKS = {"mlp": (mlp, (784,)), "lenet-cifar": (lenet_cifar, (3, 32, 32)), "resnet-20": (resnet_20, (3, 32, 32))}
+WORKS = {"mlp": (mlp, (784,)), "lenet-cifar": (lenet_cifar, (3, 32, 32)), "resnet-20": (resnet_20, (3, 32, 32)),
+         "mlp-box": (mlp_box, (784,))}
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=1e-4),
     "momentum": lambda p: torch.optim.SGD(p, lr=1e-4, momentum=0.9),
@@ -153,10 +158,15 @@ OPTIMIZERS = {
 }
 
 
+def squared_error(out, y):
+    return 0.5 * (out - F.one_hot(y, out.shape[1])).square().sum(1).mean()
+
+
 class Training:
     def __init__(self, work, rule, optimizer, batch, compiled):
         make, shape = WORKS[work]
         self.model = make()
+        self.loss_of = squared_error if work == "mlp-box" else F.cross_entropy
         if rule != "backprop":
             substitute_feedback(self.model, FEEDBACK[rule])
         self.optimizer = OPTIMIZERS[optimizer](self.model.parameters())
@@ -171,7 +181,7 @@ class Training:
         x, y = self.batches[self.steps % len(self.batches)]
         self.optimizer.zero_grad()
         out = self.model(x)
-        loss = F.cross_entropy(out, y)
+        loss = self.loss_of(out, y)
         loss.backward()
         self.optimizer.step()
         self.loss += loss.item() * len(x)

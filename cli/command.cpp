@@ -5,6 +5,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/train/files.h"
+#include "altprop/train/presets.h"
 
 namespace altprop::cli {
 
@@ -55,9 +56,19 @@ void RunFlags::add(CLI::App& app, const std::vector<std::string>& leave_out) {
             "--data.NAME VALUE; see `altprop list rules` and `altprop list data`.");
 }
 
+std::string RunFlags::preset_name(const std::string& document) const {
+  if (const auto given = flags_.given().find("preset"); given != flags_.given().end())
+    return given->second;
+  RunSettings named;
+  if (!document.empty()) named.from_toml(document, config_);
+  return named.preset;
+}
+
 RunSettings RunFlags::settings(const CLI::App& app) const {
   RunSettings settings;
-  if (!config_.empty()) settings.from_toml(read_file(config_), config_);
+  const std::string document = config_.empty() ? "" : read_file(config_);
+  if (const std::string name = preset_name(document); !name.empty()) apply_preset(settings, name);
+  if (!config_.empty()) settings.from_toml(document, config_);
   Options options;
   settings.declare(options);
   flags_.apply(options);
@@ -87,6 +98,7 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
                        name.substr(7) + "=" + value + "]");
     (rule ? settings.rule_options : settings.data_options)[name.substr(7)] = value;
   }
+  drop_foreign_options(settings);
   return settings;
 }
 

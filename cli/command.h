@@ -22,7 +22,8 @@ class Flags {
   OptionValues given_;
 };
 
-/// Settings of a run from --config, flags, --rule.X and --data.X.
+/// Settings of a run, the later above the earlier: a preset, --config, flags, --rule.X and
+/// --data.X.
 class RunFlags {
  public:
   void add(CLI::App& app, const std::vector<std::string>& leave_out = {});
@@ -31,6 +32,9 @@ class RunFlags {
   RunSettings settings(const CLI::App& app) const;
 
  private:
+  /// "" if neither the flags nor the configuration name one.
+  std::string preset_name(const std::string& document) const;
+
   Flags flags_;
   bool takes_rule_ = true;
   std::string config_, data_dir_, validation_;

@@ -11,6 +11,7 @@
 #include "altprop/report/html_report.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
+#include "altprop/train/presets.h"
 #include "command.h"
 
 namespace altprop::cli {
@@ -82,9 +83,9 @@ void describe_net(const std::string& text, const std::string& data_name,
   }
   const Graph net = network(text, info);
   Description description = describe(net, batch);
-  const auto loss = make_loss("cross-entropy");
   for (const RuleEntry& entry : rule_entries())
-    description.rules.emplace_back(entry.name, refusal_of(entry, net, *loss));
+    description.rules.emplace_back(entry.name,
+                                   refusal_of(entry, net, *make_loss(entry.example_loss)));
   std::printf("%s\n", json ? description.json().dump(2).c_str() : description.table().c_str());
 }
 
@@ -115,6 +116,7 @@ nlohmann::json listing(const std::string& what) {
                      {"assumes", entry.assumes},
                      {"source", entry.source},
                      {"example_net", entry.example_net},
+                     {"example_loss", entry.example_loss},
                      {"options", options.listing()}});
     }
   } else if (what == "nets") {
@@ -138,6 +140,8 @@ nlohmann::json listing(const std::string& what) {
                      {"summary", source->help},
                      {"options", request.options().listing()}});
     }
+  } else if (what == "presets") {
+    out = preset_listing();
   } else if (what == "settings") {
     RunSettings settings;
     Options options;
@@ -194,13 +198,13 @@ void add_describe(CLI::App& program) {
 
 void add_list(CLI::App& program) {
   CLI::App* app = program.add_subcommand("list",
-                                         "Rules, networks, data sets, optimizers or a run's "
-                                         "settings, with defaults, ranges and units");
+                                         "Rules, networks, data sets, presets, optimizers or a "
+                                         "run's settings, with defaults, ranges and units");
   auto what = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  app->add_option("what", *what, "rules|nets|data|optimizers|settings")
+  app->add_option("what", *what, "rules|nets|data|presets|optimizers|settings")
       ->required()
-      ->check(CLI::IsMember({"rules", "nets", "data", "optimizers", "settings"}));
+      ->check(CLI::IsMember({"rules", "nets", "data", "presets", "optimizers", "settings"}));
   app->add_flag("--json", *json, "print JSON");
   app->callback([=] {
     const nlohmann::json rows = listing(*what);
@@ -213,7 +217,8 @@ void add_list(CLI::App& program) {
       if (row.contains("aliases") && !row["aliases"].empty())
         names += " (" + text::join(row["aliases"].get<std::vector<std::string>>(), ", ") + ")";
       std::printf("  %-40s %s\n", names.c_str(), row.value("summary", "").c_str());
-      for (const char* key : {"grammar", "example", "source", "assumes"})
+      for (const char* key :
+           {"grammar", "example", "source", "assumes", "published", "measured", "differs"})
         if (!row.value(key, "").empty())
           std::printf("      %s: %s\n", key, row[key].get<std::string>().c_str());
       if (row.contains("options")) print_options(row["options"]);

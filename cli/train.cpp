@@ -5,6 +5,7 @@
 #include "altprop/train/compare.h"
 #include "altprop/train/files.h"
 #include "altprop/train/interrupt.h"
+#include "altprop/train/presets.h"
 #include "altprop/train/progress.h"
 #include "altprop/train/run_folder.h"
 #include "command.h"
@@ -97,10 +98,11 @@ void add_compare(CLI::App& program) {
   auto output = std::make_shared<Output>();
   auto rules = std::make_shared<std::string>();
   auto seeds = std::make_shared<std::string>("1");
-  app->add_option("--rules", *rules,
-                  "rules with overrides: 'backprop,fa[lr=0.001],kp[kp.form=implicit]'")
-      ->type_name("<list>")
-      ->required();
+  app->add_option(
+         "--rules", *rules,
+         "rules with overrides: 'backprop,fa[lr=0.001],kp[kp.form=implicit]'; with --preset "
+         "that of the preset if left out")
+      ->type_name("<list>");
   app->add_option("--seeds", *seeds, "seeds, separated by commas (1)")->type_name("<list>");
   flags->add(*app, {"rule", "seed"});
   output->add(*app);
@@ -114,6 +116,11 @@ void add_compare(CLI::App& program) {
         throw UsageError("option 'seeds' takes whole numbers separated by commas, but has '" +
                          seed + "'");
       settings.seeds.push_back(*value);
+    }
+    if (app->count("--rules") == 0) {
+      if (settings.base.preset.empty())
+        throw UsageError("--rules is required, unless a preset names the rule; see altprop --help");
+      settings.rules.push_back(settings.base.rule);
     }
     if (settings.rules.empty()) throw UsageError("option 'rules' names no rule");
     interrupt::install();

@@ -7,6 +7,7 @@ A table stands between two marks and is replaced as a whole:
     <!-- options: nets/mlp -->      options of a network
     <!-- options: data -->          options of every data set
     <!-- options: settings -->      settings of a run
+    <!-- presets: corinfomax -->    presets whose names begin with `corinfomax`
     <!-- end -->
 
 usage: tools/option_tables.py [--check] [--build DIR]
@@ -19,12 +20,12 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MARKED = re.compile(r"(<!-- options: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (options|presets): (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def listings(program):
     return {what: json.loads(subprocess.run([program, "list", what, "--json"], check=True, capture_output=True).stdout)
-            for what in ("rules", "nets", "data", "settings")}
+            for what in ("rules", "nets", "data", "settings", "presets")}
 
 
 def options_of(mark, listed):
@@ -69,12 +70,23 @@ def table(options):
     return "\n".join(lines) + "\n"
 
 
+def preset_table(presets):
+    lines = ["| preset | what it is | published | measured here | otherwise than published |", "| --- | --- | --- | --- | --- |"]
+    lines += [f"| `{row['name']}` | {cell(row['summary'])} | {cell(row['published'])} | {cell(row['measured'])} | {cell(row['differs'])} |"
+              for row in presets]
+    return "\n".join(lines) + "\n"
+
+
 def rewritten(text, listed, where):
     def replace(found):
-        options = options_of(found[2], listed)
-        if not options:
-            raise SystemExit(f"{where}: there are no options '{found[2]}'")
-        return found[1] + table(options) + found[4]
+        kind, mark = found[2], found[3]
+        if kind == "options":
+            rows = options_of(mark, listed)
+        else:
+            rows = [row for row in listed["presets"] if row["name"].startswith(mark)]
+        if not rows:
+            raise SystemExit(f"{where}: there are no {kind} '{mark}'")
+        return found[1] + (table if kind == "options" else preset_table)(rows) + found[5]
 
     return MARKED.sub(replace, text)
 

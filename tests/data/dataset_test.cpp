@@ -94,6 +94,11 @@ TEST(Dataset, NormalisationIsMeasuredOnTheTrainingPart) {
   EXPECT_NEAR(standard.train.stddev[0], std::sqrt(5), 1e-12);
   EXPECT_EQ(standard.train.stddev[1], 1) << "a constant column must not be divided by zero";
   EXPECT_EQ(standard.test.mean, standard.train.mean);
+  options.deviations = 3;
+  const Splits wide = prepare(data, options);
+  EXPECT_EQ(wide.train.mean, standard.train.mean);
+  EXPECT_NEAR(wide.test.stddev[0], 3 * std::sqrt(5), 1e-12);
+  EXPECT_EQ(wide.test.stddev, wide.train.stddev);
   options.normalise = "unit";
   const Splits unit = prepare(data, options);
   EXPECT_EQ(unit.train.mean, (std::vector<double>{0, 10}));

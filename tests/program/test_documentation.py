@@ -28,6 +28,16 @@ def test_every_option_is_in_one_table():
     assert sorted(documented) == sorted(known)
 
 
+def test_every_preset_is_in_one_table():
+    page = (ROOT / "docs" / "presets.md").read_text()
+    tables = re.findall(r"<!-- presets: .*?<!-- end -->", page, re.S)
+    documented = [name for table in tables for name in re.findall(r"^\| `([^`]+)` \|", table, re.M)]
+    presets = altprop("list", "presets", "--json").json
+    assert sorted(documented) == [row["name"] for row in presets]
+    for source in {row["source"].split(" (")[0] for row in presets}:
+        assert source in page, f"{source} is not named"
+
+
 def titles(rule):
     """The pages in whose title the rule is named."""
     named = re.compile(rf"^# (.*`{rule}`.*|{rule})$")

@@ -15,6 +15,7 @@ RunSettings settings_for(const Work& work, const std::string& rule, const std::s
                          int64_t batch) {
   RunSettings s;
   s.net = work.net;
+  s.loss = work.loss;
   s.rule = rule;
   s.batch = batch;
   s.optimizer.kind = optimizer;
@@ -44,6 +45,26 @@ const std::vector<Work>& works() {
        50,
        {"momentum"},
        {"equilibrium-propagation[ep.free-steps=20,ep.nudged-steps=6]"}},
+      // The networks of arXiv 2009.05359 and 2006.04182, relaxed for 100 steps without and with the
+      // loop.
+      {"relaxing-mlp",
+       "mlp:784-300-300-100-10:relu",
+       {784},
+       64,
+       {"sgd"},
+       {"activation-relaxation", "activation-relaxation[ar.engine=loop]",
+        "predictive-coding[pc.mode=strict]"},
+       "squared-error"},
+      {"relaxing-conv",
+       "chain: conv 6 k=5, relu, maxpool 2, conv 16 k=5, relu, linear 200, relu, linear 150, relu, "
+       "linear *",
+       {3, 32, 32},
+       64,
+       {"sgd"},
+       {"predictive-coding[pc.eta=0.2]", "predictive-coding[pc.eta=0.2,pc.engine=loop]"},
+       "squared-error"},
+      // For the rules that need rates in [0, 1].
+      {"mlp-box", "mlp:784-500-10:hard-sigmoid:bias=false", {784}, 20, {"sgd"}, {}, "squared-error"},
   };
   return all;
 }

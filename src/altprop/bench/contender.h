@@ -16,6 +16,7 @@ struct Work {
   int64_t batch;
   std::vector<std::string> optimizers;  ///< all rules use the first, backprop also the others
   std::vector<std::string> rules = {};  ///< measured where none are asked for; empty: all
+  std::string loss = "cross-entropy";
 };
 
 const std::vector<Work>& works();

@@ -15,6 +15,9 @@ void PrepareOptions::declare(Options& o) {
   o.choice("normalise", normalise, {"standard", "unit", "symmetric", "none"},
            {"standard: mean 0 and deviation 1 by channel; unit: to [0, 1]; symmetric: to [-1, 1]; "
             "none: as stored"});
+  o.number("deviations", deviations, {.min = 0, .min_excluded = true},
+           {"normalise=standard: how many standard deviations become 1", "1",
+            "3 for CIFAR in the code of arXiv 2306.04810"});
   o.integer("train-limit", train_limit, {.min = 0},
             {"training samples to use, drawn with data-seed; 0: all", "samples"});
   o.integer("test-limit", test_limit, {.min = 0},
@@ -173,6 +176,9 @@ Splits prepare(Splits splits, const PrepareOptions& options) {
   const Stream stream = Stream(static_cast<uint64_t>(options.seed)).at("data");
   hold_out(splits, options.validation, stream.at("validation"));
   normalise(splits, options.normalise);
+  if (options.normalise == "standard")
+    for (Dataset* part : {&splits.train, &splits.validation, &splits.test})
+      for (double& deviation : part->stddev) deviation *= options.deviations;
   limit(splits.train, options.train_limit, "train-limit", stream.at("train-limit"));
   limit(splits.test, options.test_limit, "test-limit", stream.at("test-limit"));
   for (Dataset* part : {&splits.train, &splits.validation, &splits.test})

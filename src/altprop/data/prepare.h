@@ -12,6 +12,7 @@ struct PrepareOptions {
   std::string normalise = "standard";
   int64_t train_limit = 0, test_limit = 0;
   double validation = 0;
+  double deviations = 1;
   int64_t image_size = 0;
   int64_t seed = 0;
 

@@ -75,10 +75,20 @@ double OptimizerSettings::lr_factor(const std::string& parameter) const {
 }
 
 void Schedule::declare(Options& o) {
-  o.choice("schedule", kind, {"constant", "step", "cosine"}, {"learning rate over the epochs"});
+  o.choice("schedule", kind, {"constant", "step", "cosine", "exponential"},
+           {"learning rate over the epochs"});
   o.list("milestones", milestones,
          {"step schedule: epochs after which the rate is multiplied by gamma", "epochs"});
-  o.number("gamma", gamma, {.min = 0}, {"step schedule: factor at each milestone", "1"});
+  o.number("gamma", gamma, {.min = 0},
+           {"step schedule: factor at each milestone; exponential: factor of every epoch", "1"});
+  o.integer(
+      "late-from", late_from, {.min = 0},
+      {"exponential schedule: epoch (from 0) from which late-gamma to the power of the epoch is "
+       "the factor; 0: never",
+       "epochs"});
+  o.number("late-gamma", late_gamma, {.min = 0},
+           {"exponential schedule: what takes the place of gamma from late-from on", "1",
+            "code of arXiv 2306.04810"});
   o.integer("warmup-steps", warmup_steps, {.min = 0},
             {"steps over which the rate grows linearly from 0", "steps"});
 }
@@ -93,6 +103,9 @@ double Schedule::factor(int64_t epoch, double fraction, int64_t epochs, int64_t 
                          "'");
       if (epoch >= *at) factor *= gamma;
     }
+  } else if (kind == "exponential") {
+    const bool late = late_from > 0 && epoch >= late_from;
+    factor = std::pow(late ? late_gamma : gamma, static_cast<double>(epoch));
   } else if (kind == "cosine") {
     const double progress = std::min(1.0, (static_cast<double>(epoch) + fraction) /
                                               static_cast<double>(std::max<int64_t>(1, epochs)));

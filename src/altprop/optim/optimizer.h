@@ -44,9 +44,11 @@ std::vector<std::pair<std::string, std::string>> optimizer_listing();
 
 /// Learning rate (and decay) over time.
 struct Schedule {
-  std::string kind = "constant";        ///< constant | step | cosine
+  std::string kind = "constant";        ///< constant | step | cosine | exponential
   std::vector<std::string> milestones;  ///< step: epochs at which the rate is multiplied by gamma
-  double gamma = 0.1;
+  double gamma = 0.1;     ///< exponential: the rate is multiplied by gamma^epoch, and from epoch
+  int64_t late_from = 0;  ///< late_from on, if above 0, by late_gamma^epoch instead: a jump
+  double late_gamma = 0.9;
   int64_t warmup_steps = 0;
 
   void declare(Options& options);

@@ -25,6 +25,13 @@ struct RuleEntry {
   /// reaches on its example network in six passes over 4000 glyphs. Lower it for a rule that is
   /// known to be slower, never for one that is broken; last-layer-only reaches half.
   double reaches = 0.93;
+  /// The loss that goes with the example network, by name; for a rule with a loss of its own.
+  std::string example_loss = "cross-entropy";
+  /// Settings above those of the contract tests with which it learns the example network, as TOML;
+  /// for a rule that the usual rate or normalisation does not suit.
+  std::string example_settings = "";
+  /// Admits chains of dense layers and nothing else: contract tests expect it to refuse the others.
+  bool dense_only = false;
 };
 
 struct RegisterRule {

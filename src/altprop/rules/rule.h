@@ -72,7 +72,7 @@ class Learner {
   /// Sentences about settings that are legal but will disappoint.
   virtual std::vector<std::string> warnings(const OptimizerSettings& settings) const { return {}; }
   /// Sentences about what shows only while training, new since the last call; asked after each
-  /// epoch.
+  /// epoch. Repetitions are dropped.
   virtual std::vector<std::string> notices() { return {}; }
   /// Figures of the epoch so far, by name, for its record; forgotten once asked for.
   virtual std::vector<std::pair<std::string, double>> measurements() { return {}; }

@@ -33,7 +33,9 @@ RunSettings run_settings(const CompareSettings& settings, const std::string& rul
   RunSettings run = settings.base;
   run.rule = rule;
   run.seed = seed;
-  run.rule_options.clear();
+  // A preset's options of its rule go with that rule.
+  if (run.preset.empty() || parse_rule(rule).name != parse_rule(settings.base.rule).name)
+    run.rule_options.clear();
   expand_rule(run);
   return run;
 }

@@ -37,6 +37,7 @@ void RunSettings::declare(Options& o) {
   o.integer("probe-every", probe_every, {.min = 0}, {"measure gradient angles and alignment every so many epochs; 0 is off", "epochs"});
   o.integer("probe-batch", probe_batch, {.min = 1, .max = 1e6}, {"training samples on which the angles are measured", "samples"});
   o.integer("checkpoint-steps", checkpoint_steps, {.min = 0}, {"write a checkpoint every so many steps beside the one per epoch; 0 is off", "steps"});
+  o.text("preset", preset, {"published experiment that these settings begin with, by name; other settings override it"});
 }
 
 namespace {

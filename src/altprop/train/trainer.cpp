@@ -387,8 +387,9 @@ nlohmann::json Trainer::finish_epoch() {
   record["samples_per_second"] =
       epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
   for (const auto& [name, value] : rule_.measurements())
-    record["rule"][name] = finite_or_null(value);
-  for (std::string& sentence : rule_.notices()) warn(std::move(sentence));
+    record["figures"][name] = finite_or_null(value);
+  for (std::string& sentence : rule_.notices())
+    if (!std::count(warnings_.begin(), warnings_.end(), sentence)) warn(std::move(sentence));
   const bool last = position_.epoch + 1 >= settings_.epochs || out_of_steps();
   if (settings_.probe_every > 0 && ((position_.epoch + 1) % settings_.probe_every == 0 || last))
     record.update(probe());

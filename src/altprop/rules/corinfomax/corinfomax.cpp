@@ -1,0 +1,284 @@
+// CorInfoMax: a network that maximises the correlative information between successive layers while
+// its output is nudged to the label. B. Bozkurt, C. Pehlevan, A. Erdogan, "Correlative information
+// maximization: a biologically plausible approach to supervised deep neural networks without weight
+// symmetry", NeurIPS 2023, arXiv 2306.04810; settings and quirks after the authors' code.
+//
+// The rates settle twice (dynamics.h): free, and with the outputs pulled by beta. With the errors
+// e_ff = s_above - s W_ff^T and e_fb = s - s_above W_fb^T, m the nudged and f the free phase:
+//
+//   W_ff += (lr/beta) (<e_ff s^T>_m - <e_ff s^T>_f)      W_fb += (lr/beta) (<e_fb s_above^T>_m -
+//   ..)
+//
+// As signals: operation, rates of both phases as rows, credit -e/beta and +e/beta. The lateral
+// matrices (lateral.h) are a state of the rule with an update of their own.
+#include "altprop/rules/corinfomax/corinfomax.h"
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/init.h"
+#include "altprop/rules/corinfomax/tied_network.h"
+#include "altprop/rules/registry.h"
+#include "altprop/tensor/linear.h"
+
+namespace altprop {
+
+void CorInfoMax::declare(Options& o) {
+  const std::string code = "code of arXiv 2306.04810";
+  o.number("cim.lambda", lateral_settings_.lambda,
+           {.min = 0, .max = 0.999999999, .min_excluded = true},
+           {"memory of the correlation matrices per batch", "1", code});
+  o.number("cim.gamma", lateral_settings_.gamma, {.min = -1},
+           {"strength of the lateral drive; negative: (1 - lambda)/lambda", "1"});
+  o.number("cim.epsilon", dynamics_settings_.epsilon, {.min = 0, .min_excluded = true},
+           {"regularisation of the correlations, which divides the prediction errors", "1", code});
+  o.number("cim.leak", dynamics_settings_.leak, {.min = 0}, {"leak of the membranes", "1", code});
+  o.number("cim.eta", dynamics_settings_.eta, {.min = 0, .min_excluded = true},
+           {"step size of the membranes", "1", code});
+  o.choice("cim.step-rule", dynamics_settings_.step_rule, {"constant", "slow", "loop"},
+           {"step size over the iterations of a phase: eta; eta/(1 + it/100); or eta/(1 + it), the "
+            "last two never below 0.001",
+            "", code});
+  o.choice(
+      "cim.order", dynamics_settings_.order, {"gauss-seidel", "synchronous", "red-black"},
+      {"layers one after the other, all from the same old rates, or odd and even ones in turn"});
+  o.integer("cim.free-steps", free_steps_, {.min = 1},
+            {"iterations of the free phase and of inference", "steps", code});
+  o.integer("cim.nudged-steps", nudged_steps_, {.min = 1},
+            {"iterations of each nudged phase", "steps", code});
+  o.number("cim.beta", beta_, {.min = 0, .min_excluded = true},
+           {"strength of the nudge", "1", code});
+  o.choice("cim.sign", sign_, {"random", "positive", "negative"},
+           {"sign of the nudge, drawn for every batch or fixed", "", code});
+  o.choice("cim.phases", phases_, {"two", "three"},
+           {"contrast of nudged and free phase, or of two opposite nudges", "", code});
+  o.choice("cim.third-from", third_from_, {"free", "nudged"},
+           {"where the opposite nudge starts: at the free state, then both nudges are rows of one "
+            "relaxation; or at the nudged state, as in the authors' code"});
+  o.choice("cim.hebbian-error", hebbian_error_, {"error", "activity"},
+           {"what the updates contrast: prediction errors, or postsynaptic rates as in equilibrium "
+            "propagation"});
+  o.choice("cim.feedback", feedback_, {"learned", "transpose"},
+           {"backward weights: own ones that learn, or the forward weights transposed"});
+  o.choice("cim.feedback-init", feedback_init_, {"xavier", "transpose"},
+           {"where learnt backward weights start: random, or at the forward weights transposed"});
+  o.choice(
+      "cim.lateral", lateral_kind_, {"paper", "exact", "off"},
+      {"update of the lateral matrices: without the denominator of the matrix inverse, with it "
+       "(Woodbury), or no lateral drive"});
+  o.number("cim.lateral-tolerance", lateral_tolerance_, {.min = 0},
+           {"leave the lateral drive of a layer out while its bound, 2 gamma |B|_F, is below this; "
+            "0: never",
+            "1"});
+  o.integer("cim.symmetrise-every", lateral_settings_.symmetrise_every, {.min = 0},
+            {"make the lateral matrices exactly symmetric again after so many updates, or after "
+             "1/(1 - lambda) if that is less; 0: never",
+             "steps"});
+  o.number("cim.multiplier-hidden", dynamics_settings_.multiplier_hidden, {.min = 0},
+           {"step size of the multipliers of sparse hidden layers", "1", code});
+  o.number("cim.multiplier-output", dynamics_settings_.multiplier_output, {.min = 0},
+           {"step size of the multiplier of a sparse output", "1", code});
+  o.choice("cim.reference", reference_, {"tied", "backprop"},
+           {"what gradient instruments compare with: the exact gradient of the network with tied "
+            "weights, times epsilon; or backprop through the feed-forward network"});
+}
+
+void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
+  dense_chain(net);
+  if (loss.name() != "squared-error")
+    throw Refusal("loss",
+                  "CorInfoMax nudges its outputs by their distance to the target, which is the "
+                  "squared error's gradient, and not that of " +
+                      loss.name(),
+                  "use --loss squared-error");
+}
+
+void CorInfoMax::bind(Graph& net, const Loss& loss, uint64_t seed) {
+  admit(net, loss);
+  layers_ = dense_chain(net);
+  lateral_settings_.exact = lateral_kind_ == "exact";
+  std::vector<int64_t> sizes;
+  std::vector<RateDomain> domains;
+  offsets_.assign(1, 0);
+  for (const DenseLayer& layer : layers_) {
+    sizes.push_back(layer.size());
+    domains.push_back(layer.domain);
+    offsets_.push_back(offsets_.back() + layer.size());
+  }
+  const Stream stream = Stream(seed).at("corinfomax");
+  backward_.clear();
+  backward_maps_.clear();
+  if (learns_feedback())
+    for (const DenseLayer& layer : layers_) {
+      const ParamPtr weight = layer.affine->weight();
+      if (backward_.empty()) {
+        backward_.push_back(nullptr);
+        backward_maps_.push_back(nullptr);
+        continue;
+      }
+      const Tensor& w = weight->value;
+      const Tensor value =
+          feedback_init_ == "transpose"
+              ? w.t().contiguous()
+              : Initialiser("xavier").draw({w.size(1), w.size(0)},
+                                           stream.at("feedback").at(layer.node->name), w.options());
+      backward_.push_back(std::make_shared<Param>(weight->name + ".feedback", value));
+      backward_.back()->group = weight->group;
+      backward_maps_.push_back(std::make_unique<Linear>(backward_.back(), nullptr));
+    }
+  lateral_ = has_lateral() ? Lateral(sizes, lateral_settings_, stream.at("lateral"),
+                                     layers_[0].weight().options())
+                           : Lateral();
+  dynamics_ = Dynamics(sizes, domains, dynamics_settings_);
+  most_.assign(layers_.size(), Tensor());
+  load();
+}
+
+void CorInfoMax::load() {
+  DynamicsWeights w;
+  w.gamma = lateral_settings_.strength();
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    w.forward.push_back(layers_[k].weight());
+    w.backward.push_back(k == 0              ? Tensor()
+                         : learns_feedback() ? backward_[k]->value
+                                             : layers_[k].weight().t());
+    w.lateral.push_back(leaves_out(k) ? Tensor() : lateral_.matrices()[k]);
+  }
+  dynamics_.load(w);
+}
+
+double CorInfoMax::signed_beta(const Step& step) const {
+  if (sign_ != "random") return sign_ == "positive" ? beta_ : -beta_;
+  return step.draws.at("corinfomax").at("sign").uniform_at(0) < 0.5 ? beta_ : -beta_;
+}
+
+void CorInfoMax::require_targets(const Tensor& rows) const {
+  const bool boxed = layers_.back().domain == RateDomain::AntiSparse;
+  const double low = rows.min().item<double>(), high = rows.max().item<double>();
+  if (low >= 0 && (high <= 1 || !boxed)) return;
+  throw UsageError(text::cat("corinfomax: targets from ", low, " to ", high,
+                             " lie outside of the domain of the output's rates, ",
+                             boxed ? "[0, 1]" : "at least 0", "; scale the targets into it"));
+}
+
+void CorInfoMax::pull(RateState& state, const Tensor& targets, double beta, int64_t copies) {
+  const int64_t rows = targets.size(0);
+  Nudge nudge{at::full({rows * copies, 1}, beta, targets.options()),
+              copies == 1 ? targets : targets.repeat({copies, 1})};
+  if (copies == 2) nudge.beta.narrow(0, rows, rows).neg_();
+  dynamics_.settle(state, nudged_steps_, &nudge);
+}
+
+/// Fills pair_ and nudged_, whose first rows are those of the nudge by `beta`.
+void CorInfoMax::contrast(const Tensor& targets, double beta) {
+  const bool three = phases_ == "three", stacked = three && third_from_ == "free";
+  dynamics_.copy(free_, nudged_, stacked ? 2 : 1);
+  pull(nudged_, targets, beta, stacked ? 2 : 1);
+  if (stacked) {
+    pair_ = nudged_.rates;
+    return;
+  }
+  if (three) {
+    dynamics_.copy(nudged_, opposite_);
+    pull(opposite_, targets, -beta, 1);
+  }
+  pair_ = at::cat({nudged_.rates, three ? opposite_.rates : free_.rates});
+}
+
+void CorInfoMax::assign(Step& step, Sink& sink) {
+  load();
+  dynamics_.start(free_, step.inputs.flatten(1));
+  dynamics_.settle(free_, free_steps_, nullptr);
+  step.output = free_.layer.back().clone();
+  const Tensor targets = Loss::as_rows(step.targets, step.output);
+  if (step.targets.is_floating_point()) require_targets(targets);
+  const double beta = signed_beta(step);
+  contrast(targets, beta);
+  deliver(step, phases_ == "three" ? 2 * beta : beta, sink);
+}
+
+void CorInfoMax::send(const Op& op, const Node* node, Tensor seen, Tensor credit, double scale,
+                      Sink& sink) const {
+  const Saved saved{.t = {std::move(seen)}};
+  sink.take({.op = &op, .node = node, .saved = &saved, .cot = std::move(credit), .scale = scale});
+}
+
+void CorInfoMax::deliver(Step& step, double divisor, Sink& sink) {
+  const int64_t rows = step.batch();
+  const double scale = 1.0 / static_cast<double>(rows);
+  auto rates = [&](size_t k) { return pair_.narrow(1, offsets_[k], layers_[k].size()); };
+  // What a weight failed to predict, as credit: minus that of the learnt phase, plus the other's.
+  auto credit = [&](const Tensor& post, const Tensor& pre, const Tensor& weight) {
+    Tensor e = post.clone(at::MemoryFormat::Contiguous);
+    if (hebbian_error_ == "error") gemm_into(e, pre, weight.t(), 1, -1);
+    e.narrow(0, 0, rows).mul_(-1 / divisor);
+    e.narrow(0, rows, rows).mul_(1 / divisor);
+    return e;
+  };
+  // The inputs are the same in both phases, so that the prediction drops out of the contrast.
+  const Tensor first = rates(0);
+  send(*layers_[0].affine, layers_[0].node, step.inputs.flatten(1),
+       (first.narrow(0, rows, rows) - first.narrow(0, 0, rows)).div_(divisor), scale, sink);
+  for (size_t k = 1; k < layers_.size(); ++k) {
+    const Tensor below = rates(k - 1), above = rates(k);
+    const Tensor forward = credit(above, below, layers_[k].weight());
+    if (learns_feedback()) {
+      const Tensor backward = credit(below, above, backward_[k]->value);
+      send(*backward_maps_[k], nullptr, above, backward, scale, sink);
+    }
+    send(*layers_[k].affine, layers_[k].node, below, forward, scale, sink);
+  }
+}
+
+void CorInfoMax::after_update(Graph&, const StepFacts&, const Step& step) {
+  std::vector<Tensor> rates;
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    rates.push_back(nudged_.layer[k].narrow(0, 0, step.batch()));
+    const Tensor most = free_.layer[k].amax(0);
+    most_[k] = most_[k].defined() ? at::maximum(most_[k], most) : most;
+  }
+  if (has_lateral()) lateral_.update(rates);
+}
+
+void CorInfoMax::reference(Step& step, Sink& sink) {
+  if (reference_ == "backprop") return Rule::reference(step, sink);
+  const Tensor inputs = step.inputs.flatten(1);
+  TiedNetwork tied(layers_, dynamics_settings_.epsilon);
+  tied.settle(inputs);
+  step.output = tied.rates().back();
+  tied.solve(step.loss.gradient(step.output, step.targets));
+  const double scale = 1.0 / static_cast<double>(step.batch());
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    const DenseLayer& layer = layers_[k];
+    send(*layer.affine, layer.node, k ? tied.rates()[k - 1] : inputs, tied.adjoint()[k], scale,
+         sink);
+    if (k) send(*layer.affine, layer.node, tied.adjoint()[k - 1], tied.rates()[k], scale, sink);
+  }
+}
+
+std::vector<FeedbackFact> CorInfoMax::feedback(const Graph&) const {
+  std::vector<FeedbackFact> out;
+  if (learns_feedback())
+    for (size_t k = 1; k < layers_.size(); ++k)
+      out.push_back({layers_[k].node->name, backward_[k]->value.t(), layers_[k].weight()});
+  return out;
+}
+
+namespace {
+
+const RegisterRule registered{
+    {.name = "corinfomax",
+     .aliases = {"cim"},
+     .summary = "forward and backward predictors learn from the contrast of free and nudged rates",
+     .assumes = "separate forward, backward and lateral synapses, two phases",
+     .source = "Bozkurt, Pehlevan, Erdogan 2023, arXiv 2306.04810",
+     .example_net = "mlp:784-100-10:hard-sigmoid:bias=false",
+     .make = [] { return std::make_unique<CorInfoMax>(); },
+     .order = 45,
+     .reaches = 0.9,
+     .example_loss = "squared-error",
+     .example_settings = "lr = 0.3\ndata-options.normalise = \"unit\"",
+     .dense_only = true}};
+
+}  // namespace
+
+}  // namespace altprop

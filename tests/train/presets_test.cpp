@@ -1,0 +1,107 @@
+// Every preset must be a run that could begin: its text is read, its network is built, its rule
+// takes the options, the network and the loss.
+#include "altprop/train/presets.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "altprop/base/error.h"
+#include "altprop/data/source.h"
+#include "altprop/network/architecture.h"
+#include "altprop/network/loss.h"
+#include "altprop/rules/registry.h"
+
+namespace altprop {
+namespace {
+
+/// The shape and classes of the data sets that presets name.
+InputInfo shape_of(const std::string& data) {
+  if (data == "mnist" || data == "fashion-mnist")
+    return {.input_shape = {1, 28, 28}, .classes = 10};
+  if (data == "cifar-10") return {.input_shape = {3, 32, 32}, .classes = 10};
+  if (data == "cifar-100") return {.input_shape = {3, 32, 32}, .classes = 100};
+  throw std::out_of_range("add the shape of " + data);
+}
+
+TEST(Presets, AreRunsThatCouldBegin) {
+  ASSERT_GT(presets().size(), 30u);
+  std::set<std::string> names;
+  for (const Preset& preset : presets()) {
+    SCOPED_TRACE(preset.name);
+    EXPECT_TRUE(names.insert(preset.name).second) << "declared twice";
+    EXPECT_EQ(preset.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-"),
+              std::string::npos);
+    EXPECT_FALSE(preset.summary.empty());
+    EXPECT_FALSE(preset.source.empty());
+    EXPECT_TRUE(!preset.published.empty() || !preset.differs.empty());
+    RunSettings settings;
+    ASSERT_NO_THROW(apply_preset(settings, preset.name));
+    EXPECT_EQ(settings.preset, preset.name);
+    data::Request request(settings.data);
+    EXPECT_NO_THROW(request.options().set_all(settings.data_options));
+    const InputInfo shape = shape_of(settings.data);
+    const Graph net = network(settings.net, shape);
+    EXPECT_EQ(net.node(net.output_node()).spec.shape, std::vector<int64_t>{shape.classes});
+    const auto rule = make_rule(settings.rule, settings.rule_options);
+    EXPECT_NO_THROW(rule->admit(net, *make_loss(settings.loss)));
+    settings.schedule.factor(0, 0, settings.epochs, 0);
+    for (const std::string& item : settings.optimizer.lr_of) {
+      const std::string parameter = item.substr(0, item.find('='));
+      EXPECT_EQ(parameter.rfind("fc", 0), 0u) << "the layers of an mlp are fc1, fc2, ...";
+    }
+  }
+}
+
+TEST(Presets, SettingsOfAPublishedRow) {
+  RunSettings s;
+  apply_preset(s, "corinfomax-mnist-3");
+  EXPECT_EQ(s.optimizer.kind, "sgd");
+  const double rates[] = {1.1, 0.75, 0.6, 0.17, 0.07};
+  const char* parameters[] = {"fc1.weight", "fc2.weight", "fc3.weight", "fc2.weight.feedback",
+                              "fc3.weight.feedback"};
+  for (int i = 0; i < 5; ++i)
+    EXPECT_DOUBLE_EQ(s.optimizer.lr * s.optimizer.lr_factor(parameters[i]), rates[i]);
+  EXPECT_EQ(s.rule_options.at("cim.leak"), "0.2");
+  EXPECT_EQ(s.data_options.at("normalise"), "unit");
+  EXPECT_DOUBLE_EQ(s.schedule.factor(14, 0.5, s.epochs, 0), std::pow(0.95, 14));
+  EXPECT_DOUBLE_EQ(s.schedule.factor(15, 0, s.epochs, 0), std::pow(0.9, 15));
+  apply_preset(s, "corinfomax-cifar100");
+  EXPECT_DOUBLE_EQ(s.schedule.factor(14, 0, s.epochs, 0), std::pow(0.99, 14));
+}
+
+TEST(Presets, AnotherRuleDropsTheOptionsOfThePresets) {
+  RunSettings s;
+  apply_preset(s, "corinfomax-mnist");
+  drop_foreign_options(s);
+  EXPECT_EQ(s.rule_options.size(), 4u);
+  s.rule = "fa[feedback.scale=2]";
+  s.rule_options["feedback.density"] = "0.5";
+  drop_foreign_options(s);
+  EXPECT_EQ(s.rule_options, (OptionValues{{"feedback.density", "0.5"}}));
+}
+
+TEST(Presets, SurviveTheConfigurationFile) {
+  RunSettings s, read;
+  apply_preset(s, "corinfomax-sparse-cifar10");
+  read.from_toml(s.to_toml(), "a file");
+  EXPECT_EQ(read.to_json(), s.to_json());
+  EXPECT_EQ(read.preset, "corinfomax-sparse-cifar10");
+}
+
+TEST(Presets, UnknownNames) {
+  for (const auto& [name, sentence] :
+       {std::pair{"corinfomax-minst",
+                  "there is no preset 'corinfomax-minst'; did you mean 'corinfomax-mnist'?"},
+        {"zzz", "there is no preset 'zzz'; `altprop list presets` names them"}}) {
+    try {
+      preset(name);
+      FAIL() << name;
+    } catch (const UsageError& error) {
+      EXPECT_STREQ(error.what(), sentence);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace altprop
