@@ -180,7 +180,7 @@ TEST(EquilibriumOracles, SmallNudgesGiveTheReferenceOnEveryNetwork) {
 
 TEST(EquilibriumOracles, ReferenceWithSeparateWeights) {
   EpExample e = random_example(
-      "chain: conv 3 k=3 p=1, maxpool 2, sigmoid, conv 4 k=2, sigmoid, linear 3, sigmoid",
+      "chain: conv 3 k=3 p=1, sigmoid, conv 4 k=3, maxpool 2, sigmoid, linear 3, sigmoid",
       {2, 6, 6}, "squared-error", 0.5);
   const auto rule =
       bound(kEp, {{"ep.weights", "separate"}, {"ep.free-steps", "800"}, {"ep.tolerance", "1e-15"}},
