@@ -243,7 +243,16 @@ void Trainer::train_pass(const std::string& pass, bool last) {
 void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   Step step = make_step(batch, activity_);
   step.pass = pass;
-  rule_.step(step);
+  try {
+    rule_.step(step);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {  // the rule's own dynamics ran away: as when the loss does
+    failure_ = text::cat("training stopped at step ", position_.step + 1, " (epoch ",
+                         position_.epoch + 1, "): ", error.what());
+    for (Observer* observer : observers_) observer->on_stop(*this, "diverged");
+    throw Diverged(failure_);
+  }
   samples_ += batch.size;
   if (!step.output.defined()) return;  // a pass that trains something else than the network
   add_to(sums_, loss_.value(step.output, batch.targets), step.output, batch.targets);
