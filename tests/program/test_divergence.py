@@ -36,6 +36,16 @@ def test_divergence_does_not_stop_a_comparison(tmp_path):
     altprop("resume", tmp_path / "run", "--quiet")
 
 
+def test_a_rule_whose_dynamics_run_away_does_not_stop_a_comparison(tmp_path):
+    # The lateral matrices forget so fast that they cannot stay definite.
+    result = altprop("compare", "--preset", "corinfomax-mnist", "--rules", "cim[cim.lambda=0.1],cim", *TINY, "--net",
+                     "mlp:784-16-10:hard-sigmoid:bias=false", "--data", "glyphs", "--epochs", 1, "--quiet", "--json",
+                     "--out", tmp_path / "run")
+    assert [r["status"] for r in result.json["runs"]] == ["diverged", "done"]
+    assert "cim[cim.lambda=0.1] seed 1: training diverged at step" in result.err
+    assert "lost positive definiteness: raise cim.lambda or use cim.lateral=exact" in result.err
+
+
 def test_a_diverged_run_that_is_resumed_says_so(tmp_path):
     run = tmp_path / "run"
     # The rate grows by a factor of 1e30 after the second epoch.

@@ -49,8 +49,9 @@ void Lateral::require_definite(size_t layer) const {
   const Tensor diagonal = b_[layer].diagonal();
   // Not finite counts as lost: no comparison with it holds.
   if (diagonal.gt(0).logical_and_(diagonal.isfinite()).all().item<bool>()) return;
-  throw Error(text::cat("corinfomax: lateral matrix of layer ", layer + 1,
-                        " lost positive definiteness: raise cim.lambda or use cim.lateral=exact"));
+  throw Diverged(
+      text::cat("corinfomax: lateral matrix of layer ", layer + 1,
+                " lost positive definiteness: raise cim.lambda or use cim.lateral=exact"));
 }
 
 double Lateral::norm(size_t layer) const {
