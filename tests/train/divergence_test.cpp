@@ -92,6 +92,7 @@ TEST(Divergence, EveryRuleWithAnAbsurdRateSaysWhereItBroke) {
           {"mlp:784-12-12-10:relu", "momentum"},
           {"chain: conv 4 k=3 s=3, relu, conv 4 k=3, relu, gap, linear *", "sgd"},
           {"chain: conv 4 k=3 s=3, batch-norm, relu, maxpool 2, linear *", "adam"}}) {
+      if (entry.dense_only) continue;
       SCOPED_TRACE(entry.name + " on " + c.net + " with " + c.optimizer);
       RunSettings s = small();
       s.rule = entry.name;
@@ -110,6 +111,33 @@ TEST(Divergence, EveryRuleWithAnAbsurdRateSaysWhereItBroke) {
                   contains(sentence, "'norm") || contains(sentence, "'relu") || s.net != c.net)
           << sentence;
       EXPECT_TRUE(s.net != c.net || watcher.records.empty());
+    }
+}
+
+/// Rates that are clamped need not overflow; if anything does, the run ends with a sentence.
+TEST(Divergence, RulesOfDenseChainsWithAnAbsurdRate) {
+  const auto data = glyphs();
+  for (const RuleEntry& entry : rule_entries())
+    for (const char* optimizer : {"sgd", "adam", "momentum"}) {
+      if (!entry.dense_only) continue;
+      SCOPED_TRACE(entry.name + " with " + optimizer);
+      RunSettings s = small();
+      s.rule = entry.name;
+      s.net = entry.example_net;
+      s.loss = entry.example_loss;
+      s.optimizer.kind = optimizer;
+      s.optimizer.lr = 1e38;
+      Experiment e(s, data);
+      Watcher watcher;
+      const std::string sentence = outcome(e, watcher);
+      if (sentence.empty()) {
+        EXPECT_EQ(watcher.status, "done");
+        EXPECT_NO_THROW(e.trainer().require_finite());
+      } else {
+        EXPECT_TRUE(contains(sentence, "training diverged at step ") ||
+                    contains(sentence, "training stopped at step "))
+            << sentence;
+      }
     }
 }
 
