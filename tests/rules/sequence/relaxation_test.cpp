@@ -1,5 +1,7 @@
 // Relaxation rules on unrolled networks: exact after as many steps as credit needs, the course of
 // the relaxation written out by hand, and every rule of the registry.
+#include <set>
+
 #include "altprop/network/ops/autograd.h"
 #include "altprop/rules/registry.h"
 #include "altprop/rules/relaxation/arrival.h"
@@ -288,7 +290,9 @@ TEST(SequenceRelaxation, EveryRuleLearnsOrRefuses) {
         const auto loss = make_loss("cross-entropy");
         if (const std::string why = refusal_of(entry, net, *loss); !why.empty()) {
           EXPECT_EQ(why.find('\n'), std::string::npos) << why;
-          EXPECT_EQ(entry.name, "direct-feedback-alignment") << why;
+          const std::set<std::string> refusing = {"direct-feedback-alignment",
+                                                  "equilibrium-propagation", "corinfomax"};
+          EXPECT_TRUE(refusing.count(entry.name)) << why;
           continue;
         }
         at::NoGradGuard no_grad;
