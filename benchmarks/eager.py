@@ -59,7 +59,8 @@ class LinearFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, cot):
         x, m = ctx.saved_tensors
-        return cot @ m if ctx.needs_input_grad[0] else None, cot.t() @ x, cot.sum(0), None
+        needed = ctx.needs_input_grad
+        return cot @ m if needed[0] else None, cot.t() @ x, cot.sum(0) if needed[2] else None, None
 
 
 class ConvFunction(torch.autograd.Function):
