@@ -23,9 +23,9 @@ RunSettings settings(const std::string& rule, const std::string& net) {
 
 double trained_flops(const std::string& rule, const std::string& net) {
   Experiment e(settings(rule, net));
-  EXPECT_FALSE(e.trainer().step_flops()) << "nothing has run yet";
+  EXPECT_FALSE(e.trainer().step_cost().flops()) << "nothing has run yet";
   e.trainer().run();
-  return e.trainer().step_flops().value_or(-1);
+  return e.trainer().step_cost().flops().value_or(-1);
 }
 
 TEST(StepFlops, OfBackpropAreThoseOfTheDescription) {
@@ -51,8 +51,8 @@ TEST(StepFlops, AreKnownToAResumedRunThatHasNoStepLeft) {
   TensorMap map;
   first.trainer().state(StateIO::saving(map));
   second.trainer().state(StateIO::loading(map));
-  ASSERT_TRUE(second.trainer().step_flops());
-  EXPECT_EQ(*second.trainer().step_flops(), *first.trainer().step_flops());
+  ASSERT_TRUE(second.trainer().step_cost().flops());
+  EXPECT_EQ(*second.trainer().step_cost().flops(), *first.trainer().step_cost().flops());
 }
 
 }  // namespace

@@ -212,6 +212,7 @@ void RunFolder::on_stop(Trainer&, const std::string& status) {
 nlohmann::json RunFolder::summarise(const std::string& status) {
   Experiment& e = experiment_;
   const Trainer& t = e.trainer();
+  const StepCost& cost = t.step_cost();
   nlohmann::json record = nlohmann::json::object(), last = record;
   for (const std::string& line : text::split(
            fs::exists(dir_ / "metrics.jsonl") ? read_file(dir_ / "metrics.jsonl") : "", '\n')) {
@@ -240,8 +241,8 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
       {"train_loss", of(last, "train_loss")},
       {"train_accuracy", of(last, "train_accuracy")},
       {"train_seconds", t.train_seconds()},
-      {"step_seconds", t.step_seconds()},
-      {"step_flops", t.step_flops() ? nlohmann::json(*t.step_flops()) : nlohmann::json(nullptr)},
+      {"step_seconds", cost.seconds()},
+      {"step_flops", cost.flops() ? nlohmann::json(*cost.flops()) : nlohmann::json(nullptr)},
       {"samples_per_second",
        t.train_seconds() > 0 ? static_cast<double>(t.trained_samples()) / t.train_seconds() : 0.0},
       {"peak_memory_bytes", t.peak_memory()},

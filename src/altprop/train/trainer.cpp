@@ -10,11 +10,10 @@
 #include "altprop/base/text.h"
 #include "altprop/network/gradient_capture.h"
 #include "altprop/network/step_loss.h"
-#include "altprop/probes/gradient_check.h"
 #include "altprop/probes/kernels.h"
-#include "altprop/probes/settling.h"
 #include "altprop/tensor/memory.h"
 #include "altprop/train/interrupt.h"
+#include "altprop/train/loader_options.h"
 
 namespace altprop {
 
@@ -22,32 +21,6 @@ namespace {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-at::ScalarType dtype_of(const RunSettings& settings) {
-  return settings.dtype == "float64" ? at::kDouble : at::kFloat;
-}
-
-data::LoaderOptions loader_options(const RunSettings& s, const Stream& stream) {
-  data::LoaderOptions o;
-  o.batch = s.batch;
-  o.shuffle = s.shuffle;
-  o.drop_last = s.drop_last;
-  o.stream = stream.at("data");
-  o.augment = {.crop = s.crop, .fill = s.crop_fill, .flip = s.flip};
-  o.dtype = dtype_of(s);
-  o.device = at::Device(s.device);
-  o.prefetch = s.prefetch;
-  return o;
-}
-
-data::LoaderOptions evaluation_options(const RunSettings& s) {
-  data::LoaderOptions o;
-  o.batch = 1000;
-  o.shuffle = false;
-  o.dtype = dtype_of(s);
-  o.device = at::Device(s.device);
-  return o;
 }
 
 /// Adds a batch's loss and number of right answers to the sums of the epoch.
@@ -77,10 +50,6 @@ bool each_weight_used_once(const Graph& net) {
 
 bool finite(const Tensor& values) { return values.isfinite().all().item<bool>(); }
 
-nlohmann::json finite_or_null(double value) {
-  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
-}
-
 }  // namespace
 
 Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data,
@@ -101,7 +70,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
     throw UsageError(
         "the step schedule needs --milestones, the epochs after which the rate changes");
   settings_.schedule.factor(0, 0, settings_.epochs, 0);  // reads the milestones
-  loader_ = std::make_unique<data::Loader>(data_.train, loader_options(settings_, stream_));
+  loader_ = std::make_unique<data::Loader>(data_.train, training_options(settings_, stream_));
   int64_t parameter_bytes = 0;
   for (const ParamPtr& param : net_.params())
     parameter_bytes += static_cast<int64_t>(param->value.nbytes());
@@ -137,29 +106,6 @@ Step Trainer::make_step(const data::Batch& batch, Activity& activity) {
           position_.step,
           "train",
           stream_.at("step").at(position_.step)};
-}
-
-double Trainer::step_seconds() const {
-  double seconds = 0;
-  for (const auto& [pass, times] : step_times_) {
-    if (times.empty()) continue;
-    std::vector<float> sorted = times;
-    const auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
-    std::nth_element(sorted.begin(), middle, sorted.end());
-    seconds += static_cast<double>(*middle) * static_cast<double>(times.size());
-  }
-  return rounds_ ? seconds / static_cast<double>(rounds_) : earlier_step_seconds_;
-}
-
-std::optional<double> Trainer::step_flops() const {
-  double flops = 0;
-  for (const auto& [pass, times] : step_times_) {
-    if (times.empty()) continue;
-    const auto counted = step_flops_.find(pass);
-    if (counted == step_flops_.end()) return std::nullopt;
-    flops += counted->second * static_cast<double>(times.size());
-  }
-  return rounds_ ? flops / static_cast<double>(rounds_) : earlier_step_flops_;
 }
 
 double Trainer::running_loss() const {
@@ -212,7 +158,6 @@ void Trainer::train_pass(const std::string& pass, bool last) {
   const double begin = now();
   memory::reset_peak(device);
   const int64_t batches = loader_->batches(), first_step = position_.step;
-  std::vector<float>& times = step_times_[pass];
   double step_begin = begin;
   for (; position_.batch < batches && !interrupt::requested() && !out_of_steps();) {
     updater_.set_rate_factor(settings_.schedule.factor(
@@ -220,27 +165,21 @@ void Trainer::train_pass(const std::string& pass, bool last) {
         settings_.epochs, position_.step));
     const data::Batch batch = loader_->at(position_.epoch, position_.batch);
     const bool full = batch.size == std::min(settings_.batch, data_.train.size());
-    if (full && !step_flops_.count(pass)) {
-      step_flops_[pass] = flops_of(count_kernels([&] { train_step(batch, pass); }));
-    } else {
+    if (full && !cost_.has_flops(pass))
+      cost_.flops(pass, flops_of(count_kernels([&] { train_step(batch, pass); })));
+    else
       train_step(batch, pass);
-    }
     learning_rate_ = updater_.facts().lr;
     ++position_.batch;
     ++position_.step;
-    if (device.is_cpu()) {
-      times.push_back(static_cast<float>(now() - step_begin));
-      rounds_ += last;
-    }
+    if (device.is_cpu()) cost_.seconds(pass, now() - step_begin, last);
     for (Observer* observer : observers_) observer->on_step(*this);
     step_begin = now();
   }
   if (!device.is_cpu()) running_loss();  // waits for the device, whose steps are not timed singly
   const double seconds = now() - begin;
-  if (!device.is_cpu() && position_.step > first_step) {
-    times.push_back(static_cast<float>(seconds / static_cast<double>(position_.step - first_step)));
-    rounds_ += last;
-  }
+  if (!device.is_cpu() && position_.step > first_step)
+    cost_.seconds(pass, seconds / static_cast<double>(position_.step - first_step), last);
   seconds_ += seconds;
   epoch_seconds_ += seconds;
   peak_ = std::max(peak_, memory::peak(device));
@@ -302,103 +241,15 @@ std::string Trainer::first_not_finite(const Tensor& inputs) {
 }
 
 void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
-  end_diverged(step, epoch,
-               first_not_finite(inputs) +
-                   " no longer finite; use a smaller learning rate or --clip-norm");
+  end_diverged(
+      step, epoch,
+      first_not_finite(inputs) + " no longer finite; use a smaller learning rate or --clip-norm");
 }
 
 void Trainer::end_diverged(int64_t step, int64_t epoch, const std::string& why) {
   failure_ = text::cat("training diverged at step ", step, " (epoch ", epoch, "): ", why);
   for (Observer* observer : observers_) observer->on_stop(*this, "diverged");
   throw Diverged(failure_);
-}
-
-Score Trainer::evaluate(const data::Dataset& data) {
-  at::NoGradGuard no_grad;
-  const data::Loader loader(data, evaluation_options(settings_));
-  double loss = 0, right = 0;
-  const bool classes = data.classes > 0;
-  for (int64_t i = 0; i < loader.batches(); ++i) {
-    const data::Batch batch = loader.at(0, i);
-    const Tensor output = rule_.predict(net_, batch.inputs);
-    loss += loss_.value(output, batch.targets).to(at::kDouble).sum().item<double>();
-    if (classes) right += right_answers(output, batch.targets);
-  }
-  const double n = static_cast<double>(std::max<int64_t>(1, data.size()));
-  return {loss / n, classes ? std::optional<double>(right / n) : std::nullopt};
-}
-
-nlohmann::json Trainer::probe() {
-  nlohmann::json out = nlohmann::json::object();
-  auto* rule = dynamic_cast<Rule*>(&rule_);
-  if (!rule) return out;
-  at::NoGradGuard no_grad;
-  data::LoaderOptions options = evaluation_options(settings_);
-  options.batch = settings_.probe_batch;
-  const data::Batch batch =
-      data::Loader(data::first(data_.train, settings_.probe_batch), options).at(0, 0);
-  Activity activity;
-  for (const GradientRow& row : compare_gradients(*rule, make_step(batch, activity)))
-    out["gradient"].push_back({{"name", row.name},
-                               {"cosine", finite_or_null(row.s.cosine)},
-                               {"angle_degrees", finite_or_null(row.s.angle_degrees)},
-                               {"magnitude_ratio", finite_or_null(row.s.magnitude_ratio)},
-                               {"norm", finite_or_null(row.s.norm)}});
-  for (const AlignmentRow& row : measure_alignment(*rule, net_)) {
-    nlohmann::json entry{{"name", row.name},
-                         {"angle_degrees", finite_or_null(row.angle_degrees)},
-                         {"norm_ratio", finite_or_null(row.norm_ratio)}};
-    if (row.predicted_factor >= 0) entry["predicted_factor"] = finite_or_null(row.predicted_factor);
-    if (row.measured_factor >= 0) entry["measured_factor"] = finite_or_null(row.measured_factor);
-    out["alignment"].push_back(entry);
-  }
-  if (const auto settling = watch_settling(*rule, make_step(batch, activity)))
-    out["relaxation"] = settling_json(*settling);
-  return out;
-}
-
-bool Trainer::counts_bits() const {
-  return data_.train.vocabulary > 0 && data_.train.per_step() && loss_.name() == "cross-entropy";
-}
-
-nlohmann::json Trainer::finish_epoch() {
-  nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
-  record["train_loss"] = finite_or_null(running_loss());
-  if (counts_bits()) record["train_bits_per_character"] = finite_or_null(running_loss() / M_LN2);
-  if (data_.train.classes > 0 && seen_)
-    record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
-  auto add_score = [&](const std::string& name, const data::Dataset& data) {
-    if (data.empty()) return Score{};
-    const Score score = evaluate(data);
-    record[name + "_loss"] = finite_or_null(score.loss);
-    if (counts_bits()) record[name + "_bits_per_character"] = finite_or_null(score.loss / M_LN2);
-    if (score.accuracy) record[name + "_accuracy"] = *score.accuracy;
-    return score;
-  };
-  const Score validation = add_score("validation", data_.validation);
-  add_score("test", data_.test);
-  improved_ = !data_.validation.empty() && (best_epoch_ == 0 || validation.loss < best_loss_);
-  if (improved_) {
-    best_loss_ = validation.loss;
-    best_epoch_ = position_.epoch + 1;
-  }
-  record["learning_rate"] = learning_rate_;
-  record["seconds"] = epoch_seconds_;
-  record["samples_per_second"] =
-      epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
-  for (const auto& [name, value] : rule_.measurements())
-    record["figures"][name] = finite_or_null(value);
-  for (std::string& sentence : rule_.notices())
-    if (!std::count(warnings_.begin(), warnings_.end(), sentence)) warn(std::move(sentence));
-  const bool last = position_.epoch + 1 >= settings_.epochs || out_of_steps();
-  if (settings_.probe_every > 0 && ((position_.epoch + 1) % settings_.probe_every == 0 || last))
-    record.update(probe());
-  position_.batch = position_.pass = 0;
-  ++position_.epoch;
-  sums_.zero_();
-  seen_ = 0;
-  epoch_seconds_ = 0;
-  return record;
 }
 
 void Trainer::state(StateIO io) {
@@ -416,14 +267,7 @@ void Trainer::state(StateIO io) {
   at.integer("seen", seen_);
   at.number("seconds", seconds_);
   at.number("epoch_seconds", epoch_seconds_);
-  double typical = step_seconds();
-  at.number("step_seconds", typical);
-  if (at.is_loading()) earlier_step_seconds_ = typical;
-  if (at.is_loading() ? at.has("step_flops") : step_flops().has_value()) {
-    double flops = step_flops().value_or(0);
-    at.number("step_flops", flops);
-    if (at.is_loading()) earlier_step_flops_ = flops;
-  }
+  cost_.state(at);
   at.number("learning_rate", learning_rate_);
   at.integer("samples", samples_);
   at.integer("peak", peak_);

@@ -1,7 +1,6 @@
 // The training loop: epochs, passes, steps, evaluation, probes. It writes no files; observers do.
 #pragma once
 
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "altprop/data/loader.h"
 #include "altprop/rules/rule.h"
 #include "altprop/train/settings.h"
+#include "altprop/train/step_cost.h"
 
 namespace altprop {
 
@@ -73,13 +73,8 @@ class Trainer {
   }
   double running_loss() const;
   double train_seconds() const { return seconds_; }
-  /// Typical seconds of a step since this process took the run up: one batch, with its share of the
-  /// epoch's other passes. The median of each kind of pass, so that other load on the machine
-  /// disturbs it little. What the checkpoint says if no epoch's last pass has begun.
-  double step_seconds() const;
-  /// FLOPs of the same in matrix products and convolutions, counted as a step on a full batch ran
-  /// (probes/kernels.h).
-  std::optional<double> step_flops() const;
+  /// What a step costs, measured as the steps ran.
+  const StepCost& step_cost() const { return cost_; }
   int64_t trained_samples() const { return samples_; }
   int64_t peak_memory() const { return peak_; }
   /// Peak without the data set: what network, rule and optimizer need.
@@ -133,11 +128,8 @@ class Trainer {
                        ///< finite
   std::string failure_;
   int64_t seen_ = 0;
-  double seconds_ = 0, epoch_seconds_ = 0, earlier_step_seconds_ = 0;
-  std::map<std::string, std::vector<float>> step_times_;  ///< by kind of pass
-  std::map<std::string, double> step_flops_;              ///< likewise, of one step
-  int64_t rounds_ = 0;                                    ///< step times of last passes
-  std::optional<double> earlier_step_flops_;
+  double seconds_ = 0, epoch_seconds_ = 0;
+  StepCost cost_;
   int64_t samples_ = 0, peak_ = 0, data_bytes_ = 0;
   double learning_rate_ = 0;  ///< of the last step
   double best_loss_ = 0;

@@ -20,16 +20,9 @@ struct Mlp : Architecture {
   double dropout = 0;
 
   void declare(Options& o) override {
-    o.checked_text(
-        "sizes", sizes, "in-hidden-...-out",
-        [](const std::string& s) {
-          const std::vector<Size> list = parse_sizes(s, {"*"});
-          for (size_t i = 0; i < list.size(); ++i)
-            if (!list[i].word.empty() && (list[i].value || (i != 0 && i + 1 != list.size())))
-              throw UsageError("sizes with '*' only as the first or the last of them");
-          if (list.size() < 2) throw UsageError("at least an input and an output size, as 784-10");
-        },
-        {"number of inputs, of units in each hidden layer, of outputs"});
+    o.checked_text("sizes", sizes, "in-hidden-...-out",
+                   [](const std::string& s) { parse_layer_sizes(s, 2); },
+                   {"number of inputs, of units in each hidden layer, of outputs"});
     o.checked_text("activation", activation, "", check_activation,
                    {"function of the hidden layers"});
     o.flag("bias", bias, {"learnt biases"});
@@ -76,7 +69,7 @@ struct Mlp : Architecture {
   Graph make(const InputInfo& info) const override {
     if (sizes.empty())
       throw UsageError("network 'mlp': the sizes are missing, write for example mlp:784-500-10");
-    const std::vector<Size> list = parse_sizes(sizes, {"*"});
+    const std::vector<Size> list = parse_layer_sizes(sizes, 2);
     const int64_t outputs = list.back().value ? list.back().value : info.classes;
     if (outputs < 1)
       throw UsageError(

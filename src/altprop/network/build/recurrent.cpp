@@ -33,15 +33,7 @@ struct Recurrent : Architecture {
 
   void declare(Options& o) override {
     o.checked_text(
-        "sizes", sizes, "in-hidden-...-out",
-        [](const std::string& s) {
-          const std::vector<Size> list = parse_sizes(s, {"*"});
-          for (size_t i = 0; i < list.size(); ++i)
-            if (!list[i].word.empty() && (list[i].value || (i != 0 && i + 1 != list.size())))
-              throw UsageError("sizes with '*' only as the first or the last of them");
-          if (list.size() < 3)
-            throw UsageError("an input, at least one hidden and an output size, as 65-128-65");
-        },
+        "sizes", sizes, "in-hidden-...-out", [](const std::string& s) { parse_layer_sizes(s, 3); },
         {"number of different tokens or of values per step, of units in each hidden layer, of "
          "outputs"});
     if (name_ == "rnn")
@@ -61,7 +53,7 @@ struct Recurrent : Architecture {
     if (sizes.empty())
       throw UsageError("network '" + name_ + "': the sizes are missing, write for example " +
                        name_ + ":65-128-65:length=50");
-    const std::vector<Size> list = parse_sizes(sizes, {"*"});
+    const std::vector<Size> list = parse_layer_sizes(sizes, 3);
     const int64_t outputs = list.back().value ? list.back().value : info.classes;
     if (outputs < 1)
       fail("'*' stands for the number of classes, which is not known here; write the number");

@@ -35,6 +35,17 @@ std::vector<Size> parse_sizes(const std::string& written, const std::vector<std:
   return out;
 }
 
+std::vector<Size> parse_layer_sizes(const std::string& written, size_t least) {
+  const std::vector<Size> list = parse_sizes(written, {"*"});
+  for (size_t i = 0; i < list.size(); ++i)
+    if (!list[i].word.empty() && (list[i].value || (i != 0 && i + 1 != list.size())))
+      throw UsageError("sizes with '*' only as the first or the last of them");
+  if (list.size() < least)
+    throw UsageError(least < 3 ? "at least an input and an output size, as 784-10"
+                               : "an input, at least one hidden and an output size, as 65-128-65");
+  return list;
+}
+
 void check_activation(const std::string& name) {
   try {
     Activation checked(name);

@@ -11,7 +11,7 @@
 #include "altprop/rules/feedback/feedback_rule.h"
 #include "altprop/rules/registry.h"
 #include "altprop/rules/relaxation/arrival.h"
-#include "altprop/rules/relaxation/linear_relaxation.h"
+#include "altprop/rules/relaxation/row_blocks.h"
 #include "altprop/rules/relaxation/state_pass.h"
 #include "altprop/rules/relaxation/watch.h"
 
@@ -99,6 +99,7 @@ class ActivationRelaxation : public FeedbackRule {
                     "feedback.grad-clip=0 and a schedule other than red-black");
     FeedbackRule::bind(net, loss, seed);
     pass_ = std::make_unique<StatePass>(net, granularity_ == "op" ? Cut::EveryNode : Cut::Blocks);
+    blocks_ = std::make_unique<RowBlocks>(*pass_);
     relaxation_ = std::make_unique<LinearRelaxation>(pass_->graph());
     learnt_.clear();
     if (feedback_ == "learned")
@@ -119,7 +120,7 @@ class ActivationRelaxation : public FeedbackRule {
 
   void assign(Step& step, Sink& sink) override {
     freeze(step);
-    const Field credit = relax();
+    const Field credit = relax(step);
     deliver(credit, 1.0 / static_cast<double>(step.batch()), sink);
     pass_->release();
     if (grad_clip_ > 0)
@@ -186,7 +187,7 @@ class ActivationRelaxation : public FeedbackRule {
                         step.loss.gradient(step.output, step.targets));
   }
 
-  Field relax() {
+  Field relax(const Step& step) {
     const Order order = order_of(schedule_);
     const bool zero = init_state_ == "zero";
     const bool jump =
@@ -198,6 +199,10 @@ class ActivationRelaxation : public FeedbackRule {
       return relaxation_->fast_forward(zero ? nullptr : &initial, order, eta_, steps_);
     }
     Field u = relaxation_->start(pass_->values(), zero);
+    if (derivative_x_ == "frozen" && tolerance_ == 0 && blocks_->fit(step)) {
+      iterate_by_rows(*blocks_, step, *relaxation_, relaxing_, u, order, eta_, steps_);
+      return u;
+    }
     Moves moves{*this};
     relaxation_->iterate(u, order, eta_, {.steps = steps_, .tolerance = tolerance_}, nullptr,
                          derivative_x_ == "frozen" ? nullptr : &moves);
@@ -274,6 +279,7 @@ class ActivationRelaxation : public FeedbackRule {
               granularity_ = "block", engine_ = "auto";
   bool derivative_in_relaxation_ = true, derivative_in_plasticity_ = true;
   std::unique_ptr<StatePass> pass_;
+  std::unique_ptr<RowBlocks> blocks_;
   std::unique_ptr<LinearRelaxation> relaxation_;
   HopFeedback relaxing_;
   std::vector<ParamPtr> learnt_;  ///< one per path

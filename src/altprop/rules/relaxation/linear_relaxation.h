@@ -32,6 +32,7 @@ class LinearRelaxation {
   /// Makes every state step by eta * rate instead of eta: precisions of the errors. The loop alone
   /// knows about it; the fixed point does not depend on it. @param rates one per state; empty: 1
   void set_rates(std::vector<double> rates) { rates_ = std::move(rates); }
+  const std::vector<double>& rates() const { return rates_; }
   /// Takes the Jacobians of a forward pass and the credit of the output, [B, ...].
   void freeze(std::vector<Activity>& activity, HopFeedback& feedback, const Tensor& output_credit);
   /// The hidden states' share of a field of forward values (copies), or zeros.

@@ -28,6 +28,7 @@
 #include "altprop/rules/relaxation/integrators.h"
 #include "altprop/rules/relaxation/linear_relaxation.h"
 #include "altprop/rules/relaxation/predictive_coding_options.h"
+#include "altprop/rules/relaxation/row_blocks.h"
 #include "altprop/rules/relaxation/value_relaxation.h"
 #include "altprop/rules/relaxation/watch.h"
 
@@ -71,6 +72,7 @@ class PredictiveCoding : public Rule {
                                   ", and from 2 on the relaxation diverges for every network"),
                         text::cat("use pc.eta below ", 2 / p));
     if (o_.mode == "zil") require_levels();
+    blocks_ = std::make_unique<RowBlocks>(*pass_);
     linear_.reset();
     moving_.reset();
     if (linear) {
@@ -90,7 +92,7 @@ class PredictiveCoding : public Rule {
     const double scale = 1.0 / static_cast<double>(step.batch());
     if (linear_) {
       linear_->freeze(pass_->activity(), exact_, step.loss.gradient(step.output, step.targets));
-      pass_->deliver(relax_linearly(), scale, exact_, sink);
+      pass_->deliver(relax_linearly(step), scale, exact_, sink);
     } else {
       for (double beta : o_.betas()) {
         terms_.beta = beta;
@@ -98,7 +100,7 @@ class PredictiveCoding : public Rule {
         if (o_.mode == "zil") {
           learn_at_arrival(scale, sink);
         } else {
-          settle();
+          settle(step);
           const double share = scale / static_cast<double>(o_.betas().size());
           pass_->deliver(moving_->credits(), share / beta, exact_, sink);
         }
@@ -120,7 +122,7 @@ class PredictiveCoding : public Rule {
         moving_->refresh();
         pass_->deliver(moving_->credits(), scale, exact_, *step.updater);
       }
-      if (t < o_.number_of_steps()) one_step(false);
+      if (t < o_.number_of_steps()) one_step(*moving_, false);
       if (!learn) continue;
       step.updater->apply();
       step.net.project();
@@ -159,13 +161,31 @@ class PredictiveCoding : public Rule {
  private:
   bool can_jump() const { return o_.tolerance == 0 && o_.schedule != "red-black" && !o_.uneven(); }
   /// One step on the values, in modes strict and ipc.
-  double one_step(bool measure) {
-    if (o_.integrator != "heun") return moving_->descend(o_.order(), o_.eta, o_.momentum, measure);
-    heun_step(*moving_, o_.eta);
-    return measure ? moving_->largest_force() : 0;
+  double one_step(ValueRelaxation& moving, bool measure) {
+    if (o_.integrator != "heun") return moving.descend(o_.order(), o_.eta, o_.momentum, measure);
+    heun_step(moving, o_.eta);
+    return measure ? moving.largest_force() : 0;
   }
 
-  Field relax_linearly() {
+  void descend_in_blocks(const Step& step) {
+    std::vector<Field> parts(RowBlocks::number());
+    blocks_->run(step, [&](size_t index, RowBlocks::Block& block) {
+      ValueRelaxation part(block.pass);
+      part.begin(block.step, terms_);
+      for (int64_t t = 0; t < o_.number_of_steps(); ++t) one_step(part, false);
+      parts[index] = part.values();
+    });
+    Field values(parts[0].size());
+    for (size_t s = 0; s < values.size(); ++s) {
+      if (!moving_->hidden(static_cast<int>(s))) continue;
+      std::vector<Tensor> rows;
+      for (const Field& part : parts) rows.push_back(part[s]);
+      values[s] = at::cat(rows);
+    }
+    moving_->set_values(std::move(values));
+  }
+
+  Field relax_linearly(const Step& step) {
     if (o_.mode == "exact") return linear_->fixed_point();
     if (o_.engine == "fast-forward" ||
         (o_.engine == "auto" && can_jump() &&
@@ -173,13 +193,17 @@ class PredictiveCoding : public Rule {
           linear_->arrives(o_.order(), o_.rate(), o_.number_of_steps()))))
       return linear_->fast_forward(nullptr, o_.order(), o_.rate(), o_.number_of_steps());
     Field u = linear_->start(pass_->values(), true);
-    linear_->iterate(u, o_.order(), o_.rate(),
-                     {.steps = o_.number_of_steps(), .tolerance = o_.tolerance});
+    if (o_.tolerance == 0 && blocks_->fit(step))
+      iterate_by_rows(*blocks_, step, *linear_, exact_, u, o_.order(), o_.rate(),
+                      o_.number_of_steps());
+    else
+      linear_->iterate(u, o_.order(), o_.rate(),
+                       {.steps = o_.number_of_steps(), .tolerance = o_.tolerance});
     return u;
   }
 
   /// Modes strict, ipc (as an instrument sees it: without weight steps in between) and epc.
-  void settle() {
+  void settle(const Step& step) {
     const double before = moving_->energy();
     if (o_.mode == "epc") {
       for (int64_t t = 0; t < o_.number_of_steps(); ++t) moving_->descend_errors(o_.eta);
@@ -188,11 +212,14 @@ class PredictiveCoding : public Rule {
                            .first_step = o_.eta,
                            .tolerance = o_.step_error,
                            .at_rest = o_.tolerance});
+    } else if (o_.tolerance == 0 && blocks_->fit(step)) {
+      descend_in_blocks(step);
+      moving_->refresh();
     } else {
       const bool measure = o_.tolerance > 0;
       const int depth = farthest();
       for (int64_t t = 0; t < o_.number_of_steps(); ++t)
-        if (one_step(measure) < o_.tolerance && t + 1 >= depth)
+        if (one_step(*moving_, measure) < o_.tolerance && t + 1 >= depth)
           break;  // not before credit has arrived everywhere
       moving_->refresh();
     }
@@ -224,7 +251,7 @@ class PredictiveCoding : public Rule {
       if (o_.mode == "epc") {
         moving_->descend_errors(o_.eta);
       } else {
-        one_step(false);
+        one_step(*moving_, false);
         if (worth_a_look(t, o_.number_of_steps())) moving_->refresh();
       }
       if (worth_a_look(t, o_.number_of_steps()))
@@ -272,6 +299,7 @@ class PredictiveCoding : public Rule {
   EnergyTerms terms_;
   HopFeedback exact_;
   std::unique_ptr<StatePass> pass_;
+  std::unique_ptr<RowBlocks> blocks_;
   std::unique_ptr<LinearRelaxation> linear_;
   std::unique_ptr<ValueRelaxation> moving_;
 };

@@ -3,7 +3,13 @@
 namespace altprop {
 
 namespace {
+
 size_t at(int i) { return static_cast<size_t>(i); }
+
+bool has_memory(const Op& op) {
+  return op.type() == "dropout" || op.type() == "batch_norm" || op.hides_weights();
+}
+
 }  // namespace
 
 StatePass::StatePass(const Graph& net, Cut cut, bool levelled) : graph_(states(net, cut)) {
@@ -11,6 +17,8 @@ StatePass::StatePass(const Graph& net, Cut cut, bool levelled) : graph_(states(n
   const int node = net.output_node();
   for (size_t s = 0; s < graph_.states.size(); ++s)
     if (graph_.states[s].output && graph_.states[s].node == node) output_ = static_cast<int>(s);
+  for (const StateGraph::Edge& edge : graph_.edges)
+    for (const Node& node : edge.map.nodes()) replays_ |= node.op && has_memory(*node.op);
   activity_.resize(graph_.edges.size());
   moved_.resize(graph_.edges.size());
 }

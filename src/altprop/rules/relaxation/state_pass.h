@@ -19,6 +19,9 @@ class StatePass {
   /// One per edge, of the last forward pass.
   std::vector<Activity>& activity() { return activity_; }
   const Field& values() const { return values_; }
+  /// Some operation draws random numbers or measures the batch, which a second forward pass must
+  /// not do anew.
+  bool replays() const { return replays_; }
 
   /// Forward pass in training mode; fills values() and activity(), sets step.output.
   void forward(Step& step);
@@ -38,6 +41,7 @@ class StatePass {
  private:
   StateGraph graph_;
   int output_ = -1;
+  bool replays_ = false;
   std::vector<Activity> activity_, moved_;
   Field values_;
 };

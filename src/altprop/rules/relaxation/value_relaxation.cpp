@@ -6,14 +6,7 @@
 namespace altprop {
 
 namespace {
-
 size_t at(int i) { return static_cast<size_t>(i); }
-
-/// Operations that a second forward pass must not draw or measure anew.
-bool has_memory(const Op& op) {
-  return op.type() == "dropout" || op.type() == "batch-norm" || op.hides_weights();
-}
-
 }  // namespace
 
 ValueRelaxation::ValueRelaxation(StatePass& pass) : pass_(pass), pull_back_(pass.graph()) {
@@ -24,8 +17,6 @@ ValueRelaxation::ValueRelaxation(StatePass& pass) : pass_(pass), pull_back_(pass
     odd_.push_back(hidden_[s] && hops_[s] % 2 == 1);
     even_.push_back(hidden_[s] && hops_[s] % 2 == 0);
   }
-  for (const StateGraph::Edge& edge : graph.edges)
-    for (const Node& node : edge.map.nodes()) replays_ |= node.op && has_memory(*node.op);
 }
 
 void ValueRelaxation::begin(const Step& step, const EnergyTerms& terms) {
@@ -54,6 +45,12 @@ void ValueRelaxation::begin(const Step& step, const EnergyTerms& terms) {
       for (int p : graph.edges[e].from) stale_[e] |= hidden_[at(p)];
 }
 
+void ValueRelaxation::set_values(Field values) {
+  for (size_t s = 0; s < v_.size(); ++s)
+    if (hidden_[s]) v_[s] = std::move(values[s]);
+  forget_predictions();
+}
+
 void ValueRelaxation::forget_predictions() { stale_.assign(stale_.size(), 1); }
 
 void ValueRelaxation::predict(size_t e) {
@@ -61,7 +58,7 @@ void ValueRelaxation::predict(size_t e) {
   std::vector<Tensor> parents;
   for (int p : edge.from) parents.push_back(v_[at(p)]);
   prediction_[e] =
-      edge.map.run(parents, pass_.activity()[e], {replays_ ? Mode::Replay : Mode::Train});
+      edge.map.run(parents, pass_.activity()[e], {pass_.replays() ? Mode::Replay : Mode::Train});
   stale_[e] = 0;
 }
 

@@ -41,6 +41,9 @@ class ValueRelaxation {
   /// state once, in groups of the order. Credits are stale afterwards.
   /// @returns the largest |move| / eta / (1 + |v|) of a state if `measure`, else 0
   double descend(Order order, double eta, double momentum, bool measure);
+  /// Takes the hidden states' values from a relaxation of the same forward pass. Credits are stale
+  /// afterwards.
+  void set_values(Field values);
   /// The weights have changed: nothing that was predicted holds.
   void forget_predictions();
   /// v <- start + step * direction at hidden states. Credits are stale afterwards.
@@ -79,7 +82,6 @@ class ValueRelaxation {
   HopFeedback exact_;
   std::vector<char> hidden_, odd_, even_;
   std::vector<int> hops_;
-  bool replays_ = false;  ///< masks and statistics of the forward pass have to be used again
   const Loss* loss_ = nullptr;
   Tensor targets_, pass_output_;
   EnergyTerms terms_;

@@ -1,0 +1,77 @@
+// A graph as an operation of another graph.
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/graph.h"
+
+namespace altprop {
+
+Spec Graph::infer(std::span<const Spec> inputs) const {
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    if (nodes_[static_cast<size_t>(inputs_[i])].spec != inputs[i])
+      throw Refusal("graph",
+                    text::cat("input ", i + 1, " has shape ", shape_text(inputs[i].shape), " but ",
+                              shape_text(nodes_[static_cast<size_t>(inputs_[i])].spec.shape),
+                              " is expected"));
+  return nodes_[static_cast<size_t>(output_node())].spec;
+}
+
+Tensor Graph::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
+  if (!saved.extra.has_value()) saved.extra = std::make_shared<Activity>();
+  return run(inputs, *std::any_cast<std::shared_ptr<Activity>&>(saved.extra),
+             {pass.mode, pass.draws});
+}
+
+namespace {
+Activity& activity_of(const Saved& saved) {
+  return *std::any_cast<const std::shared_ptr<Activity>&>(saved.extra);
+}
+}  // namespace
+
+Tensor Graph::vjp(const Saved& saved, const Tensor& cot, int input,
+                  const Tensor* substitute) const {
+  if (substitute)
+    throw Refusal("graph", "a nested graph has no single weight to substitute",
+                  "splice the graph in");
+  Feedback exact;
+  std::vector<Tensor> credits;
+  sweep(activity_of(saved), {{output_node(), cot}}, exact, nullptr, {.input_credits = &credits});
+  return credits.at(static_cast<size_t>(input));
+}
+
+Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
+  std::vector<Tensor> tangents(inputs_.size());
+  tangents[static_cast<size_t>(input)] = tangent;
+  return push(activity_of(saved), tangents);
+}
+
+void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
+  if (which != ~0u)
+    throw Refusal("graph", "a nested graph cannot learn a part of its parameters",
+                  "splice the graph in");
+  Feedback exact;
+  GradientSink sink;
+  sweep(activity_of(saved), {{output_node(), cot}}, exact, &sink, {.scale = scale});
+}
+
+int64_t Graph::multiply_adds(std::span<const Spec>) const {
+  int64_t total = 0;
+  for (const Node& node : nodes_) {
+    if (!node.op) continue;
+    std::vector<Spec> specs;
+    for (int i : node.inputs) specs.push_back(nodes_[static_cast<size_t>(i)].spec);
+    total += node.op->multiply_adds(specs);
+  }
+  return total;
+}
+
+bool Graph::keeps_output() const {
+  const Node& last = node(output_node());
+  return !last.op || last.op->keeps_output() || !consumers_[static_cast<size_t>(last.id)].empty();
+}
+
+void Graph::project() const {
+  for (const Node& node : nodes_)
+    if (node.op) node.op->project();
+}
+
+}  // namespace altprop

@@ -1,0 +1,113 @@
+// Relaxation by rows of the batch on several threads: what it computes is what the loop over the
+// whole batch computes, and it is used where it should be and nowhere else.
+#include "altprop/rules/relaxation/row_blocks.h"
+
+#include <ATen/Parallel.h>
+
+#include <atomic>
+
+#include "altprop/network/architecture.h"
+#include "altprop/probes/kernels.h"
+#include "rules/relaxation/fixture.h"
+
+namespace altprop::testing {
+namespace {
+
+struct Threads {
+  int before = at::get_num_threads();
+  explicit Threads(int number) { at::set_num_threads(number); }
+  ~Threads() { at::set_num_threads(before); }
+};
+
+constexpr int64_t kRows = 21;  // does not divide by the threads
+
+/// Gradients of a rule on some threads.
+std::map<std::string, Tensor> gradients_on(int threads, const std::string& rule,
+                                           const OptionValues& settings, Graph& net,
+                                           const BatchOf& batch) {
+  const Threads t(threads);
+  const auto loss = make_loss("cross-entropy");
+  auto learner = make_rule(rule, settings);
+  learner->bind(net, *loss, 1);
+  return gradients(*learner, net, *loss, batch.x, batch.y);
+}
+
+TEST(RowBlocks, GiveWhatTheWholeBatchGives) {
+  if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
+  const std::vector<std::pair<std::string, OptionValues>> rules = {
+      {"activation-relaxation", {{"ar.engine", "loop"}, {"ar.steps", "12"}}},
+      {"activation-relaxation",
+       {{"ar.engine", "loop"}, {"ar.schedule", "gauss-seidel"}, {"ar.feedback", "fixed"}}},
+      {"predictive-coding",
+       {{"pc.mode", "fixed"}, {"pc.engine", "loop"}, {"pc.eta", "0.3"}, {"pc.steps", "9"}}},
+      {"predictive-coding",
+       {{"pc.mode", "fixed"}, {"pc.schedule", "red-black"}, {"pc.steps", "9"}}},
+      {"predictive-coding", {{"pc.mode", "strict"}, {"pc.eta", "0.1"}, {"pc.steps", "15"}}},
+      {"predictive-coding",
+       {{"pc.mode", "strict"}, {"pc.integrator", "heun"}, {"pc.schedule", "synchronous"}}},
+      {"predictive-coding",
+       {{"pc.mode", "strict"}, {"pc.schedule", "gauss-seidel"}, {"pc.momentum", "0.5"}}}};
+  Graph dense = mlp({6, 8, 7, 5}, "tanh", 1, at::kDouble), image = conv_net();
+  const BatchOf rows = draw_batch({kRows, 6}, 5), images = draw_batch({kRows, 3, 9, 9}, 5);
+  for (const auto& [rule, settings] : rules)
+    for (const bool on_images : {false, true}) {
+      Graph& net = on_images ? image : dense;
+      const BatchOf& batch = on_images ? images : rows;
+      const auto alone = gradients_on(1, rule, settings, net, batch),
+                 shared = gradients_on(2, rule, settings, net, batch);
+      for (const auto& [name, gradient] : alone)
+        EXPECT_LT(distance(shared.at(name), gradient), 1e-12)
+            << rule << ' ' << name << (on_images ? " of images" : "");
+    }
+}
+
+TEST(RowBlocks, CoverEveryRowOnce) {
+  const Threads threads(3);
+  Graph net = mlp({6, 8, 5}, "tanh", 1, at::kDouble);
+  const auto loss = make_loss("cross-entropy");
+  const BatchOf batch = draw_batch({100, 6}, 5);
+  Activity unused;
+  Step step{net, *loss, nullptr, unused, batch.x, batch.y};
+  StatePass pass(net, Cut::Blocks);
+  RowBlocks blocks(pass);
+  pass.forward(step);
+  Tensor seen = at::zeros({100}, batch.x.options());
+  std::atomic<int> calls = 0;
+  blocks.run(step, [&](size_t, RowBlocks::Block& block) {
+    ++calls;
+    block.of(seen).add_(1);
+    EXPECT_TRUE(at::allclose(block.step.output, block.of(step.output), 1e-12, 1e-12));
+    EXPECT_TRUE(at::equal(block.step.targets, block.of(batch.y)));
+  });
+  EXPECT_EQ(calls, 3);
+  EXPECT_TRUE(at::equal(seen, at::ones_like(seen)));
+}
+
+TEST(RowBlocks, AreForSeveralThreadsAndSamplesThatKeepToThemselves) {
+  if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
+  const auto loss = make_loss("cross-entropy");
+  Activity unused;
+  const auto fit = [&](const std::string& text, int64_t rows) {
+    Graph net = network(text);
+    initialise(net, Initialiser("xavier"), Stream(1));
+    const BatchOf batch = draw_batch({rows, 6}, 5, 1, at::kFloat);
+    const Step step{net, *loss, nullptr, unused, batch.x, batch.y};
+    return RowBlocks(StatePass(net, Cut::Blocks)).fit(step);
+  };
+  const std::string plain = "mlp:6-8-5:relu";
+  {
+    const Threads threads(2);
+    EXPECT_TRUE(fit(plain, 16));
+    EXPECT_FALSE(fit(plain, 15)) << "too few rows";
+    EXPECT_FALSE(fit(plain + ":norm=batch", 64)) << "samples share statistics";
+    EXPECT_FALSE(fit(plain + ":dropout=0.5", 64)) << "masks are drawn by the place in the batch";
+    bool counted = true;
+    count_kernels([&] { counted = fit(plain, 64); });
+    EXPECT_FALSE(counted) << "the arithmetic of a step is that of the batch";
+  }
+  const Threads threads(1);
+  EXPECT_FALSE(fit(plain, 64));
+}
+
+}  // namespace
+}  // namespace altprop::testing
