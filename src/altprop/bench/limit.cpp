@@ -4,6 +4,7 @@
 
 #include "altprop/bench/timing.h"
 #include "altprop/tensor/linear.h"
+#include "altprop/tensor/narrow_conv.h"
 #include "altprop/tensor/outer_product.h"
 
 namespace altprop::bench {
@@ -97,6 +98,10 @@ void KernelRace::add_convolution_forms(const Kernel& k) {
                                                    k.transposed, k.output_padding, k.groups,
                                                    {to_input, !to_input, false});
                         }});
+      const bool simple = k.stride == std::vector<int64_t>{1, 1} && !k.transposed &&
+                          k.dilation == std::vector<int64_t>{1, 1} && k.groups == 1;
+      if (to_input && simple && narrow_credit_fits(cot, w, k.padding[0]))
+        forms_.push_back({"own, " + name, [=, k = k] { narrow_credit(cot, w, k.padding[0]); }});
     }
 }
 

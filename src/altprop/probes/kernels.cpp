@@ -65,6 +65,19 @@ std::vector<Kernel> kernels_of(std::string_view op, Inputs in) {
     const std::vector<int64_t> x = shape_of(in[0]), w = shape_of(in[1]);
     return {product({product_of(x) / std::max<int64_t>(1, x.back()), x.back()}, {w[1], w[0]})};
   }
+  if (op == "altprop::narrow_credit") {
+    const std::vector<int64_t> credit = shape_of(in[0]), weight = shape_of(in[1]);
+    const int64_t padding = in[2].toInt();
+    Kernel out{.kind = Kernel::Kind::InputCredit,
+               .input = {credit[0], weight[1], credit[2] + weight[2] - 1 - 2 * padding,
+                         credit[3] + weight[3] - 1 - 2 * padding},
+               .weight = weight,
+               .stride = {1, 1},
+               .padding = {padding, padding},
+               .dilation = {1, 1},
+               .output_padding = {0, 0}};
+    return {out};
+  }
   if (op == "aten::convolution") return {convolution(Kernel::Kind::Forward, in, 0, 1, 3)};
   if (op == "aten::convolution_backward") {
     std::vector<Kernel> out;

@@ -3,6 +3,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
+#include "altprop/tensor/narrow_conv.h"
 
 namespace altprop {
 
@@ -166,13 +167,16 @@ Tensor Conv::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) 
 
 Tensor Conv::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
   const Tensor delta = stored(cot);
+  const Tensor& weight = substitute ? *substitute : weight_->value;
+  if (form_ == Form::TwoD && settings_.stride == 1 && settings_.dilation == 1 &&
+      settings_.groups == 1 && narrow_credit_fits(delta, weight, settings_.padding))
+    return narrow_credit(delta, weight, settings_.padding);
   // The kernel asks for an input but reads only its shape and layout.
   const bool at_hand = !saved.t.empty() && saved.t[0].size(0) == cot.size(0);
   const Tensor input = at_hand ? stored(saved.t[0])
                                : at::empty(with_rows(saved.shape, cot.size(0)), cot.options(),
                                            delta.suggest_memory_format());
-  return std::get<0>(
-      backward(delta, input, substitute ? *substitute : weight_->value, true, false, false));
+  return std::get<0>(backward(delta, input, weight, true, false, false));
 }
 
 Tensor Conv::jvp(const Saved&, const Tensor& tangent, int) const {

@@ -66,8 +66,7 @@ void PullBack::pull(int edge, const Tensor& credit, double alpha,
   Fast& f = fast_[at(edge)];
   if (f.linear < 0 || !f.matrix.defined() || feedback_->clamp > 0)
     return pull_through(edge, (*activity_)[at(edge)], credit, alpha, receivers);
-  const Receiver& receiver = receivers[0];
-  if (!receiver.to) return;
+  if (!receivers[0].to) return;
   const Tensor* behind = &credit;
   if (f.slope.defined()) {
     if (!f.scratch.defined() || f.scratch.sizes() != credit.sizes() ||
@@ -76,17 +75,33 @@ void PullBack::pull(int edge, const Tensor& credit, double alpha,
     at::mul_out(f.scratch, credit, f.slope);
     behind = &f.scratch;
   }
+  multiply(*behind, f.matrix, alpha, receivers[0]);
+}
+
+void PullBack::multiply(const Tensor& credit, const Tensor& matrix, double alpha,
+                        const Receiver& receiver) {
   double beta = receiver.beta;
   if (!receiver.to->defined()) {
-    *receiver.to = at::empty({credit.size(0), f.matrix.size(1)}, credit.options());
+    *receiver.to = at::empty({credit.size(0), matrix.size(1)}, credit.options());
     beta = 0;
   }
-  gemm_into(*receiver.to, *behind, f.matrix, beta, alpha * receiver.factor);
+  gemm_into(*receiver.to, credit, matrix, beta, alpha * receiver.factor);
 }
 
 void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, double alpha,
                             std::span<const Receiver> receivers) {
   const StateGraph::Edge& e = graph_.edges[at(edge)];
+  if (const Fast& f = fast_[at(edge)]; f.linear >= 0 && feedback_->clamp == 0) {
+    if (!receivers[0].to) return;
+    const Op* linear = e.map.node(f.linear).op.get();
+    const Tensor* other = feedback_->substitute(linear);
+    const Tensor behind =
+        f.activation < 0 ? credit
+                         : feedback_->pull(e.map.node(f.activation),
+                                           activity.saved[at(f.activation)], credit, 0);
+    multiply(behind, other ? *other : linear->weight()->value, alpha, receivers[0]);
+    return;
+  }
   wanted_.assign(receivers.size(), 0);
   for (size_t i = 0; i < receivers.size(); ++i) wanted_[i] = receivers[i].to != nullptr;
   e.map.sweep(activity, {{e.map.output_node(), credit}}, *feedback_, nullptr,

@@ -45,6 +45,10 @@ class PullBack {
                     std::span<const Receiver> receivers);
 
  private:
+  /// receiver <- beta * receiver + alpha * factor * credit matrix
+  static void multiply(const Tensor& credit, const Tensor& matrix, double alpha,
+                       const Receiver& receiver);
+
   struct Fast {                        // linear, with an activation behind it or not
     int linear = -1, activation = -1;  ///< nodes of the edge's map
     Tensor matrix, slope, scratch;     ///< slope undefined: one everywhere
