@@ -41,10 +41,11 @@ Tensor Linear::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&
   return forward_with(inputs[0], saved, Epilogue::None);
 }
 
-Tensor Linear::forward_with(const Tensor& input, Saved& saved, Epilogue epilogue) const {
+Tensor Linear::forward_with(const Tensor& input, Saved& saved, Epilogue epilogue,
+                            const Tensor* stored) const {
   saved.t.assign(1, input);
-  Tensor out =
-      linear_forward(flat(input), weight_->value, bias_ ? bias_->value : Tensor(), epilogue);
+  Tensor out = linear_forward(flat(input), stored ? *stored : weight_->value,
+                              bias_ ? bias_->value : Tensor(), epilogue);
   return input.dim() == 2 ? out : out.view(with_last(input.sizes(), out_));
 }
 

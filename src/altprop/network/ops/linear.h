@@ -20,7 +20,9 @@ class Linear : public Op {
   void build(std::span<const Spec> inputs) override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   /// Forward pass with the following activation applied in the same call.
-  Tensor forward_with(const Tensor& input, Saved& saved, Epilogue epilogue) const;
+  /// @param stored the weight's values in another layout; null: the weight
+  Tensor forward_with(const Tensor& input, Saved& saved, Epilogue epilogue,
+                      const Tensor* stored = nullptr) const;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;

@@ -36,6 +36,8 @@ namespace altprop {
 
 namespace {
 
+constexpr int64_t kManySteps = 8;  ///< as often has to be predicted before copies of weights pay
+
 class PredictiveCoding : public Rule {
  public:
   void declare(Options& options) override { o_.declare(options); }
@@ -172,6 +174,7 @@ class PredictiveCoding : public Rule {
     blocks_->run(step, [&](size_t index, RowBlocks::Block& block) {
       ValueRelaxation part(block.pass);
       part.begin(block.step, terms_);
+      if (o_.number_of_steps() >= kManySteps) part.prepare_for_many_steps();
       for (int64_t t = 0; t < o_.number_of_steps(); ++t) one_step(part, false);
       parts[index] = part.values();
     });
@@ -217,6 +220,7 @@ class PredictiveCoding : public Rule {
       moving_->refresh();
     } else {
       const bool measure = o_.tolerance > 0;
+      if (o_.number_of_steps() >= kManySteps) moving_->prepare_for_many_steps();
       const int depth = farthest();
       for (int64_t t = 0; t < o_.number_of_steps(); ++t)
         if (one_step(*moving_, measure) < o_.tolerance && t + 1 >= depth)

@@ -95,10 +95,10 @@ void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, 
     if (!receivers[0].to) return;
     const Op* linear = e.map.node(f.linear).op.get();
     const Tensor* other = feedback_->substitute(linear);
-    const Tensor behind =
-        f.activation < 0 ? credit
-                         : feedback_->pull(e.map.node(f.activation),
-                                           activity.saved[at(f.activation)], credit, 0);
+    const Tensor behind = f.activation < 0
+                              ? credit
+                              : feedback_->pull(e.map.node(f.activation),
+                                                activity.saved[at(f.activation)], credit, 0);
     multiply(behind, other ? *other : linear->weight()->value, alpha, receivers[0]);
     return;
   }

@@ -44,6 +44,12 @@ class PullBack {
   void pull_through(int edge, Activity& activity, const Tensor& credit, double alpha,
                     std::span<const Receiver> receivers);
 
+  /// The nodes of an edge that is a linear operation and an activation; -1 where there is none.
+  std::pair<int, int> dense(int edge) const {
+    const Fast& f = fast_[static_cast<size_t>(edge)];
+    return {f.linear, f.activation};
+  }
+
  private:
   /// receiver <- beta * receiver + alpha * factor * credit matrix
   static void multiply(const Tensor& credit, const Tensor& matrix, double alpha,

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/linear.h"
+
 namespace altprop {
 
 namespace {
@@ -33,6 +36,7 @@ void ValueRelaxation::begin(const Step& step, const EnergyTerms& terms) {
   delta_.assign(v_.size(), Tensor());
   velocity_.assign(v_.size(), Tensor());
   prediction_.assign(graph.edges.size(), Tensor());
+  turned_.assign(graph.edges.size(), Tensor());
   stale_.assign(graph.edges.size(), 0);
   for (size_t e = 0; e < graph.edges.size(); ++e) {
     const size_t to = at(graph.edges[e].to);
@@ -53,13 +57,42 @@ void ValueRelaxation::set_values(Field values) {
 
 void ValueRelaxation::forget_predictions() { stale_.assign(stale_.size(), 1); }
 
+void ValueRelaxation::prepare_for_many_steps() {
+  const StateGraph& graph = pass_.graph();
+  for (size_t e = 0; e < turned_.size(); ++e) {
+    const int linear = pull_back_.dense(static_cast<int>(e)).first;
+    if (linear >= 0 && hidden_[at(graph.edges[e].from[0])])
+      turned_[e] = graph.edges[e].map.node(linear).op->weight()->value.t().contiguous().t();
+  }
+}
+
+Tensor ValueRelaxation::predict_dense(size_t e) {
+  const StateGraph::Edge& edge = pass_.graph().edges[e];
+  const auto [linear, activation] = pull_back_.dense(static_cast<int>(e));
+  std::vector<Saved>& saved = pass_.activity()[e].saved;
+  const auto& product = static_cast<const Linear&>(*edge.map.node(linear).op);
+  const Tensor& from = v_[at(edge.from[0])];
+  if (activation < 0)
+    return product.forward_with(from, saved[at(linear)], Epilogue::None, &turned_[e]);
+  const auto& f = static_cast<const Activation&>(*edge.map.node(activation).op);
+  const Tensor out = product.forward_with(from, saved[at(linear)], f.epilogue(), &turned_[e]);
+  if (f.epilogue() == Epilogue::None)
+    return f.forward(std::span<const Tensor>(&out, 1), saved[at(activation)], {Mode::Train});
+  f.adopt(out, saved[at(activation)]);
+  return out;
+}
+
 void ValueRelaxation::predict(size_t e) {
+  stale_[e] = 0;
+  if (turned_[e].defined()) {
+    prediction_[e] = predict_dense(e);
+    return;
+  }
   const StateGraph::Edge& edge = pass_.graph().edges[e];
   std::vector<Tensor> parents;
   for (int p : edge.from) parents.push_back(v_[at(p)]);
   prediction_[e] =
       edge.map.run(parents, pass_.activity()[e], {pass_.replays() ? Mode::Replay : Mode::Train});
-  stale_[e] = 0;
 }
 
 void ValueRelaxation::set_credit(size_t e) {

@@ -41,6 +41,9 @@ class ValueRelaxation {
   /// state once, in groups of the order. Credits are stale afterwards.
   /// @returns the largest |move| / eta / (1 + |v|) of a state if `measure`, else 0
   double descend(Order order, double eta, double momentum, bool measure);
+  /// Copies the weights of dense layers into the layout that predictions are fastest with: for many
+  /// steps during which the weights do not change. Until the next `begin`.
+  void prepare_for_many_steps();
   /// Takes the hidden states' values from a relaxation of the same forward pass. Credits are stale
   /// afterwards.
   void set_values(Field values);
@@ -72,6 +75,7 @@ class ValueRelaxation {
     return terms_.precision.empty() ? 1 : terms_.precision[state];
   }
   void predict(size_t edge);
+  Tensor predict_dense(size_t edge);
   void set_credit(size_t edge);
   double update(const std::vector<char>& group, double eta, double momentum, bool measure);
   void pull(size_t edge, const Tensor& credit, double alpha, Field& into,
@@ -88,6 +92,7 @@ class ValueRelaxation {
   Tensor clamp_;  ///< t, where the output is clamped
   Field v_, delta_, velocity_;
   std::vector<Tensor> prediction_;  ///< per edge
+  std::vector<Tensor> turned_;      ///< per edge: the weight, its columns side by side
   std::vector<char> stale_;         ///< per edge: a parent has moved since
 };
 
