@@ -1,6 +1,7 @@
 #include "altprop/network/graph.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 
 #include "altprop/base/error.h"
@@ -162,8 +163,9 @@ at::TensorOptions Graph::options() const {
 
 // ---- structure ----
 
+// Several threads may ask for the first time at once; the first plan stays.
 const Graph::Plan& Graph::plan() const {
-  if (plan_) return *plan_;
+  if (const auto known = std::atomic_load(&plan_)) return *known;
   auto plan = std::make_shared<Plan>();
   const size_t n = nodes_.size();
   plan->needs_credit.assign(n, 0);
@@ -193,8 +195,8 @@ const Graph::Plan& Graph::plan() const {
       plan->done_by_fusion[id] = 1;
     }
   }
-  plan_ = plan;
-  return *plan_;
+  std::shared_ptr<const Plan> first;
+  return std::atomic_compare_exchange_strong(&plan_, &first, {plan}) ? *plan : *first;
 }
 
 const std::vector<char>& Graph::needs_credit() const { return plan().needs_credit; }

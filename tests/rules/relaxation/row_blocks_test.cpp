@@ -24,9 +24,10 @@ constexpr int64_t kRows = 21;  // does not divide by the threads
 /// Gradients of a rule on some threads.
 std::map<std::string, Tensor> gradients_on(int threads, const std::string& rule,
                                            const OptionValues& settings, Graph& net,
-                                           const BatchOf& batch) {
+                                           const BatchOf& batch,
+                                           const std::string& minimised = "cross-entropy") {
   const Threads t(threads);
-  const auto loss = make_loss("cross-entropy");
+  const auto loss = make_loss(minimised);
   auto learner = make_rule(rule, settings);
   learner->bind(net, *loss, 1);
   return gradients(*learner, net, *loss, batch.x, batch.y);
@@ -61,6 +62,34 @@ TEST(RowBlocks, GiveWhatTheWholeBatchGives) {
     }
 }
 
+TEST(RowBlocks, GiveWhatTheWholeBatchGivesWhereStatesSettle) {
+  if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
+  const std::string dense = "mlp:6-8-7-5:hard-sigmoid:bias=false",
+                    image =
+                        "chain: conv 4 k=3, hard-sigmoid, maxpool 2, conv 6 k=2, hard-sigmoid, "
+                        "avgpool 2, flatten, linear 5";
+  const std::vector<std::tuple<std::string, OptionValues, std::string, std::string>> cases = {
+      {"corinfomax", {{"cim.free-steps", "9"}}, dense, "squared-error"},
+      {"corinfomax", {{"cim.phases", "three"}}, "mlp:6-8-5:relu:bias=false", "squared-error"},
+      {"equilibrium-propagation", {}, dense, "cross-entropy"},
+      {"equilibrium-propagation", {{"ep.dynamics", "synchronous"}}, image, "cross-entropy"},
+      {"equilibrium-propagation", {{"ep.estimator", "one-sided"}}, image, "cross-entropy"},
+      {"equilibrium-propagation", {{"ep.weights", "separate"}}, image, "cross-entropy"}};
+  for (const auto& [rule, settings, text, minimised] : cases) {
+    const bool on_images = text == image;
+    const BatchOf batch = on_images ? draw_batch({kRows, 2, 9, 9}, 5) : draw_batch({kRows, 6}, 5);
+    Graph net = network(text, {.input_shape = batch.x.sizes().slice(1).vec(), .classes = 5});
+    net.to(test::test_device(), at::kDouble);
+    initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+    const auto alone = gradients_on(1, rule, settings, net, batch, minimised),
+               shared = gradients_on(2, rule, settings, net, batch, minimised);
+    for (const auto& [name, gradient] : alone) {
+      EXPECT_GT(gradient.norm().item<double>(), 0) << rule << ' ' << name;
+      EXPECT_LT(distance(shared.at(name), gradient), 1e-11) << rule << ' ' << name << ' ' << text;
+    }
+  }
+}
+
 TEST(RowBlocks, CoverEveryRowOnce) {
   const Threads threads(3);
   Graph net = mlp({6, 8, 5}, "tanh", 1, at::kDouble);
@@ -73,11 +102,11 @@ TEST(RowBlocks, CoverEveryRowOnce) {
   pass.forward(step);
   Tensor seen = at::zeros({100}, batch.x.options());
   std::atomic<int> calls = 0;
-  blocks.run(step, [&](size_t, RowBlocks::Block& block) {
+  blocks.run(step, [&](const RowBlock& block, StatePass&, const Step& rows) {
     ++calls;
     block.of(seen).add_(1);
-    EXPECT_TRUE(at::allclose(block.step.output, block.of(step.output), 1e-12, 1e-12));
-    EXPECT_TRUE(at::equal(block.step.targets, block.of(batch.y)));
+    EXPECT_TRUE(at::allclose(rows.output, block.of(step.output), 1e-12, 1e-12));
+    EXPECT_TRUE(at::equal(rows.targets, block.of(batch.y)));
   });
   EXPECT_EQ(calls, 3);
   EXPECT_TRUE(at::equal(seen, at::ones_like(seen)));
@@ -92,7 +121,7 @@ TEST(RowBlocks, AreForSeveralThreadsAndSamplesThatKeepToThemselves) {
     initialise(net, Initialiser("xavier"), Stream(1));
     const BatchOf batch = draw_batch({rows, 6}, 5, 1, at::kFloat);
     const Step step{net, *loss, nullptr, unused, batch.x, batch.y};
-    return RowBlocks(StatePass(net, Cut::Blocks)).fit(step);
+    return RowBlocks(StatePass(net, Cut::Blocks)).number(step) > 1;
   };
   const std::string plain = "mlp:6-8-5:relu";
   {

@@ -118,14 +118,32 @@ void Dynamics::copy(const RateState& from, RateState& to, int64_t copies) const 
   }
 }
 
-void Dynamics::settle(RateState& state, int64_t iterations, const Nudge* nudge) const {
+RateState RateState::of(const RowBlock& block) const {
+  const auto all = [&](const std::vector<Tensor>& whole) {
+    std::vector<Tensor> out;
+    for (const Tensor& t : whole) out.push_back(block.of(t));
+    return out;
+  };
+  return {block.of(rates), all(layer), all(membrane), all(slack), all(mu), block.of(drive)};
+}
+
+void Dynamics::settle(RateState& state, int64_t iterations, const RateNudge* nudge) const {
+  const int64_t blocks = number_of_row_blocks(state.rates);
+  if (blocks == 1) return settle_rows(state, iterations, nudge);
+  for_row_blocks(state.rows(), blocks, [&](const RowBlock& block) {
+    RateState rows = state.of(block);
+    if (!nudge) return settle_rows(rows, iterations, nullptr);
+    const RateNudge part{block.of(nudge->beta), block.of(nudge->target)};
+    settle_rows(rows, iterations, &part);
+  });
+}
+
+void Dynamics::settle_rows(RateState& state, int64_t iterations, const RateNudge* nudge) const {
   for (size_t k = 0; k < sizes_.size(); ++k) {
     state.membrane[k].copy_(state.layer[k]);
     if (state.mu[k].defined()) state.slack[k].copy_(state.mu[k]);
   }
-  if (nudge && (!pull_.defined() || pull_.sizes() != state.layer.back().sizes() ||
-                !pull_.options().type_equal(state.rates.options())))
-    pull_ = at::empty_like(state.membrane.back());
+  Tensor pull = nudge ? at::empty_like(state.membrane.back()) : Tensor();
   std::vector<std::vector<Tensor>> seen(sizes_.size());
   for (size_t k = 0; k < sizes_.size(); ++k)
     for (const Piece& piece : pieces_[k])
@@ -133,14 +151,14 @@ void Dynamics::settle(RateState& state, int64_t iterations, const Nudge* nudge) 
   for (int64_t it = 0; it < iterations; ++it) {
     const double eta = settings_.eta_at(it);
     for (const std::vector<size_t>& group : groups_) {
-      for (const size_t k : group) charge(state, seen, k, eta, nudge);
+      for (const size_t k : group) charge(state, seen, k, eta, nudge, pull);
       for (const size_t k : group) fire(state, k);
     }
   }
 }
 
 void Dynamics::charge(RateState& state, const std::vector<std::vector<Tensor>>& seen, size_t k,
-                      double eta, const Nudge* nudge) const {
+                      double eta, const RateNudge* nudge, Tensor& pull) const {
   Tensor& u = state.membrane[k];
   double keep = 1 - eta * decay_of(k);
   for (size_t i = 0; i < seen[k].size(); ++i) {
@@ -152,8 +170,8 @@ void Dynamics::charge(RateState& state, const std::vector<std::vector<Tensor>>& 
   if (k == 0) u.add_(state.drive, eta);
   if (state.mu[k].defined()) u.sub_(state.mu[k], eta);
   if (!nudge || !is_output(k)) return;
-  at::sub_out(pull_, nudge->target, state.layer[k]);
-  u.add_(pull_.mul_(nudge->beta), eta);
+  at::sub_out(pull, nudge->target, state.layer[k]);
+  u.add_(pull.mul_(nudge->beta), eta);
 }
 
 void Dynamics::fire(RateState& state, size_t k) const {

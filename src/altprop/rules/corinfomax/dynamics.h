@@ -14,6 +14,7 @@
 #pragma once
 
 #include "altprop/rules/corinfomax/chain.h"
+#include "altprop/tensor/row_blocks.h"
 
 namespace altprop {
 
@@ -45,10 +46,12 @@ struct RateState {
   Tensor drive;                   ///< s_0 W_ff^T / eps of the first layer
 
   int64_t rows() const { return rates.defined() ? rates.size(0) : 0; }
+  /// Views of some rows.
+  RateState of(const RowBlock& block) const;
 };
 
 /// What pulls the outputs: strength per sample [rows, 1] and targets [rows, n_out].
-struct Nudge {
+struct RateNudge {
   Tensor beta, target;
 };
 
@@ -64,7 +67,7 @@ class Dynamics {
   /// `to` becomes `copies` copies of `from`, one below the other.
   void copy(const RateState& from, RateState& to, int64_t copies = 1) const;
   /// One phase of this many iterations; membranes begin at the rates. @param nudge null: free
-  void settle(RateState& state, int64_t iterations, const Nudge* nudge) const;
+  void settle(RateState& state, int64_t iterations, const RateNudge* nudge) const;
 
   size_t layers() const { return sizes_.size(); }
   const DynamicsSettings& settings() const { return settings_; }
@@ -80,10 +83,12 @@ class Dynamics {
     int64_t from, width;
     Tensor weight;
   };
+  void settle_rows(RateState& state, int64_t iterations, const RateNudge* nudge) const;
   void allocate(RateState& state, int64_t rows, const at::TensorOptions& options) const;
   /// @param seen per layer and piece, the rates that the piece meets
+  /// @param pull scratch of the nudge
   void charge(RateState& state, const std::vector<std::vector<Tensor>>& seen, size_t layer,
-              double eta, const Nudge* nudge) const;
+              double eta, const RateNudge* nudge, Tensor& pull) const;
   void fire(RateState& state, size_t layer) const;
   bool is_output(size_t layer) const { return layer + 1 == sizes_.size(); }
 
@@ -94,7 +99,6 @@ class Dynamics {
   std::vector<std::vector<Piece>> pieces_;   ///< per layer
   std::vector<char> lateral_;                ///< the leak g s is in the piece of the layer
   std::vector<std::vector<size_t>> groups_;  ///< layers that move at the same time
-  mutable Tensor pull_;                      ///< scratch of the nudge
 };
 
 }  // namespace altprop

@@ -326,7 +326,49 @@ double ConvergentDynamics::step(const Nudge* nudge, bool measure) {
   return largest;
 }
 
+ConvergentDynamics ConvergentDynamics::of(const RowBlock& block) const {
+  ConvergentDynamics out = *this;
+  out.rows_ = block.count;
+  for (size_t s = 0; s < s_.size(); ++s) {
+    if (net_.moves(static_cast<int>(s)) || inputs_mix_) out.s_[s] = block.of(s_[s]);
+    out.base_[s] = block.of(base_[s]);
+    out.spare_[s] = Tensor();
+  }
+  for (Work& w : out.work_) {
+    w.activity = w.back_activity = {};
+    w.valid = w.back_valid = false;
+    w.value = Tensor();
+  }
+  return out;
+}
+
 Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
+  const bool whole = stop.tolerance > 0 || stop.turn;  // what looks at all rows at once
+  const int64_t blocks = whole ? 1 : number_of_row_blocks(s_[at(groups_[0][0])]);
+  if (blocks == 1) return settle_rows(stop, nudge);
+  std::vector<Settled> parts(static_cast<size_t>(blocks));
+  Field settled(s_.size());
+  for (size_t s = 0; s < s_.size(); ++s)
+    if (net_.moves(static_cast<int>(s))) settled[s] = at::empty_like(s_[s]);
+  for_row_blocks(rows_, blocks, [&](const RowBlock& block) {
+    ConvergentDynamics rows = of(block);
+    Settled& part = parts[static_cast<size_t>(block.index)];
+    if (nudge) {
+      const Nudge own{nudge->loss, block.of(nudge->targets), block.of(nudge->beta)};
+      part = rows.settle_rows(stop, &own);
+    } else {
+      part = rows.settle_rows(stop, nullptr);
+    }
+    for (size_t s = 0; s < s_.size(); ++s)
+      if (settled[s].defined()) block.of(settled[s]).copy_(rows.s_[s]);
+  });
+  for (size_t s = 0; s < s_.size(); ++s)
+    if (settled[s].defined()) commit(s, settled[s]);
+  for (const Settled& part : parts) parts[0].residual = std::max(parts[0].residual, part.residual);
+  return parts[0];
+}
+
+Settled ConvergentDynamics::settle_rows(const StopWhen& stop, const Nudge* nudge) {
   Settled out;
   Field before, between;
   while (out.steps < stop.steps) {

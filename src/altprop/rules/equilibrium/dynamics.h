@@ -12,6 +12,7 @@
 
 #include "altprop/rules/equilibrium/backward_weights.h"
 #include "altprop/rules/relaxation/relax.h"
+#include "altprop/tensor/row_blocks.h"
 #include "altprop/tensor/settle.h"
 
 namespace altprop {
@@ -58,6 +59,7 @@ class ConvergentDynamics {
   /// Weights have changed: computes anew what inputs alone drive. States stay.
   void weights_changed();
 
+  /// On several threads of a CPU by rows of the batch, where every row takes all steps.
   Settled settle(const StopWhen& stop, const Nudge* nudge = nullptr);
   /// One step; see StopWhen for who counts. @returns the largest |move| if `measure`, else 0
   double step(const Nudge* nudge, bool measure);
@@ -80,6 +82,9 @@ class ConvergentDynamics {
     bool valid = false, back_valid = false;  ///< made with the present states
     Tensor value;                            ///< of `activity`, until it is taken
   };
+  /// The same for some rows: states and drives are views, everything else is its own.
+  ConvergentDynamics of(const RowBlock& block) const;
+  Settled settle_rows(const StopWhen& stop, const Nudge* nudge);
   void drive_from_inputs();
   Tensor forward(size_t edge, Tensor into);
   Tensor run(size_t edge);

@@ -199,7 +199,7 @@ class ActivationRelaxation : public FeedbackRule {
       return relaxation_->fast_forward(zero ? nullptr : &initial, order, eta_, steps_);
     }
     Field u = relaxation_->start(pass_->values(), zero);
-    if (derivative_x_ == "frozen" && tolerance_ == 0 && blocks_->fit(step)) {
+    if (derivative_x_ == "frozen" && tolerance_ == 0 && blocks_->number(step) > 1) {
       iterate_by_rows(*blocks_, step, *relaxation_, relaxing_, u, order, eta_, steps_);
       return u;
     }

@@ -170,13 +170,13 @@ class PredictiveCoding : public Rule {
   }
 
   void descend_in_blocks(const Step& step) {
-    std::vector<Field> parts(RowBlocks::number());
-    blocks_->run(step, [&](size_t index, RowBlocks::Block& block) {
-      ValueRelaxation part(block.pass);
-      part.begin(block.step, terms_);
+    std::vector<Field> parts(static_cast<size_t>(blocks_->number(step)));
+    blocks_->run(step, [&](const RowBlock& block, StatePass& pass, const Step& rows) {
+      ValueRelaxation part(pass);
+      part.begin(rows, terms_);
       if (o_.number_of_steps() >= kManySteps) part.prepare_for_many_steps();
       for (int64_t t = 0; t < o_.number_of_steps(); ++t) one_step(part, false);
-      parts[index] = part.values();
+      parts[static_cast<size_t>(block.index)] = part.values();
     });
     Field values(parts[0].size());
     for (size_t s = 0; s < values.size(); ++s) {
@@ -196,7 +196,7 @@ class PredictiveCoding : public Rule {
           linear_->arrives(o_.order(), o_.rate(), o_.number_of_steps()))))
       return linear_->fast_forward(nullptr, o_.order(), o_.rate(), o_.number_of_steps());
     Field u = linear_->start(pass_->values(), true);
-    if (o_.tolerance == 0 && blocks_->fit(step))
+    if (o_.tolerance == 0 && blocks_->number(step) > 1)
       iterate_by_rows(*blocks_, step, *linear_, exact_, u, o_.order(), o_.rate(),
                       o_.number_of_steps());
     else
@@ -215,7 +215,7 @@ class PredictiveCoding : public Rule {
                            .first_step = o_.eta,
                            .tolerance = o_.step_error,
                            .at_rest = o_.tolerance});
-    } else if (o_.tolerance == 0 && blocks_->fit(step)) {
+    } else if (o_.tolerance == 0 && blocks_->number(step) > 1) {
       descend_in_blocks(step);
       moving_->refresh();
     } else {

@@ -10,7 +10,7 @@ function learning() {
       'Training values are means over the epoch, while the weights still change; the others are taken at its end.');
   legend(node, groups, ...spreadSwitches(), ...lateSwitch());
   const charts = grid(node, 'wide');
-  const units = {accuracy: '% of samples', loss: 'loss per sample'};
+  const units = {accuracy: '% right', loss: 'loss'};
   for (const quantity of ['accuracy', 'loss']) {
     const present = sets.filter(([set]) => has(`${set}_${quantity}`));
     const look = {unit: units[quantity], quantity: QUANTITY[quantity]};

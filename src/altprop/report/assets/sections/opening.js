@@ -6,7 +6,7 @@ const METRICS = [
     key: 'test_accuracy',
     name: 'test accuracy',
     most: 'highest',
-    unit: '% of samples',
+    unit: '% right',
     sign: -1,
     quantity: QUANTITY.accuracy,
     write: QUANTITY.accuracy.format,
