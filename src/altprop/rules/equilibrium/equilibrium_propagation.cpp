@@ -10,8 +10,8 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
-#include "altprop/rules/equilibrium/adjoint.h"
 #include "altprop/rules/equilibrium/diagnosis.h"
+#include "altprop/rules/equilibrium/unrolled.h"
 #include "altprop/rules/registry.h"
 
 namespace altprop {
@@ -30,9 +30,10 @@ class EquilibriumPropagation : public Rule {
  public:
   void declare(Options& o) override {
     o.choice(
-        "ep.estimator", estimator_, {"symmetric", "one-sided", "random-sign", "implicit"},
+        "ep.estimator", estimator_, {"symmetric", "one-sided", "random-sign", "implicit", "bptt"},
         {"nudge by beta and by -beta; by beta alone; by beta with a sign drawn per batch; or, to "
-         "compare with, the exact gradient that they estimate",
+         "compare with, the exact gradient that they estimate, or backpropagation through the last "
+         "ep.nudged-steps of the free phase",
          "", "Laborieux et al. 2021, arXiv 2006.03824"});
     o.number("ep.beta", beta_, {.min = -1e6, .max = 1e6},
              {"strength of the nudge, not 0; negative pushes away from the target", "1"});
@@ -79,7 +80,7 @@ class EquilibriumPropagation : public Rule {
     if (continual_ && weights_ != "tied")
       throw Refusal("equilibrium-propagation", "ep.continual=true is defined for tied weights",
                     "use ep.weights=tied");
-    if (continual_ && estimator_ == "implicit")
+    if (continual_ && (estimator_ == "implicit" || estimator_ == "bptt"))
       throw Refusal("equilibrium-propagation", "ep.continual=true needs a nudged phase",
                     "use ep.estimator=symmetric");
     net_ = std::make_unique<ConvergentNetwork>(convergent_network(net, loss, readout_));
@@ -102,7 +103,7 @@ class EquilibriumPropagation : public Rule {
   }
 
   bool allows_in_place() const override {
-    return !continual_ && contrast_ && contrast_->one_weight_each();
+    return !continual_ && estimator_ != "bptt" && contrast_ && contrast_->one_weight_each();
   }
 
   std::vector<FeedbackFact> feedback(const Graph&) const override {
@@ -115,7 +116,8 @@ class EquilibriumPropagation : public Rule {
 
   void assign(Step& step, Sink& sink) override {
     if (estimator_ == "implicit") return reference(step, sink);
-    free_phase(step);
+    if (estimator_ == "bptt") return through_time(step, sink);
+    free_phase(step, free_steps_);
     const Field free = run_->copy();
     const Nudged nudged = begin_nudged(step);
     const Settled settled = run_->settle(stop(nudged_steps_), &nudged.nudge);
@@ -137,7 +139,7 @@ class EquilibriumPropagation : public Rule {
 
   void step(Step& step) override {
     if (!continual_) return Rule::step(step);
-    free_phase(step);
+    free_phase(step, free_steps_);
     const Nudged nudged = begin_nudged(step);
     const double scale = 1.0 / static_cast<double>(step.batch());
     Field before = run_->copy();
@@ -177,7 +179,7 @@ class EquilibriumPropagation : public Rule {
   std::string reference_name() const override { return "implicit gradient"; }
 
   Tensor predict(Graph&, const Tensor& inputs) override {
-    settle_freely(inputs, false);
+    settle_freely(inputs, free_steps_, false);
     return run_->output().clone();
   }
 
@@ -258,16 +260,26 @@ class EquilibriumPropagation : public Rule {
             text::cat("use at least ", name, "=", least));
   }
 
-  Settled settle_freely(const Tensor& inputs, bool turn) {
+  void through_time(Step& step, Sink& sink) {
+    const int64_t last = std::min(nudged_steps_, free_steps_);
+    free_phase(step, free_steps_ - last);
+    Unrolled unrolled(*net_, back_.get(), *run_);
+    unrolled.take_steps(last);
+    step.output = run_->output().clone();
+    contrast_->deliver_readout(run_->states(), step.loss, step.targets, sink);
+    unrolled.deliver(step.loss, step.targets, 1.0 / static_cast<double>(step.batch()), sink);
+  }
+
+  Settled settle_freely(const Tensor& inputs, int64_t steps, bool turn) {
     run_->begin(inputs);
     if (start_ == "forward") run_->sweep_up();
-    StopWhen when = stop(free_steps_);
+    StopWhen when = stop(steps);
     when.turn = turn;
     return run_->settle(when);
   }
 
-  void free_phase(Step& step) {
-    const Settled settled = settle_freely(step.inputs, look_closely(step));
+  void free_phase(Step& step, int64_t steps) {
+    const Settled settled = settle_freely(step.inputs, steps, look_closely(step));
     step.output = run_->output().clone();
     if (!step.updater) return;
     if (look_closely(step)) {
