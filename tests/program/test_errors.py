@@ -53,6 +53,7 @@ TABLE = {
     "epochs fraction": (T("--epochs", "1.5"), 2, ["epochs", "whole number", "1.5"]),
     "momentum": (T("--momentum", "1.5"), 2, ["momentum", "[0, 1]"]),
     "flag": (T("--flip", "maybe"), 2, ["flip", "true or false", "maybe"]),
+    "init-of": (T("--init-of", "fc1"), 2, ["init-of", "fc1"]),
     "lr-of": (T("--lr-of", "fc1"), 2, ["lr-of", "fc1"]),
     "milestones": (T("--schedule", "step", "--milestones", "a"), 2, ["milestones", "a"]),
     "step without milestones": (T("--schedule", "step"), 2, ["milestones"]),

@@ -108,7 +108,7 @@ def relaxation(groups):
         for _, records in runs:
             seen = [r["relaxation"] for _, r in sorted(records.items()) if isinstance(r.get("relaxation"), dict)]
             for state in entries(seen[-1], "states") if seen else []:
-                for key in ("scale", "cosine", "residual", "energy"):
+                for key in ("scale", "cosine", "apart", "residual", "energy"):
                     series = state.get(key) if isinstance(state.get(key), list) else []
                     marks = {step for step, value in zip(seen[-1]["steps"], series)
                              if known(value) and (value or key in ("scale", "cosine"))}

@@ -46,7 +46,7 @@ def relaxation(names, steps=(1, 2, 3, 5, 8, 13, 20)):
         arrived = [1 - sum(math.comb(t, j) * 0.2 ** j * 0.8 ** (t - j) for j in range(min(hops, t + 1))) for t in steps]
         return {"name": f"{name}.relu", "layer": name, "hops": hops, "expected": arrived[-1], "steps_needed": 40 * hops,
                 "scale": arrived, "cosine": [1.0 if a else None for a in arrived],
-                "residual": [1 - a for a in arrived], "energy": [0.5 * a * a for a in arrived]}
+                "apart": [0.01 * a for a in arrived], "residual": [1 - a for a in arrived], "energy": [0.5 * a * a for a in arrived]}
     return {"compared_with": "fixed point", "steps": list(steps), "states": [state(*one) for one in enumerate(names[:-1])]}
 
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "altprop/base/error.h"
+#include "altprop/base/factors.h"
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/loss.h"
@@ -46,10 +47,15 @@ TEST(Presets, AreRunsThatCouldBegin) {
     const auto rule = make_rule(settings.rule, settings.rule_options);
     EXPECT_NO_THROW(rule->admit(net, *make_loss(settings.loss)));
     settings.schedule.factor(0, 0, settings.epochs, 0);
-    for (const std::string& item : settings.optimizer.lr_of) {
-      const std::string parameter = item.substr(0, item.find('='));
-      EXPECT_EQ(parameter.rfind("fc", 0), 0u) << "the layers of an mlp are fc1, fc2, ...";
+    std::vector<std::string> parameters;
+    for (const ParamPtr& param : net.params()) {
+      parameters.push_back(param->name);
+      EXPECT_NO_THROW(factor_of("init-of", settings.init_of, param->name));
     }
+    EXPECT_EQ(patterns_without_match(settings.init_of, parameters), std::vector<std::string>{});
+    for (const ParamPtr& param : net.params()) parameters.push_back(param->name + ".feedback");
+    EXPECT_EQ(patterns_without_match(settings.optimizer.lr_of, parameters),
+              std::vector<std::string>{});
   }
 }
 
@@ -68,6 +74,29 @@ TEST(Presets, SettingsOfAPublishedRow) {
   EXPECT_DOUBLE_EQ(s.schedule.factor(15, 0, s.epochs, 0), std::pow(0.9, 15));
   apply_preset(s, "corinfomax-cifar100");
   EXPECT_DOUBLE_EQ(s.schedule.factor(14, 0, s.epochs, 0), std::pow(0.99, 14));
+}
+
+TEST(Presets, RatesAndGainsOfDeepEquilibriumPropagation) {
+  RunSettings s;
+  apply_preset(s, "ep-cifar10");
+  const Graph net = network(s.net, shape_of(s.data));
+  const double rates[] = {0.25, 0.15, 0.1, 0.08, 0.05};
+  std::vector<ParamPtr> weights;
+  for (const ParamPtr& param : net.params())
+    if (param->value.dim() > 1) weights.push_back(param);
+  ASSERT_EQ(weights.size(), 5u);
+  for (size_t i = 0; i < 5; ++i)
+    EXPECT_DOUBLE_EQ(s.optimizer.lr * s.optimizer.lr_factor(weights[i]->name), rates[i]);
+  const int64_t shape[] = {512, 512, 3, 3};
+  EXPECT_EQ(weights[3]->value.sizes(), at::IntArrayRef(shape));
+  RunSettings best;
+  apply_preset(best, "ep-cifar10-best");
+  const double gains[] = {0.4, 0.7, 0.6, 0.3, 0.4};
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_DOUBLE_EQ(factor_of("init-of", best.init_of, weights[i]->name), gains[i]);
+    EXPECT_DOUBLE_EQ(best.optimizer.lr_factor(weights[i]->name), 1);
+  }
+  EXPECT_DOUBLE_EQ(factor_of("init-of", best.init_of, "conv2.bias"), 0.5);
 }
 
 TEST(Presets, AnotherRuleDropsTheOptionsOfThePresets) {

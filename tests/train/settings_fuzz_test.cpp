@@ -20,6 +20,7 @@ std::vector<std::string> documents() {
   full.rule_options = {{"kp.form", "implicit"}, {"feedback.scale", "0.5"}};
   full.data_options = {{"glyphs.train", "64"}, {"data-dir", "a \"b\"\\c\n\x7f"}};
   full.optimizer.lr_of = {"fc1=0.1", "bias=0"};
+  full.init_of = {"fc1=0.5"};
   full.schedule.kind = "step";
   return {plain.to_toml(), full.to_toml(),
           "epochs = 3 # short\nlr = 1_000.5\nflip = true\nlr-of = ['fc1=2', \"b=3\"]\n"

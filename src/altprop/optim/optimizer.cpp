@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "altprop/base/error.h"
+#include "altprop/base/factors.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -59,19 +60,7 @@ bool OptimizerSettings::linear() const {
 }
 
 double OptimizerSettings::lr_factor(const std::string& parameter) const {
-  double factor = 1;
-  for (const std::string& item : lr_of) {
-    const size_t equals = item.rfind('=');
-    const auto value = equals == std::string::npos
-                           ? std::nullopt
-                           : text::to_number(text::trim(item.substr(equals + 1)));
-    if (!value || *value < 0)
-      throw UsageError(
-          "option 'lr-of' takes items like fc1=0.1 with a factor of at least 0, but has '" + item +
-          "'");
-    if (parameter.find(text::trim(item.substr(0, equals))) != std::string::npos) factor = *value;
-  }
-  return factor;
+  return factor_of("lr-of", lr_of, parameter);
 }
 
 void Schedule::declare(Options& o) {

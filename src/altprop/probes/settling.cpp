@@ -49,6 +49,7 @@ nlohmann::json settling_json(const Settling& settling) {
     if (!state.energy.empty()) entry["energy"] = numbers(state.energy);
     entry["scale"] = numbers(state.scale);
     entry["cosine"] = numbers(state.cosine);
+    if (!state.apart.empty()) entry["apart"] = numbers(state.apart);
     states.push_back(std::move(entry));
   }
   nlohmann::json out{{"compared_with", settling.compared_with},
@@ -64,16 +65,18 @@ std::string settling_table(const Settling& settling) {
       text::cat("states after ", settling.steps.empty() ? 0 : settling.steps.back(),
                 " steps; scale and cosine against the ", settling.compared_with, "\n\n");
   char line[256];
-  std::snprintf(line, sizeof line, "%-24s %5s %12s %10s %10s %10s %10s %16s\n", "state", "hops",
-                "expected %", "scale %", "cosine", "residual", "energy", "steps for 99.9 %");
+  std::snprintf(line, sizeof line, "%-24s %5s %12s %10s %10s %10s %10s %10s %16s\n", "state",
+                "hops", "expected %", "scale %", "cosine", "from BPTT", "residual", "energy",
+                "steps for 99.9 %");
   out += line;
   for (const Settling::State& state : settling.states) {
     const std::string& name = state.layer.empty() ? state.name : state.layer;
     std::snprintf(
-        line, sizeof line, "%-24s %5ld %12s %10s %10s %10s %10s %16s\n", name.c_str(),
+        line, sizeof line, "%-24s %5ld %12s %10s %10s %10s %10s %10s %16s\n", name.c_str(),
         static_cast<long>(state.hops), cell(100 * state.expected, "%.2f").c_str(),
         cell(100 * last(state.scale), "%.2f").c_str(), cell(last(state.cosine), "%.6f").c_str(),
-        cell(last(state.residual), "%.1e").c_str(), cell(last(state.energy), "%.3g").c_str(),
+        cell(last(state.apart), "%.1e").c_str(), cell(last(state.residual), "%.1e").c_str(),
+        cell(last(state.energy), "%.3g").c_str(),
         state.steps_needed < 0 ? "-" : std::to_string(state.steps_needed).c_str());
     out += line;
   }

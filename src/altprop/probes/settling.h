@@ -13,7 +13,7 @@ namespace altprop {
 std::optional<Settling> watch_settling(Rule& rule, const Step& step);
 
 /// {"compared_with", "steps": [...], "energy_per_sample", "states": [{"name", "layer", "hops",
-/// "expected", "steps_needed", "residual": [...], "energy", "scale", "cosine"}]}; what is not known
+/// "expected", "steps_needed", "residual": [...], "energy", "scale", "cosine", "apart"}]}; what is not known
 /// is null or left out.
 nlohmann::json settling_json(const Settling& settling);
 

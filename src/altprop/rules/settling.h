@@ -22,6 +22,8 @@ struct Settling {
     std::vector<double> energy;    ///< its part of the energy, per sample
     std::vector<double> scale;     ///< projection onto the credit compared with, over its length
     std::vector<double> cosine;    ///< to the credit compared with
+    std::vector<double> apart;     ///< distance from the credit of backpropagation through as many
+                                   ///< steps, over its length
   };
   std::string compared_with;       ///< "fixed point" or "credit of backprop"
   std::vector<int64_t> steps;      ///< steps done when the series were taken

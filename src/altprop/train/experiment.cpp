@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "altprop/base/factors.h"
 #include "altprop/base/text.h"
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
@@ -64,6 +65,9 @@ Graph build_network(const RunSettings& settings, const data::Splits& data) {
   net.to(at::Device(settings.device), settings.dtype == "float64" ? at::kDouble : at::kFloat);
   initialise(net, Initialiser(settings.init),
              Stream(static_cast<uint64_t>(settings.seed)).at("init"));
+  for (const ParamPtr& param : net.params())
+    if (const double factor = factor_of("init-of", settings.init_of, param->name); factor != 1)
+      param->value.mul_(factor);
   return net;
 }
 

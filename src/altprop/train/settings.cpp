@@ -17,6 +17,7 @@ void RunSettings::declare(Options& o) {
   o.text("data", data, {"data set, by name"});
   o.choice("loss", loss, loss_names(), {"what is minimised"});
   o.checked_text("init", init, Initialiser::grammar(), [](const std::string& s) { Initialiser{s}; }, {"distribution of the initial weights"});
+  o.list("init-of", init_of, {"factors of initial weights and biases by parameter, pattern=factor: conv=0.5,bias=0"});
   optimizer.declare(o);
   schedule.declare(o);
   o.integer("epochs", epochs, {.min = 0, .max = 1e9}, {"passes over the training data", "epochs"});

@@ -15,6 +15,7 @@ struct RunSettings {
   OptionValues rule_options, data_options;
   std::string loss = "cross-entropy";
   std::string init = "xavier";
+  std::vector<std::string> init_of;  ///< "pattern=factor": factors of initial values by parameter
   OptimizerSettings optimizer;
   Schedule schedule;
   int64_t epochs = 5, max_steps = 0, batch = 64, seed = 1, threads = 0;

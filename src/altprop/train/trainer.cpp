@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "altprop/base/factors.h"
 #include "altprop/base/text.h"
 #include "altprop/network/gradient_capture.h"
 #include "altprop/network/step_loss.h"
@@ -82,14 +83,13 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   updater_.set_in_place(rule_.allows_in_place() && each_weight_used_once(net_));
   updater_.bind(params);
   warnings_ = rule_.warnings(settings_.optimizer);
-  for (const std::string& item : settings_.optimizer.lr_of) {
-    const std::string pattern = text::trim(item.substr(0, item.rfind('=')));
-    if (std::none_of(params.begin(), params.end(), [&](const ParamPtr& param) {
-          return param->name.find(pattern) != std::string::npos;
-        }))
-      warnings_.push_back("lr-of has no effect for '" + pattern +
-                          "': no parameter has that in its name");
-  }
+  std::vector<std::string> names;
+  for (const ParamPtr& param : params) names.push_back(param->name);
+  for (const auto& [option, items] :
+       {std::pair{"lr-of", settings_.optimizer.lr_of}, {"init-of", settings_.init_of}})
+    for (const std::string& pattern : patterns_without_match(items, names))
+      warnings_.push_back(text::cat(option, " has no effect for '", pattern,
+                                    "': no parameter has that in its name"));
   sums_ = at::zeros({2}, at::TensorOptions(at::kDouble).device(at::Device(settings_.device)));
   steps_lost_ = at::zeros({}, sums_.options().dtype(at::kLong));
 }

@@ -121,6 +121,46 @@ inline OptionValues with(OptionValues values, const OptionValues& more) {
 
 inline const OptionValues kLong = {{"ep.free-steps", "400"}, {"ep.nudged-steps", "400"}};
 
+/// Gradients against central differences of a loss, at some entries of every parameter.
+inline void expect_numeric(EpExample& e, const std::map<std::string, Tensor>& g, double tolerance,
+                           const std::function<double()>& loss) {
+  for (const ParamPtr& p : e.net.params())
+    for (int64_t i : {int64_t{0}, p->value.numel() / 2, p->value.numel() - 1}) {
+      double* entry = p->value.mutable_data_ptr<double>() + i;
+      const double kept = *entry, h = 1e-5;
+      *entry = kept + h;
+      const double up = loss();
+      *entry = kept - h;
+      const double down = loss();
+      *entry = kept;
+      EXPECT_NEAR(g.at(p->name).flatten()[i].item<double>(), (up - down) / (2 * h), tolerance)
+          << p->name << " " << i;
+    }
+}
+
+/// Networks of every admissible kind: text, shape of a sample, loss, scale of the weights.
+inline const std::vector<std::tuple<std::string, std::vector<int64_t>, std::string, double>>&
+shapes() {
+  static const std::vector<std::tuple<std::string, std::vector<int64_t>, std::string, double>> all =
+      {{"mlp:5-7-6-3:tanh", {5}, "cross-entropy", 0.4},
+       {"mlp:5-7-6-4-3:sigmoid", {5}, "squared-error", 0.5},
+       {"mlp:5-6-6-3:tanh:residual=true", {5}, "cross-entropy", 0.4},
+       {"chain: conv 3 k=3 p=1, avgpool 2, sigmoid, conv 4 k=2, tanh, linear 3",
+        {2, 6, 6},
+        "cross-entropy",
+        0.5},
+       {"chain: conv 3 k=3 p=1, sigmoid, maxpool 2, conv 4 k=2, sigmoid, gap, linear 3, sigmoid",
+        {2, 6, 6},
+        "squared-error",
+        0.5},
+       {"dag: x = input(4); a = tanh(linear(x, 5)); b = tanh(linear(a, 6)); "
+        "c = tanh(linear(concat(b, x), 5)); y = linear(add(a, c), 3); output y",
+        {4},
+        "cross-entropy",
+        0.4}};
+  return all;
+}
+
 /// The dynamics of an example, on its batch.
 struct InMotion {
   ConvergentNetwork net;

@@ -124,44 +124,6 @@ TEST(EquilibriumOracles, ConvolutionalExample) {
   }
 }
 
-/// Central differences of the loss at rest over some entries of every parameter.
-void expect_numeric(EpExample& e, const std::map<std::string, Tensor>& g, double tolerance,
-                    const std::function<double()>& loss) {
-  for (const ParamPtr& p : e.net.params())
-    for (int64_t i : {int64_t{0}, p->value.numel() / 2, p->value.numel() - 1}) {
-      double* entry = p->value.mutable_data_ptr<double>() + i;
-      const double kept = *entry, h = 1e-5;
-      *entry = kept + h;
-      const double up = loss();
-      *entry = kept - h;
-      const double down = loss();
-      *entry = kept;
-      EXPECT_NEAR(g.at(p->name).flatten()[i].item<double>(), (up - down) / (2 * h), tolerance)
-          << p->name << " " << i;
-    }
-}
-
-const std::vector<std::tuple<std::string, std::vector<int64_t>, std::string, double>>& shapes() {
-  static const std::vector<std::tuple<std::string, std::vector<int64_t>, std::string, double>> all =
-      {{"mlp:5-7-6-3:tanh", {5}, "cross-entropy", 0.4},
-       {"mlp:5-7-6-4-3:sigmoid", {5}, "squared-error", 0.5},
-       {"mlp:5-6-6-3:tanh:residual=true", {5}, "cross-entropy", 0.4},
-       {"chain: conv 3 k=3 p=1, avgpool 2, sigmoid, conv 4 k=2, tanh, linear 3",
-        {2, 6, 6},
-        "cross-entropy",
-        0.5},
-       {"chain: conv 3 k=3 p=1, sigmoid, maxpool 2, conv 4 k=2, sigmoid, gap, linear 3, sigmoid",
-        {2, 6, 6},
-        "squared-error",
-        0.5},
-       {"dag: x = input(4); a = tanh(linear(x, 5)); b = tanh(linear(a, 6)); "
-        "c = tanh(linear(concat(b, x), 5)); y = linear(add(a, c), 3); output y",
-        {4},
-        "cross-entropy",
-        0.4}};
-  return all;
-}
-
 TEST(EquilibriumOracles, ReferenceIsTheGradientOfTheLossAtRest) {
   for (const auto& [text, shape, loss, scale] : shapes()) {
     SCOPED_TRACE(text);
@@ -300,6 +262,22 @@ TEST(EquilibriumOracles, AdjointTermsAreBackpropagationThroughTime) {
   const auto exact = e.exact();
   for (size_t i = 0; i < 4; ++i)
     EXPECT_LT(distance(exact.at(e.net.params()[i]->name), sum[i]), 1e-10);
+}
+
+TEST(EquilibriumOracles, TruncatedBackpropagationIsTheSumOfTheLastCopies) {
+  EpExample e = dense_example();
+  InMotion m(e, Timing::Synchronous);
+  m.dynamics.settle({.steps = 30});  // on its way still
+  const Unrolled bptt(e, m.state(1), m.state(2), 6);
+  const auto found = e.own({{"ep.estimator", "bptt"},
+                            {"ep.dynamics", "synchronous"},
+                            {"ep.free-steps", "36"},
+                            {"ep.nudged-steps", "6"}});
+  for (size_t i = 0; i < 4; ++i) {
+    Tensor sum = bptt.copies[0][i].clone();
+    for (size_t t = 1; t < 6; ++t) sum += bptt.copies[t][i];
+    EXPECT_LT(distance(found.at(e.net.params()[i]->name), sum), 1e-13);
+  }
 }
 
 TEST(EquilibriumOracles, OneLayerInClosedForm) {

@@ -27,42 +27,53 @@ std::vector<Tensor> Adjoint::parents(const Field& field, const StateGraph::Edge&
   return out;
 }
 
-void Adjoint::begin(const Field& states, const Loss& loss, const Tensor& targets) {
-  const StateGraph& graph = net_.graph;
+Tensor Adjoint::run(size_t e) {
+  const StateGraph::Edge& edge = net_.graph.edges[e];
+  if (const Graph* own = back_ ? back_->map(static_cast<int>(e)) : nullptr)
+    own->run(parents(states_, edge), backward_[e], {Mode::Eval});
+  return edge.map.run(parents(states_, edge), forward_[e], {Mode::Eval});
+}
+
+void Adjoint::move_to(const Field& states) {
   states_ = states;
   slope_.assign(states.size(), Tensor());
-  push_.assign(states.size(), Tensor());
-  forward_.resize(graph.edges.size());
-  backward_.resize(graph.edges.size());
   for (size_t s = 0; s < states.size(); ++s)
     if (net_.moves(static_cast<int>(s)) && net_.sigma[s])
       slope_[s] = net_.sigma[s]->vjp({.t = {states[s]}}, at::ones_like(states[s]), 0, nullptr);
-  for (size_t e = 0; e < graph.edges.size(); ++e) {
-    const StateGraph::Edge& edge = graph.edges[e];
-    const Tensor value = edge.map.run(parents(states, edge), forward_[e], {Mode::Eval});
-    if (const Graph* own = back_ ? back_->map(static_cast<int>(e)) : nullptr)
-      own->run(parents(states, edge), backward_[e], {Mode::Eval});
-    if (!net_.readout || edge.to != net_.output) continue;
-    Feedback exact;
-    std::vector<Tensor> pulled;
-    edge.map.sweep(forward_[e], {{edge.map.output_node(), loss.gradient(value, targets)}}, exact,
-                   nullptr, {.input_credits = &pulled});
-    for (size_t i = 0; i < edge.from.size(); ++i)
-      if (net_.moves(edge.from[i])) add_to(push_[at(edge.from[i])], pulled[i]);
-  }
-  if (!net_.readout) push_[at(net_.output)] = loss.gradient(states[at(net_.output)], targets);
+  for (size_t e = 0; e < net_.graph.edges.size(); ++e)
+    if (net_.moves(net_.graph.edges[e].to) && (!net_.from_inputs[e] || !forward_[e].batch)) run(e);
 }
 
-Field Adjoint::source() const {
-  Field out = push_;
-  for (size_t s = 0; s < out.size(); ++s)
-    if (out[s].defined() && slope_[s].defined()) out[s] = out[s] * slope_[s];
-  return out;
+void Adjoint::begin(const Field& states, const Loss& loss, const Tensor& targets) {
+  const StateGraph& graph = net_.graph;
+  forward_.assign(graph.edges.size(), {});
+  backward_.assign(graph.edges.size(), {});
+  push_.assign(states.size(), Tensor());
+  move_to(states);
+  if (!net_.readout) {
+    push_[at(net_.output)] = loss.gradient(states[at(net_.output)], targets);
+    return;
+  }
+  const size_t e = at(graph.edge_to(net_.output));
+  const StateGraph::Edge& edge = graph.edges[e];
+  const Tensor value = run(e);
+  Feedback exact;
+  std::vector<Tensor> pulled;
+  edge.map.sweep(forward_[e], {{edge.map.output_node(), loss.gradient(value, targets)}}, exact,
+                 nullptr, {.input_credits = &pulled});
+  for (size_t i = 0; i < edge.from.size(); ++i)
+    if (net_.moves(edge.from[i])) add_to(push_[at(edge.from[i])], pulled[i]);
+}
+
+Field Adjoint::sloped(Field v) const {
+  for (size_t s = 0; s < v.size(); ++s)
+    if (v[s].defined() && slope_[s].defined()) v[s] = v[s] * slope_[s];
+  return v;
 }
 
 // a_to holds the edge forward in W, a_from its derivative in W_b; transposed, the two change
 // places.
-Field Adjoint::transport(const Field& v) {
+Field Adjoint::pull(const Field& v) {
   const StateGraph& graph = net_.graph;
   Field out(v.size());
   Feedback exact;
@@ -87,8 +98,6 @@ Field Adjoint::transport(const Field& v) {
     add_to(out[at(edge.to)],
            own ? own->push(backward_[e], tangents) : edge.map.push(forward_[e], tangents));
   }
-  for (size_t s = 0; s < out.size(); ++s)
-    if (out[s].defined() && slope_[s].defined()) out[s] = out[s] * slope_[s];
   return out;
 }
 

@@ -19,10 +19,18 @@ class Adjoint {
 
   /// @param states all of them, inputs too, settled without nudge
   void begin(const Field& states, const Loss& loss, const Tensor& targets);
+  /// The same derivatives at other states of the same batch, and without a loss.
+  void move_to(const Field& states);
+  /// dLoss/ds, where the loss reads a state.
+  const Field& push() const { return push_; }
   /// D dLoss/ds.
-  Field source() const;
+  Field source() const { return sloped(push_); }
+  /// J^T v; undefined where nothing comes back.
+  Field pull(const Field& v);
   /// D J^T v.
-  Field transport(const Field& v);
+  Field transport(const Field& v) { return sloped(pull(v)); }
+  /// D v.
+  Field sloped(Field v) const;
   /// lambda by damped iteration, until no entry moves by more than `tolerance` of the source's
   /// largest, or `most` times. Converges wherever the alternating dynamics does, too.
   Field solve(double tolerance, int64_t most);
@@ -31,6 +39,7 @@ class Adjoint {
 
  private:
   std::vector<Tensor> parents(const Field& field, const StateGraph::Edge& edge) const;
+  Tensor run(size_t edge);
 
   const ConvergentNetwork& net_;
   const BackwardWeights* back_;

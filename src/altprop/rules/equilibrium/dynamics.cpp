@@ -290,7 +290,7 @@ Tensor ConvergentDynamics::updated(size_t state, const Nudge* nudge, const Tenso
   }
   const Activation* sigma = net_.sigma[state].get();
   if (timing_ == Timing::GradientFlow && epsilon_ != 1)
-    a.mul_(epsilon_).add_(s_[state], (1 - epsilon_) / slope_of_clamp(sigma));
+    a.mul_(epsilon_).add_(s_[state], share_of_state(static_cast<int>(state)));
   if (squash_[state] && settle_fits(a)) {
     altprop::squash_(a, *squash_[state]);
     return a;
@@ -307,21 +307,24 @@ void ConvergentDynamics::commit(size_t state, Tensor value) {
   }
 }
 
-double ConvergentDynamics::step(const Nudge* nudge, bool measure) {
+double ConvergentDynamics::share_of_state(int state) const {
+  const double rest = 1 - share_of_drive();
+  return rest == 0 ? 0 : rest / slope_of_clamp(net_.sigma[at(state)].get());
+}
+
+double ConvergentDynamics::take_turn(size_t turn, const Nudge* nudge, bool measure) {
+  const std::vector<int>& group = groups_[turn];
   double largest = 0;
   std::vector<Tensor> values;
-  for (const std::vector<int>& group : groups_) {
-    values.clear();
-    Tensor pushed;  // of the nudged states, which are in one group
-    if (nudge && std::any_of(group.begin(), group.end(),
-                             [&](int s) { return net_.nudged_after[at(s)] == 1; }))
-      pushed = push_of(*nudge);
-    for (int s : group) values.push_back(updated(at(s), nudge, pushed));
-    for (size_t i = 0; i < group.size(); ++i) {
-      const size_t s = at(group[i]);
-      if (measure) largest = std::max(largest, (values[i] - s_[s]).abs_().max().item<double>());
-      commit(s, std::move(values[i]));
-    }
+  Tensor pushed;  // of the nudged states, which are in one group
+  if (nudge &&
+      std::any_of(group.begin(), group.end(), [&](int s) { return net_.nudged_after[at(s)] == 1; }))
+    pushed = push_of(*nudge);
+  for (int s : group) values.push_back(updated(at(s), nudge, pushed));
+  for (size_t i = 0; i < group.size(); ++i) {
+    const size_t s = at(group[i]);
+    if (measure) largest = std::max(largest, (values[i] - s_[s]).abs_().max().item<double>());
+    commit(s, std::move(values[i]));
   }
   return largest;
 }
@@ -340,6 +343,13 @@ ConvergentDynamics ConvergentDynamics::of(const RowBlock& block) const {
     w.value = Tensor();
   }
   return out;
+}
+
+double ConvergentDynamics::step(const Nudge* nudge, bool measure) {
+  double largest = 0;
+  for (size_t turn = 0; turn < groups_.size(); ++turn)
+    largest = std::max(largest, take_turn(turn, nudge, measure));
+  return largest;
 }
 
 Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {

@@ -64,6 +64,14 @@ class ConvergentDynamics {
   /// One step; see StopWhen for who counts. @returns the largest |move| if `measure`, else 0
   double step(const Nudge* nudge, bool measure);
 
+  /// States that a step updates together, in the order of their turns.
+  const std::vector<std::vector<int>>& turns() const { return groups_; }
+  /// One of the turns of a step.
+  double take_turn(size_t turn, const Nudge* nudge, bool measure);
+  /// A new state is sigma(share_of_drive() * drive + share_of_state(i) * old state).
+  double share_of_drive() const { return timing_ == Timing::GradientFlow ? epsilon_ : 1; }
+  double share_of_state(int state) const;
+
   /// Per state, [rows, ...]; inputs as they were given. A later step writes into these tensors.
   const Field& states() const { return s_; }
   /// States as they are now, to keep.

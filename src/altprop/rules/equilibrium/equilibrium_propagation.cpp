@@ -10,8 +10,10 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
-#include "altprop/rules/equilibrium/adjoint.h"
 #include "altprop/rules/equilibrium/diagnosis.h"
+#include "altprop/rules/equilibrium/kept_states.h"
+#include "altprop/rules/equilibrium/unrolled.h"
+#include "altprop/rules/equilibrium/watch_nudged.h"
 #include "altprop/rules/registry.h"
 
 namespace altprop {
@@ -30,9 +32,10 @@ class EquilibriumPropagation : public Rule {
  public:
   void declare(Options& o) override {
     o.choice(
-        "ep.estimator", estimator_, {"symmetric", "one-sided", "random-sign", "implicit"},
+        "ep.estimator", estimator_, {"symmetric", "one-sided", "random-sign", "implicit", "bptt"},
         {"nudge by beta and by -beta; by beta alone; by beta with a sign drawn per batch; or, to "
-         "compare with, the exact gradient that they estimate",
+         "compare with, the exact gradient that they estimate, or backpropagation through the last "
+         "ep.nudged-steps of the free phase",
          "", "Laborieux et al. 2021, arXiv 2006.03824"});
     o.number("ep.beta", beta_, {.min = -1e6, .max = 1e6},
              {"strength of the nudge, not 0; negative pushes away from the target", "1"});
@@ -53,8 +56,10 @@ class EquilibriumPropagation : public Rule {
     o.integer("ep.check-every", check_every_, {.min = 1},
               {"steps between two looks at what ep.tolerance bounds", "steps"});
     o.choice(
-        "ep.start", start_, {"zero", "forward"},
-        {"where the free phase starts: at zero, or where one sweep up without feedback leads"});
+        "ep.start", start_, {"zero", "forward", "persistent"},
+        {"where the free phase starts: at zero; where one sweep up without feedback leads; or, for "
+         "training examples, where it ended the last time, which is kept for each of them",
+         "", "arXiv 1602.05179"});
     o.choice("ep.readout", readout_, {"auto", "softmax", "state"},
              {"a linear output under a cross-entropy reads the states and does not settle; state "
               "makes it settle with them",
@@ -79,7 +84,7 @@ class EquilibriumPropagation : public Rule {
     if (continual_ && weights_ != "tied")
       throw Refusal("equilibrium-propagation", "ep.continual=true is defined for tied weights",
                     "use ep.weights=tied");
-    if (continual_ && estimator_ == "implicit")
+    if (continual_ && !nudges())
       throw Refusal("equilibrium-propagation", "ep.continual=true needs a nudged phase",
                     "use ep.estimator=symmetric");
     net_ = std::make_unique<ConvergentNetwork>(convergent_network(net, loss, readout_));
@@ -92,6 +97,8 @@ class EquilibriumPropagation : public Rule {
     run_ = std::make_unique<ConvergentDynamics>(*net_, back_.get(), timing(), epsilon_);
     contrast_ = std::make_unique<Contrast>(*net_, *run_, back_.get());
     diagnosis_ = std::make_unique<Diagnosis>(*net_);
+    kept_.reset();
+    if (start_ == "persistent") kept_ = std::make_unique<KeptStates>(*net_);
   }
 
   std::vector<ParamPtr> owned() override {
@@ -102,7 +109,7 @@ class EquilibriumPropagation : public Rule {
   }
 
   bool allows_in_place() const override {
-    return !continual_ && contrast_ && contrast_->one_weight_each();
+    return !continual_ && estimator_ != "bptt" && contrast_ && contrast_->one_weight_each();
   }
 
   std::vector<FeedbackFact> feedback(const Graph&) const override {
@@ -115,7 +122,9 @@ class EquilibriumPropagation : public Rule {
 
   void assign(Step& step, Sink& sink) override {
     if (estimator_ == "implicit") return reference(step, sink);
-    free_phase(step);
+    if (estimator_ == "bptt") return through_time(step, sink);
+    free_phase(step, free_steps_);
+    keep(step);
     const Field free = run_->copy();
     const Nudged nudged = begin_nudged(step);
     const Settled settled = run_->settle(stop(nudged_steps_), &nudged.nudge);
@@ -137,7 +146,8 @@ class EquilibriumPropagation : public Rule {
 
   void step(Step& step) override {
     if (!continual_) return Rule::step(step);
-    free_phase(step);
+    free_phase(step, free_steps_);
+    keep(step);
     const Nudged nudged = begin_nudged(step);
     const double scale = 1.0 / static_cast<double>(step.batch());
     Field before = run_->copy();
@@ -176,8 +186,18 @@ class EquilibriumPropagation : public Rule {
   }
   std::string reference_name() const override { return "implicit gradient"; }
 
+  std::optional<Settling> watch(Step& step) override {
+    if (continual_ || !nudges()) return std::nullopt;
+    free_phase(step, free_steps_);
+    const Field free = run_->copy();
+    const Nudged nudged = begin_nudged(step);
+    return watch_nudged(
+        *net_, back_.get(), *run_,
+        {free, nudged.nudge, step.targets, nudged.phases, nudged.span, nudged_steps_});
+  }
+
   Tensor predict(Graph&, const Tensor& inputs) override {
-    settle_freely(inputs, false);
+    settle_freely(inputs, Tensor(), free_steps_, false);
     return run_->output().clone();
   }
 
@@ -216,6 +236,7 @@ class EquilibriumPropagation : public Rule {
                                                        {"nudged_steps", nudged_sum_ / n},
                                                        {"free_residual", residual_},
                                                        {"least_interior", interior_}};
+    if (kept_) out.emplace_back("kept_megabytes", kept_->bytes() / 1e6);
     batches_ = free_sum_ = nudged_sum_ = residual_ = 0;
     interior_ = 1;
     return out;
@@ -226,6 +247,7 @@ class EquilibriumPropagation : public Rule {
     io.number("nudged_sum", nudged_sum_);
     io.number("residual", residual_);
     io.number("interior", interior_);
+    if (kept_) kept_->state(io.scope("kept"));
   }
 
  private:
@@ -235,6 +257,7 @@ class EquilibriumPropagation : public Rule {
     double beta, span;  ///< of the first phase; between the two states of the contrast
   };
 
+  bool nudges() const { return estimator_ != "implicit" && estimator_ != "bptt"; }
   Timing timing() const {
     return dynamics_ == "alternating"   ? Timing::Alternating
            : dynamics_ == "synchronous" ? Timing::Synchronous
@@ -258,16 +281,32 @@ class EquilibriumPropagation : public Rule {
             text::cat("use at least ", name, "=", least));
   }
 
-  Settled settle_freely(const Tensor& inputs, bool turn) {
+  void through_time(Step& step, Sink& sink) {
+    const int64_t last = std::min(nudged_steps_, free_steps_);
+    free_phase(step, free_steps_ - last);
+    Unrolled unrolled(*net_, back_.get(), *run_);
+    unrolled.take_steps(last);
+    keep(step);
+    step.output = run_->output().clone();
+    contrast_->deliver_readout(run_->states(), step.loss, step.targets, sink);
+    unrolled.deliver(step.loss, step.targets, 1.0 / static_cast<double>(step.batch()), sink);
+  }
+
+  void keep(const Step& step) {
+    if (kept_ && step.updater && step.ids.defined()) kept_->keep(step.ids, run_->states());
+  }
+
+  Settled settle_freely(const Tensor& inputs, const Tensor& ids, int64_t steps, bool turn) {
     run_->begin(inputs);
     if (start_ == "forward") run_->sweep_up();
-    StopWhen when = stop(free_steps_);
+    if (kept_ && ids.defined()) kept_->recall(ids, *run_);
+    StopWhen when = stop(steps);
     when.turn = turn;
     return run_->settle(when);
   }
 
-  void free_phase(Step& step) {
-    const Settled settled = settle_freely(step.inputs, look_closely(step));
+  void free_phase(Step& step, int64_t steps) {
+    const Settled settled = settle_freely(step.inputs, step.ids, steps, look_closely(step));
     step.output = run_->output().clone();
     if (!step.updater) return;
     if (look_closely(step)) {
@@ -312,6 +351,7 @@ class EquilibriumPropagation : public Rule {
   std::unique_ptr<ConvergentDynamics> run_;
   std::unique_ptr<Contrast> contrast_;
   std::unique_ptr<Diagnosis> diagnosis_;
+  std::unique_ptr<KeptStates> kept_;
   // Of the epoch so far: sums over batches, the largest residual, the smallest interior.
   double batches_ = 0, free_sum_ = 0, nudged_sum_ = 0, residual_ = 0, interior_ = 1;
 };

@@ -38,7 +38,7 @@ void SettlingRecorder::expect(const Travel& travel) {
 }
 
 void SettlingRecorder::take(int64_t step, const Field& credit, const Field& force,
-                            const Field& against, bool energetic) {
+                            const Field& against, bool energetic, const Field* through_time) {
   out_.steps.push_back(step);
   for (size_t i = 0; i < of_.size(); ++i) {
     const size_t s = of_[i];
@@ -48,6 +48,11 @@ void SettlingRecorder::take(int64_t step, const Field& credit, const Field& forc
                  norm = c.square().sum().item<double>();
     state.scale.push_back(length > 0 ? product / length : NAN);
     state.cosine.push_back(norm > 0 && length > 0 ? product / std::sqrt(norm * length) : NAN);
+    if (through_time) {
+      const Tensor& other = (*through_time)[s];
+      const double long_as = other.defined() ? other.to(at::kDouble).norm().item<double>() : 0;
+      state.apart.push_back(long_as > 0 ? (c - other).norm().item<double>() / long_as : NAN);
+    }
     if (energetic) state.energy.push_back(0.5 * norm / static_cast<double>(c.size(0)));
     const double size = against[s].norm().item<double>();  // zero before anything has arrived
     state.residual.push_back(force[s].defined() && size > 0 ? force[s].norm().item<double>() / size

@@ -21,8 +21,9 @@ class SettlingRecorder {
   /// @param credit per state
   /// @param force per state what moves it, relative to `against`; may hold undefined tensors
   /// @param energetic half the square of the credit is the state's part of an energy
+  /// @param through_time what backpropagation through as many steps would bring, if known
   void take(int64_t step, const Field& credit, const Field& force, const Field& against,
-            bool energetic);
+            bool energetic, const Field* through_time = nullptr);
   Settling finish(double energy_per_sample = NAN);
 
  private:

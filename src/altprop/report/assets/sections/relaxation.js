@@ -8,6 +8,7 @@ const SETTLING = [
     quantity: {floor: 0, at: 1, format: (v) => `${fixed(1)(100 * v)}${THIN}%`, tick: (v, step) => plainTick(v, step)},
   },
   {key: 'cosine', title: 'Direction', unit: 'cosine', quantity: {at: 1, ceiling: 1, format: fixed(4)}},
+  {key: 'apart', title: 'Distance from backprop through as many steps', unit: 'relative', quantity: {log: true, format: significant}},
   {key: 'residual', title: 'Distance from rest', unit: 'force / norm of the state', quantity: {log: true, format: significant}},
   {key: 'energy', title: 'Energy', unit: 'per sample', quantity: {log: true, format: significant}},
 ];
@@ -25,7 +26,7 @@ function settlingLines(settlings, key) {
   const value = (one, name, x) => {
     const entry = objects(one.states).find((candidate) => stateName(candidate) === name);
     const v = entry && Array.isArray(entry[key]) ? number(entry[key][one.steps.indexOf(x)]) : null;
-    return (key === 'residual' || key === 'energy') && v === 0 ? null : v;  // the scale is logarithmic
+    return ['apart', 'residual', 'energy'].includes(key) && v === 0 ? null : v;  // the scale is logarithmic
   };
   const xs = unique(settlings.flatMap((one) => one.steps)).filter((x) => number(x) !== null);
   return names
