@@ -13,6 +13,7 @@
 #include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/scale.h"
 #include "altprop/network/ops/shape.h"
+#include "altprop/network/ops/softmax_pool.h"
 
 namespace altprop {
 
@@ -82,6 +83,19 @@ struct PoolWord : Word {
   }
   int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
     return net.add(factory(kernel, stride, padding), in, name);
+  }
+};
+
+struct SoftmaxPoolWord : Word {
+  int64_t kernel = 2;
+  double temperature = 1;
+  void declare(Options& o) override {
+    o.integer("kernel", kernel, kExtent, {"height and width of the window"});
+    o.number("temperature", temperature, {.min = 0, .min_excluded = true},
+             {"0 is max pooling in the limit, infinity average pooling", "1", "arXiv 2209.00530"});
+  }
+  int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
+    return net.add(softmax_pool2d(kernel, temperature), in, name);
   }
 };
 
@@ -253,6 +267,8 @@ std::vector<WordEntry> make_table() {
                                  {"kernel", "stride", "padding"}),
       word<PoolWord<average_pool2d>>("avgpool", {"average-pool", "average-pool2d"},
                                      "mean of a window", {"kernel", "stride", "padding"}),
+      word<SoftmaxPoolWord>("softmaxpool", {"softmax-pool"}, "softmax-weighted mean of a window",
+                            {"kernel", "temperature"}),
       word<PoolWord<max_pool1d>>("maxpool1d", {"max-pool1d"}, "largest value of a stretch",
                                  {"kernel", "stride", "padding"}),
       word<PoolWord<average_pool1d>>("avgpool1d", {"average-pool1d"}, "mean of a stretch",

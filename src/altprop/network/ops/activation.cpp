@@ -5,10 +5,13 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
+#include "altprop/tensor/planar.h"
 
 namespace altprop {
 
 namespace {
+
+constexpr Analytic kDsilu{Analytic::Kind::Dsilu};
 
 Tensor reused(const Tensor& x, bool overwrite) { return overwrite ? x : at::empty_like(x); }
 
@@ -90,6 +93,14 @@ const std::vector<Activation::Form>& table() {
        [](const Tensor& x, double, bool overwrite) { return clamp(x, -0.5, 0.5, overwrite); },
        [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, -0.5, 0.5, 1); },
        true, Epilogue::None, 0, ""},
+      {"dsilu",  // a smooth clamp(a / 2, 0, 1), analytic in a strip (Laborieux & Zenke 2022)
+       [](const Tensor& x, double, bool) {
+         Tensor out = x.clone();
+         apply_analytic_(out, {x.dim() ? x.size(0) : 1, 0}, kDsilu);
+         return out;
+       },
+       [](const Tensor& cot, const Tensor& x, double) { return cot * analytic_slope(x, kDsilu); },
+       false, Epilogue::None, 0, ""},
       {"softplus", [](const Tensor& x, double, bool) { return at::softplus(x); },
        [](const Tensor& cot, const Tensor& x, double) {
          return at::softplus_backward(cot, x, 1, 20);

@@ -7,15 +7,11 @@
 
 namespace altprop {
 
-namespace {
-
 OpPtr with_weight(const Op& op, const ParamPtr& weight) {
   if (dynamic_cast<const Linear*>(&op)) return std::make_shared<Linear>(weight, nullptr);
   const auto& conv = dynamic_cast<const Conv&>(op);
   return std::make_shared<Conv>(conv.form(), conv.conv_settings(), weight, nullptr);
 }
-
-}  // namespace
 
 BackwardWeights::BackwardWeights(const ConvergentNetwork& net, const Stream& stream, bool twins)
     : maps_(net.graph.edges.size()), has_(net.graph.edges.size(), 0) {

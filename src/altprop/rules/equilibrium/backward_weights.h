@@ -9,6 +9,9 @@
 
 namespace altprop {
 
+/// A linear layer or convolution like `op` with this weight and without bias.
+OpPtr with_weight(const Op& op, const ParamPtr& weight);
+
 class BackwardWeights {
  public:
   /// Draws W_b uniformly, with the root mean square of the forward weight.

@@ -6,6 +6,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/pool.h"
+#include "altprop/network/ops/softmax_pool.h"
 
 namespace altprop {
 
@@ -22,8 +23,9 @@ bool is_sigma(const Op& op) {
 }
 
 /// Why an operation cannot be part of an energy; "" if it can.
-std::string objection(const Op& op) {
+std::string objection(const Op& op, Admitted admitted = Admitted::Clamped) {
   const std::string type = op.type();
+  if (admitted == Admitted::Analytic && one_of(type, {"dsilu", "softmax_pool2d"})) return "";
   if (dynamic_cast<const Activation*>(&op)) {
     if (one_of(type, {"hard-sigmoid", "half-hard-sigmoid", "centred-hard-sigmoid", "sigmoid",
                       "shifted-sigmoid", "tanh", "identity"}))
@@ -46,6 +48,7 @@ std::string word_of(const Op& op) {
   if (one_of(type, {"conv2d", "conv1d", "linear"}))
     return (type == "conv2d" ? "conv" : type) + "(" + op.settings() + ")";
   if (type == "max_pool2d") return "maxpool(" + op.settings() + ")";
+  if (type == "softmax_pool2d") return "softmaxpool(" + op.settings() + ")";
   if (type == "average_pool2d") return "avgpool(" + op.settings() + ")";
   if (type == "global_average_pool") return "gap";
   return type == "flatten" || dynamic_cast<const Activation*>(&op) ? type : "";
@@ -98,8 +101,12 @@ struct Site {
 
 class Cutter {
  public:
-  Cutter(const Graph& net, const Loss& loss, const std::string& readout)
-      : net_(net), loss_(loss), readout_(readout), used_(net.nodes().size(), 0) {
+  Cutter(const Graph& net, const Loss& loss, const std::string& readout, Admitted admitted)
+      : net_(net),
+        loss_(loss),
+        readout_(readout),
+        admitted_(admitted),
+        used_(net.nodes().size(), 0) {
     out_ = net.output_node();
     if (net.params().empty())
       throw Refusal("network", "it has no parameters", "add a layer that can learn");
@@ -141,7 +148,7 @@ class Cutter {
   void refuse_operations() const {
     for (const Node& node : net_.nodes()) {
       if (!node.op || !used_[at(node.id)]) continue;
-      const std::string why = objection(*node.op);
+      const std::string why = objection(*node.op, admitted_);
       if (why.empty()) continue;
       const std::string text = nearest_convergent(net_);
       throw Refusal("node '" + node.name + "'", why,
@@ -248,7 +255,8 @@ class Cutter {
                                             [&](int p) { return graph.states[at(p)].input; }));
       bool bends = false;
       for (const Node& node : edge.map.nodes())
-        bends |= dynamic_cast<const MaxPool*>(node.op.get()) != nullptr;
+        bends |= dynamic_cast<const MaxPool*>(node.op.get()) ||
+                 dynamic_cast<const SoftmaxPool*>(node.op.get());
       out.bends.push_back(bends);
     }
     // A nudge travels along edges both ways, one a step.
@@ -280,6 +288,7 @@ class Cutter {
   const Graph& net_;
   const Loss& loss_;
   const std::string& readout_;
+  Admitted admitted_;
   std::vector<char> used_;
   std::vector<Site> sites_;
   int out_ = -1;
@@ -291,9 +300,9 @@ int ConvergentNetwork::depth() const {
   return *std::max_element(nudged_after.begin(), nudged_after.end());
 }
 
-ConvergentNetwork convergent_network(const Graph& net, const Loss& loss,
-                                     const std::string& readout) {
-  return Cutter(net, loss, readout).cut();
+ConvergentNetwork convergent_network(const Graph& net, const Loss& loss, const std::string& readout,
+                                     Admitted admitted) {
+  return Cutter(net, loss, readout, admitted).cut();
 }
 
 }  // namespace altprop

@@ -28,7 +28,7 @@ struct ConvergentNetwork {
   /// for what does not settle.
   std::vector<int> nudged_after;
   std::vector<char> from_inputs;  ///< per edge: driven by inputs alone, the same in every step
-  std::vector<char> bends;        ///< per edge: max pooling, whose derivative moves with the states
+  std::vector<char> bends;        ///< per edge: a pooling whose derivative moves with the states
 
   /// True for the states of the dynamics.
   bool moves(int state) const { return nudged_after[static_cast<size_t>(state)] > 0; }
@@ -37,11 +37,16 @@ struct ConvergentNetwork {
   const std::string& name(int state) const { return graph.states[static_cast<size_t>(state)].name; }
 };
 
+/// What a network may be made of. Analytic: also of dsilu, whose slope is no function of the state,
+/// and softmax pooling, whose derivative bends with it.
+enum class Admitted { Clamped, Analytic };
+
 /// @param readout "auto", "softmax" (demand the readout) or "state" (the output settles with the
 /// rest)
 /// @throws Refusal with the nearest admissible network where something does not fit
 ConvergentNetwork convergent_network(const Graph& net, const Loss& loss,
-                                     const std::string& readout = "auto");
+                                     const std::string& readout = "auto",
+                                     Admitted admitted = Admitted::Clamped);
 
 /// A network text like this network that is admissible: bounded activations, no norms, no dropout.
 /// "" if the network is no chain of operations that texts can name.

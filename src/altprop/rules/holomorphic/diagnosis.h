@@ -1,0 +1,39 @@
+// What can go wrong on the circle, said once each, with the numbers and what to do.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "altprop/rules/holomorphic/estimate.h"
+
+namespace altprop {
+
+class HolomorphicDiagnosis {
+ public:
+  /// @param field must outlive this
+  explicit HolomorphicDiagnosis(const VectorField& field) : field_(field) {}
+
+  void look_at_free(const Settled& settled, double damping);
+  /// @param residuals of the last step, per block of rows
+  void look_at_nudged(const Contour& contour, const Field& states, const Field& rest,
+                      const std::vector<double>& residuals, double radius);
+  /// Samples whose nudged states were not finite, of so many.
+  void dropped(int64_t samples, int64_t of);
+  /// The exact credit did not converge in `steps`.
+  void unsolved(double residual, int64_t steps);
+
+  std::vector<std::string> take();
+
+ private:
+  void say(const std::string& topic, std::string sentence);
+  void look_at_radius(const Contour& contour, const Field& states, const Field& rest,
+                      double radius);
+
+  const VectorField& field_;
+  std::set<std::string> said_;
+  std::vector<std::string> fresh_;
+  Settled free_;
+};
+
+}  // namespace altprop

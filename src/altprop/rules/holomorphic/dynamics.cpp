@@ -1,0 +1,311 @@
+#include "altprop/rules/holomorphic/dynamics.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "altprop/rules/holomorphic/linearised.h"
+#include "altprop/tensor/linear.h"
+
+namespace altprop {
+
+namespace {
+
+size_t at(int i) { return static_cast<size_t>(i); }
+
+Tensor flat(const Tensor& t) { return t.dim() == 2 ? t : t.reshape({t.size(0), -1}); }
+
+Tensor repeated(const Tensor& t, int64_t times) {
+  if (times == 1) return t;
+  std::vector<int64_t> repeats(static_cast<size_t>(t.dim()), 1);
+  repeats[0] = times;
+  return t.repeat(repeats).contiguous(t.suggest_memory_format());
+}
+
+/// `t` times per real part, then zeros for imaginary parts.
+Tensor stacked(const Tensor& t, int64_t points, int64_t complex) {
+  Tensor out = repeated(t, points + complex);
+  if (complex) out.narrow(0, points * t.size(0), complex * t.size(0)).zero_();
+  return points + complex == 1 ? out.clone() : out;
+}
+
+/// Adds to a drive that may not exist yet; a tensor that others can see is copied first.
+void contribute(Tensor& sum, const Tensor& part) {
+  if (sum.defined()) {
+    sum.add_(part);
+  } else {
+    sum = part.storage().use_count() > 1 ? part.clone() : part;
+  }
+}
+
+}  // namespace
+
+HolomorphicDynamics::HolomorphicDynamics(const VectorField& field,
+                                         const HolomorphicOptions& options)
+    : field_(field), options_(options), passed_(field.couplings().size()) {
+  for (const auto& sigma : field.net().sigma) analytic_.push_back(analytic_of(sigma.get()));
+  const auto reads_input = [&](const Coupling& c) {
+    return std::any_of(c.from.begin(), c.from.end(),
+                       [&](int p) { return field.net().graph.states[at(p)].input; });
+  };
+  for (const Coupling& c : field.couplings()) inputs_mix_ |= reads_input(c);
+  if (field.readout()) inputs_mix_ |= reads_input(*field.readout());
+}
+
+void HolomorphicDynamics::begin(const Tensor& inputs) {
+  const StateGraph& graph = field_.net().graph;
+  inputs_ = inputs;
+  batch_ = inputs.size(0);
+  rows_ = {batch_, 0};
+  drawn_ = 0;
+  r_.assign(graph.states.size(), Tensor());
+  u_.assign(graph.states.size(), Tensor());
+  base_.assign(graph.states.size(), Tensor());
+  for (const Coupling& c : field_.drives()) {
+    const std::vector<Tensor> from(c.from.size(), inputs);
+    base_[at(c.to)] = c.map.run(from, rows_, scratch_);
+  }
+  base_once_ = base_;
+  for (size_t s = 0; s < r_.size(); ++s) {
+    if (graph.states[s].input) r_[s] = inputs;
+    if (!field_.moves(static_cast<int>(s))) continue;
+    std::vector<int64_t> shape = graph.states[s].spec.shape;
+    shape.insert(shape.begin(), batch_);
+    r_[s] = base_[s].defined() ? at::zeros_like(base_[s]) : at::zeros(shape, inputs.options());
+    if (options_.damping != 1) u_[s] = at::zeros_like(r_[s]);
+  }
+}
+
+void HolomorphicDynamics::stack(int64_t real, int64_t complex) {
+  const int64_t points = real + complex;
+  rows_ = {real * batch_, complex * batch_};
+  for (size_t s = 0; s < r_.size(); ++s) {
+    if (field_.moves(static_cast<int>(s))) {
+      r_[s] = stacked(r_[s].narrow(0, 0, batch_), points, complex);
+      if (u_[s].defined()) u_[s] = stacked(u_[s].narrow(0, 0, batch_), points, complex);
+    } else if (r_[s].defined() && inputs_mix_) {
+      r_[s] = stacked(inputs_, points, complex);
+    }
+    if (base_once_[s].defined()) base_[s] = repeated(base_once_[s], points);
+  }
+  for (PlanarMap::Passed& p : passed_) p.rows = {};
+}
+
+void HolomorphicDynamics::take(const Field& states) {
+  for (size_t s = 0; s < r_.size(); ++s)
+    if (field_.moves(static_cast<int>(s))) r_[s] = states[s];
+}
+
+int64_t HolomorphicDynamics::restart_overflowed() {
+  Tensor bad;
+  for (size_t s = 0; s < r_.size(); ++s) {
+    if (!field_.moves(static_cast<int>(s))) continue;
+    const Tensor here = r_[s].isfinite().reshape({rows_.rows() / batch_, batch_, -1}).all(2).all(0);
+    bad = bad.defined() ? bad.logical_or_(here.logical_not()) : here.logical_not();
+  }
+  for (Field* field : {&r_, &u_})
+    for (size_t s = 0; s < r_.size(); ++s) {
+      if (!field_.moves(static_cast<int>(s)) || !(*field)[s].defined()) continue;
+      std::vector<int64_t> shape(static_cast<size_t>(r_[s].dim()), 1);
+      shape[0] = rows_.rows();
+      (*field)[s] = (*field)[s].masked_fill(bad.repeat({rows_.rows() / batch_}).view(shape), 0);
+    }
+  return bad.sum().item<int64_t>();
+}
+
+Field HolomorphicDynamics::copy() const {
+  Field out = r_;
+  for (size_t s = 0; s < out.size(); ++s)
+    if (field_.moves(static_cast<int>(s))) out[s] = out[s].clone();
+  return out;
+}
+
+std::vector<Tensor> HolomorphicDynamics::parents(const Coupling& c) const {
+  std::vector<Tensor> out;
+  for (int p : c.from) out.push_back(r_[at(p)]);
+  return out;
+}
+
+/// A coupling that is a matrix: products straight into the drives.
+void HolomorphicDynamics::add_matrix(const Coupling& c, Field& a) {
+  const Tensor& w = c.weight->value;
+  const size_t from = at(c.from[0]), to = at(c.to);
+  if (c.forth) {
+    const Tensor x = flat(r_[from]);
+    if (!a[to].defined()) {
+      a[to] = linear_forward(x, w, Tensor());
+    } else {
+      gemm_into(a[to], x, w.t(), 1, 1);
+    }
+    if (c.bias) a[to].narrow(0, 0, rows_.points()).add_(c.bias->value);
+  }
+  if (!c.back) return;
+  if (!a[from].defined()) {
+    a[from] = gemm(r_[to], w).view(r_[from].sizes());
+  } else if (a[from].is_contiguous()) {
+    Tensor view = a[from].view({a[from].size(0), -1});
+    gemm_into(view, r_[to], w, 1, 1);
+  } else {
+    a[from].add_(gemm(r_[to], w).view(a[from].sizes()));
+  }
+}
+
+Tensor HolomorphicDynamics::gradient(const Loss& loss, const Tensor& output, const Tensor& targets,
+                                     const PlanarRows& rows) {
+  Tensor out = at::empty_like(output);
+  if (rows.real)
+    out.narrow(0, 0, rows.real)
+        .copy_(loss.gradient(real_rows(output, rows), targets.narrow(0, 0, rows.real)));
+  if (!rows.complex) return out;
+  const Tensor y = targets.narrow(0, rows.real, rows.complex);
+  Tensor z = output.narrow(0, rows.real, 2 * rows.complex);
+  const PlanarRows here{0, rows.complex};
+  Tensor target = out.narrow(0, rows.real, 2 * rows.complex);
+  if (loss.name() == "cross-entropy") {
+    Tensor re, im;
+    complex_softmax(real_parts(z, here), imaginary_parts(z, here), re, im);
+    const Tensor sum = y.sum(1, true);
+    real_parts(target, here).copy_(re.mul_(sum).sub_(y));
+    imaginary_parts(target, here).copy_(im.mul_(sum));
+    return out;
+  }
+  if (loss.name() == "sigmoid-cross-entropy") {
+    z = z.clone();
+    apply_analytic_(z, here, {});
+  }
+  target.copy_(z);
+  real_parts(target, here).sub_(y);
+  return out;
+}
+
+void HolomorphicDynamics::push(const ComplexNudge& nudge, Field& a) {
+  const Coupling* readout = field_.readout();
+  Tensor push;
+  if (readout) {
+    const Tensor value = readout->map.run(parents(*readout), rows_, scratch_);
+    push = gradient(nudge.loss, value, nudge.targets, rows_);
+  } else {
+    push = gradient(nudge.loss, r_[at(field_.net().output)], nudge.targets, rows_);
+  }
+  push = planar_scaled(push, rows_, nudge.beta_re, nudge.beta_im).neg_();
+  if (!readout) return contribute(a[at(field_.net().output)], push);
+  std::vector<Tensor> pulled;
+  readout->map.sweep(scratch_, push, &pulled, nullptr);
+  for (size_t i = 0; i < pulled.size(); ++i)
+    if (field_.moves(readout->from[i])) contribute(a[at(readout->from[i])], pulled[i]);
+}
+
+Field HolomorphicDynamics::drives(const ComplexNudge* nudge) {
+  Field a(r_.size());
+  for (size_t s = 0; s < a.size(); ++s) {
+    if (!base_[s].defined()) continue;
+    if (!rows_.complex) {
+      a[s] = base_[s].clone();
+      continue;
+    }
+    a[s] = at::empty_like(r_[s]);
+    a[s].narrow(0, 0, rows_.points()).copy_(base_[s]);
+    imaginary_parts(a[s], rows_).zero_();
+  }
+  for (size_t i = 0; i < passed_.size(); ++i) {
+    const Coupling& c = field_.couplings()[i];
+    if (c.dense()) {
+      add_matrix(c, a);
+      continue;
+    }
+    PlanarMap::Passed& passed = passed_[i];
+    if (c.forth || c.map.bends() || !(passed.rows == rows_)) {
+      const Tensor value = c.map.run(parents(c), rows_, passed);
+      if (c.forth) contribute(a[at(c.to)], value);
+    }
+    if (!c.back) continue;
+    std::vector<Tensor> pulled;
+    c.map.sweep(passed, r_[at(c.to)], &pulled, nullptr);
+    for (size_t k = 0; k < pulled.size(); ++k)
+      if (field_.moves(c.from[k]) && pulled[k].defined()) contribute(a[at(c.from[k])], pulled[k]);
+  }
+  if (nudge) push(*nudge, a);
+  if (correction_) correction_->add_antisymmetric(r_, rows_, a);
+  return a;
+}
+
+Field HolomorphicDynamics::drive() { return drives(nullptr); }
+
+void HolomorphicDynamics::squash(size_t state, Tensor& u) {
+  if (analytic_[state]) return apply_analytic_(u, rows_, *analytic_[state]);
+  const Activation* sigma = field_.net().sigma[state].get();
+  Saved scratch;
+  if (sigma) u = sigma->forward(std::span(&u, 1), scratch, {.overwrite = true});
+}
+
+double HolomorphicDynamics::step(const ComplexNudge* nudge, bool measure) {
+  Field a = drives(nudge);
+  if (measure) residuals_.assign(static_cast<size_t>(rows_.rows() / batch_), 0);
+  const Stream noise = draws_.at(drawn_++);
+  for (size_t s = 0; s < a.size(); ++s) {
+    if (!a[s].defined()) continue;
+    if (options_.damping != 1) a[s] = u_[s].lerp_(a[s], options_.damping);
+    if (keeps_membrane_ || options_.damping != 1) {
+      u_[s] = a[s];
+      a[s] = a[s].clone();
+    }
+    if (options_.noise > 0) {
+      Tensor points = a[s].narrow(0, 0, rows_.points());
+      points.add_(noise.at(static_cast<int64_t>(s)).normal(points.sizes(), points.options()),
+                  options_.noise);
+    }
+    squash(s, a[s]);
+    if (measure) {
+      const Tensor moved = (a[s] - r_[s])
+                               .abs_()
+                               .reshape({rows_.rows() / batch_, -1})
+                               .amax(1)
+                               .to(at::kCPU, at::kDouble);
+      for (size_t b = 0; b < residuals_.size(); ++b) {
+        const double m = moved.const_data_ptr<double>()[b];
+        if (!(m <= residuals_[b])) residuals_[b] = m;  // NaN counts as largest
+      }
+    }
+    r_[s] = a[s];
+  }
+  double largest = 0;
+  if (measure)
+    for (double r : residuals_)
+      if (!(r <= largest)) largest = r;
+  return largest;
+}
+
+Settled HolomorphicDynamics::settle(const StopWhen& stop, const ComplexNudge* nudge) {
+  Settled out;
+  Field before, between;
+  while (out.steps < stop.steps) {
+    const bool last = out.steps + 1 == stop.steps;
+    const bool look =
+        stop.tolerance > 0 && (out.steps + 1) % std::max<int64_t>(1, stop.check_every) == 0;
+    if (stop.turn) {
+      before = std::move(between);
+      between = copy();
+    }
+    out.residual = step(nudge, last || look);
+    ++out.steps;
+    if (look && out.residual < stop.tolerance) break;
+  }
+  if (before.empty()) return out;
+  double dot = 0, first = 0, second = 0;
+  for (size_t s = 0; s < r_.size(); ++s) {
+    if (!field_.moves(static_cast<int>(s))) continue;
+    const Tensor earlier = between[s] - before[s], later = r_[s] - between[s];
+    dot += (earlier * later).sum().item<double>();
+    first += earlier.square().sum().item<double>();
+    second += later.square().sum().item<double>();
+  }
+  if (first > 0 && second > 0) out.turn = dot / std::sqrt(first) / std::sqrt(second);
+  return out;
+}
+
+Tensor HolomorphicDynamics::output() {
+  const Coupling* readout = field_.readout();
+  return readout ? readout->map.run(parents(*readout), rows_, scratch_)
+                 : r_[at(field_.net().output)];
+}
+
+}  // namespace altprop

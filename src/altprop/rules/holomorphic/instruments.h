@@ -1,0 +1,33 @@
+// Figures of an epoch: how phases settled, how credits compare with the exact ones, how symmetric
+// the feedback is.
+#pragma once
+
+#include "altprop/rules/holomorphic/estimate.h"
+#include "altprop/tensor/state_io.h"
+
+namespace altprop {
+
+class HolomorphicInstruments {
+ public:
+  /// @param field must outlive this
+  explicit HolomorphicInstruments(const VectorField& field) : field_(field) {}
+
+  void count(const Settled& free, const Settled& nudged);
+  void dropped(int64_t samples) { dropped_ += static_cast<double>(samples); }
+  /// Per layer, the mean over samples of the cosine between the two.
+  void compare(const Field& credit, const Field& exact);
+  /// |J - J^T|^2 / 2n, and s / (s + a).
+  void symmetry(double asymmetry, double score);
+
+  /// By name; forgotten once asked for.
+  std::vector<std::pair<std::string, double>> take();
+  void state(StateIO io);
+
+ private:
+  const VectorField& field_;
+  double batches_ = 0, free_sum_ = 0, nudged_sum_ = 0, free_residual_ = 0, nudged_residual_ = 0;
+  double dropped_ = 0, looks_ = 0, symmetries_ = 0, asymmetry_ = 0, score_ = 0;
+  std::vector<double> cosine_;  ///< per state, summed over looks
+};
+
+}  // namespace altprop
