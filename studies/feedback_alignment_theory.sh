@@ -17,7 +17,7 @@ fa2 linear-loss --width 3200 --lambda 0,0.2,0.3,0.5 --steps 5000
 fa2 linear-cutoff --width 3200 --lambda 0.2,0.3,0.5 --lambda-cutoff 10000 --steps 20000
 relu() { fa2 "$1" --psi relu --dtype float32 --lambda 0,0.02,0.05,0.2 "${@:2}"; }
 relu relu --width "${RELU_WIDTHS:-200,400,800}"
-for wide in ${RELU_WIDE:-1600:10 3200:4 6400:5}; do
+for wide in ${RELU_WIDE:-1600:10 3200:4 6400:5 12800:3}; do
   relu relu --width "${wide%:*}" --repetitions "${wide#*:}"
 done
 relu relu-loss --width 3200 --steps 5000 --repetitions 5
