@@ -1,7 +1,6 @@
 #include "altprop/rules/equilibrium/dynamics.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "altprop/base/error.h"
 #include "altprop/network/ops/linear.h"
@@ -379,31 +378,8 @@ Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
 }
 
 Settled ConvergentDynamics::settle_rows(const StopWhen& stop, const Nudge* nudge) {
-  Settled out;
-  Field before, between;
-  while (out.steps < stop.steps) {
-    const bool last = out.steps + 1 == stop.steps;
-    const bool look =
-        stop.tolerance > 0 && (out.steps + 1) % std::max<int64_t>(1, stop.check_every) == 0;
-    if (stop.turn) {
-      before = std::move(between);
-      between = copy();
-    }
-    out.residual = step(nudge, last || look);
-    ++out.steps;
-    if (look && out.residual < stop.tolerance) break;
-  }
-  if (before.empty()) return out;
-  double dot = 0, first = 0, second = 0;
-  for (size_t s = 0; s < s_.size(); ++s) {
-    if (!net_.moves(static_cast<int>(s))) continue;
-    const Tensor earlier = between[s] - before[s], later = s_[s] - between[s];
-    dot += (earlier * later).sum().item<double>();
-    first += earlier.square().sum().item<double>();
-    second += later.square().sum().item<double>();
-  }
-  if (first > 0 && second > 0) out.turn = dot / std::sqrt(first) / std::sqrt(second);
-  return out;
+  return settle_loop(
+      stop, [&](bool measure) { return step(nudge, measure); }, [&] { return copy(); });
 }
 
 Tensor ConvergentDynamics::output() {

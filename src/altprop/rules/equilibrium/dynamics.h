@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "altprop/rules/equilibrium/backward_weights.h"
-#include "altprop/rules/relaxation/relax.h"
+#include "altprop/rules/equilibrium/settle_loop.h"
 #include "altprop/tensor/row_blocks.h"
 #include "altprop/tensor/settle.h"
 
@@ -28,19 +28,6 @@ struct Nudge {
   const Loss& loss;
   Tensor targets;  ///< one per row
   Tensor beta;     ///< [rows, 1]
-};
-
-struct StopWhen {
-  int64_t steps;            ///< at most
-  double tolerance = 0;     ///< no unit moved by this much in a step; 0: never early
-  int64_t check_every = 5;  ///< steps between looks at the residual
-  bool turn = false;        ///< also measure Settled::turn
-};
-
-struct Settled {
-  int64_t steps = 0;
-  double residual = 0;  ///< largest |move| of a unit in the last step
-  double turn = 0;      ///< cosine between the last two moves; near -1: a period of two steps
 };
 
 class ConvergentDynamics {
