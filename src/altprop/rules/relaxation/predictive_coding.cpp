@@ -198,7 +198,7 @@ class PredictiveCoding : public Rule {
     }
     const double after = moving_->energy();
     if (after <= before * (1 + 1e-6) + 1e-12) return;
-    const double curvature = o_.mode == "epc" ? 0 : moving_->curvature();
+    const double curvature = o_.mode == "epc" ? moving_->error_curvature() : moving_->curvature();
     throw Diverged(text::cat("predictive-coding: inference diverges, the energy grew from ", before,
                              " to ", after, " in ", o_.number_of_steps(), " steps; ",
                              curvature > 0 && std::isfinite(curvature)

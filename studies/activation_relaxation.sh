@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Activation relaxation as in Millidge, Tschantz, Seth, Buckley 2020 (arXiv 2009.05359 and 2010.06219): MNIST and Fashion-MNIST
+# with 784-300-300-100-10, learnt and fixed backward weights, relaxation without derivatives, a frozen pass that is partly given
+# up, and a convolutional network on 10,000 images of CIFAR-10. Three seeds, one where it says so. Needs ALTPROP_DATA.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out="${OUT:-runs/activation_relaxation}"
+source studies/part.sh
+ar=activation-relaxation
+learned=ar.feedback=learned,feedback.init=normal:0.05
+fixed=ar.feedback=fixed,feedback.init=normal:0.05
+plain=ar.derivative-in-relaxation=false
+simpler="$ar[$learned],$ar[$fixed],$ar[$plain],$ar[$learned,$plain],$ar[$fixed,$plain]"
+mnist=(--preset activation-relaxation-mnist)
+part mnist "${mnist[@]}" --epochs 5 --rules "backprop,$ar,$ar[ar.init=zero],$simpler"
+part fashion --preset activation-relaxation-fashion --epochs 5 --rules "backprop,$ar,$simpler"
+part entropy "${mnist[@]}" --loss cross-entropy --lr 0.032 --epochs 5 --rules "backprop,$ar,$simpler"
+SEEDS=1 part loop "${mnist[@]}" --data.train-limit 20000 --epochs 1 --rules "$ar,$ar[ar.engine=loop]"
+SEEDS=1 part long "${mnist[@]}" --epochs 50 --probe-every 5 --rules "backprop,$ar,$ar[ar.init=zero]"
+current="$ar[ar.derivative-x=current],$ar[ar.derivative-w=current],$ar[ar.derivative-x=current,ar.derivative-w=current]"
+part frozen "${mnist[@]}" --net mlp:784-300-300-100-10:tanh --data.train-limit 20000 --epochs 3 \
+  --rules "backprop,$ar,$ar[ar.plasticity-pre=current],$current"
+conv='conv 6 k=5 bias=false, tanh, maxpool 2, conv 16 k=5 bias=false, tanh, flatten'
+everywhere=$plain,ar.derivative-in-plasticity=false
+part cifar10 "${mnist[@]}" --net "chain: $conv, linear 120, tanh, linear 120, tanh, linear 10" --data cifar-10 \
+  --data.normalise symmetric --data.train-limit 10000 --lr-of conv=2 --epochs 5 \
+  --rules "backprop,$ar,$ar[$plain],$ar[$everywhere],$ar[$learned,feedback.skip=conv1,conv2],$ar[$learned],$ar[$learned,$everywhere]"
