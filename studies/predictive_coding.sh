@@ -10,5 +10,8 @@ pc=predictive-coding
 strict=pc.mode=strict,pc.steps=20
 part conv --preset predictive-coding-mnist-fixed --epochs 2 \
   --rules "backprop,$pc,$pc[pc.eta=1,pc.steps=4],$pc[$strict],$pc[pc.mode=zil],$pc[pc.mode=epc,pc.steps=5]"
-part cifar10 --preset predictive-coding-cifar10 --data.train-limit 10000 --epochs 10 --rules "backprop,$pc"
+part cifar10 --preset predictive-coding-cifar10 --data.train-limit 10000 --epochs 5 --rules "backprop,$pc"
 part sigmoid --preset predictive-coding-mnist-sigmoid --epochs 5 --rules "backprop,$pc"
+epc=pc.mode=epc,pc.steps=5
+part deep --net 'mlp:784-128x19-10:tanh' --data mnist --data.train-limit 20000 --loss squared-error --optimizer adam --lr 3e-4 --epochs 3 \
+  --rules "backprop,$pc[$strict],$pc[$epc],$pc[$epc,pc.eta=0.02],$pc[$epc,pc.beta=0.01]"

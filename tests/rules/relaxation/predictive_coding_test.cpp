@@ -353,6 +353,26 @@ TEST(PredictiveCoding, SaysWhatDoesNotFit) {
     said = error.what();
   }
   EXPECT_NE(said.find("use pc.eta below 0.6"), std::string::npos) << said;
+  // Errors of a network whose output saturates: flat where they end, steep where they began.
+  const auto softmax = make_loss("cross-entropy");
+  Graph steep = mlp({6, 20, 20, 20, 4}, "tanh", 1, at::kDouble);
+  for (const auto& param : steep.params()) param->value.mul_(4);
+  const auto errors =
+      bound(kRule, {{"pc.mode", "epc"}, {"pc.eta", "1"}, {"pc.steps", "5"}}, steep, *softmax);
+  const BatchOf b = draw_batch({8, 6}, 4);
+  said.clear();
+  try {
+    gradients(*errors, steep, *softmax, b.x, b.y);
+  } catch (const Error& error) {
+    said = error.what();
+  }
+  const size_t number = said.find("use pc.eta below ");
+  ASSERT_NE(number, std::string::npos) << said;
+  const std::string stable = said.substr(number + std::string("use pc.eta below ").size());
+  EXPECT_LT(std::stod(stable), 1) << said;
+  const auto calm =
+      bound(kRule, {{"pc.mode", "epc"}, {"pc.eta", stable}, {"pc.steps", "5"}}, steep, *softmax);
+  EXPECT_NO_THROW(gradients(*calm, steep, *softmax, b.x, b.y));
   Graph deep = mlp({6, 8, 8, 8, 8, 4}, "relu", 1, at::kDouble);
   const auto warnings = [&](const std::string& steps) {
     return bound(kRule, {{"pc.steps", steps}}, deep, *loss)->warnings({});

@@ -98,7 +98,7 @@ class PredictiveCoding : public Rule {
         if (o_.mode == "zil") {
           learn_at_arrival(scale, sink);
         } else {
-          settle();
+          settle(step);
           const double share = scale / static_cast<double>(o_.betas().size());
           pass_->deliver(moving_->credits(), share / beta, exact_, sink);
         }
@@ -179,7 +179,7 @@ class PredictiveCoding : public Rule {
   }
 
   /// Modes strict, ipc (as an instrument sees it: without weight steps in between) and epc.
-  void settle() {
+  void settle(const Step& step) {
     const double before = moving_->energy();
     if (o_.mode == "epc") {
       for (int64_t t = 0; t < o_.number_of_steps(); ++t) moving_->descend_errors(o_.eta);
@@ -198,13 +198,23 @@ class PredictiveCoding : public Rule {
     }
     const double after = moving_->energy();
     if (after <= before * (1 + 1e-6) + 1e-12) return;
-    const double curvature = o_.mode == "epc" ? moving_->error_curvature() : moving_->curvature();
     throw Diverged(text::cat("predictive-coding: inference diverges, the energy grew from ", before,
                              " to ", after, " in ", o_.number_of_steps(), " steps; ",
-                             curvature > 0 && std::isfinite(curvature)
-                                 ? text::cat("its largest curvature is about ", curvature,
-                                             ", so use pc.eta below ", 2 / curvature)
-                                 : std::string("use a smaller pc.eta")));
+                             stable_step(step)));
+  }
+
+  /// What to do about a divergence. Curvature is looked for where values have ended and where they
+  /// began: a loss that has saturated meanwhile is flat.
+  std::string stable_step(const Step& step) {
+    const auto largest = [&] {
+      return o_.mode == "epc" ? moving_->error_curvature() : moving_->curvature();
+    };
+    const double ended = largest();
+    moving_->begin(step, terms_);
+    const double began = largest(), curvature = ended > began ? ended : began;
+    if (!std::isfinite(curvature) || curvature * o_.eta <= 2) return "use a smaller pc.eta";
+    return text::cat("its largest curvature is about ", curvature, ", so use pc.eta below ",
+                     2 / curvature);
   }
 
   Settling watch_values(const Step& step) {
