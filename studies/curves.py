@@ -15,7 +15,7 @@ import pathlib
 
 import runs
 
-WIDTH, PLOT, GAP, TOP, LEFT, HEIGHT = 760, 306, 62, 44, 52, 220
+WIDTH, PLOT, GAP, TOP, LEFT, HEIGHT = 760, 306, 62, 56, 52, 220
 # Colours with enough contrast on white and on black; dashes tell lines apart without them.
 COLOURS = ["#7a7a7a", "#0072b2", "#d55e00", "#009e73", "#b0449b", "#b38600", "#2a9fd6", "#d03a4e"]
 DASHES = ["", "", "7 3", "2 3", "9 3 2 3", "5 2", "1 2", "12 4"]

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Predictive coding: the settings of Rosenbaum 2022 (arXiv 2106.13082) with a convolutional network on MNIST, those of Millidge,
-# Tschantz, Buckley 2020 (arXiv 2006.04182) on 10,000 images of CIFAR-10, and values in front of sigmoids as in the example of
-# the ngc-learn library. Three seeds. Needs ALTPROP_DATA.
+# Tschantz, Buckley 2020 (arXiv 2006.04182) on 10,000 images of CIFAR-10, values in front of sigmoids as in the example of the
+# ngc-learn library, and twenty layers. Three seeds, one where it says so. Needs ALTPROP_DATA.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out="${OUT:-runs/predictive_coding}"
 source studies/part.sh
 pc=predictive-coding
 strict=pc.mode=strict,pc.steps=20
-part conv --preset predictive-coding-mnist-fixed --epochs 2 \
-  --rules "backprop,$pc,$pc[pc.eta=1,pc.steps=4],$pc[$strict],$pc[pc.mode=zil],$pc[pc.mode=epc,pc.steps=5]"
-part cifar10 --preset predictive-coding-cifar10 --data.train-limit 10000 --epochs 5 --rules "backprop,$pc"
-part sigmoid --preset predictive-coding-mnist-sigmoid --epochs 5 --rules "backprop,$pc"
 epc=pc.mode=epc,pc.steps=5
-part deep --net 'mlp:784-128x19-10:tanh' --data mnist --data.train-limit 20000 --loss squared-error --optimizer adam --lr 3e-4 --epochs 3 \
+conv=(--preset predictive-coding-mnist-fixed --epochs 2)
+part conv "${conv[@]}" --rules "backprop,$pc,$pc[pc.eta=1,pc.steps=4]"
+SEEDS=1 part moving "${conv[@]}" --rules "$pc[$strict],$pc[pc.mode=zil],$pc[$epc]"
+part cifar10 --preset predictive-coding-cifar10 --data.train-limit 10000 --epochs 5 --rules "backprop,$pc"
+SEEDS=1 part sigmoid --preset predictive-coding-mnist-sigmoid --epochs 5 --rules "backprop,$pc"
+part deep --net 'mlp:784-128x19-10:tanh' --data mnist --data.train-limit 10000 --loss squared-error --optimizer adam --lr 3e-4 --epochs 3 \
   --rules "backprop,$pc[$strict],$pc[$epc],$pc[$epc,pc.eta=0.02],$pc[$epc,pc.beta=0.01]"

@@ -41,7 +41,8 @@ def table(summary):
         "| --- |" + " ---: |" * len(COLUMNS),
     ]
     for row in summary["table"]:
-        lines.append("| " + row["label"] + " | " + " | ".join(cell(row[k], f, d) for _, k, f, d in COLUMNS) + " |")
+        lost = f" ({row['diverged']} of {row['runs']} diverged)" if row.get("diverged") else ""
+        lines.append("| " + row["label"] + lost + " | " + " | ".join(cell(row[k], f, d) for _, k, f, d in COLUMNS) + " |")
     return lines
 
 
