@@ -16,14 +16,14 @@ part mnist "${mnist[@]}" --epochs 5 --rules "backprop,$ar,$ar[ar.init=zero],$sim
 part fashion --preset activation-relaxation-fashion --epochs 5 --rules "backprop,$ar,$simpler"
 part entropy "${mnist[@]}" --loss cross-entropy --lr 0.032 --epochs 5 --rules "backprop,$ar,$simpler"
 SEEDS=1 part loop "${mnist[@]}" --data.train-limit 10000 --epochs 1 --rules "$ar,$ar[ar.engine=loop]"
-SEEDS=1 part long "${mnist[@]}" --epochs 30 --probe-every 3 --rules "backprop,$ar,$ar[ar.init=zero]"
+SEEDS=1 part long "${mnist[@]}" --epochs 15 --rules "backprop,$ar,$ar[ar.init=zero]"
 current="$ar[ar.derivative-x=current],$ar[ar.derivative-w=current],$ar[ar.derivative-x=current,ar.derivative-w=current]"
-part frozen "${mnist[@]}" --net mlp:784-300-300-100-10:tanh --data.train-limit 10000 --epochs 3 \
+part frozen "${mnist[@]}" --net mlp:784-300-300-100-10:tanh --data.train-limit 10000 --epochs 2 \
   --rules "backprop,$ar,$ar[ar.plasticity-pre=current],$current"
 conv='conv 6 k=5 bias=false, tanh, maxpool 2, conv 16 k=5 bias=false, tanh, flatten'
 everywhere=$plain,ar.derivative-in-plasticity=false
 part cifar10 "${mnist[@]}" --net "chain: $conv, linear 120, tanh, linear 120, tanh, linear 10" --data cifar-10 \
-  --data.normalise symmetric --data.train-limit 10000 --lr-of conv=2 --epochs 3 \
+  --data.normalise symmetric --data.train-limit 10000 --lr-of conv=2 --epochs 2 \
   --rules "backprop,$ar,$ar[$plain],$ar[$everywhere],$ar[$learned],$ar[$learned,$everywhere]"
 curves() { .venv/bin/python studies/curves.py "$out/$1" "studies/figures/activation_relaxation_$1.svg" "${@:2}"; }
 curves mnist --least 86 --title 'MNIST, 784-300-300-100-10, squared error; mean and deviation of 3 seeds'

@@ -14,5 +14,5 @@ part conv "${conv[@]}" --rules "backprop,$pc,$pc[pc.eta=1,pc.steps=4]"
 SEEDS=1 part moving "${conv[@]}" --rules "$pc[$strict],$pc[pc.mode=zil],$pc[$epc]"
 part cifar10 --preset predictive-coding-cifar10 --data.train-limit 10000 --epochs 5 --rules "backprop,$pc"
 SEEDS=1 part sigmoid --preset predictive-coding-mnist-sigmoid --epochs 5 --rules "backprop,$pc"
-part deep --net 'mlp:784-128x19-10:tanh' --data mnist --data.train-limit 10000 --loss squared-error --optimizer adam --lr 3e-4 --epochs 3 \
+part deep --net 'mlp:784-128x19-10:tanh' --data mnist --data.train-limit 10000 --loss squared-error --optimizer adam --lr 3e-4 --epochs 2 \
   --rules "backprop,$pc[$strict],$pc[$epc],$pc[$epc,pc.eta=0.02],$pc[$epc,pc.beta=0.01]"

@@ -8,7 +8,7 @@ source studies/part.sh
 mkdir -p "$out"
 head -c 200000 "$ALTPROP_DATA/tinyshakespeare/input.txt" >"$out/text.txt"
 pc=predictive-coding
-SEEDS=1 part text --net 'lstm:*-128-*' --data text --data.text.file "$PWD/$out/text.txt" --optimizer adam --lr 0.003 --epochs 3 \
+SEEDS=1 part text --net 'lstm:*-128-*' --data text --data.text.file "$PWD/$out/text.txt" --optimizer adam --lr 0.003 --epochs 2 \
   --rules "backprop,$pc[pc.eta=1,pc.steps=150],$pc[pc.steps=20],$pc[pc.steps=5]"
 part names --net 'rnn:*-256-*' --data names --optimizer adam --lr 0.001 --epochs 2 \
   --rules "backprop,$pc[pc.eta=1,pc.steps=19],$pc[pc.steps=20]"

@@ -55,7 +55,7 @@ def some(items, most=6):
 
 def layer_table(folder):
     """Angle and magnitude of each layer's weights after the last epoch, and the share of credit that theory expects there."""
-    rows, names = [], None
+    rows, names, told = [], None, None
     for label, seeds in runs.by_label(folder).items():
         last = [one[max(one)] for one in seeds]
         if label == "backprop" or not last or not runs.weights(last[0]):
@@ -70,7 +70,8 @@ def layer_table(folder):
         rows.append(f"| {runs.display(label)} | " + " | ".join(cells) + " |")
         states = {s["layer"]: s.get("expected") for s in last[0].get("relaxation", {}).get("states", [])}
         shares = [states.get(name.rsplit(".", 1)[0]) for name in names]
-        if any(share is not None and share < 0.9995 for share in shares):
+        if shares != told and any(share is not None and share < 0.9995 for share in shares):
+            told = shares
             rows.append("| share expected by theory | " + " | ".join("" if s is None else f"{s:.3g}" for s in shares) + " |")
     if not rows:
         return []
