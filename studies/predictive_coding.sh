@@ -16,3 +16,9 @@ part cifar10 --preset predictive-coding-cifar10 --data.train-limit 10000 --epoch
 SEEDS=1 part sigmoid --preset predictive-coding-mnist-sigmoid --epochs 5 --rules "backprop,$pc"
 part deep --net 'mlp:784-128x19-10:tanh' --data mnist --data.train-limit 10000 --loss squared-error --optimizer adam --lr 3e-4 --epochs 2 \
   --rules "backprop,$pc[$strict],$pc[$epc],$pc[$epc,pc.eta=0.02],$pc[$epc,pc.beta=0.01]"
+[[ -z ${PARTS:-} ]] || exit 0 # the page is of all parts
+curves() { .venv/bin/python studies/curves.py "$out/$1" "studies/figures/predictive_coding_$1.svg" "${@:2}"; }
+curves deep --title 'MNIST, 10,000 images, 784-128x19-10 tanh, squared error'
+.venv/bin/python studies/record.py studies/predictive_coding.md --title 'Predictive coding' --layers conv,moving,deep \
+  "$out/conv=Frozen predictions, MNIST" "$out/moving=Moving values, MNIST" "$out/deep=Twenty layers, MNIST, 10,000 images" \
+  "$out/cifar10=Frozen predictions, CIFAR-10, 10,000 images" "$out/sigmoid=Values in front of sigmoids, MNIST"
