@@ -18,7 +18,7 @@ part entropy "${mnist[@]}" --loss cross-entropy --lr 0.032 --epochs 5 --rules "b
 SEEDS=1 part loop "${mnist[@]}" --data.train-limit 10000 --epochs 1 --rules "$ar,$ar[ar.engine=loop]"
 SEEDS=1 part long "${mnist[@]}" --epochs 15 --rules "backprop,$ar,$ar[ar.init=zero]"
 current="$ar[ar.derivative-x=current],$ar[ar.derivative-w=current],$ar[ar.derivative-x=current,ar.derivative-w=current]"
-part frozen "${mnist[@]}" --net mlp:784-300-300-100-10:tanh --data.train-limit 10000 --epochs 2 \
+SEEDS=1 part frozen "${mnist[@]}" --net mlp:784-300-300-100-10:tanh --data.train-limit 10000 --epochs 2 \
   --rules "backprop,$ar,$ar[ar.plasticity-pre=current],$current"
 conv='conv 6 k=5 bias=false, tanh, maxpool 2, conv 16 k=5 bias=false, tanh, flatten'
 everywhere=$plain,ar.derivative-in-plasticity=false
