@@ -14,11 +14,15 @@ part conv "${conv[@]}" --rules "backprop,$pc,$pc[pc.eta=1,pc.steps=4]"
 SEEDS=1 part moving "${conv[@]}" --rules "$pc[$strict],$pc[pc.mode=zil],$pc[$epc]"
 part cifar10 --preset predictive-coding-cifar10 --data.train-limit 10000 --epochs 5 --rules "backprop,$pc"
 SEEDS=1 part sigmoid --preset predictive-coding-mnist-sigmoid --epochs 5 --rules "backprop,$pc"
-part deep --net 'mlp:784-128x19-10:tanh' --data mnist --data.train-limit 10000 --loss squared-error --optimizer adam --lr 3e-4 --epochs 2 \
-  --rules "backprop,$pc[$strict],$pc[$epc],$pc[$epc,pc.eta=0.02],$pc[$epc,pc.beta=0.01]"
+deep=(--net 'mlp:784-128x19-10:tanh' --data mnist --data.test-limit 1000 --optimizer adam --lr 3e-4 --epochs 1 --max-steps 200)
+many="$pc[pc.mode=epc,pc.steps=20]"
+small="$pc[$epc,pc.beta=0.01]"
+SEEDS=1 part deep "${deep[@]}" --loss squared-error \
+  --rules "backprop,$pc[$strict],$pc[$epc],$pc[$epc,pc.eta=0.03],$pc[$epc,pc.eta=0.02],$many,$pc[$epc,pc.beta=0.1],$small"
+SEEDS=1 part deep_entropy "${deep[@]}" --loss cross-entropy \
+  --rules "backprop,$pc[$strict],$pc[$epc],$pc[$epc,pc.eta=0.02],$small"
 [[ -z ${PARTS:-} ]] || exit 0 # the page is of all parts
-curves() { .venv/bin/python studies/curves.py "$out/$1" "studies/figures/predictive_coding_$1.svg" "${@:2}"; }
-curves deep --title 'MNIST, 10,000 images, 784-128x19-10 tanh, squared error'
 .venv/bin/python studies/record.py studies/predictive_coding.md --title 'Predictive coding' --layers conv,moving,deep \
-  "$out/conv=Frozen predictions, MNIST" "$out/moving=Moving values, MNIST" "$out/deep=Twenty layers, MNIST, 10,000 images" \
+  "$out/conv=Frozen predictions, MNIST" "$out/moving=Moving values, MNIST" \
+  "$out/deep=Twenty layers, squared error" "$out/deep_entropy=Twenty layers, cross-entropy" \
   "$out/cifar10=Frozen predictions, CIFAR-10, 10,000 images" "$out/sigmoid=Values in front of sigmoids, MNIST"
