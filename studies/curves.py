@@ -62,8 +62,8 @@ def draw_panel(panel, lines, left, least):
     curves = [(look, series(seeds, panel)) for look, seeds in lines]
     points = [p for _, curve in curves for p in curve]
     low, high = min(m - d for _, m, d in points), max(m + d for _, m, d in points)
-    if name == "accuracy" and least is not None:
-        low = max(low, least)
+    if name == "accuracy":
+        low, high = max(low, least or 0), min(high, 100)
     if name == "angle":
         low, high = 0, max(high, 1)
     margin = 0.04 * (high - low or 1)
