@@ -150,8 +150,26 @@ def resnet_20():
     return nn.Sequential(*layers, Mean(), nn.Linear(64, 10))
 
 
+class Characters(nn.Module):
+    """One-hot tokens through an LSTM, and its output at every step."""
+
+    def __init__(self, vocabulary, hidden):
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.lstm = nn.LSTM(vocabulary, hidden, batch_first=True)
+        self.out = nn.Linear(hidden, vocabulary)
+
+    def forward(self, x):
+        return self.out(self.lstm(F.one_hot(x, self.vocabulary).float())[0])
+
+
+def lstm():
+    return Characters(VOCABULARY, 128)
+
+
+VOCABULARY = 65
 WORKS = {"mlp": (mlp, (784,)), "lenet-cifar": (lenet_cifar, (3, 32, 32)), "resnet-20": (resnet_20, (3, 32, 32)),
-         "mlp-box": (mlp_box, (784,))}
+         "mlp-box": (mlp_box, (784,)), "lstm": (lstm, (50,))}
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=1e-4),
     "momentum": lambda p: torch.optim.SGD(p, lr=1e-4, momentum=0.9),
@@ -163,17 +181,30 @@ def squared_error(out, y):
     return 0.5 * (out - F.one_hot(y, out.shape[1])).square().sum(1).mean()
 
 
+def every_step(out, y):
+    return F.cross_entropy(out.flatten(0, 1), y.flatten())
+
+
+LOSSES = {"mlp-box": squared_error, "lstm": every_step}
+
+
+def random_batch(work, batch, shape):
+    if work == "lstm":
+        return tuple(torch.randint(0, VOCABULARY, (batch, *shape)) for _ in range(2))
+    return torch.randn(batch, *shape), torch.randint(0, 10, (batch,))
+
+
 class Training:
     def __init__(self, work, rule, optimizer, batch, compiled):
         make, shape = WORKS[work]
         self.model = make()
-        self.loss_of = squared_error if work == "mlp-box" else F.cross_entropy
+        self.loss_of = LOSSES.get(work, F.cross_entropy)
         if rule != "backprop":
             substitute_feedback(self.model, FEEDBACK[rule])
         self.optimizer = OPTIMIZERS[optimizer](self.model.parameters())
         if compiled:
             self.model.compile()
-        self.batches = [(torch.randn(batch, *shape), torch.randint(0, 10, (batch,))) for _ in range(4)]
+        self.batches = [random_batch(work, batch, shape) for _ in range(4)]
         self.loss, self.right, self.steps = 0.0, torch.zeros((), dtype=torch.int64), 0
         for _ in range(3):
             self.step()
@@ -186,7 +217,7 @@ class Training:
         loss.backward()
         self.optimizer.step()
         self.loss += loss.item() * len(x)
-        self.right += (out.detach().argmax(1) == y).sum()
+        self.right += (out.detach().argmax(-1) == y).sum()
         self.steps += 1
 
     def seconds(self, budget, clock):

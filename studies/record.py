@@ -1,8 +1,15 @@
-"""Writes the tables of comparisons as a page of figures: studies/record.py PAGE.md DIR [DIR ...]"""
+"""Writes the tables of comparisons as a page of figures: studies/record.py PAGE.md DIR[=HEADING] [DIR[=HEADING] ...]
 
-import json
+--title TEXT       title of the page; else the network and data of the first comparison
+--layers DIR,...   comparisons, by the last part of their path, of which angle and magnitude by layer are shown too
+
+figures/PAGE_DIR.svg is shown below the table of DIR if it exists.
+"""
+
+import argparse
 import pathlib
-import sys
+
+import runs
 
 
 def cell(value, factor=1.0, digits=2):
@@ -21,12 +28,11 @@ COLUMNS = [
 ]
 
 
-def table(folder):
-    summary = json.loads((folder / "summary.json").read_text())
+def table(summary):
     run = summary["runs"][0]
     seeds = sorted({r["seed"] for r in summary["runs"]})
     lines = [
-        f"{run['epochs']} epochs, optimizer {run['optimizer']}, seeds {', '.join(map(str, seeds))}; "
+        f"{run['epochs']} epochs, optimizer {run['optimizer']}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; "
         f"altprop {run['altprop_version']}, torch {run['torch_version']}, {run['threads']} threads.",
         "",
         "    " + summary["command"],
@@ -35,20 +41,67 @@ def table(folder):
         "| --- |" + " ---: |" * len(COLUMNS),
     ]
     for row in summary["table"]:
-        lines.append("| " + row["label"] + " | " + " | ".join(cell(row[k], f, d) for _, k, f, d in COLUMNS) + " |")
-    return f"# {summary['net']} on {summary['data']}", lines
+        lost = f" ({row['diverged']} of {row['runs']} diverged)" if row.get("diverged") else ""
+        lines.append("| " + row["label"] + lost + " | " + " | ".join(cell(row[k], f, d) for _, k, f, d in COLUMNS) + " |")
+    return lines
+
+
+def some(items, most=6):
+    """At most so many of them, evenly chosen, with the first and the last."""
+    if len(items) <= most:
+        return items
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+
+
+def layer_table(folder):
+    """Angle and magnitude of each layer's weights after the last epoch, and the share of credit that theory expects there."""
+    rows, names, told = [], None, None
+    for label, seeds in runs.by_label(folder).items():
+        last = [one[max(one)] for one in seeds]
+        if label == "backprop" or not last or not runs.weights(last[0]):
+            continue
+        names = names or some([g["name"] for g in runs.weights(last[0])])
+        found = {n: [g for line in last for g in runs.weights(line) if g["name"] == n] for n in names}
+        cells = []
+        for name in names:
+            angle = runs.mean([g["angle_degrees"] for g in found[name]])
+            ratio = runs.mean([g["magnitude_ratio"] for g in found[name]])
+            cells.append("-" if ratio is None else ("-" if angle is None else f"{angle:.1f}°") + f", {ratio:.3g}")
+        rows.append(f"| {runs.display(label)} | " + " | ".join(cells) + " |")
+        states = {s["layer"]: s.get("expected") for s in last[0].get("relaxation", {}).get("states", [])}
+        shares = [states.get(name.rsplit(".", 1)[0]) for name in names]
+        if shares != told and any(share is not None and share < 0.9995 for share in shares):
+            told = shares
+            rows.append("| share expected by theory | " + " | ".join("" if s is None else f"{s:.3g}" for s in shares) + " |")
+    if not rows:
+        return []
+    head = " | ".join(name.rsplit(".", 1)[0] for name in names)
+    return ["", "Weights by layer, from the input on: angle to backprop and magnitude over backprop's, means over the seeds.", "",
+            f"| rule | {head} |", "| --- |" + " ---: |" * len(names), *rows]
 
 
 def main():
-    page = pathlib.Path(sys.argv[1])
-    tables = [table(pathlib.Path(folder)) for folder in sys.argv[2:]]
-    lines = [tables[0][0], "", "Angles and magnitudes are means over the parameters after the last epoch; ± is the standard "
-             "deviation over seeds. What a\nstep costs is measured in docs/performance.md."]
-    for _, one in tables:
-        lines += ["", *one]
-    old = page.read_text() if page.exists() else ""
-    notes = old[old.index("\n## ") :] if "\n## " in old else ""  # what a person wrote below the tables stays
-    page.write_text("\n".join(lines) + "\n" + notes)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("page", type=pathlib.Path)
+    parser.add_argument("parts", nargs="+", metavar="DIR[=HEADING]")
+    parser.add_argument("--title")
+    parser.add_argument("--layers", default="")
+    given = parser.parse_args()
+    parts = [(pathlib.Path(p), heading) for p, _, heading in (text.partition("=") for text in given.parts)]
+    first = runs.summary(parts[0][0])
+    lines = [f"# {given.title or first['net'] + ' on ' + first['data']}", "",
+             "Angles and magnitudes are means over the parameters after the last epoch; ± is the standard deviation over seeds. "
+             "What a\nstep costs is measured in docs/performance.md."]
+    for folder, heading in parts:
+        lines += ["", *([f"## {heading}", ""] if heading else []), *table(runs.summary(folder))]
+        if folder.name in given.layers.split(","):
+            lines += layer_table(folder)
+        figure = given.page.parent / "figures" / f"{given.page.stem}_{folder.name}.svg"
+        if figure.exists():
+            lines += ["", f"![curves over the epochs: {heading or folder.name}](figures/{figure.name})"]
+    old = given.page.read_text() if given.page.exists() else ""
+    notes = old[old.index("\n## Notes") :] if "\n## Notes" in old else ""  # what a person wrote below the tables stays
+    given.page.write_text("\n".join(lines) + "\n" + notes)
 
 
 main()

@@ -44,6 +44,16 @@ def test_arithmetic_of_backprop_is_counted_whole(rows):
             assert row["gflop"] == pytest.approx(flops * 1e-9, rel=1e-6)
 
 
+def test_an_lstm_reads_tokens_and_predictive_coding_sweeps_once():
+    found = altprop("bench", "--work", "lstm", "--quick", "--batch", 8, "--json").json
+    assert [row["rule"] for row in found] == ["backprop", "predictive-coding[pc.eta=1,pc.steps=150]"]
+    # Three times, as above: the recurrent product of all steps but the first, whose state is zero, and the output of
+    # every step. Tokens enter as rows of a table. 150 steps of relaxation in one sweep are no arithmetic beside it.
+    gates, output = 49 * 128 * (4 * 128), 50 * 128 * 65
+    for row in found:
+        assert row["gflop"] == pytest.approx(3 * 2 * 8 * (gates + output) * 1e-9, rel=1e-6)
+
+
 def test_errors_are_sentences():
     assert "there is no benchmark work 'mpl'" in altprop("bench", "--work", "mpl", code=2).err
     assert "no-such-rule" in altprop("bench", "--quick", "--rules", "no-such-rule", code=2).err

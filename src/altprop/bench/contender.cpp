@@ -63,22 +63,61 @@ const std::vector<Work>& works() {
        {"sgd"},
        {"predictive-coding[pc.eta=0.2]", "predictive-coding[pc.eta=0.2,pc.engine=loop]"},
        "squared-error"},
+      // Characters of a text; with unit steps predictive coding is exact after three hops a step.
+      {"lstm",
+       "lstm:*-128-*",
+       {50},
+       64,
+       {"adam"},
+       {"predictive-coding[pc.eta=1,pc.steps=150]"},
+       "cross-entropy",
+       65},
       // For the rules that need rates in [0, 1].
-      {"mlp-box", "mlp:784-500-10:hard-sigmoid:bias=false", {784}, 20, {"sgd"}, {}, "squared-error"},
+      {"mlp-box",
+       "mlp:784-500-10:hard-sigmoid:bias=false",
+       {784},
+       20,
+       {"sgd"},
+       {},
+       "squared-error"},
   };
   return all;
 }
+
+namespace {
+
+/// Numbers from 0 to `below` - 1, as tokens and classes are.
+Tensor numbers(const Stream& stream, int64_t below, IntArrayRef shape) {
+  return stream.uniform(0, static_cast<double>(below), shape, at::kFloat).to(at::kLong);
+}
+
+data::Splits random_samples(const Stream& stream, const std::vector<int64_t>& shape) {
+  const Tensor inputs = stream.at("inputs").normal(shape);
+  const Tensor classes = numbers(stream.at("classes"), kClasses, {shape[0]});
+  return data::from_tensors(inputs, classes, {}, {}, kClasses, "random");
+}
+
+data::Splits random_texts(const Stream& stream, const std::vector<int64_t>& shape,
+                          int64_t vocabulary) {
+  data::Splits out;
+  out.train.name = "random";
+  out.train.classes = out.train.vocabulary = vocabulary;
+  out.train.inputs = numbers(stream.at("inputs"), vocabulary, shape);
+  out.train.targets = numbers(stream.at("classes"), vocabulary, shape);
+  data::check(out);
+  return out;
+}
+
+}  // namespace
 
 Material::Material(const Work& work, int64_t batch) {
   constexpr int64_t kBatches = 4;
   std::vector<int64_t> shape = {kBatches * batch};
   shape.insert(shape.end(), work.input_shape.begin(), work.input_shape.end());
   const Stream stream = Stream(1).at("bench");
-  const Tensor inputs = stream.at("inputs").normal(shape);
-  const Tensor classes =
-      stream.at("classes").uniform(0, kClasses, {shape[0]}, at::kFloat).to(at::kLong);
-  splits = std::make_shared<data::Splits>(
-      data::from_tensors(inputs, classes, {}, {}, kClasses, "random"));
+  splits = std::make_shared<data::Splits>(work.vocabulary > 0
+                                              ? random_texts(stream, shape, work.vocabulary)
+                                              : random_samples(stream, shape));
   data::LoaderOptions options;
   options.batch = batch;
   const data::Loader loader(splits->train, options);

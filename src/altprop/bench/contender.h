@@ -17,11 +17,13 @@ struct Work {
   std::vector<std::string> optimizers;  ///< all rules use the first, backprop also the others
   std::vector<std::string> rules = {};  ///< measured where none are asked for; empty: all
   std::string loss = "cross-entropy";
+  int64_t vocabulary = 0;  ///< above 0: samples are token numbers, with a target at every step
 };
 
 const std::vector<Work>& works();
 
-/// Random samples and classes, a few batches of them, shared by the contenders on a work.
+/// Random samples, or texts, and classes, a few batches of them, shared by the contenders on a
+/// work.
 struct Material {
   Material(const Work& work, int64_t batch);
   std::shared_ptr<const data::Splits> splits;

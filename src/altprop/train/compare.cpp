@@ -223,19 +223,28 @@ std::optional<double> layer_mean(const nlohmann::json& run, const char* field) {
 nlohmann::json compare_table(const nlohmann::json& summary) {
   std::vector<std::string> labels;
   std::map<std::string, std::map<std::string, std::vector<double>>> values;
+  std::map<std::string, int64_t> runs, diverged;
   for (const auto& run : summary["runs"]) {
     const std::string label = run["label"];
     if (!values.count(label)) labels.push_back(label);
     auto& row = values[label];
-    for (const char* key :
-         {"test_accuracy", "test_loss", "time_relative_to_backprop", "memory_relative_to_backprop"})
-      if (run.contains(key) && run[key].is_number()) row[key].push_back(run[key]);
+    ++runs[label];
+    const auto add = [&](std::initializer_list<const char*> keys) {
+      for (const char* key : keys)
+        if (run.contains(key) && run[key].is_number()) row[key].push_back(run[key]);
+    };
+    add({"time_relative_to_backprop", "memory_relative_to_backprop"});
+    if (run.value("status", "") == "diverged") {  // what it had before has not lasted
+      ++diverged[label];
+      continue;
+    }
+    add({"test_accuracy", "test_loss"});
     if (auto angle = layer_mean(run, "angle_degrees")) row["angle_degrees"].push_back(*angle);
     if (auto ratio = layer_mean(run, "magnitude_ratio")) row["magnitude_ratio"].push_back(*ratio);
   }
   nlohmann::json table = nlohmann::json::array();
   for (const std::string& label : labels) {
-    nlohmann::json row{{"label", label}};
+    nlohmann::json row{{"label", label}, {"runs", runs[label]}, {"diverged", diverged[label]}};
     for (const char* key : {"test_accuracy", "test_loss", "angle_degrees", "magnitude_ratio",
                             "time_relative_to_backprop", "memory_relative_to_backprop"})
       row[key] = spread(values[label][key]);
@@ -282,6 +291,12 @@ std::string table_text(const nlohmann::json& table) {
     while (!out.empty() && out.back() == ' ') out.pop_back();
     out += "\n";
   }
+  for (const auto& row : table)
+    if (const int64_t lost = row.value("diverged", int64_t{0}); lost > 0)
+      out +=
+          text::cat(row["label"].get<std::string>(), ": ", lost, " of ", row["runs"].get<int64_t>(),
+                    lost == 1 ? " runs diverged and has no outcome\n"
+                              : " runs diverged and have no outcome\n");
   return out;
 }
 

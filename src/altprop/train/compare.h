@@ -25,7 +25,8 @@ bool is_compare(const std::filesystem::path& dir);
 /// Goes on with the runs that are not done. @throws Error if its records are damaged
 nlohmann::json resume_compare(const std::filesystem::path& dir, bool show_progress);
 
-/// One row per rule: mean and standard deviation over seeds. @param summary of compare()
+/// One row per rule: mean and standard deviation over seeds, of outcomes over the runs that did not
+/// diverge. @param summary of compare()
 nlohmann::json compare_table(const nlohmann::json& summary);
 std::string table_text(const nlohmann::json& table);
 

@@ -1,4 +1,5 @@
 // Predictive coding: every mode against its closed forms and the worked example, in float64.
+#include <ATen/ops/linalg_eigvalsh.h>
 #include <ATen/ops/linalg_inv.h>
 
 #include "altprop/network/architecture.h"
@@ -215,6 +216,52 @@ TEST(PredictiveCoding, LinearNetworkInClosedForm) {
       distance(m.error(1)[0], matrix({{-0.10575420, -0.04054236, 0.13949734, -0.07556040}})[0]),
       1e-7);
   EXPECT_NEAR(m.relaxation.curvature(60), 3.14148571, 1e-4);
+  const double of_errors = at::linalg_eigvalsh(s).max().item<double>();  // I + J^T J has that of S
+  EXPECT_NEAR(m.relaxation.error_curvature(60), of_errors, 1e-4);
+}
+
+// On a network that is linear in its values the energy in the errors is a quadratic form plus the
+// loss, so that descent contracts just below 2 / curvature and grows just above.
+TEST(PredictiveCoding, CurvatureTellsWhichStepsAreStable) {
+  at::NoGradGuard no_grad;
+  for (const bool errors : {false, true}) {
+    double largest = 0;
+    for (const double part : {0.97, 1.03}) {
+      Moving m(true);
+      largest = errors ? m.relaxation.error_curvature(200) : m.relaxation.curvature(200);
+      const double eta = 2 * part / largest;
+      if (errors)
+        for (int t = 0; t < 400; ++t) m.relaxation.descend_errors(eta);
+      else
+        m.steps(400, eta);
+      EXPECT_EQ(m.relaxation.energy() < 1, part < 1) << errors << " " << part;
+    }
+    EXPECT_GT(largest, 1);
+  }
+}
+
+// Softmax has a second derivative of at most 1/2, so that larger steps are stable than for squared
+// error; a saturated one has next to none.
+TEST(PredictiveCoding, CurvatureKnowsTheLoss) {
+  at::NoGradGuard no_grad;
+  Graph net = fixture_net(true);
+  Activity unused;
+  const Tensor x = fixture_inputs(), y = at::tensor({0, 1}, at::kLong);
+  const auto largest = [&](const char* name, double beta) {
+    const auto loss = make_loss(name);
+    StatePass pass(net, Cut::Blocks);
+    ValueRelaxation relaxation(pass);
+    Step step{net, *loss, nullptr, unused, x, y};
+    pass.forward(step);
+    relaxation.begin(step, {.beta = beta});
+    return relaxation.error_curvature(200);
+  };
+  const double squared = largest("squared-error", 1) - 1;
+  EXPECT_GT(squared, 0);
+  EXPECT_NEAR(largest("squared-error", 0.25) - 1, 0.25 * squared, 1e-6);
+  const double softmax = largest("cross-entropy", 1) - 1;
+  EXPECT_GT(softmax, 0.05 * squared);
+  EXPECT_LT(softmax, 0.5 * squared);
 }
 
 TEST(PredictiveCoding, LearningAtFirstArrivalIsBackprop) {
@@ -306,6 +353,26 @@ TEST(PredictiveCoding, SaysWhatDoesNotFit) {
     said = error.what();
   }
   EXPECT_NE(said.find("use pc.eta below 0.6"), std::string::npos) << said;
+  // Errors of a network whose output saturates: flat where they end, steep where they began.
+  const auto softmax = make_loss("cross-entropy");
+  Graph steep = mlp({6, 20, 20, 20, 4}, "tanh", 1, at::kDouble);
+  for (const auto& param : steep.params()) param->value.mul_(4);
+  const auto errors =
+      bound(kRule, {{"pc.mode", "epc"}, {"pc.eta", "1"}, {"pc.steps", "5"}}, steep, *softmax);
+  const BatchOf b = draw_batch({8, 6}, 4);
+  said.clear();
+  try {
+    gradients(*errors, steep, *softmax, b.x, b.y);
+  } catch (const Error& error) {
+    said = error.what();
+  }
+  const size_t number = said.find("use pc.eta below ");
+  ASSERT_NE(number, std::string::npos) << said;
+  const std::string stable = said.substr(number + std::string("use pc.eta below ").size());
+  EXPECT_LT(std::stod(stable), 1) << said;
+  const auto calm =
+      bound(kRule, {{"pc.mode", "epc"}, {"pc.eta", stable}, {"pc.steps", "5"}}, steep, *softmax);
+  EXPECT_NO_THROW(gradients(*calm, steep, *softmax, b.x, b.y));
   Graph deep = mlp({6, 8, 8, 8, 8, 4}, "relu", 1, at::kDouble);
   const auto warnings = [&](const std::string& steps) {
     return bound(kRule, {{"pc.steps", steps}}, deep, *loss)->warnings({});

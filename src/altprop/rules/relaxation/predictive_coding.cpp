@@ -229,13 +229,23 @@ class PredictiveCoding : public Rule {
     }
     const double after = moving_->energy();
     if (after <= before * (1 + 1e-6) + 1e-12) return;
-    const double curvature = o_.mode == "epc" ? 0 : moving_->curvature();
     throw Diverged(text::cat("predictive-coding: inference diverges, the energy grew from ", before,
                              " to ", after, " in ", o_.number_of_steps(), " steps; ",
-                             curvature > 0 && std::isfinite(curvature)
-                                 ? text::cat("its largest curvature is about ", curvature,
-                                             ", so use pc.eta below ", 2 / curvature)
-                                 : std::string("use a smaller pc.eta")));
+                             stable_step(step)));
+  }
+
+  /// What to do about a divergence. Curvature is looked for where values have ended and where they
+  /// began: a loss that has saturated meanwhile is flat.
+  std::string stable_step(const Step& step) {
+    const auto largest = [&] {
+      return o_.mode == "epc" ? moving_->error_curvature() : moving_->curvature();
+    };
+    const double ended = largest();
+    moving_->begin(step, terms_);
+    const double began = largest(), curvature = ended > began ? ended : began;
+    if (!std::isfinite(curvature) || curvature * o_.eta <= 2) return "use a smaller pc.eta";
+    return text::cat("its largest curvature is about ", curvature, ", so use pc.eta below ",
+                     2 / curvature);
   }
 
   Settling watch_values(const Step& step) {

@@ -10,6 +10,8 @@
 // 2025, arXiv 2505.20137 (the errors as variables).
 #pragma once
 
+#include <functional>
+
 #include "altprop/rules/relaxation/pull_back.h"
 #include "altprop/rules/relaxation/state_pass.h"
 
@@ -69,11 +71,17 @@ class ValueRelaxation {
   /// Largest eigenvalue of the energy's Gauss-Newton matrix at the present values, by power
   /// iteration: descent is stable for eta < 2 / it.
   double curvature(int iterations = 5);
+  /// The same with the errors as variables, which is what `descend_errors` moves.
+  double error_curvature(int iterations = 5);
 
  private:
   double precision(size_t state) const {
     return terms_.precision.empty() ? 1 : terms_.precision[state];
   }
+  /// beta times the loss's second derivative at the present output, times a direction.
+  Tensor curved(const Tensor& direction) const;
+  /// Largest eigenvalue of `matrix`, a product with a field over hidden states.
+  double power_iteration(int iterations, const std::function<Field(const Field&)>& matrix);
   void predict(size_t edge);
   Tensor predict_dense(size_t edge);
   void set_credit(size_t edge);
