@@ -55,6 +55,8 @@ def over_epochs(folder):
     summary = json.loads((folder / "summary.json").read_text())
     series = {}  # label -> epoch -> records of its seeds
     for run in summary["runs"]:
+        if run["status"] == "interrupted":
+            continue
         for line in (folder / run["folder"] / "metrics.jsonl").read_text().splitlines():
             record = json.loads(line)
             series.setdefault(run["label"], {}).setdefault(record["epoch"], []).append(record)

@@ -118,7 +118,7 @@ void Dynamics::copy(const RateState& from, RateState& to, int64_t copies) const 
   }
 }
 
-void Dynamics::settle(RateState& state, int64_t iterations, const Nudge* nudge) const {
+void Dynamics::settle(RateState& state, int64_t iterations, const OutputPull* nudge) const {
   for (size_t k = 0; k < sizes_.size(); ++k) {
     state.membrane[k].copy_(state.layer[k]);
     if (state.mu[k].defined()) state.slack[k].copy_(state.mu[k]);
@@ -140,7 +140,7 @@ void Dynamics::settle(RateState& state, int64_t iterations, const Nudge* nudge) 
 }
 
 void Dynamics::charge(RateState& state, const std::vector<std::vector<Tensor>>& seen, size_t k,
-                      double eta, const Nudge* nudge) const {
+                      double eta, const OutputPull* nudge) const {
   Tensor& u = state.membrane[k];
   double keep = 1 - eta * decay_of(k);
   for (size_t i = 0; i < seen[k].size(); ++i) {
