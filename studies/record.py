@@ -2,6 +2,7 @@
 
 --title TEXT       title of the page; else the network and data of the first comparison
 --layers DIR,...   comparisons, by the last part of their path, of which angle and magnitude by layer are shown too
+--epochs           a table over the epochs follows each: accuracy, cosines to the exact gradient, angles of feedback weights
 
 figures/PAGE_DIR.svg is shown below the table of DIR if it exists.
 """
@@ -22,8 +23,8 @@ def cell(value, factor=1.0, digits=2):
 COLUMNS = [
     ("test accuracy %", "test_accuracy", 100, 2),
     ("test loss", "test_loss", 1, 4),
-    ("angle to BP, degrees", "angle_degrees", 1, 1),
-    ("magnitude / BP", "magnitude_ratio", 1, 2),
+    ("angle to the exact gradient, degrees", "angle_degrees", 1, 1),
+    ("magnitude / exact", "magnitude_ratio", 1, 2),
     ("memory / BP", "memory_relative_to_backprop", 1, 2),
 ]
 
@@ -80,22 +81,51 @@ def layer_table(folder):
             f"| rule | {head} |", "| --- |" + " ---: |" * len(names), *rows]
 
 
+def over_epochs(folder):
+    """Accuracy, cosines to the exact gradient and angles of the feedback weights after every epoch."""
+    series = runs.by_label(folder)
+    lines = [line for seeds in series.values() for one in seeds for line in one.values()]
+    names = lambda key: list(dict.fromkeys(e["name"] for line in lines for e in line.get(key, []) if "bias" not in e["name"]))
+    weights, pairs = names("gradient"), names("alignment")
+    rows = ["| rule | epoch | test accuracy % | " + " | ".join(f"cosine of {n}" for n in weights)
+            + "".join(f" | feedback of {n}, degrees" for n in pairs) + " |",
+            "| --- |" + " ---: |" * (2 + len(weights) + len(pairs))]
+
+    def text(values, factor=1.0, digits=2):
+        mean, spread = runs.mean(values), runs.deviation(values)
+        return "-" if mean is None else f"{mean * factor:.{digits}f}" + ("" if spread is None else f" ± {spread * factor:.{digits}f}")
+
+    for label, seeds in series.items():
+        for epoch in sorted({e for one in seeds for e in one}):
+            here = [one[epoch] for one in seeds if epoch in one]
+            of = lambda key, name, field: [next((e[field] for e in line.get(key, []) if e["name"] == name), None) for line in here]
+            cells = [text([line.get("test_accuracy") for line in here], 100)]
+            cells += [text(of("gradient", n, "cosine")) for n in weights]
+            cells += [text(of("alignment", n, "angle_degrees"), 1, 1) for n in pairs]
+            rows.append(f"| {label} | {epoch} | " + " | ".join(cells) + " |")
+    return ["", "Over the epochs; \"-\": no gradient.", "", *rows]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("page", type=pathlib.Path)
     parser.add_argument("parts", nargs="+", metavar="DIR[=HEADING]")
     parser.add_argument("--title")
     parser.add_argument("--layers", default="")
+    parser.add_argument("--epochs", action="store_true")
     given = parser.parse_args()
     parts = [(pathlib.Path(p), heading) for p, _, heading in (text.partition("=") for text in given.parts)]
     first = runs.summary(parts[0][0])
     lines = [f"# {given.title or first['net'] + ' on ' + first['data']}", "",
-             "Angles and magnitudes are means over the parameters after the last epoch; ± is the standard deviation over seeds. "
-             "What a\nstep costs is measured in docs/performance.md."]
+             "Angles and magnitudes are means over the parameters after the last epoch, against the exact gradient: backprop's, or "
+             "the one\nthat the rule's page names; ± is the standard deviation over seeds. What a step costs is measured in\n"
+             "docs/performance.md."]
     for folder, heading in parts:
         lines += ["", *([f"## {heading}", ""] if heading else []), *table(runs.summary(folder))]
         if folder.name in given.layers.split(","):
             lines += layer_table(folder)
+        if given.epochs:
+            lines += over_epochs(folder)
         figure = given.page.parent / "figures" / f"{given.page.stem}_{folder.name}.svg"
         if figure.exists():
             lines += ["", f"![curves over the epochs: {heading or folder.name}](figures/{figure.name})"]

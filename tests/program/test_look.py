@@ -21,6 +21,23 @@ def test_check(tmp_path):
     assert "fc1.weight" in text and "relative error" in text
 
 
+def test_check_of_trained_weights(run):
+    """A check is in float64, the run was in float32."""
+    folder, _ = run
+    flags = ["--rule", "fa", "--init-from", folder / "checkpoint.pt", "--json"]
+    start, trained = altprop("check", *TINY, "--rule", "fa", "--json").json, altprop("check", *TINY, *flags).json
+    assert start["layers"][0]["cosine"] != trained["layers"][0]["cosine"]
+
+
+def test_check_says_how_a_nudge_spreads():
+    rule = "ep[ep.beta=0.001,ep.free-steps=200,ep.nudged-steps=100]"
+    found = altprop("check", "--rule", rule, "--net", "mlp:784-16-16-10:sigmoid", "--batch", "16", "--json").json["relaxation"]
+    assert found["compared_with"] == "implicit gradient" and found["steps"][-1] == 100
+    assert [state["layer"] for state in found["states"]] == ["fc1", "fc2"]
+    for state in found["states"]:
+        assert state["scale"][-1] == pytest.approx(1, abs=1e-4) and state["apart"][-1] < 1e-4
+
+
 def test_check_says_how_states_settle():
     options = ["--rule", "pc", "--rule.eta", "0.1", "--rule.steps", "20"]
     net = ["--net", "mlp:784-16-16-10:tanh", "--data", "glyphs", "--data.train-limit", "64"]

@@ -77,17 +77,23 @@ namespace {
 void start_from(Graph& net, const std::string& path) {
   TensorMap map = load_checkpoint(path);
   StateIO io = StateIO::loading(map);
+  const auto take = [&](const std::string& name, Tensor& value) {
+    Tensor& stored = map.at("net." + name);  // a check in float64 may start from a float32 run
+    if (stored.is_floating_point() && value.is_floating_point())
+      stored = stored.to(value.scalar_type());
+    io.tensor("net." + name, value);
+  };
   int64_t found = 0;
   for (const ParamPtr& param : net.params())
     if (io.has("net." + param->name)) {
-      io.tensor("net." + param->name, param->value);
+      take(param->name, param->value);
       if (!param->value.isfinite().all().item<bool>())
         throw Error("the parameter '" + param->name + "' in '" + path +
                     "' is not finite; start from another checkpoint");
       ++found;
     }
   for (auto& [name, tensor] : net.buffers())
-    if (io.has("net." + name)) io.tensor("net." + name, *tensor);
+    if (io.has("net." + name)) take(name, *tensor);
   if (found == 0)
     throw UsageError("'" + path +
                      "' holds no weights of this network: no parameter has the same name");

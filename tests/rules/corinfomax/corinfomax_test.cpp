@@ -1,5 +1,6 @@
 // CorInfoMax as a rule: its updates, the limit in which it is equilibrium propagation, and numbers
 // computed elsewhere. Oracles by the algebra of Bozkurt, Pehlevan, Erdogan 2023, arXiv 2306.04810.
+#include "altprop/probes/settling.h"
 #include "rules/corinfomax/fixture.h"
 
 namespace altprop::testing {
@@ -112,6 +113,28 @@ TEST(CorInfoMax, ErrorsInPlaceOfActivitiesTurnTheGradient) {
   EXPECT_NEAR(cosine(all_of(found), all_of(exact)), 0.98800, 1e-5);
   EXPECT_NEAR(cosine(found.at("fc1.weight"), exact.at("fc1.weight")), 1, 1e-9);
   EXPECT_NEAR(cosine(found.at("fc2.weight"), exact.at("fc2.weight")), 0.99625, 1e-5);
+}
+
+TEST(CorInfoMax, SaysHowItsNudgeSpreads) {
+  at::NoGradGuard no_grad;
+  OptionValues options = limit("activity", "0.001");
+  options["cim.nudged-steps"] = "400";
+  Example example(options, positive_weights());
+  Activity activity;
+  const auto watched = watch_settling(
+      dynamic_cast<Rule&>(*example.rule),
+      {example.net, *example.loss, nullptr, activity, example_inputs(), example_targets()});
+  ASSERT_TRUE(watched && watched->states.size() == 2);
+  EXPECT_EQ(watched->steps.back(), 400);
+  for (size_t k = 0; k < 2; ++k) {
+    const Settling::State& state = watched->states[k];
+    EXPECT_EQ(state.layer, k ? "fc2" : "fc1");
+    EXPECT_EQ(state.hops, k ? 1 : 2);
+    EXPECT_LT(state.scale.front(), 0.5);
+    EXPECT_NEAR(state.scale.back(), 1, 2e-3);
+    EXPECT_NEAR(state.cosine.back(), 1, 1e-5);
+  }
+  EXPECT_LT(watched->states[0].scale[1], watched->states[1].scale[1]);
 }
 
 /// The reference is a derivative: of epsilon times the loss at the free fixed point.

@@ -120,7 +120,7 @@ struct Settled {
     dynamics.settle(state, free_steps, nullptr);
   }
   void nudge(double beta, const Tensor& y, int64_t steps) {
-    const RateNudge nudge{at::full({y.size(0), 1}, beta, y.options()), y};
+    const OutputPull nudge{at::full({y.size(0), 1}, beta, y.options()), y};
     dynamics.settle(state, steps, &nudge);
   }
 };

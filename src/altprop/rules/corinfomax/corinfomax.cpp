@@ -162,8 +162,8 @@ void CorInfoMax::require_targets(const Tensor& rows) const {
 
 void CorInfoMax::pull(RateState& state, const Tensor& targets, double beta, int64_t copies) {
   const int64_t rows = targets.size(0);
-  RateNudge nudge{at::full({rows * copies, 1}, beta, targets.options()),
-              copies == 1 ? targets : targets.repeat({copies, 1})};
+  OutputPull nudge{at::full({rows * copies, 1}, beta, targets.options()),
+                   copies == 1 ? targets : targets.repeat({copies, 1})};
   if (copies == 2) nudge.beta.narrow(0, rows, rows).neg_();
   dynamics_.settle(state, nudged_steps_, &nudge);
 }

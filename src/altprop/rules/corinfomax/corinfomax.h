@@ -35,6 +35,7 @@ class CorInfoMax : public Rule {
                : "epsilon times the exact gradient of the network with tied weights";
   }
   std::vector<FeedbackFact> feedback(const Graph&) const override;
+  std::optional<Settling> watch(Step& step) override;
 
   std::vector<std::string> warnings(const OptimizerSettings&) const override;
   std::vector<std::pair<std::string, double>> measurements() override;

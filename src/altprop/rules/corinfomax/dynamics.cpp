@@ -127,18 +127,18 @@ RateState RateState::of(const RowBlock& block) const {
   return {block.of(rates), all(layer), all(membrane), all(slack), all(mu), block.of(drive)};
 }
 
-void Dynamics::settle(RateState& state, int64_t iterations, const RateNudge* nudge) const {
+void Dynamics::settle(RateState& state, int64_t iterations, const OutputPull* nudge) const {
   const int64_t blocks = number_of_row_blocks(state.rates);
   if (blocks == 1) return settle_rows(state, iterations, nudge);
   for_row_blocks(state.rows(), blocks, [&](const RowBlock& block) {
     RateState rows = state.of(block);
     if (!nudge) return settle_rows(rows, iterations, nullptr);
-    const RateNudge part{block.of(nudge->beta), block.of(nudge->target)};
+    const OutputPull part{block.of(nudge->beta), block.of(nudge->target)};
     settle_rows(rows, iterations, &part);
   });
 }
 
-void Dynamics::settle_rows(RateState& state, int64_t iterations, const RateNudge* nudge) const {
+void Dynamics::settle_rows(RateState& state, int64_t iterations, const OutputPull* nudge) const {
   for (size_t k = 0; k < sizes_.size(); ++k) {
     state.membrane[k].copy_(state.layer[k]);
     if (state.mu[k].defined()) state.slack[k].copy_(state.mu[k]);
@@ -158,7 +158,7 @@ void Dynamics::settle_rows(RateState& state, int64_t iterations, const RateNudge
 }
 
 void Dynamics::charge(RateState& state, const std::vector<std::vector<Tensor>>& seen, size_t k,
-                      double eta, const RateNudge* nudge, Tensor& pull) const {
+                      double eta, const OutputPull* nudge, Tensor& pull) const {
   Tensor& u = state.membrane[k];
   double keep = 1 - eta * decay_of(k);
   for (size_t i = 0; i < seen[k].size(); ++i) {

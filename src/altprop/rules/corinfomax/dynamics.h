@@ -51,7 +51,7 @@ struct RateState {
 };
 
 /// What pulls the outputs: strength per sample [rows, 1] and targets [rows, n_out].
-struct RateNudge {
+struct OutputPull {
   Tensor beta, target;
 };
 
@@ -67,7 +67,7 @@ class Dynamics {
   /// `to` becomes `copies` copies of `from`, one below the other.
   void copy(const RateState& from, RateState& to, int64_t copies = 1) const;
   /// One phase of this many iterations; membranes begin at the rates. @param nudge null: free
-  void settle(RateState& state, int64_t iterations, const RateNudge* nudge) const;
+  void settle(RateState& state, int64_t iterations, const OutputPull* nudge) const;
 
   size_t layers() const { return sizes_.size(); }
   const DynamicsSettings& settings() const { return settings_; }
@@ -83,12 +83,12 @@ class Dynamics {
     int64_t from, width;
     Tensor weight;
   };
-  void settle_rows(RateState& state, int64_t iterations, const RateNudge* nudge) const;
+  void settle_rows(RateState& state, int64_t iterations, const OutputPull* nudge) const;
   void allocate(RateState& state, int64_t rows, const at::TensorOptions& options) const;
   /// @param seen per layer and piece, the rates that the piece meets
   /// @param pull scratch of the nudge
   void charge(RateState& state, const std::vector<std::vector<Tensor>>& seen, size_t layer,
-              double eta, const RateNudge* nudge, Tensor& pull) const;
+              double eta, const OutputPull* nudge, Tensor& pull) const;
   void fire(RateState& state, size_t layer) const;
   bool is_output(size_t layer) const { return layer + 1 == sizes_.size(); }
 

@@ -1,6 +1,7 @@
 #include "altprop/rules/relaxation/watch.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "altprop/base/text.h"
 
@@ -29,6 +30,14 @@ SettlingRecorder::SettlingRecorder(const StateGraph& graph, const std::vector<in
   }
 }
 
+SettlingRecorder::SettlingRecorder(std::vector<Settling::State> states, Field exact,
+                                   std::string compared_with)
+    : exact_(std::move(exact)), of_(exact_.size()) {
+  std::iota(of_.begin(), of_.end(), 0);
+  out_.compared_with = std::move(compared_with);
+  out_.states = std::move(states);
+}
+
 void SettlingRecorder::expect(const Travel& travel) {
   for (Settling::State& state : out_.states) {
     state.expected = state.hops > 0 ? travel.arrived(state.hops) : 1;
@@ -54,6 +63,7 @@ void SettlingRecorder::take(int64_t step, const Field& credit, const Field& forc
       state.apart.push_back(long_as > 0 ? (c - other).norm().item<double>() / long_as : NAN);
     }
     if (energetic) state.energy.push_back(0.5 * norm / static_cast<double>(c.size(0)));
+    if (force.empty()) continue;
     const double size = against[s].norm().item<double>();  // zero before anything has arrived
     state.residual.push_back(force[s].defined() && size > 0 ? force[s].norm().item<double>() / size
                                                             : NAN);

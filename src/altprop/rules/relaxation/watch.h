@@ -16,10 +16,13 @@ class SettlingRecorder {
   /// @param hops per state
   SettlingRecorder(const StateGraph& graph, const std::vector<int64_t>& hops, Field exact,
                    std::string compared_with);
+  /// @param states names and hops of the states that the fields hold, in their order
+  SettlingRecorder(std::vector<Settling::State> states, Field exact, std::string compared_with);
   /// Fills in what theory says of a linear relaxation.
   void expect(const Travel& travel);
   /// @param credit per state
-  /// @param force per state what moves it, relative to `against`; may hold undefined tensors
+  /// @param force per state what moves it, relative to `against`; may hold undefined tensors, or
+  /// nothing
   /// @param energetic half the square of the credit is the state's part of an energy
   /// @param through_time what backpropagation through as many steps would bring, if known
   void take(int64_t step, const Field& credit, const Field& force, const Field& against,
