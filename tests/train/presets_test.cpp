@@ -53,7 +53,8 @@ TEST(Presets, AreRunsThatCouldBegin) {
       EXPECT_NO_THROW(factor_of("init-of", settings.init_of, param->name));
     }
     EXPECT_EQ(patterns_without_match(settings.init_of, parameters), std::vector<std::string>{});
-    for (const ParamPtr& param : net.params()) parameters.push_back(param->name + ".feedback");
+    rule->bind(net, *make_loss(settings.loss), 1);
+    for (const ParamPtr& param : rule->owned()) parameters.push_back(param->name);
     EXPECT_EQ(patterns_without_match(settings.optimizer.lr_of, parameters),
               std::vector<std::string>{});
   }

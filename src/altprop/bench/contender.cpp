@@ -45,6 +45,16 @@ const std::vector<Work>& works() {
        50,
        {"momentum"},
        {"equilibrium-propagation[ep.free-steps=20,ep.nudged-steps=6]"}},
+      // Two layers of states, for complex nudges: four points of a batch are as many rows as two of
+      // a batch twice as large.
+      {"settling-deep",
+       "mlp:784-256-256-10:shifted-sigmoid",
+       {784},
+       50,
+       {"momentum"},
+       {"holomorphic-ep[hep.points=2,hep.tolerance=0,hep.free-steps=30,hep.nudged-steps=20]",
+        "holomorphic-ep[hep.points=4,hep.tolerance=0,hep.free-steps=30,hep.nudged-steps=20]",
+        "holomorphic-ep[hep.points=8,hep.tolerance=0,hep.free-steps=30,hep.nudged-steps=20]"}},
       // The networks of arXiv 2009.05359 and 2006.04182, relaxed for 100 steps without and with the
       // loop.
       {"relaxing-mlp",

@@ -7,6 +7,17 @@
 
 namespace altprop {
 
+namespace {
+
+/// Multiples of a quarter turn lie on the axes exactly.
+ContourPoint on_circle(int64_t k, int64_t points, double radius, double weight) {
+  const double angle = 2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(points);
+  const auto clean = [](double part) { return std::abs(part) < 1e-15 ? 0.0 : part; };
+  return {radius * clean(std::cos(angle)), radius * clean(std::sin(angle)), weight, k};
+}
+
+}  // namespace
+
 Contour Contour::half_circle(int64_t points, double radius, at::ScalarType dtype) {
   Contour out;
   out.number_ = points;
@@ -20,8 +31,7 @@ Contour Contour::half_circle(int64_t points, double radius, at::ScalarType dtype
   if (points % 2 == 0) out.points_.push_back({-radius, 0, part, points / 2});
   out.real_ = static_cast<int64_t>(out.points_.size());
   for (int64_t k = 1; 2 * k < points; ++k) {
-    const double angle = 2 * std::numbers::pi * static_cast<double>(k) * part;
-    out.points_.push_back({radius * std::cos(angle), radius * std::sin(angle), 2 * part, k});
+    out.points_.push_back(on_circle(k, points, radius, 2 * part));
   }
   return out;
 }
@@ -31,8 +41,7 @@ Contour Contour::full_circle(int64_t points, double radius) {
   out.number_ = points;
   const double part = 1 / static_cast<double>(points);
   for (int64_t k = 0; k < points; ++k) {
-    const double angle = 2 * std::numbers::pi * static_cast<double>(k) * part;
-    out.points_.push_back({radius * std::cos(angle), radius * std::sin(angle), part, k});
+    out.points_.push_back(on_circle(k, points, radius, part));
   }
   return out;
 }
