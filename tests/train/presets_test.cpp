@@ -42,7 +42,7 @@ TEST(Presets, AreRunsThatCouldBegin) {
     data::Request request(settings.data);
     EXPECT_NO_THROW(request.options().set_all(settings.data_options));
     const InputInfo shape = shape_of(settings.data);
-    const Graph net = network(settings.net, shape);
+    Graph net = network(settings.net, shape);
     EXPECT_EQ(net.node(net.output_node()).spec.shape, std::vector<int64_t>{shape.classes});
     const auto rule = make_rule(settings.rule, settings.rule_options);
     EXPECT_NO_THROW(rule->admit(net, *make_loss(settings.loss)));
