@@ -131,8 +131,9 @@ def main():
         sys.exit("tidy: clang-tidy-15 is missing; install the package clang-tidy-15")
     database = configure()
     wanted = {path.resolve() for path in arguments.files}
-    paths = sorted(path for path in (pathlib.Path(entry["file"]) for entry in database)
-                   if BUILD not in path.parents and (not wanted or path in wanted))
+    # A file that several targets compile is checked once.
+    paths = sorted({path for path in (pathlib.Path(entry["file"]) for entry in database)
+                    if BUILD not in path.parents and (not wanted or path in wanted)})
     if not paths or wanted - set(paths):
         sys.exit("tidy: not among the sources that are built: " + ", ".join(map(str, wanted - set(paths))))
     groups = grouped(paths)

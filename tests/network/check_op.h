@@ -47,7 +47,7 @@ inline Tensor restrided(const Tensor& t) {
 
 class OpCheck {
  public:
-  OpCheck(OpPtr op, std::vector<std::vector<int64_t>> shapes, CheckOptions options = {})
+  OpCheck(OpPtr op, const std::vector<std::vector<int64_t>>& shapes, CheckOptions options = {})
       : op_(std::move(op)), options_(options), stream_(Stream(11).at(op_->type())) {
     std::vector<Spec> specs;
     for (const auto& shape : shapes) {

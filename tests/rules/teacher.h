@@ -60,8 +60,8 @@ inline std::map<std::string, Tensor> gradients(Learner& rule, Graph& net, const 
 /// One rule with its network and updater, as the trainer would bring them together.
 class Run {
  public:
-  Run(Graph& net, const Loss& loss, std::unique_ptr<Learner> rule, OptimizerSettings settings,
-      uint64_t seed = 1)
+  Run(Graph& net, const Loss& loss, std::unique_ptr<Learner> rule,
+      const OptimizerSettings& settings, uint64_t seed = 1)
       : net_(net), loss_(loss), rule_(std::move(rule)), updater_(settings), seed_(seed) {
     rule_->prepare_for(settings);
     rule_->bind(net_, loss_, seed_);

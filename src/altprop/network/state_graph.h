@@ -37,7 +37,7 @@ struct StateGraph {
   struct Edge {
     Graph map;
     std::vector<int> from;  ///< states, ascending, each once
-    int to;                 ///< state
+    int to = -1;            ///< state
     std::vector<int> node;  ///< per node of `map`: its number in the network
   };
 

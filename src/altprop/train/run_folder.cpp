@@ -277,7 +277,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
 }
 
 nlohmann::json run_in_folder(Experiment& experiment, const fs::path& dir, const std::string& label,
-                             bool resume, std::vector<Observer*> observers) {
+                             bool resume, const std::vector<Observer*>& observers) {
   RunFolder folder(dir, experiment, label);
   if (resume) {
     folder.resume();

@@ -53,7 +53,7 @@ class RunFolder : public Observer {
 /// Runs (or resumes) an experiment with its folder. @returns the summary
 nlohmann::json run_in_folder(Experiment& experiment, const std::filesystem::path& dir,
                              const std::string& label, bool resume,
-                             std::vector<Observer*> observers);
+                             const std::vector<Observer*>& observers);
 
 /// Settings of the run in a folder.
 RunSettings settings_of(const std::filesystem::path& dir);

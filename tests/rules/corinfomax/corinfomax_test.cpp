@@ -12,7 +12,7 @@ struct Example {
   std::unique_ptr<Loss> loss = make_loss("squared-error");
   std::unique_ptr<Learner> rule;
 
-  explicit Example(OptionValues options, std::vector<Tensor> weights = example_weights())
+  explicit Example(OptionValues options, const std::vector<Tensor>& weights = example_weights())
       : net(dense_net(weights, "hard-sigmoid")) {
     for (const char* phase : {"cim.free-steps", "cim.nudged-steps"})
       options.insert({phase, "4000"});

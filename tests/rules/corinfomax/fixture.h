@@ -114,7 +114,7 @@ struct Settled {
           const Tensor& x, int64_t free_steps) {
     std::vector<int64_t> sizes;
     for (const Tensor& weight : w.forward) sizes.push_back(weight.size(0));
-    dynamics = Dynamics(sizes, std::move(domains), d);
+    dynamics = Dynamics(sizes, std::move(domains), std::move(d));
     dynamics.load(w);
     dynamics.start(state, x);
     dynamics.settle(state, free_steps, nullptr);

@@ -138,5 +138,27 @@ TEST(RowBlocks, AreForSeveralThreadsAndSamplesThatKeepToThemselves) {
   EXPECT_FALSE(fit(plain, 64));
 }
 
+TEST(RowBlocks, StrictMeasuresABatchOnce) {
+  const auto loss = make_loss("cross-entropy");
+  const BatchOf batch = draw_batch({20, 6}, 4, 1, at::kFloat);
+  const auto running = [&](const std::string& rule, const OptionValues& options) {
+    Graph net = network("mlp:6-8-7-4:tanh:norm=batch");
+    net.to(test::test_device(), at::kFloat);
+    initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+    auto learner = make_rule(rule, options);
+    learner->bind(net, *loss, 1);
+    gradients(*learner, net, *loss, batch.x, batch.y);
+    std::vector<Tensor> out;
+    for (auto& [name, tensor] : net.buffers()) out.push_back(tensor->clone());
+    return out;
+  };
+  const auto once = running("backprop", {});
+  const auto strict =
+      running("predictive-coding", {{"pc.mode", "strict"}, {"pc.eta", "0.05"}, {"pc.steps", "8"}});
+  ASSERT_EQ(once.size(), 4u);
+  for (size_t i = 0; i < once.size(); ++i)
+    EXPECT_TRUE(at::allclose(once[i], strict[i], 1e-5, 1e-6)) << i;
+}
+
 }  // namespace
 }  // namespace altprop::testing

@@ -29,8 +29,10 @@ std::vector<Name> read_names(const std::string& path) {
       continue;
     }
     const char32_t plain = without_accents(c);
-    const size_t place = plain < 0x80 ? kAlphabet.find(static_cast<char>(plain)) : kAlphabet.npos;
-    if (plain != 0 && place != kAlphabet.npos) out.back().push_back(static_cast<int64_t>(place));
+    const size_t place =
+        plain < 0x80 ? kAlphabet.find(static_cast<char>(plain)) : std::string_view::npos;
+    if (plain != 0 && place != std::string_view::npos)
+      out.back().push_back(static_cast<int64_t>(place));
     if (out.back().size() > kLongestName)
       throw Error(text::cat("'", path, "' has a name of more than ", kLongestName,
                             " letters in line ", line, ": it is no list of names"));

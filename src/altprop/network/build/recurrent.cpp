@@ -29,6 +29,10 @@ struct Sequence {
 };
 
 struct Recurrent : Architecture {
+  std::string sizes, activation = "tanh", output = "auto";
+  int64_t length = 0, embedding = 0;
+  bool bias = true;
+
   explicit Recurrent(std::string name) : name_(std::move(name)) {}
 
   void declare(Options& o) override {
@@ -183,9 +187,7 @@ struct Recurrent : Architecture {
     return out;
   }
 
-  std::string name_, sizes, activation = "tanh", output = "auto";
-  int64_t length = 0, embedding = 0;
-  bool bias = true;
+  std::string name_;
 };
 
 const RegisterArchitecture rnn{

@@ -36,7 +36,7 @@ std::vector<Size> parse_sizes(const std::string& written, const std::vector<std:
 }
 
 std::vector<Size> parse_layer_sizes(const std::string& written, size_t least) {
-  const std::vector<Size> list = parse_sizes(written, {"*"});
+  std::vector<Size> list = parse_sizes(written, {"*"});
   for (size_t i = 0; i < list.size(); ++i)
     if (!list[i].word.empty() && (list[i].value || (i != 0 && i + 1 != list.size())))
       throw UsageError("sizes with '*' only as the first or the last of them");

@@ -10,7 +10,7 @@ namespace altprop {
 namespace {
 
 /// One of the four gates as columns of [B, 4H].
-enum Gate { kInput, kForget, kCandidate, kOutput };
+enum Gate { InputGate, ForgetGate, CandidateGate, OutputGate };
 
 Tensor gate(const Tensor& gates, Gate which) {
   const int64_t width = gates.size(1) / 4;
@@ -50,8 +50,8 @@ Tensor LstmGates::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
   Tensor out = inputs_ == 1 ? inputs[0].clone() : inputs[0] + inputs[1];
   const int64_t width = out.size(1) / 4;
   out.narrow(1, 0, 2 * width).sigmoid_();
-  gate(out, kCandidate).tanh_();
-  gate(out, kOutput).sigmoid_();
+  gate(out, CandidateGate).tanh_();
+  gate(out, OutputGate).sigmoid_();
   saved.t.assign(1, out);
   saved.memo = {};
   return out;
@@ -61,8 +61,8 @@ Tensor LstmGates::pull(const Saved& saved, const Tensor& cot) const {
   const Tensor y = match_rows(saved.t[0], cot);
   if (lstm_kernels_fit({&cot, &y})) return lstm_pull_gates(cot, y);
   Tensor out = at::sigmoid_backward(cot, y);
-  Tensor candidate = gate(out, kCandidate);
-  at::tanh_backward_out(candidate, gate(cot, kCandidate), gate(y, kCandidate));
+  Tensor candidate = gate(out, CandidateGate);
+  at::tanh_backward_out(candidate, gate(cot, CandidateGate), gate(y, CandidateGate));
   return out;
 }
 
@@ -85,34 +85,36 @@ Tensor LstmCell::forward(std::span<const Tensor> inputs, Saved& saved, const Pas
   saved.t.assign(inputs.begin(), inputs.end());
   const Tensor before = inputs_ == 1 ? Tensor() : inputs[1];
   if (lstm_kernels_fit({&y, &before})) return lstm_next_cell(y, before);
-  Tensor out = gate(y, kInput) * gate(y, kCandidate);
-  return inputs_ == 1 ? out : out.addcmul_(gate(y, kForget), before);
+  Tensor out = gate(y, InputGate) * gate(y, CandidateGate);
+  return inputs_ == 1 ? out : out.addcmul_(gate(y, ForgetGate), before);
 }
 
 Tensor LstmCell::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
   const Tensor y = match_rows(saved.t[0], cot);
-  if (input == 1) return cot * gate(y, kForget);
+  if (input == 1) return cot * gate(y, ForgetGate);
   const Tensor before = inputs_ == 1 ? Tensor() : match_rows(saved.t[1], cot);
   if (lstm_kernels_fit({&cot, &y, &before})) return lstm_pull_cell(cot, y, before);
   Tensor out = at::empty_like(y);
-  Tensor in = gate(out, kInput), forget = gate(out, kForget), candidate = gate(out, kCandidate);
-  at::mul_out(in, cot, gate(y, kCandidate));
-  at::mul_out(candidate, cot, gate(y, kInput));
+  Tensor in = gate(out, InputGate), forget = gate(out, ForgetGate),
+         candidate = gate(out, CandidateGate);
+  at::mul_out(in, cot, gate(y, CandidateGate));
+  at::mul_out(candidate, cot, gate(y, InputGate));
   if (inputs_ == 1) {
     forget.zero_();
   } else {
     at::mul_out(forget, cot, before);
   }
-  gate(out, kOutput).zero_();
+  gate(out, OutputGate).zero_();
   return out;
 }
 
 Tensor LstmCell::jvp(const Saved& saved, const Tensor& tangent, int input) const {
   const Tensor y = match_rows(saved.t[0], tangent);
-  if (input == 1) return tangent * gate(y, kForget);
-  Tensor out = gate(tangent, kInput) * gate(y, kCandidate);
-  out.addcmul_(gate(tangent, kCandidate), gate(y, kInput));
-  return inputs_ == 1 ? out : out.addcmul_(gate(tangent, kForget), match_rows(saved.t[1], tangent));
+  if (input == 1) return tangent * gate(y, ForgetGate);
+  Tensor out = gate(tangent, InputGate) * gate(y, CandidateGate);
+  out.addcmul_(gate(tangent, CandidateGate), gate(y, InputGate));
+  return inputs_ == 1 ? out
+                      : out.addcmul_(gate(tangent, ForgetGate), match_rows(saved.t[1], tangent));
 }
 
 // ---- output ----
@@ -125,7 +127,7 @@ Spec LstmOutput::infer(std::span<const Spec> inputs) const {
 
 Tensor LstmOutput::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
   saved.t = {inputs[0], inputs[1].tanh()};
-  return gate(inputs[0], kOutput) * saved.t[1];
+  return gate(inputs[0], OutputGate) * saved.t[1];
 }
 
 Tensor LstmOutput::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
@@ -133,18 +135,18 @@ Tensor LstmOutput::vjp(const Saved& saved, const Tensor& cot, int input, const T
   const bool fit = lstm_kernels_fit({&cot, &y, &squashed});
   if (input == 1)
     return fit ? lstm_pull_output_to_cell(cot, y, squashed)
-               : at::tanh_backward(cot * gate(y, kOutput), squashed);
+               : at::tanh_backward(cot * gate(y, OutputGate), squashed);
   if (fit) return lstm_pull_output(cot, y, squashed);
   Tensor out = at::zeros_like(y);
-  Tensor last = gate(out, kOutput);
+  Tensor last = gate(out, OutputGate);
   at::mul_out(last, cot, squashed);
   return out;
 }
 
 Tensor LstmOutput::jvp(const Saved& saved, const Tensor& tangent, int input) const {
   const Tensor y = match_rows(saved.t[0], tangent), squashed = match_rows(saved.t[1], tangent);
-  return input == 1 ? at::tanh_backward(tangent * gate(y, kOutput), squashed)
-                    : gate(tangent, kOutput) * squashed;
+  return input == 1 ? at::tanh_backward(tangent * gate(y, OutputGate), squashed)
+                    : gate(tangent, OutputGate) * squashed;
 }
 
 OpPtr lstm_gates(int inputs) { return std::make_shared<LstmGates>(inputs); }

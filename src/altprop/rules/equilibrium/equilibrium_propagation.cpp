@@ -253,8 +253,8 @@ class EquilibriumPropagation : public Rule {
  private:
   struct Nudged {
     Nudge nudge;
-    int64_t phases;
-    double beta, span;  ///< of the first phase; between the two states of the contrast
+    int64_t phases = 1;
+    double beta = 0, span = 0;  ///< of the first phase; between the two states of the contrast
   };
 
   bool nudges() const { return estimator_ != "implicit" && estimator_ != "bptt"; }

@@ -8,7 +8,7 @@
 namespace altprop {
 
 struct StopWhen {
-  int64_t steps;            ///< at most
+  int64_t steps = 0;        ///< at most
   double tolerance = 0;     ///< no unit moved by this much in a step; 0: never early
   int64_t check_every = 5;  ///< steps between looks at the residual
   bool turn = false;        ///< also measure Settled::turn

@@ -76,7 +76,7 @@ void HolomorphicDiagnosis::look_at_nudged(const Contour& contour, const Field& s
                                           const Field& rest, const std::vector<double>& residuals,
                                           double radius) {
   double moved = 0;
-  const auto points = contour.points();
+  const auto& points = contour.points();
   for (size_t s = 0; s < states.size(); ++s) {
     if (!field_.moves(static_cast<int>(s))) continue;
     const int64_t batch = rest[s].size(0);

@@ -33,7 +33,7 @@ class Homeostasis {
   /// Two couplings between the same states. `partner` reads the same states, in the opposite
   /// direction; or drives the other way (`transposed`); or there is none.
   struct Pair {
-    const Coupling* first;
+    const Coupling* first = nullptr;
     const Coupling* partner = nullptr;
     bool transposed = false;
     bool closed() const { return first->dense() && (!partner || partner->dense()); }
