@@ -5,10 +5,7 @@
 
 #include <algorithm>
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define ALTPROP_HAS_AVX512_CODE 1
-#include <immintrin.h>
-#endif
+#include "altprop/tensor/avx512.h"
 
 namespace altprop {
 

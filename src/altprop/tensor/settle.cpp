@@ -6,14 +6,7 @@
 #include <algorithm>
 
 #include "altprop/base/error.h"
-
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define ALTPROP_HAS_AVX512_CODE 1
-// The compiler's own header passes registers on purpose without a value.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#endif
+#include "altprop/tensor/avx512.h"
 
 namespace altprop {
 

@@ -2,23 +2,12 @@
 
 #include <algorithm>
 
+#include "altprop/rules/equilibrium/fields.h"
+
 namespace altprop {
 
 namespace {
-
 size_t at(int i) { return static_cast<size_t>(i); }
-
-void add_to(Tensor& sum, const Tensor& part) {
-  if (part.defined()) sum = sum.defined() ? sum + part : part;
-}
-
-double largest(const Field& field) {
-  double out = 0;
-  for (const Tensor& t : field)
-    if (t.defined()) out = std::max(out, t.abs().max().item<double>());
-  return out;
-}
-
 }  // namespace
 
 std::vector<Tensor> Adjoint::parents(const Field& field, const StateGraph::Edge& edge) const {

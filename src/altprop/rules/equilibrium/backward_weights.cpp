@@ -43,4 +43,17 @@ BackwardWeights::BackwardWeights(const ConvergentNetwork& net, const Stream& str
   }
 }
 
+std::vector<ParamPtr> BackwardWeights::params() const {
+  std::vector<ParamPtr> out;
+  for (const Pair& pair : pairs_) out.push_back(pair.backward);
+  return out;
+}
+
+std::vector<FeedbackFact> BackwardWeights::facts() const {
+  std::vector<FeedbackFact> out;
+  for (const Pair& pair : pairs_)
+    out.push_back({pair.name, pair.backward->value, pair.forward->value});
+  return out;
+}
+
 }  // namespace altprop

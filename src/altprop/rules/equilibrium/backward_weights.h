@@ -6,6 +6,7 @@
 #pragma once
 
 #include "altprop/rules/equilibrium/convergent_network.h"
+#include "altprop/rules/rule.h"
 
 namespace altprop {
 
@@ -23,6 +24,10 @@ class BackwardWeights {
     ParamPtr forward, backward;
   };
   const std::vector<Pair>& pairs() const { return pairs_; }
+  /// W_b of all pairs, for Learner::owned.
+  std::vector<ParamPtr> params() const;
+  /// W_b against W of all pairs, for Rule::feedback.
+  std::vector<FeedbackFact> facts() const;
   /// The edge with W_b and without biases, node for node as the forward one; null if it has none.
   const Graph* map(int edge) const {
     return has_[static_cast<size_t>(edge)] ? &maps_[static_cast<size_t>(edge)] : nullptr;

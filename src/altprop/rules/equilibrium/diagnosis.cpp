@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "altprop/base/text.h"
 
@@ -10,11 +9,6 @@ namespace altprop {
 
 namespace {
 
-std::string figure(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.2g", value);
-  return buffer;
-}
 std::string percent(double part) { return figure(100 * part) + " %"; }
 
 double size_of(const Tensor& t) { return t.norm().item<double>(); }
@@ -29,21 +23,11 @@ double interior(const Activation& sigma, const Tensor& states) {
 
 }  // namespace
 
-void Diagnosis::say(const std::string& topic, std::string sentence) {
-  if (said_.insert(topic).second)
-    fresh_.push_back("equilibrium-propagation: " + std::move(sentence));
-}
-
-std::vector<std::string> Diagnosis::take() {
-  std::vector<std::string> out;
-  out.swap(fresh_);
-  return out;
-}
-
 void Diagnosis::look_at_free(const Settled& settled, const Field& states, Timing timing) {
   free_ = settled;
   if (settled.turn < -0.5 && settled.residual > 1e-3)
-    say("turn", text::cat("the free phase swings with a period of two steps: after ", settled.steps,
+    notices_.say(
+        "turn", text::cat("the free phase swings with a period of two steps: after ", settled.steps,
                           " steps units still move by ", figure(settled.residual),
                           timing == Timing::Alternating ? " a step; use smaller weights"
                                                         : " a step; use ep.dynamics=alternating"));
@@ -53,7 +37,8 @@ void Diagnosis::look_at_free(const Settled& settled, const Field& states, Timing
     const double part = interior(*net_.sigma[s], states[s]);
     least_interior_ = std::min(least_interior_, part);
     if (part < 0.01)
-      say("dead " + net_.name(static_cast<int>(s)),
+      notices_.say(
+          "dead " + net_.name(static_cast<int>(s)),
           text::cat("only ", percent(part), " of the units of '", net_.name(static_cast<int>(s)),
                     "' are between the ends of their range, so nearly no gradient passes; use "
                     "smaller weights or a bias towards the middle (mean value now ",
@@ -71,7 +56,8 @@ void Diagnosis::look_at_nudged(const Field& free, const Field& plus, const Field
     largest = std::max(largest, apart.abs().max().item<double>());
     const double relative = size_of(apart) / std::max(1e-30, size_of(free[s]));
     if (free[s].scalar_type() == at::kFloat && relative > 0 && relative < 1e-5)
-      say("small", text::cat("with ep.beta=", text::from_number(beta), " nudging moves '",
+      notices_.say("small",
+                   text::cat("with ep.beta=", text::from_number(beta), " nudging moves '",
                              net_.name(static_cast<int>(s)), "' by only ", figure(relative),
                              " of its norm, which is rounding in float32; use a larger ep.beta or "
                              "--dtype float64"));
@@ -80,15 +66,16 @@ void Diagnosis::look_at_nudged(const Field& free, const Field& plus, const Field
     odd += apart.square().sum().item<double>();
   }
   if (minus && even > 0.25 * odd)
-    say("large", text::cat("ep.beta=", text::from_number(beta),
+    notices_.say("large",
+                 text::cat("ep.beta=", text::from_number(beta),
                            " is beyond the linear range: the answers to +beta and -beta differ by ",
                            percent(std::sqrt(even / std::max(odd, 1e-300))),
                            " of their distance; use a smaller ep.beta"));
   if (free_.residual > 0.1 * largest && free_.residual > 0)
-    say("settled",
-        text::cat("the free phase has not settled: after ", free_.steps, " steps units move by ",
-                  figure(free_.residual), " a step, while nudging moves them by ", figure(largest),
-                  "; raise ep.free-steps"));
+    notices_.say("settled", text::cat("the free phase has not settled: after ", free_.steps,
+                                      " steps units move by ", figure(free_.residual),
+                                      " a step, while nudging moves them by ", figure(largest),
+                                      "; raise ep.free-steps"));
 }
 
 }  // namespace altprop

@@ -1,11 +1,11 @@
 // What can go wrong while states settle, said once each, with the numbers and what to do.
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
 #include "altprop/rules/equilibrium/dynamics.h"
+#include "altprop/rules/notices.h"
 
 namespace altprop {
 
@@ -20,17 +20,14 @@ class Diagnosis {
   void look_at_nudged(const Field& free, const Field& plus, const Field* minus, double beta);
 
   /// Sentences since the last call.
-  std::vector<std::string> take();
+  std::vector<std::string> take() { return notices_.take(); }
   /// Part of the units in the middle of their range, of the state where it is smallest, at the last
   /// look.
   double least_interior() const { return least_interior_; }
 
  private:
-  void say(const std::string& topic, std::string sentence);
-
   const ConvergentNetwork& net_;
-  std::set<std::string> said_;
-  std::vector<std::string> fresh_;
+  Notices notices_{"equilibrium-propagation"};
   Settled free_;
   double least_interior_ = 1;
 };

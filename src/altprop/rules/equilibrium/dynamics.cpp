@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
 
@@ -30,15 +31,6 @@ std::optional<Squash> squash_of(const Activation* sigma) {
   if (type == "sigmoid") return Squash{Kind::Sigmoid};
   if (type == "shifted-sigmoid") return Squash{Kind::Sigmoid, 4, -2};
   return std::nullopt;
-}
-
-Tensor flat(const Tensor& t) { return t.dim() == 2 ? t : t.reshape({t.size(0), -1}); }
-
-Tensor repeated(const Tensor& t, int64_t times) {
-  if (times == 1) return t;
-  std::vector<int64_t> repeats(static_cast<size_t>(t.dim()), 1);
-  repeats[0] = times;
-  return t.repeat(repeats).contiguous(t.suggest_memory_format());
 }
 
 }  // namespace
@@ -176,7 +168,7 @@ Tensor ConvergentDynamics::run(size_t e) {
 Tensor ConvergentDynamics::forward(size_t e, Tensor into) {
   Work& w = work_[e];
   if (w.dense) {
-    const Tensor x = flat(s_[at(net_.graph.edges[e].from[0])]);
+    const Tensor x = flat_rows(s_[at(net_.graph.edges[e].from[0])]);
     const Tensor& weight = w.weight->value;
     const bool few = gather_fits(x, weight);
     if (!few && linear_backend() != LinearBackend::Aten)

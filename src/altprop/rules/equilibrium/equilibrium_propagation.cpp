@@ -102,10 +102,7 @@ class EquilibriumPropagation : public Rule {
   }
 
   std::vector<ParamPtr> owned() override {
-    std::vector<ParamPtr> out;
-    if (back_)
-      for (const BackwardWeights::Pair& pair : back_->pairs()) out.push_back(pair.backward);
-    return out;
+    return back_ ? back_->params() : std::vector<ParamPtr>{};
   }
 
   bool allows_in_place() const override {
@@ -113,11 +110,7 @@ class EquilibriumPropagation : public Rule {
   }
 
   std::vector<FeedbackFact> feedback(const Graph&) const override {
-    std::vector<FeedbackFact> out;
-    if (back_)
-      for (const BackwardWeights::Pair& pair : back_->pairs())
-        out.push_back({pair.name, pair.backward->value, pair.forward->value});
-    return out;
+    return back_ ? back_->facts() : std::vector<FeedbackFact>{};
   }
 
   void assign(Step& step, Sink& sink) override {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "altprop/base/text.h"
 
@@ -10,25 +9,9 @@ namespace altprop {
 
 namespace {
 
-std::string figure(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.2g", value);
-  return buffer;
-}
-
 double largest(const Tensor& t) { return t.abs().max().item<double>(); }
 
 }  // namespace
-
-void HolomorphicDiagnosis::say(const std::string& topic, std::string sentence) {
-  if (said_.insert(topic).second) fresh_.push_back("holomorphic-ep: " + std::move(sentence));
-}
-
-std::vector<std::string> HolomorphicDiagnosis::take() {
-  std::vector<std::string> out;
-  out.swap(fresh_);
-  return out;
-}
 
 void HolomorphicDiagnosis::look_at_free(const Settled& settled, double damping) {
   free_ = settled;
@@ -36,12 +19,14 @@ void HolomorphicDiagnosis::look_at_free(const Settled& settled, double damping) 
   const std::string moves = text::cat("after ", settled.steps, " steps units still move by ",
                                       figure(settled.residual), " a step");
   if (settled.turn < -0.5) {
-    say("turn", text::cat("the free phase swings with a period of two steps: ", moves, "; use ",
-                          damping > 0.6 ? "hep.damping=0.5" : "smaller weights"));
+    notices_.say("turn",
+                 text::cat("the free phase swings with a period of two steps: ", moves, "; use ",
+                           damping > 0.6 ? "hep.damping=0.5" : "smaller weights"));
   } else {
-    say("free", text::cat("the free phase has not settled: ", moves,
-                          ", so that nudged and free states differ by more than the nudge; raise "
-                          "hep.free-steps, or use smaller weights if that changes nothing"));
+    notices_.say("free",
+                 text::cat("the free phase has not settled: ", moves,
+                           ", so that nudged and free states differ by more than the nudge; raise "
+                           "hep.free-steps, or use smaller weights if that changes nothing"));
   }
 }
 
@@ -60,16 +45,16 @@ void HolomorphicDiagnosis::look_at_radius(const Contour& contour, const Field& s
   }
   const double part = std::sqrt(apart / std::max(size, 1e-300));
   if (n > 2 && part > 0.3)
-    say("radius",
-        text::cat("hep.radius=", text::from_number(std::abs(radius)),
-                  " is too large: the credits of ", n, " and of ", n / 2, " points differ by ",
-                  figure(100 * part), " %; use a smaller hep.radius, at which more points help"));
+    notices_.say("radius", text::cat("hep.radius=", text::from_number(std::abs(radius)),
+                                     " is too large: the credits of ", n, " and of ", n / 2,
+                                     " points differ by ", figure(100 * part),
+                                     " %; use a smaller hep.radius, at which more points help"));
   if (n == 2 && part > 0.5)
-    say("radius",
-        text::cat("hep.radius=", text::from_number(std::abs(radius)),
-                  " is beyond the linear range: the answers to opposite nudges differ by ",
-                  figure(100 * part),
-                  " % of their mean; use a smaller hep.radius, or hep.points=4"));
+    notices_.say("radius",
+                 text::cat("hep.radius=", text::from_number(std::abs(radius)),
+                           " is beyond the linear range: the answers to opposite nudges differ by ",
+                           figure(100 * part),
+                           " % of their mean; use a smaller hep.radius, or hep.points=4"));
 }
 
 void HolomorphicDiagnosis::look_at_nudged(const Contour& contour, const Field& states,
@@ -89,14 +74,15 @@ void HolomorphicDiagnosis::look_at_nudged(const Contour& contour, const Field& s
     const std::string name = field_.layer(static_cast<int>(s));
     if (contour.points()[0].weight != 1 || contour.real())  // not the infinitesimal nudge
       if (states[s].scalar_type() == at::kFloat && here > 0 && here / size < 1e-5)
-        say("small", text::cat("with hep.radius=", text::from_number(std::abs(radius)),
-                               " nudging moves '", name, "' by only ", figure(here / size),
-                               " of its size, which is rounding in float32; use a larger "
-                               "hep.radius with more points, or --dtype float64"));
+        notices_.say("small", text::cat("with hep.radius=", text::from_number(std::abs(radius)),
+                                        " nudging moves '", name, "' by only ", figure(here / size),
+                                        " of its size, which is rounding in float32; use a larger "
+                                        "hep.radius with more points, or --dtype float64"));
     const double complex_size =
         rows.complex ? largest(states[s].narrow(0, rows.real, 2 * rows.complex)) : 0;
     if (complex_size > 3 * std::max(1.0, size))
-      say("pole", text::cat("nudged states of '", name, "' reach ", figure(complex_size),
+      notices_.say(
+          "pole", text::cat("nudged states of '", name, "' reach ", figure(complex_size),
                             " where real ones reach ", figure(size),
                             ": they come near a pole of the activation; use a smaller hep.radius"));
   }
@@ -106,30 +92,33 @@ void HolomorphicDiagnosis::look_at_nudged(const Contour& contour, const Field& s
     double r = residuals[k];
     if (k >= static_cast<size_t>(contour.real())) r = std::max(r, residuals[k + complex]);
     if (r <= 0.1 * moved || !(moved > 0) || moved < 1e-6) continue;
-    say("nudged", text::cat("nudged phases have not settled: at beta = ", figure(points[k].re),
-                            points[k].im < 0 ? " - " : " + ", figure(std::abs(points[k].im)),
-                            "i units still move by ", figure(r), " a step, of ", figure(moved),
-                            " in all; raise hep.nudged-steps"));
+    notices_.say("nudged",
+                 text::cat("nudged phases have not settled: at beta = ", figure(points[k].re),
+                           points[k].im < 0 ? " - " : " + ", figure(std::abs(points[k].im)),
+                           "i units still move by ", figure(r), " a step, of ", figure(moved),
+                           " in all; raise hep.nudged-steps"));
   }
   if (moved > 1e-6 && free_.residual > 0.1 * moved)
-    say("rest", text::cat("after ", free_.steps, " free steps units move by ",
-                          figure(free_.residual), " a step, while nudging moves them by ",
-                          figure(moved), "; raise hep.free-steps"));
+    notices_.say("rest", text::cat("after ", free_.steps, " free steps units move by ",
+                                   figure(free_.residual), " a step, while nudging moves them by ",
+                                   figure(moved), "; raise hep.free-steps"));
   look_at_radius(contour, states, rest, radius);
 }
 
 void HolomorphicDiagnosis::dropped(int64_t samples, int64_t of) {
   if (samples)
-    say("dropped", text::cat("the nudged states of ", samples, " of ", of,
-                             " samples overflowed near a pole and were left out; use a smaller "
-                             "hep.radius (the records count all of them)"));
+    notices_.say("dropped",
+                 text::cat("the nudged states of ", samples, " of ", of,
+                           " samples overflowed near a pole and were left out; use a smaller "
+                           "hep.radius (the records count all of them)"));
 }
 
 void HolomorphicDiagnosis::unsolved(double residual, int64_t steps) {
-  say("unsolved", text::cat("the exact credit to compare with has not converged in ", steps,
-                            " steps (relative change ", figure(residual),
-                            "): the network does not contract, and its cosines mean little; use "
-                            "smaller weights"));
+  notices_.say("unsolved",
+               text::cat("the exact credit to compare with has not converged in ", steps,
+                         " steps (relative change ", figure(residual),
+                         "): the network does not contract, and its cosines mean little; use "
+                         "smaller weights"));
 }
 
 }  // namespace altprop

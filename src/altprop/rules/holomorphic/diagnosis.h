@@ -1,11 +1,11 @@
 // What can go wrong on the circle, said once each, with the numbers and what to do.
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
 #include "altprop/rules/holomorphic/estimate.h"
+#include "altprop/rules/notices.h"
 
 namespace altprop {
 
@@ -23,16 +23,15 @@ class HolomorphicDiagnosis {
   /// The exact credit did not converge in `steps`.
   void unsolved(double residual, int64_t steps);
 
-  std::vector<std::string> take();
+  /// Sentences since the last call.
+  std::vector<std::string> take() { return notices_.take(); }
 
  private:
-  void say(const std::string& topic, std::string sentence);
   void look_at_radius(const Contour& contour, const Field& states, const Field& rest,
                       double radius);
 
   const VectorField& field_;
-  std::set<std::string> said_;
-  std::vector<std::string> fresh_;
+  Notices notices_{"holomorphic-ep"};
   Settled free_;
 };
 

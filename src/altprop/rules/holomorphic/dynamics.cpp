@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "altprop/rules/equilibrium/fields.h"
 #include "altprop/rules/holomorphic/linearised.h"
 #include "altprop/tensor/linear.h"
 
@@ -10,15 +11,6 @@ namespace altprop {
 namespace {
 
 size_t at(int i) { return static_cast<size_t>(i); }
-
-Tensor flat(const Tensor& t) { return t.dim() == 2 ? t : t.reshape({t.size(0), -1}); }
-
-Tensor repeated(const Tensor& t, int64_t times) {
-  if (times == 1) return t;
-  std::vector<int64_t> repeats(static_cast<size_t>(t.dim()), 1);
-  repeats[0] = times;
-  return t.repeat(repeats).contiguous(t.suggest_memory_format());
-}
 
 /// `t` times per real part, then zeros for imaginary parts.
 Tensor stacked(const Tensor& t, int64_t points, int64_t complex) {
@@ -129,7 +121,7 @@ void HolomorphicDynamics::add_matrix(const Coupling& c, Field& a) {
   const Tensor& w = c.weight->value;
   const size_t from = at(c.from[0]), to = at(c.to);
   if (c.forth) {
-    const Tensor x = flat(r_[from]);
+    const Tensor x = flat_rows(r_[from]);
     if (!a[to].defined()) {
       a[to] = linear_forward(x, w, Tensor());
     } else {

@@ -63,19 +63,13 @@ class HolomorphicEp : public Rule {
   }
 
   std::vector<ParamPtr> owned() override {
-    std::vector<ParamPtr> out;
-    if (back_)
-      for (const BackwardWeights::Pair& pair : back_->pairs()) out.push_back(pair.backward);
+    std::vector<ParamPtr> out = back_ ? back_->params() : std::vector<ParamPtr>{};
     for (const FeedbackEdge& edge : edges_) out.push_back(edge.weight);
     return out;
   }
 
   std::vector<FeedbackFact> feedback(const Graph&) const override {
-    std::vector<FeedbackFact> out;
-    if (back_)
-      for (const BackwardWeights::Pair& pair : back_->pairs())
-        out.push_back({pair.name, pair.backward->value, pair.forward->value});
-    return out;
+    return back_ ? back_->facts() : std::vector<FeedbackFact>{};
   }
 
   /// The energy form runs a layer before its first signal and never after it.

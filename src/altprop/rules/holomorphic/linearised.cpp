@@ -3,24 +3,12 @@
 #include <algorithm>
 
 #include "altprop/rules/equilibrium/contrast.h"
+#include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
 
 namespace {
-
 size_t at(int i) { return static_cast<size_t>(i); }
-
-void contribute(Tensor& sum, const Tensor& part) {
-  if (part.defined()) sum = sum.defined() ? sum + part : part;
-}
-
-double largest(const Field& field) {
-  double out = 0;
-  for (const Tensor& t : field)
-    if (t.defined()) out = std::max(out, t.abs().max().item<double>());
-  return out;
-}
-
 }  // namespace
 
 double imaginary_step(at::ScalarType dtype) { return dtype == at::kDouble ? 1e-20 : 1e-10; }
@@ -70,8 +58,7 @@ void Linearised::add_curvature(const Coupling& c, const Field& v, Field& out) {
   std::vector<Tensor> pulled;
   c.map.sweep(scratch_, at::cat({r, at::zeros_like(r)}), &pulled, nullptr);
   for (size_t i = 0; i < pulled.size(); ++i)
-    if (field_.moves(c.from[i]))
-      contribute(out[at(c.from[i])], imaginary_parts(pulled[i], planar) / h);
+    if (field_.moves(c.from[i])) add_to(out[at(c.from[i])], imaginary_parts(pulled[i], planar) / h);
 }
 
 Field Linearised::product(const Field& v, bool transposed, bool with_curvature) {
@@ -87,7 +74,7 @@ Field Linearised::product(const Field& v, bool transposed, bool with_curvature) 
         tangents.push_back(field_.moves(p) ? v[at(p)] : Tensor());
         any |= tangents.back().defined();
       }
-      if (any) contribute(out[at(c.to)], c.map.graph().push(at_rest_[i], tangents));
+      if (any) add_to(out[at(c.to)], c.map.graph().push(at_rest_[i], tangents));
     }
     if (down && v[at(c.to)].defined()) {
       std::vector<Tensor> pulled;
@@ -95,7 +82,7 @@ Field Linearised::product(const Field& v, bool transposed, bool with_curvature) 
       map.sweep(at_rest_[i], {{map.output_node(), v[at(c.to)]}}, exact, nullptr,
                 {.input_credits = &pulled});
       for (size_t k = 0; k < c.from.size(); ++k)
-        if (field_.moves(c.from[k])) contribute(out[at(c.from[k])], pulled[k]);
+        if (field_.moves(c.from[k])) add_to(out[at(c.from[k])], pulled[k]);
     }
     if (with_curvature && c.back && c.map.curved()) add_curvature(c, v, out);
   }
@@ -175,7 +162,7 @@ Field Linearised::pushed(const Loss& loss, const Tensor& targets) {
   map.sweep(readout_, {{map.output_node(), readout_credit_}}, exact, nullptr,
             {.input_credits = &pulled});
   for (size_t i = 0; i < pulled.size(); ++i)
-    if (field_.moves(readout->from[i])) contribute(g[at(readout->from[i])], pulled[i]);
+    if (field_.moves(readout->from[i])) add_to(g[at(readout->from[i])], pulled[i]);
   return g;
 }
 
@@ -196,7 +183,7 @@ Linearised::Solved Linearised::solve(const Field& g, double tolerance, int64_t m
     Field next = sloped(transposed_times(lambda));
     out.residual = 0;
     for (size_t s = 0; s < lambda.size(); ++s) {
-      contribute(next[s], first[s]);
+      add_to(next[s], first[s]);
       if (!next[s].defined()) continue;
       const Tensor move = lambda[s].defined() ? next[s] - lambda[s] : next[s];
       out.residual = std::max(out.residual, move.abs().max().item<double>() / size);
