@@ -173,7 +173,9 @@ TEST_P(EveryRule, ASmallStepLowersTheLossOfItsBatch) {
   s.optimizer.kind = "sgd";
   s.optimizer.lr = 1e-3;
   Experiment e(s, glyphs());
-  const auto [x, y] = batch(s, 256);
+  const auto examples = batch(s, 256);
+  const auto& x = examples.first;
+  const auto& y = examples.second;
   auto loss = [&] { return e.loss().value(e.rule().predict(e.net(), x), y).mean().item<double>(); };
   const double before = loss();
   Activity activity;
@@ -228,7 +230,7 @@ TEST_P(EveryRule, LearnsGlyphs) {
 /// A convolutional and a residual network: of the common kind if the rule admits that, else with
 /// the activation of its example network and without norms.
 std::vector<std::string> deep_networks(const RuleEntry& entry) {
-  const std::vector<std::string> common = {
+  std::vector<std::string> common = {
       "chain: conv 4 k=3 p=1, relu, maxpool 2, conv 6 k=3, relu, gap, linear 10",
       "resnet:8:width=4"};
   const auto data = glyphs();

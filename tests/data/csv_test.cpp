@@ -12,7 +12,7 @@ using namespace testing;
 
 TEST(Csv, FindsHeaderSeparatorAndTarget) {
   TempFolder folder;
-  auto read = [&](const std::string& content, CsvFormat format = {}) {
+  auto read = [&](const std::string& content, const CsvFormat& format = {}) {
     return read_csv(write(folder / "a.csv", content), format);
   };
   const Tensor expected = at::tensor({1.5f, -2.0f, 3.0f, 4e3f}).view({2, 2});
@@ -36,7 +36,7 @@ TEST(Csv, RefusesDamagedFilesNamingFileAndLine) {
   TempFolder folder;
   const std::string path = folder / "bad.csv";
   auto refuse = [&](const std::string& content, std::initializer_list<std::string> parts,
-                    CsvFormat format = {}) {
+                    const CsvFormat& format = {}) {
     write(path, content);
     expect_error([&] { read_csv(path, format); }, {path});
     expect_error([&] { read_csv(path, format); }, parts);

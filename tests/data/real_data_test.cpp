@@ -11,10 +11,10 @@
 namespace altprop::data {
 namespace {
 
-#define NEED_DATA(name)                                                                    \
-  if (!std::getenv("ALTPROP_DATA") ||                                                      \
-      !std::filesystem::exists(std::filesystem::path(std::getenv("ALTPROP_DATA")) / name)) \
-  GTEST_SKIP() << "set ALTPROP_DATA to a folder that has " << name << "/ to run this test"
+#define NEED_DATA(name)                                                                      \
+  if (!std::getenv("ALTPROP_DATA") ||                                                        \
+      !std::filesystem::exists(std::filesystem::path(std::getenv("ALTPROP_DATA")) / (name))) \
+  GTEST_SKIP() << "set ALTPROP_DATA to a folder that has " << (name) << "/ to run this test"
 
 std::vector<int64_t> counts(const Dataset& data) {
   const Tensor out = at::bincount(data.targets, {}, data.classes);

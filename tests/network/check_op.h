@@ -278,14 +278,14 @@ class OpCheck {
 };
 
 /// Runs every check. @param shapes of the inputs, batch included; keep them small
-inline void check_op(const OpPtr& op, std::vector<std::vector<int64_t>> shapes,
+inline void check_op(const OpPtr& op, const std::vector<std::vector<int64_t>>& shapes,
                      CheckOptions options = {}) {
   std::string what = op->type() + "(" + op->settings() + ") of";
   for (const auto& shape : shapes) what += " " + shape_text(shape);
   SCOPED_TRACE(what);
   const int threads = at::get_num_threads();
   at::set_num_threads(1);  // thousands of calls on tiny tensors: waking threads would take longest
-  OpCheck(op, std::move(shapes), options).run();
+  OpCheck(op, shapes, options).run();
   at::set_num_threads(threads);
 }
 

@@ -130,7 +130,7 @@ TEST(Recurrent, WhatDoesNotFitIsRefusedInOneSentence) {
       {"lstm:6-100000-6", tokens(5, 6), "more than the limit of"},
       {"lstm:6-4-6:length=9000", {}, "more than 10000 operations"}};
   for (const auto& [text, info, part] : cases) {
-    const std::string message = message_of([&] { network(text, info); });
+    const std::string message = message_of([&text = text, &info = info] { network(text, info); });
     EXPECT_TRUE(contains(message, part)) << text << ": " << message;
   }
 }

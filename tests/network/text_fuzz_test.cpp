@@ -13,7 +13,6 @@ namespace {
 
 const SizeLimits kSmall{.parameters = 100'000, .values = 1 << 16, .operations = 200};
 
-// NOLINTNEXTLINE(bugprone-suspicious-missing-comma): two texts are longer than a line
 const std::vector<std::string> kTexts = {
     "mlp:*-20x2-*:relu:norm=batch,dropout=0.1,out=sigmoid,residual=true",
     "mlp:784-30-10:tanh",

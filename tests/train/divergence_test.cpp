@@ -144,7 +144,7 @@ TEST(Divergence, RulesOfDenseChainsWithAnAbsurdRate) {
 /// Lets a number become infinite after some step, where no loss shows it yet.
 std::string poisoned(int64_t step, const std::string& name, Watcher& watcher, bool with_test,
                      RunSettings s = small()) {
-  Experiment e(s, glyphs(with_test));
+  Experiment e(std::move(s), glyphs(with_test));
   watcher.after_step = [&](Trainer& trainer) {
     if (trainer.position().step != step) return;
     for (const ParamPtr& param : trainer.net().params())

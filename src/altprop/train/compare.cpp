@@ -41,7 +41,7 @@ RunSettings run_settings(const CompareSettings& settings, const std::string& rul
 }
 
 /// Names a rule that does not go with the network before hours are spent on the others.
-void admit_all(const CompareSettings& settings, std::shared_ptr<const data::Splits> data) {
+void admit_all(const CompareSettings& settings, const std::shared_ptr<const data::Splits>& data) {
   std::set<std::string> folders;
   for (const std::string& rule : settings.rules)
     if (!folders.insert(folder_name(rule, 0)).second)

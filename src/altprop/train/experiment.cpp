@@ -101,7 +101,7 @@ void start_from(Graph& net, const std::string& path) {
 
 }  // namespace
 
-Experiment::Experiment(RunSettings settings) : Experiment(settings, nullptr) {}
+Experiment::Experiment(RunSettings settings) : Experiment(std::move(settings), nullptr) {}
 
 Experiment::Experiment(RunSettings settings, std::shared_ptr<const data::Splits> data)
     : settings_(std::move(settings)), data_(std::move(data)) {

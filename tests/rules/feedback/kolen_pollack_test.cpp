@@ -162,7 +162,7 @@ TEST(KolenPollack, WorkedExample) {
   x = net.add(relu(), {net.add(linear(2), {x}, "fc2")});
   net.output(net.add(linear(2), {x}, "fc3"));
   net.to(at::kCPU, at::kDouble);
-  auto matrix = [](std::vector<double> v, int64_t columns) {
+  auto matrix = [](const std::vector<double>& v, int64_t columns) {
     return at::tensor(v, at::kDouble).view({-1, columns});
   };
   auto set = [&](size_t i, const Tensor& t) { net.params()[i]->value.copy_(t); };

@@ -294,7 +294,7 @@ TEST(ProductFeedbackAlignment, CreditTurnsByTheSameFactorAtEveryLayer) {
 }
 
 TEST(ProductFeedbackAlignment, WorkedExample) {
-  auto matrix = [](std::vector<double> v, int64_t columns) {
+  auto matrix = [](const std::vector<double>& v, int64_t columns) {
     return at::tensor(v, at::kDouble).view({-1, columns});
   };
   const ProductMap map({true, 2, 1}, matrix({.5, -.5, .5, .5, .5, .5, -.5, .5}, 4).unsqueeze(0));

@@ -104,8 +104,8 @@ TEST(ActivationRelaxation, CurrentQuantitiesComeFromTheRelaxingStates) {
   const auto loss = make_loss("squared-error");
   Graph net = fixture_net();
   const Tensor x = fixture_inputs(), y = fixture_targets();
-  const auto w = [&](int l) { return net.params()[static_cast<size_t>(2 * l)]->value; };
-  const auto b = [&](int l) { return net.params()[static_cast<size_t>(2 * l + 1)]->value; };
+  const auto w = [&](size_t l) { return net.params()[2 * l]->value; };
+  const auto b = [&](size_t l) { return net.params()[2 * l + 1]->value; };
   const auto slope = [](const Tensor& z) { return 1 - z.tanh().square(); };
   const Tensor a1 = at::linear(x, w(0), b(0)).tanh(), a2 = at::linear(a1, w(1), b(1)).tanh(),
                e = at::linear(a2, w(2), b(2)) - y, x2 = e.mm(w(2));

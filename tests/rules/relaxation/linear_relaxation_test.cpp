@@ -75,9 +75,8 @@ TEST_P(EveryNet, FixedPointIsBackprop) {
   }
   EXPECT_GE(compared, 2);
   double largest = 0;
-  const Field r = f.relaxation.residual(g);
-  for (size_t s = 0; s < r.size(); ++s)
-    if (r[s].defined()) largest = std::max(largest, r[s].abs().max().item<double>());
+  for (const Tensor& residual : f.relaxation.residual(g))
+    if (residual.defined()) largest = std::max(largest, residual.abs().max().item<double>());
   EXPECT_LT(largest, kTight);
 }
 

@@ -22,7 +22,7 @@ inline Graph recurrent(const std::string& text, int64_t length, bool last = fals
 
 inline BatchOf sequences(int64_t length, bool last = false, int64_t batch = 3) {
   const Stream s = Stream(5);
-  const auto draw = [&](const char* what, std::vector<int64_t> shape) {
+  const auto draw = [&](const char* what, const std::vector<int64_t>& shape) {
     return s.at(what).uniform(0, 5, shape).to(at::kLong);
   };
   return {draw("x", {batch, length}), last ? draw("y", {batch}) : draw("y", {batch, length})};

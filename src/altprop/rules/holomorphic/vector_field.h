@@ -27,7 +27,7 @@ struct Coupling {
 
 /// A matrix from a state to one that is not behind it, without bias: [units of to, units of from].
 struct FeedbackEdge {
-  int from, to;
+  int from = -1, to = -1;
   ParamPtr weight;
   Graph map;
 };

@@ -75,7 +75,7 @@ Tensor ValueRelaxation::predict_dense(size_t e) {
   if (activation < 0)
     return product.forward_with(from, saved[at(linear)], Epilogue::None, &turned_[e]);
   const auto& f = static_cast<const Activation&>(*edge.map.node(activation).op);
-  const Tensor out = product.forward_with(from, saved[at(linear)], f.epilogue(), &turned_[e]);
+  Tensor out = product.forward_with(from, saved[at(linear)], f.epilogue(), &turned_[e]);
   if (f.epilogue() == Epilogue::None)
     return f.forward(std::span<const Tensor>(&out, 1), saved[at(activation)], {Mode::Train});
   f.adopt(out, saved[at(activation)]);
