@@ -44,6 +44,38 @@ TEST(EquilibriumDynamics, GradientFlowWithAWholeStepIsSynchronous) {
   }
 }
 
+TEST(EquilibriumDynamics, PhasesOfOneHiddenLayerAreTheirSteps) {
+  // In float32 a phase is one call where the processor can (tensor/settle_pair.h); a step never is.
+  for (const std::string f : {"half-hard-sigmoid", "hard-sigmoid"}) {
+    EpExample e = random_example("mlp:5-40-3:" + f + ":out=" + f, {5}, "squared-error", 0.8, 7);
+    e.net.to(at::kCPU, at::kFloat);
+    e.x = e.x.to(at::kFloat);
+    const Nudge nudge{*e.loss, e.y, at::full({7, 1}, 0.3, at::kFloat)};
+    for (const auto& [timing, epsilon] : {std::pair{Timing::Synchronous, 1.0},
+                                          {Timing::Alternating, 1.0},
+                                          {Timing::GradientFlow, 0.3}}) {
+      InMotion phase(e, timing, epsilon), steps(e, timing, epsilon);
+      for (const Nudge* nudged : {static_cast<const Nudge*>(nullptr), &nudge}) {
+        const Settled settled = phase.dynamics.settle({.steps = 6}, nudged);
+        double moved = 0;
+        for (int t = 0; t < 6; ++t) moved = steps.dynamics.step(nudged, t == 5);
+        EXPECT_EQ(settled.steps, 6);
+        EXPECT_NEAR(settled.residual, moved, 1e-6) << f;
+        EXPECT_LT(apart(phase.dynamics.states(), steps.dynamics.states()), 1e-5) << f;
+        EXPECT_LT((phase.dynamics.output() - steps.dynamics.output()).abs().max().item<double>(),
+                  1e-5);
+      }
+      EXPECT_GT(apart(phase.dynamics.states(), InMotion(e, timing, epsilon).dynamics.states()),
+                1e-2);
+      if (timing != Timing::Alternating) continue;  // the others may swing
+      const Settled rest = phase.dynamics.settle({.steps = 500, .tolerance = 1e-5}, &nudge);
+      EXPECT_LT(rest.steps, 500);
+      EXPECT_EQ(rest.steps % 5, 0);
+      EXPECT_LT(rest.residual, 1e-5);
+    }
+  }
+}
+
 TEST(EquilibriumDynamics, PhasesAreRowsThatDoNotMeet) {
   EpExample e = conv_example();
   InMotion both(e, Timing::Alternating);

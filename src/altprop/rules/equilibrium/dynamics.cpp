@@ -74,6 +74,7 @@ ConvergentDynamics::ConvergentDynamics(const ConvergentNetwork& net, const Backw
     if (const Graph* own = back ? back->map(static_cast<int>(e)) : nullptr)
       w.back_weight = own->node(own->output_node()).op->weight();
   }
+  find_pair();
 }
 
 void ConvergentDynamics::begin(const Tensor& inputs) {
@@ -344,6 +345,8 @@ double ConvergentDynamics::step(const Nudge* nudge, bool measure) {
 }
 
 Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
+  if (const auto pair = stop.turn || stop.steps < 1 ? std::nullopt : as_pair(nudge))
+    return settle_as_pair(*pair, stop);
   const bool whole = stop.tolerance > 0 || stop.turn;  // what looks at all rows at once
   const int64_t blocks = whole ? 1 : number_of_row_blocks(s_[at(groups_[0][0])]);
   if (blocks == 1) return settle_rows(stop, nudge);

@@ -13,7 +13,7 @@
 #include "altprop/rules/equilibrium/backward_weights.h"
 #include "altprop/rules/equilibrium/settle_loop.h"
 #include "altprop/tensor/row_blocks.h"
-#include "altprop/tensor/settle.h"
+#include "altprop/tensor/settle_pair.h"
 
 namespace altprop {
 
@@ -80,6 +80,11 @@ class ConvergentDynamics {
   /// The same for some rows: states and drives are views, everything else is its own.
   ConvergentDynamics of(const RowBlock& block) const;
   Settled settle_rows(const StopWhen& stop, const Nudge* nudge);
+  /// Names the states of a network that is one hidden layer and an output (dynamics_pair.cpp).
+  void find_pair();
+  /// The states as one fused pass takes them, where it does.
+  std::optional<SettlingPair> as_pair(const Nudge* nudge) const;
+  Settled settle_as_pair(const SettlingPair& pair, const StopWhen& stop);
   void drive_from_inputs();
   Tensor forward(size_t edge, Tensor into);
   Tensor run(size_t edge);
@@ -103,6 +108,7 @@ class ConvergentDynamics {
   Field s_, spare_, base_;  ///< base: the drive from inputs alone, at the present rows
   Saved scratch_;
   int64_t rows_ = 0;
+  int wide_ = -1;  ///< the hidden layer of a network that has but one, and it feeds the output
   bool inputs_mix_ = false;  ///< an edge reads an input and states: inputs need all rows
 };
 
