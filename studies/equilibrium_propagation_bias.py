@@ -1,8 +1,9 @@
 """The bias of equilibrium propagation's estimators over beta: studies/equilibrium_propagation_bias.py PAGE.md FIGURES [CHECKPOINT]
 
 Runs `altprop check` (float64) over beta and writes the relative errors as a table and a plot: a dense network with smooth units
-on the embedded data, where theory says beta and beta squared, and the convolutional network of equilibrium_propagation.sh on
-MNIST, whose clamps and max poolings bend; the latter if a checkpoint of it is given, at its initial weights and at those.
+on the embedded data, where theory says beta, beta squared and, for N points on a circle, beta to the N; and the convolutional
+network of equilibrium_propagation.sh on MNIST, whose clamps and max poolings bend; the latter if a checkpoint of it is given, at
+its initial weights and at those.
 """
 
 import json
@@ -19,27 +20,34 @@ ESTIMATORS = {  # label: estimator, sign of beta
     "one-sided, -beta": ("one-sided", -1),
     "symmetric": ("symmetric", 1),
 }
+CIRCLES = {f"{points} points": points for points in (4, 6, 8)}
 SETTLED = {"ep.free-steps": 400, "ep.nudged-steps": 400}
+ROUNDING = 1e-12  # errors below say nothing about beta
 DENSE = ["--net", "mlp:784-64-10:shifted-sigmoid:out=shifted-sigmoid", "--loss", "squared-error", "--init", "kaiming"]
 CONV = ["--net", "chain: conv 16 k=5, hard-sigmoid, maxpool 2, conv 32 k=5, hard-sigmoid, maxpool 2, flatten, linear 10",
         "--data", "mnist", "--data.normalise", "unit", "--init", "kaiming", "--batch", "10"]
-COLORS = ("#c2410c", "#7c3aed", "#0f766e")
-MARKERS = ("M-3.5,0a3.5,3.5 0 1,0 7,0a3.5,3.5 0 1,0 -7,0", "M-3.5,-3.5h7v7h-7z", "M0,-4.5L4,3.5L-4,3.5z")
+COLORS = ("#c2410c", "#7c3aed", "#0f766e", "#1d4ed8", "#a16207", "#be185d")
+MARKERS = 2 * ("M-3.5,0a3.5,3.5 0 1,0 7,0a3.5,3.5 0 1,0 -7,0", "M-3.5,-3.5h7v7h-7z", "M0,-4.5L4,3.5L-4,3.5z")
 
 
-def errors(settings, options, estimator, beta):
+def errors(settings, rule, options):
     """Relative error and cosine over all weight matrices: the worst of them."""
-    rule = ",".join(f"{name}={value}" for name, value in {**options, "ep.estimator": estimator, "ep.beta": beta}.items())
-    command = [os.environ.get("ALTPROP", "build/altprop"), "check", "--json", "--threads", "1", "--rule", f"ep[{rule}]", *settings]
+    values = ",".join(f"{name}={value}" for name, value in options.items())
+    command = [os.environ.get("ALTPROP", "build/altprop"), "check", "--json", "--threads", "1", "--rule", f"{rule}[{values}]", *settings]
     layers = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["layers"]
     layers = [layer for layer in layers if layer["name"].endswith("weight")]
     worst = lambda key, pick: pick(layer[key] for layer in layers) if all(layer[key] is not None for layer in layers) else None
     return {"error": worst("relative_error", max), "cosine": worst("cosine", min)}
 
 
-def study(settings, options, betas):
-    return {label: {beta: errors(settings, options, estimator, sign * beta) for beta in betas}
-            for label, (estimator, sign) in ESTIMATORS.items()}
+def study(settings, options, betas, circles):
+    found = {label: {beta: errors(settings, "ep", {**options, "ep.estimator": estimator, "ep.beta": sign * beta}) for beta in betas}
+             for label, (estimator, sign) in ESTIMATORS.items()}
+    steps = {name.replace("ep.", "hep."): value for name, value in options.items()}
+    for label, points in circles.items():
+        found[label] = {beta: errors(settings, "hep", {**steps, "hep.tolerance": 0, "hep.points": points, "hep.radius": beta})
+                        for beta in betas}
+    return found
 
 
 def table(found, betas):
@@ -49,13 +57,12 @@ def table(found, betas):
 
 
 def slopes(found):
-    """Slope of log error over log beta for small beta."""
+    """Slope of log error over log beta between the two smallest beta whose errors are no rounding."""
     out = []
     for label, series in found.items():
-        low, high = (series[beta]["error"] for beta in (0.001, 0.01))
-        if low and high:
-            out.append(f"{label} {math.log10(high / low):.2f}")
-    return "Slopes of the logarithms between beta = 0.001 and 0.01: " + ", ".join(out) + "."
+        low, high = sorted((beta, entry["error"]) for beta, entry in series.items() if (entry["error"] or 0) > ROUNDING)[:2]
+        out.append(f"{label} {math.log(high[1] / low[1]) / math.log(high[0] / low[0]):.2f}")
+    return "Slopes of the logarithms at the smallest beta above rounding: " + ", ".join(out) + "."
 
 
 def plot(found, title):
@@ -68,7 +75,7 @@ def plot(found, title):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
            f'<rect width="{width}" height="{height}" fill="#fff"/>',
            f'<text x="14" y="18" font-weight="600">{title}</text>']
-    for power in range(floor, ceiling + 1):
+    for power in range(floor, ceiling + 1, 1 if ceiling - floor < 8 else 2):
         at = y(10.0**power)
         out.append(f'<path d="M{left},{at:.1f}H{width - right}" stroke="#e5e7eb"/>'
                    f'<text x="{left - 6}" y="{at + 4:.1f}" text-anchor="end">1e{power}</text>')
@@ -79,7 +86,7 @@ def plot(found, title):
     out.append(f'<text x="{(left + width - right) / 2}" y="{height - 8}" text-anchor="middle">beta</text>'
                f'<text transform="translate(14,{(top + height - bottom) / 2}) rotate(-90)" text-anchor="middle">relative error</text>')
     for (label, series), color, marker in zip(found.items(), COLORS, MARKERS):
-        points = [(x(beta), y(e["error"])) for beta, e in series.items() if e["error"]]
+        points = [(x(beta), y(e["error"])) for beta, e in series.items() if (e["error"] or 0) > ROUNDING]
         out.append(f'<path fill="none" stroke="{color}" stroke-width="1.8" d="M' + "L".join(f"{a:.1f},{b:.1f}" for a, b in points) + '"/>')
         out += [f'<path transform="translate({a:.1f},{b:.1f})" fill="{color}" d="{marker}"/>' for a, b in points]
         row = top + 14 + 20 * list(found).index(label)
@@ -91,17 +98,17 @@ def plot(found, title):
 def main():
     page, figures = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     short = {"ep.free-steps": 20, "ep.nudged-steps": 6}
-    parts = [("dense", "Smooth units: 784-64-10, shifted sigmoids, 400 steps a phase, glyphs", DENSE, SETTLED, BETAS)]
+    parts = [("dense", "Smooth units: 784-64-10, shifted sigmoids, 400 steps a phase, glyphs", DENSE, SETTLED, BETAS, CIRCLES)]
     if len(sys.argv) > 3:
         trained = [*CONV, "--init-from", sys.argv[3]]
-        parts += [("conv", "Clamps and max pooling: 1-16-32, initial weights, 400 steps a phase, MNIST", CONV, SETTLED, FEW),
-                  ("trained", "The same after training, 20 free and 6 nudged steps", trained, short, FEW)]
+        parts += [("conv", "Clamps and max pooling: 1-16-32, initial weights, 400 steps a phase, MNIST", CONV, SETTLED, FEW, {}),
+                  ("trained", "The same after training, 20 free and 6 nudged steps", trained, short, FEW, {})]
     lines = ["# Bias of the estimators of equilibrium propagation", "",
              "Largest relative error and least cosine over the weight matrices, against the implicit gradient at the free",
              "equilibrium; `altprop check`, float64. Made with `studies/equilibrium_propagation.sh`."]
-    for name, title, settings, options, betas in parts:
+    for name, title, settings, options, betas, circles in parts:
         print(title, flush=True)
-        found = study(settings, options, betas)
+        found = study(settings, options, betas, circles)
         lines += ["", f"## {title}", "", *table(found, betas), "", slopes(found), "",
                   f"![relative error over beta](figures/equilibrium_propagation_{name}.svg)"]
         (figures / f"equilibrium_propagation_{name}.svg").write_text(plot(found, title))
