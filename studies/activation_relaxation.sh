@@ -24,7 +24,7 @@ conv='conv 6 k=5 bias=false, tanh, maxpool 2, conv 16 k=5 bias=false, tanh, flat
 everywhere=$plain,ar.derivative-in-plasticity=false
 part cifar10 "${mnist[@]}" --net "chain: $conv, linear 120, tanh, linear 120, tanh, linear 10" --data cifar-10 \
   --data.normalise symmetric --data.train-limit 10000 --lr-of conv=2 --epochs 2 \
-  --rules "backprop,$ar,$ar[$plain],$ar[$everywhere],$ar[$learned],$ar[$learned,$everywhere]"
+  --rules "backprop,$ar,$ar[ar.init=zero],$ar[$plain],$ar[$everywhere],$ar[$learned],$ar[$learned,$everywhere]"
 [[ -z ${PARTS:-} ]] || exit 0 # the page is of all parts
 curves() { .venv/bin/python studies/curves.py "$out/$1" "studies/figures/activation_relaxation_$1.svg" "${@:2}"; }
 curves mnist --least 86 --title 'MNIST, 784-300-300-100-10, squared error; mean and deviation of 3 seeds'

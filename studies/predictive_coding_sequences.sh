@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Predictive coding through time, in the manner of Millidge, Tschantz, Buckley 2020 (arXiv 2006.04182) but smaller: an LSTM on
 # the first 200,000 characters of tinyshakespeare for an epoch, a plain recurrent network on names for 100 updates. Three seeds.
-# Prints the tables of predictive_coding_sequences.md. About 10 minutes of one core. Needs ALTPROP_DATA.
+# About 10 minutes of one core. Needs ALTPROP_DATA.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out="${OUT:-runs/predictive_coding_sequences}"
@@ -13,3 +13,6 @@ part text --net 'lstm:*-128-*' --data text --data.text.file "$PWD/$out/text.txt"
   --rules "backprop,$pc[pc.eta=1,pc.steps=150],$pc,$pc[pc.steps=20],$pc[pc.steps=5],$pc[pc.mode=strict,pc.steps=20]"
 part names --net 'rnn:*-256-*' --data names --optimizer adam --lr 0.001 --epochs 1 --max-steps 100 \
   --rules "backprop,$pc[pc.eta=1,pc.steps=19],$pc,$pc[pc.steps=20]"
+[[ -z ${PARTS:-} ]] || exit 0 # the page is of all parts
+.venv/bin/python studies/record.py studies/predictive_coding_sequences.md --title 'Predictive coding through time' \
+  "$out/text=LSTM on text" "$out/names=Plain recurrent network on names"

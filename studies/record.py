@@ -36,7 +36,7 @@ def table(summary):
         f"{run['epochs']} epochs, optimizer {run['optimizer']}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; "
         f"altprop {run['altprop_version']}, torch {run['torch_version']}, {run['threads']} threads.",
         "",
-        "    " + summary["command"],
+        "    " + summary["command"].replace(f"{pathlib.Path.cwd()}/", ""),
         "",
         "| rule | " + " | ".join(c[0] for c in COLUMNS) + " |",
         "| --- |" + " ---: |" * len(COLUMNS),
