@@ -64,13 +64,8 @@ void deliver_tangents(const Graph& map, Activity& activity, const std::vector<Te
 Contrast::Contrast(const ConvergentNetwork& net, ConvergentDynamics& dynamics,
                    const BackwardWeights* back)
     : net_(net), dynamics_(dynamics), back_(back) {
-  for (size_t e = 0; e < net.graph.edges.size(); ++e) {
-    int weights = 0;
-    for (const Node& node : net.graph.edges[e].map.nodes())
-      weights += node.op && !node.op->params().empty();
-    bilinear_.push_back(weights <= 1 && !net.bends[e]);
-    one_weight_each_ &= weights <= 1;
-  }
+  for (size_t e = 0; e < net.graph.edges.size(); ++e)
+    bilinear_.push_back(net.weights(static_cast<int>(e)) <= 1 && !net.bends[e]);
 }
 
 Activity& Contrast::run(const Graph& map, size_t e, const Field& states, Activity& activity) {

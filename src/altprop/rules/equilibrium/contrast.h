@@ -37,9 +37,6 @@ class Contrast {
   void deliver_readout(const Field& states, const Loss& loss, const Tensor& targets, Sink& sink,
                        double share = 1);
 
-  /// True if no edge needs a weight after the signal of its operation.
-  bool one_weight_each() const { return one_weight_each_; }
-
  private:
   void contrast(size_t edge, const Graph& map, const Pair& pair, double scale, Sink& sink);
   Activity& run(const Graph& map, size_t edge, const Field& states, Activity& activity);
@@ -48,7 +45,6 @@ class Contrast {
   ConvergentDynamics& dynamics_;
   const BackwardWeights* back_;
   std::vector<char> bilinear_;  ///< per edge: one weight, no max pooling
-  bool one_weight_each_ = true;
   Activity first_, second_;
 };
 

@@ -300,6 +300,19 @@ int ConvergentNetwork::depth() const {
   return *std::max_element(nudged_after.begin(), nudged_after.end());
 }
 
+int ConvergentNetwork::weights(int edge) const {
+  const std::vector<Node>& nodes = graph.edges[static_cast<size_t>(edge)].map.nodes();
+  return static_cast<int>(std::count_if(nodes.begin(), nodes.end(), [](const Node& node) {
+    return node.op && !node.op->params().empty();
+  }));
+}
+
+bool ConvergentNetwork::one_weight_each() const {
+  for (size_t e = 0; e < graph.edges.size(); ++e)
+    if (weights(static_cast<int>(e)) > 1) return false;
+  return true;
+}
+
 ConvergentNetwork convergent_network(const Graph& net, const Loss& loss, const std::string& readout,
                                      Admitted admitted) {
   return Cutter(net, loss, readout, admitted).cut();

@@ -34,6 +34,10 @@ struct ConvergentNetwork {
   bool moves(int state) const { return nudged_after[static_cast<size_t>(state)] > 0; }
   /// Steps until a nudge has reached every state.
   int depth() const;
+  /// Operations with parameters of an edge.
+  int weights(int edge) const;
+  /// True if no edge has more than one: none needs a weight after the signal of its operation.
+  bool one_weight_each() const;
   const std::string& name(int state) const { return graph.states[static_cast<size_t>(state)].name; }
 };
 

@@ -106,7 +106,7 @@ class EquilibriumPropagation : public Rule {
   }
 
   bool allows_in_place() const override {
-    return !continual_ && estimator_ != "bptt" && contrast_ && contrast_->one_weight_each();
+    return !continual_ && estimator_ != "bptt" && net_ && net_->one_weight_each();
   }
 
   std::vector<FeedbackFact> feedback(const Graph&) const override {

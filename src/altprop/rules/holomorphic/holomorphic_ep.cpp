@@ -46,12 +46,6 @@ class HolomorphicEp : public Rule {
     field_ = std::make_unique<VectorField>(*net_, back_.get(), edges_);
     if (needs_analytic()) require_analytic(*field_);
     require_enough_steps();
-    one_weight_each_ = std::all_of(
-        net_->graph.edges.begin(), net_->graph.edges.end(), [](const StateGraph::Edge& edge) {
-          const auto& nodes = edge.map.nodes();
-          return std::count_if(nodes.begin(), nodes.end(),
-                               [](const Node& n) { return n.op && !n.op->params().empty(); }) <= 1;
-        });
     run_ = std::make_unique<HolomorphicDynamics>(
         *field_, HolomorphicOptions{.damping = s_.damping, .noise = s_.noise});
     if (s_.oscillating) run_->keep_membrane();
@@ -74,8 +68,8 @@ class HolomorphicEp : public Rule {
 
   /// The energy form runs a layer before its first signal and never after it.
   bool allows_in_place() const override {
-    return field_ && one_weight_each_ && s_.energy_form() && s_.points > 1 && !s_.oscillating &&
-           s_.homeostasis == 0 && s_.estimator == "nudged";
+    return field_ && net_->one_weight_each() && s_.energy_form() && s_.points > 1 &&
+           !s_.oscillating && s_.homeostasis == 0 && s_.estimator == "nudged";
   }
 
   void assign(Step& step, Sink& sink) override {
@@ -326,7 +320,6 @@ class HolomorphicEp : public Rule {
   }
 
   HolomorphicSettings s_;
-  bool one_weight_each_ = false;
   std::unique_ptr<ConvergentNetwork> net_;
   std::unique_ptr<BackwardWeights> back_;
   std::deque<FeedbackEdge> edges_;
