@@ -109,7 +109,7 @@ def main():
     for name, title, settings, options, betas, circles in parts:
         print(title, flush=True)
         found = study(settings, options, betas, circles)
-        lines += ["", f"## {title}", "", *table(found, betas), "", slopes(found), "",
+        lines += ["", f"## {title}", "", *table(found, betas), "", *([slopes(found), ""] if circles else []),
                   f"![relative error over beta](figures/equilibrium_propagation_{name}.svg)"]
         (figures / f"equilibrium_propagation_{name}.svg").write_text(plot(found, title))
     old = page.read_text() if page.exists() else ""
