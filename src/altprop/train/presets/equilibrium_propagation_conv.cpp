@@ -115,6 +115,7 @@ ep.free-steps = 30
 ep.nudged-steps = 10
 )",
      .published = "no figure, the code's example",
+     .measured = "98.18 % (seed 1)",
      .differs =
          "the number of epochs is not known here, 10 is ours; so is the symmetric estimator"},
 });

@@ -49,6 +49,7 @@ const RegisterPresets particles({
                           clamped("784-500-10"),
                       phases("1", "20", "4") + kKept),
      .published = "about 97 to 98 %; 100 % of the training images",
+     .measured = "97.13 % (seed 1)",
      .differs = kFewer},
     {.name = "ep-mnist-2",
      .summary = "784-500-500-10 on MNIST, gradient flow, states kept from epoch to epoch",
@@ -122,7 +123,8 @@ const RegisterPresets baseline({
      .settings = flow("data = \"mnist\"\nlr = 0.2\nlr-of = \"fc2=0.5\"\nepochs = 50\n" +
                           clamped("784-500-10"),
                       phases("2", "20", "4")),
-     .published = "97.62 ± 0.08 %"},
+     .published = "97.62 ± 0.08 %",
+     .measured = "97.64 % (seed 1)"},
     {.name = "ep-baseline-fashion",
      .summary = "784-500-10 on Fashion-MNIST, gradient flow, the baseline of CorInfoMax",
      .source = kBozkurt,
