@@ -57,6 +57,7 @@ nlohmann::json settling_json(const Settling& settling) {
                      {"states", std::move(states)}};
   if (std::isfinite(settling.energy_per_sample))
     out["energy_per_sample"] = settling.energy_per_sample;
+  if (std::isfinite(settling.stable_below)) out["stable_below"] = settling.stable_below;
   return out;
 }
 
@@ -80,6 +81,9 @@ std::string settling_table(const Settling& settling) {
         state.steps_needed < 0 ? "-" : std::to_string(state.steps_needed).c_str());
     out += line;
   }
+  if (std::isfinite(settling.stable_below))
+    out += text::cat("\nstep sizes below ", cell(settling.stable_below, "%.3g"),
+                     " are stable where states have ended\n");
   return out;
 }
 

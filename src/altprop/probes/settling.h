@@ -12,9 +12,9 @@ namespace altprop {
 /// @param step the batch to look at; its updater is ignored
 std::optional<Settling> watch_settling(Rule& rule, const Step& step);
 
-/// {"compared_with", "steps": [...], "energy_per_sample", "states": [{"name", "layer", "hops",
-/// "expected", "steps_needed", "residual": [...], "energy", "scale", "cosine", "apart"}]}; what is
-/// not known is null or left out.
+/// {"compared_with", "steps": [...], "energy_per_sample", "stable_below", "states": [{"name",
+/// "layer", "hops", "expected", "steps_needed", "residual": [...], "energy", "scale", "cosine",
+/// "apart"}]}; what is not known is null or left out.
 nlohmann::json settling_json(const Settling& settling);
 
 /// The state of things after the last step, a line per state.

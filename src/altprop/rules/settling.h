@@ -29,6 +29,7 @@ struct Settling {
   std::vector<int64_t> steps;      ///< steps done when the series were taken
   std::vector<State> states;       ///< from the input to the output
   double energy_per_sample = NAN;  ///< of everything, at the end; NaN for rules without an energy
+  double stable_below = NAN;  ///< step sizes at which descent converges from where states ended
 };
 
 }  // namespace altprop

@@ -78,6 +78,22 @@ TEST(Watch, ErrorsRelaxToTheSameEquilibrium) {
   EXPECT_EQ(settling_json(errors)["states"][0]["energy"].size(), errors.steps.size());
 }
 
+TEST(Watch, StepsBelowTheStableOneConvergeAndStepsAboveDoNot) {
+  for (const std::string mode : {"strict", "epc"}) {
+    const auto settled = [&](double eta) {
+      Graph net = fixture_net();
+      return settle("predictive-coding",
+                    {{"pc.mode", mode}, {"pc.eta", std::to_string(eta)}, {"pc.steps", "600"}}, net);
+    };
+    const double most = settled(0.2).stable_below;
+    EXPECT_GT(most, 0.2);
+    EXPECT_LT(settled(0.9 * most).states[0].residual.back(), 1e-6) << mode;
+    EXPECT_THROW(settled(1.15 * most), Diverged) << mode;
+  }
+  Graph net = fixture_net();
+  EXPECT_TRUE(std::isnan(settle("predictive-coding", {}, net).stable_below)) << "no descent";
+}
+
 TEST(Watch, RulesThatRelaxNothingHaveNothingToShow) {
   Graph net = fixture_net();
   const auto loss = make_loss("squared-error");

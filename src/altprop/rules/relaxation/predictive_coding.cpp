@@ -234,15 +234,16 @@ class PredictiveCoding : public Rule {
                              stable_step(step)));
   }
 
+  double largest_curvature() {
+    return o_.mode == "epc" ? moving_->error_curvature() : moving_->curvature();
+  }
+
   /// What to do about a divergence. Curvature is looked for where values have ended and where they
   /// began: a loss that has saturated meanwhile is flat.
   std::string stable_step(const Step& step) {
-    const auto largest = [&] {
-      return o_.mode == "epc" ? moving_->error_curvature() : moving_->curvature();
-    };
-    const double ended = largest();
+    const double ended = largest_curvature();
     moving_->begin(step, terms_);
-    const double began = largest(), curvature = ended > began ? ended : began;
+    const double began = largest_curvature(), curvature = ended > began ? ended : began;
     if (!std::isfinite(curvature) || curvature * o_.eta <= 2) return "use a smaller pc.eta";
     return text::cat("its largest curvature is about ", curvature, ", so use pc.eta below ",
                      2 / curvature);
@@ -271,7 +272,10 @@ class PredictiveCoding : public Rule {
       if (worth_a_look(t, o_.number_of_steps()))
         recorder.take(t, moving_->credits(), moving_->forces(), moving_->values(), true);
     }
-    return recorder.finish(moving_->energy() / static_cast<double>(step.batch()));
+    Settling out = recorder.finish(moving_->energy() / static_cast<double>(step.batch()));
+    const bool at_once = o_.integrator == "euler" && o_.order() == Order::Synchronous;
+    if (o_.mode == "epc" || at_once) out.stable_below = 2 / largest_curvature();
+    return out;
   }
 
   void learn_at_arrival(double scale, Sink& sink) {
