@@ -1,4 +1,4 @@
-"""Writes what runs of holomorphic_ep.sh measured as a page: studies/holomorphic_ep.py PAGE.md DIR [DIR ...]"""
+"""Writes what runs of holomorphic_ep.sh measured as a page: studies/holomorphic_ep.py PAGE.md DIR=HEADING ..."""
 
 import json
 import pathlib
@@ -30,27 +30,25 @@ def table(folder):
     for row in summary["table"]:
         runs = [run for run in summary["runs"] if run["label"] == row["label"]]
         last = [json.loads((folder / run["folder"] / "metrics.jsonl").read_text().splitlines()[-1]) for run in runs]
-        figures = [[m["figures"][key] for m in last if key in m["figures"]] for _, key, _ in COLUMNS]
+        figures = [[m["figures"][key] for m in last if key in m.get("figures", {})] for _, key, _ in COLUMNS]
         angles = [statistics.mean(g["angle_degrees"] for g in m["gradient"]) for m in last]
         cells = [cell([100 * m["test_accuracy"] for m in last], 2), cell(angles, 1) + "°"]
         cells += [cell(values, digits) for values, (_, _, digits) in zip(figures, COLUMNS)]
         lines.append("| " + row["label"] + " | " + " | ".join(cells) + " |")
-    return summary, lines
+    return lines
 
 
 def main():
     page = pathlib.Path(sys.argv[1])
-    tables = [table(pathlib.Path(folder)) for folder in sys.argv[2:]]
-    first = tables[0][0]
-    lines = [f"# Holomorphic equilibrium propagation, {first['net']} on {first['data']}", "",
+    lines = ["# Holomorphic equilibrium propagation", "",
              "Mean and standard deviation over seeds, after the last epoch. Credits are compared with the exact ones at the",
              "state that the free phase reached, every hundredth step; the angle is that of gradients, mean over parameters,",
              "to the exact gradient at the equilibrium itself. Residuals are the largest move in a last step of the epoch;",
              "asymmetry is `|J - J^T|^2 / 2n`. Written by `studies/holomorphic_ep.py`."]
-    for _, one in tables:
-        lines += ["", *one]
+    for folder, _, heading in (text.partition("=") for text in sys.argv[2:]):
+        lines += ["", f"## {heading}", "", *table(pathlib.Path(folder))]
     old = page.read_text() if page.exists() else ""
-    notes = old[old.index("\n## ") :] if "\n## " in old else ""  # what a person wrote below the tables stays
+    notes = old[old.index("\n## Notes") :] if "\n## Notes" in old else ""  # what a person wrote below the tables stays
     page.write_text("\n".join(lines) + "\n" + notes)
 
 

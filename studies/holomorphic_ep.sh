@@ -26,4 +26,5 @@ part conv --net 'chain: conv 16 k=5, dsilu, softmaxpool 2, conv 32 k=5, dsilu, s
   --data.train-limit 2500 --lr 0.2 --batch 50 --epochs 2 --probe-batch 32 \
   --rules "backprop,$(tied hep.points=0),$(tied hep.points=2)"
 [[ -z ${PARTS:-} ]] || exit 0 # the page is of all parts
-.venv/bin/python studies/holomorphic_ep.py studies/holomorphic_ep.md "$out/symmetry" "$out/points" "$out/longer" "$out/conv"
+.venv/bin/python studies/holomorphic_ep.py studies/holomorphic_ep.md \
+  "$out/symmetry=Feedback without symmetry" "$out/points=Points and noise" "$out/longer=10,000 images" "$out/conv=Convolutional network"
