@@ -25,7 +25,7 @@ text { fill: #24292f; } .grid { stroke: #d8dee4; } .axis { stroke: #57606a; } .p
   text { fill: #e6edf3; } .grid { stroke: #30363d; } .axis { stroke: #8b949e; } .page { fill: #0d1117; }
 }
 </style>"""
-TITLES = {"accuracy": "test accuracy, %", "loss": "test loss", "train-loss": "training loss", "angle": "angle to backprop, degrees",
+TITLES = {"accuracy": "test accuracy, %", "loss": "test loss", "train-loss": "training loss", "angle": "angle to the exact gradient, degrees",
           "magnitude": "magnitude over backprop's"}
 
 
