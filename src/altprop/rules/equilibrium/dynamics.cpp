@@ -10,6 +10,8 @@ namespace altprop {
 
 namespace {
 
+constexpr int64_t kMostWeightsByRows = 1 << 20;
+
 size_t at(int i) { return static_cast<size_t>(i); }
 
 /// Slope of the part of a clamp between its borders; 0 for what is no clamp.
@@ -347,7 +349,9 @@ double ConvergentDynamics::step(const Nudge* nudge, bool measure) {
 Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
   if (const auto pair = stop.turn || stop.steps < 1 ? std::nullopt : as_pair(nudge))
     return settle_as_pair(*pair, stop);
-  const bool whole = stop.tolerance > 0 || stop.turn;  // what looks at all rows at once
+  // What looks at all rows at once; and weights that no core keeps near, which every thread would
+  // fetch in every step for its own rows.
+  const bool whole = stop.tolerance > 0 || stop.turn || moving_weights() > kMostWeightsByRows;
   const int64_t blocks = whole ? 1 : number_of_row_blocks(s_[at(groups_[0][0])]);
   if (blocks == 1) return settle_rows(stop, nudge);
   std::vector<Settled> parts(static_cast<size_t>(blocks));
@@ -370,6 +374,14 @@ Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
     if (settled[s].defined()) commit(s, settled[s]);
   for (const Settled& part : parts) parts[0].residual = std::max(parts[0].residual, part.residual);
   return parts[0];
+}
+
+int64_t ConvergentDynamics::moving_weights() const {
+  int64_t out = 0;
+  for (size_t e = 0; e < work_.size(); ++e)
+    if (!net_.from_inputs[e])
+      for (const ParamPtr& param : net_.graph.edges[e].map.params()) out += param->value.numel();
+  return out;
 }
 
 Settled ConvergentDynamics::settle_rows(const StopWhen& stop, const Nudge* nudge) {

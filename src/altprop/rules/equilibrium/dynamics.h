@@ -85,6 +85,8 @@ class ConvergentDynamics {
   /// The states as one fused pass takes them, where it does.
   std::optional<SettlingPair> as_pair(const Nudge* nudge) const;
   Settled settle_as_pair(const SettlingPair& pair, const StopWhen& stop);
+  /// Numbers that every step reads.
+  int64_t moving_weights() const;
   void drive_from_inputs();
   Tensor forward(size_t edge, Tensor into);
   Tensor run(size_t edge);
