@@ -30,6 +30,7 @@ constexpr int kVectors = 2, kColumns = kVectors * kLanes;  // of a block
 /// filled up to whole blocks, with weights of zero.
 struct Job {
   const SettlingPair& pair;
+  float *wide, *narrow;
   const float *weight, *back;
   int64_t n, blocks, steps;
 };
@@ -58,6 +59,15 @@ ALTPROP_INLINE void clear(Sums<R, K>& sums) {
     for (int j = 0; j < K; ++j) sums[r][j] = _mm512_setzero_ps();
 }
 
+/// The columns of a block, of R rows that are `stride` apart.
+template <int R>
+ALTPROP_INLINE void load(__m512 (&h)[R][kVectors], const float* from, int64_t stride) {
+#pragma GCC unroll 2
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) h[r][v] = _mm512_load_ps(from + r * stride + v * kLanes);
+}
+
 /// sums += h weight^T over the columns of a block.
 template <int R, int K>
 ALTPROP_INLINE void gather(Sums<R, K>& sums, const __m512 (&h)[R][kVectors], const float* weight) {
@@ -80,11 +90,7 @@ ALTPROP_INLINE void wide_block(const Job& job, const Rows& rows, const Vectors& 
   const int64_t stride = job.blocks * kColumns, at = block * kColumns;
   const float* back = job.back + at * K;
   __m512 h[R][kVectors];
-#pragma GCC unroll 2
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v)
-      h[r][v] = _mm512_load_ps(rows.drive + r * stride + at + v * kLanes);
+  load<R>(h, rows.drive + at, stride);
 #pragma GCC unroll 12
   for (int j = 0; j < K; ++j)
 #pragma GCC unroll 2
@@ -155,7 +161,7 @@ float settle_rows(const Job& job, int64_t row, float* scratch) {
   const int64_t stride = job.blocks * kColumns;
   Rows rows{.wide = scratch,
             .drive = scratch + R * stride,
-            .narrow = const_cast<float*>(row_of(p.narrow, K)),
+            .narrow = job.narrow + row * K,
             .bias = p.bias.defined() ? p.bias.const_data_ptr<float>() : nullptr,
             .target = row_of(p.target, K),
             .share = static_cast<float>(p.share),
@@ -163,7 +169,7 @@ float settle_rows(const Job& job, int64_t row, float* scratch) {
             .keep_narrow = static_cast<float>(p.keep_narrow),
             .part = p.share != 1 || p.keep_wide != 0,
             .at_once = p.at_once};
-  float* wide = const_cast<float*>(row_of(p.wide, job.n));
+  float* const wide = job.wide + row * job.n;
   std::fill(scratch, scratch + 2 * R * stride, 0.0f);
   for (int r = 0; r < R; ++r) {
     std::copy_n(wide + r * job.n, job.n, rows.wide + r * stride);
@@ -176,11 +182,7 @@ float settle_rows(const Job& job, int64_t row, float* scratch) {
   clear<R, K>(sums);
   for (int64_t at = 0; at < stride; at += kColumns) {
     __m512 h[R][kVectors];
-#pragma GCC unroll 2
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v)
-        h[r][v] = _mm512_load_ps(rows.wide + r * stride + at + v * kLanes);
+    load<R>(h, rows.wide + at, stride);
     gather<R, K>(sums, h, job.weight + at * K);
   }
   for (int64_t t = 1; t < job.steps; ++t)
@@ -233,8 +235,14 @@ double settle_pair(const SettlingPair& p, int64_t steps) {
   const int64_t rows = p.wide.size(0), n = p.wide.size(1), k = p.weight.size(0);
   const Tensor weight = by_blocks(p.weight),
                back = p.back.is_same(p.weight) ? weight : by_blocks(p.back);
-  const Job job{
-      p, weight.const_data_ptr<float>(), back.const_data_ptr<float>(), n, weight.size(0), steps};
+  const Job job{p,
+                p.wide.mutable_data_ptr<float>(),
+                p.narrow.mutable_data_ptr<float>(),
+                weight.const_data_ptr<float>(),
+                back.const_data_ptr<float>(),
+                n,
+                weight.size(0),
+                steps};
   const Settle one = chosen<1>(k, false), two = chosen<1>(k, true);
   const int64_t work = 8 * steps * n * (k + 4);  // of two rows
   std::mutex taking;

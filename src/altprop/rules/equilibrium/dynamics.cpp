@@ -10,6 +10,8 @@ namespace altprop {
 
 namespace {
 
+/// Numbers that a core keeps near. With more, threads share the products of a step: by rows each
+/// would fetch all weights.
 constexpr int64_t kMostWeightsByRows = 1 << 20;
 
 size_t at(int i) { return static_cast<size_t>(i); }
@@ -55,9 +57,13 @@ ConvergentDynamics::ConvergentDynamics(const ConvergentNetwork& net, const Backw
                     "use hard-sigmoid, or ep.dynamics=alternating");
   }
   if (groups_.back().empty()) groups_.pop_back();
-  for (size_t e = 0; e < work_.size(); ++e)
-    for (int p : graph.edges[e].from)
-      inputs_mix_ |= graph.states[at(p)].input && !net.from_inputs[e];
+  int64_t weights = 0;  // that every step reads
+  for (size_t e = 0; e < work_.size(); ++e) {
+    if (net.from_inputs[e]) continue;
+    for (int p : graph.edges[e].from) inputs_mix_ |= graph.states[at(p)].input;
+    for (const ParamPtr& param : graph.edges[e].map.params()) weights += param->value.numel();
+  }
+  by_rows_ = weights <= kMostWeightsByRows;
   for (size_t e = 0; e < work_.size(); ++e) {
     // [flatten,] linear from one state: a matrix and nothing else.
     const StateGraph::Edge& edge = graph.edges[e];
@@ -86,7 +92,7 @@ void ConvergentDynamics::begin(const Tensor& inputs) {
   s_.resize(graph.states.size());
   spare_.resize(s_.size());
   base_.assign(s_.size(), Tensor());
-  for (Work& w : work_) w.valid = w.back_valid = false;
+  for (Work& w : work_) w.outdate();
   for (size_t s = 0; s < s_.size(); ++s)
     if (graph.states[s].input) s_[s] = inputs;
   drive_from_inputs();
@@ -111,10 +117,7 @@ void ConvergentDynamics::drive_from_inputs() {
 
 void ConvergentDynamics::weights_changed() {
   drive_from_inputs();
-  for (Work& w : work_) {
-    w.valid = w.back_valid = false;
-    w.value = Tensor();
-  }
+  for (Work& w : work_) w.outdate();
 }
 
 void ConvergentDynamics::sweep_up() {
@@ -136,7 +139,7 @@ void ConvergentDynamics::stack(int64_t times) {
     }
     if (base_[s].defined()) base_[s] = repeated(base_[s], times);
   }
-  for (Work& w : work_) w.valid = w.back_valid = false;
+  for (Work& w : work_) w.outdate();
 }
 
 void ConvergentDynamics::set_states(const Field& states) {
@@ -295,10 +298,7 @@ Tensor ConvergentDynamics::updated(size_t state, const Nudge* nudge, const Tenso
 void ConvergentDynamics::commit(size_t state, Tensor value) {
   spare_[state] = std::move(s_[state]);
   s_[state] = std::move(value);
-  for (int e : edges_from_[state]) {
-    work_[at(e)].valid = work_[at(e)].back_valid = false;
-    work_[at(e)].value = Tensor();
-  }
+  for (int e : edges_from_[state]) work_[at(e)].outdate();
 }
 
 double ConvergentDynamics::share_of_state(int state) const {
@@ -333,8 +333,7 @@ ConvergentDynamics ConvergentDynamics::of(const RowBlock& block) const {
   }
   for (Work& w : out.work_) {
     w.activity = w.back_activity = {};
-    w.valid = w.back_valid = false;
-    w.value = Tensor();
+    w.outdate();
   }
   return out;
 }
@@ -349,9 +348,8 @@ double ConvergentDynamics::step(const Nudge* nudge, bool measure) {
 Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
   if (const auto pair = stop.turn || stop.steps < 1 ? std::nullopt : as_pair(nudge))
     return settle_as_pair(*pair, stop);
-  // What looks at all rows at once; and weights that no core keeps near, which every thread would
-  // fetch in every step for its own rows.
-  const bool whole = stop.tolerance > 0 || stop.turn || moving_weights() > kMostWeightsByRows;
+  const bool whole =
+      stop.tolerance > 0 || stop.turn || !by_rows_;  // what looks at all rows at once
   const int64_t blocks = whole ? 1 : number_of_row_blocks(s_[at(groups_[0][0])]);
   if (blocks == 1) return settle_rows(stop, nudge);
   std::vector<Settled> parts(static_cast<size_t>(blocks));
@@ -376,17 +374,14 @@ Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
   return parts[0];
 }
 
-int64_t ConvergentDynamics::moving_weights() const {
-  int64_t out = 0;
-  for (size_t e = 0; e < work_.size(); ++e)
-    if (!net_.from_inputs[e])
-      for (const ParamPtr& param : net_.graph.edges[e].map.params()) out += param->value.numel();
-  return out;
-}
-
 Settled ConvergentDynamics::settle_rows(const StopWhen& stop, const Nudge* nudge) {
   return settle_loop(
-      stop, [&](bool measure) { return step(nudge, measure); }, [&] { return copy(); });
+      stop,
+      [&](int64_t steps) {
+        for (int64_t t = 1; t < steps; ++t) step(nudge, false);
+        return step(nudge, true);
+      },
+      [&] { return copy(); });
 }
 
 Tensor ConvergentDynamics::output() {

@@ -76,6 +76,10 @@ class ConvergentDynamics {
     Activity activity, back_activity;
     bool valid = false, back_valid = false;  ///< made with the present states
     Tensor value;                            ///< of `activity`, until it is taken
+    void outdate() {
+      valid = back_valid = false;
+      value = Tensor();
+    }
   };
   /// The same for some rows: states and drives are views, everything else is its own.
   ConvergentDynamics of(const RowBlock& block) const;
@@ -85,8 +89,6 @@ class ConvergentDynamics {
   /// The states as one fused pass takes them, where it does.
   std::optional<SettlingPair> as_pair(const Nudge* nudge) const;
   Settled settle_as_pair(const SettlingPair& pair, const StopWhen& stop);
-  /// Numbers that every step reads.
-  int64_t moving_weights() const;
   void drive_from_inputs();
   Tensor forward(size_t edge, Tensor into);
   Tensor run(size_t edge);
@@ -111,6 +113,7 @@ class ConvergentDynamics {
   Saved scratch_;
   int64_t rows_ = 0;
   int wide_ = -1;  ///< the hidden layer of a network that has but one, and it feeds the output
+  bool by_rows_ = true;  ///< weights are few enough for every thread to fetch them in every step
   bool inputs_mix_ = false;  ///< an edge reads an input and states: inputs need all rows
 };
 

@@ -1,6 +1,4 @@
 // The networks of one hidden layer, whose phases are one call (tensor/settle_pair.h).
-#include <algorithm>
-
 #include "altprop/rules/equilibrium/dynamics.h"
 
 namespace altprop {
@@ -50,18 +48,9 @@ std::optional<SettlingPair> ConvergentDynamics::as_pair(const Nudge* nudge) cons
 }
 
 Settled ConvergentDynamics::settle_as_pair(const SettlingPair& pair, const StopWhen& stop) {
-  Settled out;
-  const int64_t looks = stop.tolerance > 0 ? std::max<int64_t>(1, stop.check_every) : stop.steps;
-  while (out.steps < stop.steps) {
-    const int64_t steps = std::min(looks, stop.steps - out.steps);
-    out.residual = settle_pair(pair, steps);
-    out.steps += steps;
-    if (out.residual < stop.tolerance) break;
-  }
-  for (Work& w : work_) {
-    w.valid = w.back_valid = false;
-    w.value = Tensor();
-  }
+  const Settled out = settle_loop(
+      stop, [&](int64_t steps) { return settle_pair(pair, steps); }, [&] { return copy(); });
+  for (Work& w : work_) w.outdate();
   return out;
 }
 

@@ -264,14 +264,10 @@ class EquilibriumPropagation : public Rule {
   void require_enough_steps() const {
     const int depth = net_->depth(),
               least = timing() == Timing::Alternating ? (depth + 1) / 2 : depth;
-    for (const auto& [name, steps] :
-         {std::pair{"ep.nudged-steps", nudged_steps_}, {"ep.free-steps", free_steps_}})
-      if (steps < least)
-        throw Refusal(
-            text::cat(name, "=", steps),
-            text::cat("with ", dynamics_, " dynamics it takes ", least, " steps to cross the ",
-                      depth, " layers of states, so that the first would learn nothing"),
-            text::cat("use at least ", name, "=", least));
+    require_steps(
+        least, {{"ep.nudged-steps", nudged_steps_}, {"ep.free-steps", free_steps_}},
+        text::cat("with ", dynamics_, " dynamics it takes ", least, " steps to cross the ", depth,
+                  " layers of states, so that the first would learn nothing"));
   }
 
   void through_time(Step& step, Sink& sink) {

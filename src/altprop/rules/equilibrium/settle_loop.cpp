@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
 namespace altprop {
 
 namespace {
@@ -22,24 +25,32 @@ double cosine_of_moves(const Field& a, const Field& b, const Field& c) {
 
 }  // namespace
 
-Settled settle_loop(const StopWhen& stop, const std::function<double(bool)>& step,
+Settled settle_loop(const StopWhen& stop, const std::function<double(int64_t steps)>& advance,
                     const std::function<Field()>& copy) {
   Settled out;
   Field before, between;
+  const int64_t every = stop.tolerance > 0 ? std::max<int64_t>(1, stop.check_every) : stop.steps;
   while (out.steps < stop.steps) {
-    const bool last = out.steps + 1 == stop.steps;
-    const bool look =
-        stop.tolerance > 0 && (out.steps + 1) % std::max<int64_t>(1, stop.check_every) == 0;
+    int64_t taken = std::min(every - out.steps % every, stop.steps - out.steps);
     if (stop.turn) {
       before = std::move(between);
       between = copy();
+      taken = 1;
     }
-    out.residual = step(last || look);
-    ++out.steps;
-    if (look && out.residual < stop.tolerance) break;
+    out.residual = advance(taken);
+    out.steps += taken;
+    if (out.residual < stop.tolerance && out.steps % every == 0) break;
   }
   if (!before.empty()) out.turn = cosine_of_moves(before, between, copy());
   return out;
+}
+
+void require_steps(int64_t least, const std::vector<std::pair<std::string, int64_t>>& phases,
+                   const std::string& reason) {
+  for (const auto& [name, steps] : phases)
+    if (steps < least)
+      throw Refusal(text::cat(name, "=", steps), reason,
+                    text::cat("use at least ", name, "=", least));
 }
 
 }  // namespace altprop

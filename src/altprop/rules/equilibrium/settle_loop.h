@@ -2,6 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "altprop/rules/relaxation/relax.h"
 
@@ -20,9 +23,16 @@ struct Settled {
   double turn = 0;      ///< cosine between the last two moves; near -1: a period of two steps
 };
 
-/// @param step takes one and, if asked to measure, returns the largest |move| of a unit
+/// @param advance takes so many steps, at least one, and returns the largest |move| of a unit in
+/// the last of them
 /// @param copy the states as they are, to keep; for Settled::turn
-Settled settle_loop(const StopWhen& stop, const std::function<double(bool measure)>& step,
+Settled settle_loop(const StopWhen& stop, const std::function<double(int64_t steps)>& advance,
                     const std::function<Field()>& copy);
+
+/// @param phases the options that say how many steps, by name, and their values
+/// @param reason a clause: what fewer steps would miss
+/// @throws Refusal for the first that is below `least`
+void require_steps(int64_t least, const std::vector<std::pair<std::string, int64_t>>& phases,
+                   const std::string& reason);
 
 }  // namespace altprop

@@ -86,13 +86,18 @@ void HolomorphicDynamics::take(const Field& states) {
     if (field_.moves(static_cast<int>(s))) r_[s] = states[s];
 }
 
-int64_t HolomorphicDynamics::restart_overflowed() {
-  Tensor bad;
+Tensor HolomorphicDynamics::finite_samples() const {
+  Tensor good;
   for (size_t s = 0; s < r_.size(); ++s) {
     if (!field_.moves(static_cast<int>(s))) continue;
     const Tensor here = r_[s].isfinite().reshape({rows_.rows() / batch_, batch_, -1}).all(2).all(0);
-    bad = bad.defined() ? bad.logical_or_(here.logical_not()) : here.logical_not();
+    good = good.defined() ? good.logical_and_(here) : here;
   }
+  return good;
+}
+
+int64_t HolomorphicDynamics::restart_overflowed() {
+  const Tensor bad = finite_samples().logical_not();
   for (Field* field : {&r_, &u_})
     for (size_t s = 0; s < r_.size(); ++s) {
       if (!field_.moves(static_cast<int>(s)) || !(*field)[s].defined()) continue;
@@ -267,7 +272,12 @@ double HolomorphicDynamics::step(const ComplexNudge* nudge, bool measure) {
 
 Settled HolomorphicDynamics::settle(const StopWhen& stop, const ComplexNudge* nudge) {
   return settle_loop(
-      stop, [&](bool measure) { return step(nudge, measure); }, [&] { return copy(); });
+      stop,
+      [&](int64_t steps) {
+        for (int64_t t = 1; t < steps; ++t) step(nudge, false);
+        return step(nudge, true);
+      },
+      [&] { return copy(); });
 }
 
 Tensor HolomorphicDynamics::output() {

@@ -38,6 +38,8 @@ class HolomorphicDynamics {
   void stack(int64_t real, int64_t complex);
   /// Takes these rates of one real block.
   void take(const Field& states);
+  /// [batch], true for samples all of whose numbers are finite, at every point.
+  Tensor finite_samples() const;
   /// Rows of samples with a number that is not finite go back to zero. @returns how many samples
   int64_t restart_overflowed();
   /// Noise of the coming steps is drawn from here. @param draws keyed by seed, step and phase

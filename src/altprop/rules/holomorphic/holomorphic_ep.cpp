@@ -162,14 +162,10 @@ class HolomorphicEp : public Rule {
 
   void require_enough_steps() const {
     const int least = field_->depth();
-    for (const auto& [name, steps] :
-         {std::pair{"hep.nudged-steps", s_.nudged_steps}, {"hep.free-steps", s_.free_steps}})
-      if (steps < least)
-        throw Refusal(text::cat(name, "=", steps),
-                      text::cat("it takes ", least,
-                                " steps for a nudge to reach every layer, so "
-                                "that some would learn nothing"),
-                      text::cat("use at least ", name, "=", least));
+    require_steps(least, {{"hep.nudged-steps", s_.nudged_steps}, {"hep.free-steps", s_.free_steps}},
+                  text::cat("it takes ", least,
+                            " steps for a nudge to reach every layer, so that some would learn "
+                            "nothing"));
   }
 
   /// One row of values per point.
@@ -187,11 +183,7 @@ class HolomorphicEp : public Rule {
     if (finite) return states;
     const int64_t batch = step.batch();
     const PlanarRows rows = contour.rows(batch);
-    Tensor good = at::ones({batch}, at::TensorOptions(at::kBool).device(step.output.device()));
-    for (size_t s = 0; s < states.size(); ++s)
-      if (field_->moves(static_cast<int>(s)))
-        good.logical_and_(
-            states[s].isfinite().reshape({rows.rows() / batch, batch, -1}).all(2).all(0));
+    const Tensor good = run_->finite_samples();
     for (size_t s = 0; s < states.size(); ++s) {
       if (!field_->moves(static_cast<int>(s))) continue;
       Tensor clean = states[s].clone();
