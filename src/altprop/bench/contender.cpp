@@ -4,6 +4,7 @@
 
 #include "altprop/bench/timing.h"
 #include "altprop/tensor/memory.h"
+#include "altprop/tensor/row_blocks.h"
 
 namespace altprop::bench {
 
@@ -141,7 +142,10 @@ Contender::Contender(const Work& work, const std::string& rule, const std::strin
                   material_->splits),
       passes_(experiment_.rule().passes(0)) {
   step();
-  kernels_ = count_kernels([this] { step(); });
+  kernels_ = count_kernels([this] {
+    const WholeBatches whole;  // the limit is that of products of the whole batch
+    step();
+  });
   memory::reset_peak(at::kCPU);
   step();
   // The trainer knows what was there before it, its copy of the data included.

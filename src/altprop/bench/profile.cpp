@@ -9,7 +9,7 @@
 
 #include "altprop/base/text.h"
 #include "altprop/bench/timing.h"
-#include "altprop/tensor/tensor.h"
+#include "altprop/tensor/row_blocks.h"
 
 namespace altprop::bench {
 
@@ -62,6 +62,7 @@ std::string profile(const std::function<void()>& step, double seconds) {
   int64_t steps = 0;
   double total = 0;
   current = &mine;
+  const WholeBatches whole;
   const at::CallbackHandle handle =
       at::addThreadLocalCallback(at::RecordFunctionCallback(on_call, on_return)
                                      .needsInputs(true)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <string_view>
 
 #include "altprop/base/text.h"
@@ -54,9 +55,17 @@ Kernel convolution(Kernel::Kind kind, Inputs in, size_t input, size_t weight, si
 
 /// The kernels of one call; empty if the operator is none that counts.
 std::vector<Kernel> kernels_of(std::string_view op, Inputs in) {
-  if (op == "aten::mm" || op == "aten::bmm" || op == "aten::mv" || op == "altprop::outer_product" ||
-      op == "altprop::settle_product")
+  if (op == "aten::mm" || op == "aten::bmm" || op == "aten::mv" || op == "altprop::product")
     return {product(shape_of(in[0]), shape_of(in[1]))};
+  if (op == "altprop::packed_product")  // operands: the left factor, the result
+    return {product(shape_of(in[0]), {shape_of(in[0])[1], shape_of(in[1])[1]})};
+  if (op == "altprop::settle_pair") {  // there and back in every step
+    const std::vector<int64_t> wide = shape_of(in[0]), weight = shape_of(in[1]);
+    const auto steps = static_cast<size_t>(in[2].toInt());
+    std::vector<Kernel> out(steps, product(wide, {weight[1], weight[0]}));
+    out.resize(2 * steps, product({wide[0], weight[0]}, weight));
+    return out;
+  }
   if (op == "aten::addmm" || op == "aten::addmm_" || op == "aten::_addmm_activation" ||
       op == "aten::addmv" || op == "aten::addmv_" || op == "aten::baddbmm" ||
       op == "aten::baddbmm_")
@@ -89,31 +98,34 @@ std::vector<Kernel> kernels_of(std::string_view op, Inputs in) {
   return {};
 }
 
-/// Kernels that a kernel calls in turn are part of it.
+/// One count at a time; only threads that work for it call back.
 struct Recorder {
   std::map<std::string, CountedKernel> seen;
-  int depth = 0;
+  std::mutex taking;
 };
 
-thread_local Recorder* recorder = nullptr;
+Recorder* recorder = nullptr;
+thread_local int depth = 0;  ///< kernels that a kernel calls in turn are part of it
 
 struct Inside : at::ObserverContext {};
 
 std::unique_ptr<at::ObserverContext> on_call(const at::RecordFunction& call) {
   std::vector<Kernel> kernels = kernels_of(call.name(), call.inputs());
   if (kernels.empty()) return nullptr;
-  if (recorder->depth++ == 0)
+  if (depth++ == 0) {
+    const std::lock_guard lock(recorder->taking);
     for (Kernel& kernel : kernels)
       if (kernel.flops() > 0) {
         CountedKernel& entry = recorder->seen[kernel.name()];
         entry.kernel = std::move(kernel);
         ++entry.count;
       }
+  }
   return std::make_unique<Inside>();
 }
 
 void on_return(const at::RecordFunction&, at::ObserverContext* inside) {
-  if (inside) --recorder->depth;
+  if (inside) --depth;
 }
 
 }  // namespace
@@ -145,6 +157,8 @@ std::string Kernel::name() const {
 }
 
 std::vector<CountedKernel> count_kernels(const std::function<void()>& work) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard alone(one_at_a_time);
   Recorder mine;
   recorder = &mine;
   const at::CallbackHandle handle =

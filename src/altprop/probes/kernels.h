@@ -3,7 +3,7 @@
 // They are seen by libtorch's call recorder, so any rule is counted without the rule, or this file,
 // knowing of it: feedback products, mirror phases, relaxation sweeps. What the recorder does not
 // see is not counted: work per value (activations, norms, updates), and products that neither go
-// through libtorch's dispatcher nor announce themselves as the own kernel does.
+// through libtorch's dispatcher nor announce themselves as the own kernels do.
 #pragma once
 
 #include <functional>
@@ -35,7 +35,8 @@ struct CountedKernel {
   int64_t count = 0;
 };
 
-/// What `work` calls on this thread, each kernel once with its number of calls.
+/// What `work` calls, on this thread and on those that take rows of its batches, each kernel once
+/// with its number of calls. `work` runs as it does when nobody counts.
 std::vector<CountedKernel> count_kernels(const std::function<void()>& work);
 
 double flops_of(const std::vector<CountedKernel>& kernels);

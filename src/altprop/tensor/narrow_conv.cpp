@@ -1,12 +1,12 @@
 #include "altprop/tensor/narrow_conv.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "altprop/base/error.h"
+#include "altprop/tensor/announced.h"
 #include "altprop/tensor/avx512.h"
 
 namespace altprop {
@@ -137,11 +137,7 @@ bool narrow_credit_fits(const Tensor& credit, const Tensor& weight, int64_t padd
 
 Tensor narrow_credit(const Tensor& credit, const Tensor& weight, int64_t padding) {
 #if defined(ALTPROP_HAS_AVX512_CODE)
-  at::RecordFunction record(at::RecordScope::FUNCTION);
-  if (record.isActive()) {
-    const c10::IValue operands[] = {credit, weight, padding};
-    record.before("altprop::narrow_credit", c10::ArrayRef<const c10::IValue>(operands, 3));
-  }
+  const Announced as("altprop::narrow_credit", credit, weight, padding);
   const Shape s{weight.size(0), weight.size(1), weight.size(2),
                 weight.size(3), credit.size(2), credit.size(3)};
   const int64_t rows = s.high() - 2 * padding, width = s.wide() - 2 * padding * s.in,

@@ -1,10 +1,10 @@
 #include "altprop/tensor/outer_product.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/record_function.h>
 
 #include <algorithm>
 
+#include "altprop/tensor/announced.h"
 #include "altprop/tensor/avx512.h"
 
 namespace altprop {
@@ -117,14 +117,7 @@ void sum_rows(Rows a, Rows b, int64_t samples, int64_t begin, int64_t end, int64
 namespace {
 
 void sum_outer_products(const Tensor& a, const Tensor& b, const Target& target) {
-  // Profilers and the benchmark's count of arithmetic see the call as one of the library's.
-  c10::IValue operands[2];
-  at::RecordFunction record(at::RecordScope::FUNCTION);
-  if (record.isActive()) {
-    operands[0] = a;
-    operands[1] = b;
-    record.before("altprop::outer_product", c10::ArrayRef<const c10::IValue>(operands, 2));
-  }
+  const Announced as("altprop::product", a, b);
   const int64_t rows = a.size(0), samples = a.size(1), columns = b.size(1);
   const int64_t tiles = (rows + kHeight - 1) / kHeight;
   const Rows left{a.const_data_ptr<float>(), a.stride(1)};

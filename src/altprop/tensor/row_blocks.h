@@ -19,13 +19,23 @@ struct RowBlock {
   }
 };
 
+/// While one lives, work on this thread is not divided by rows, and kernels that take many steps in
+/// one call stand aside: for instruments that are to see batches as a whole, product by product.
+class WholeBatches {
+ public:
+  WholeBatches();
+  ~WholeBatches();
+  WholeBatches(const WholeBatches&) = delete;
+  WholeBatches& operator=(const WholeBatches&) = delete;
+  static bool wanted();
+};
+
 /// How many blocks the rows of a batch are worth: as many as threads, or 1 where there are too few
-/// rows, on a GPU, inside of parallel work, and while libtorch's recorder is on, which is to see
-/// the batch as a whole.
+/// rows, on a GPU, inside of parallel work, and where whole batches are wanted.
 int64_t number_of_row_blocks(const Tensor& batch);
 
 /// Calls `work` for that many blocks of almost equal size, all at once, each on a thread of its own
-/// and without gradients of libtorch's.
+/// with what libtorch knows of the calling thread (its recorder, say), without gradients of its.
 void for_row_blocks(int64_t rows, int64_t blocks, const std::function<void(const RowBlock&)>& work);
 
 }  // namespace altprop

@@ -1,11 +1,11 @@
 #include "altprop/tensor/settle.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/record_function.h>
 
 #include <algorithm>
 
 #include "altprop/base/error.h"
+#include "altprop/tensor/announced.h"
 #include "altprop/tensor/squash_avx512.h"
 
 namespace altprop {
@@ -120,12 +120,6 @@ void gather_rows(const Gather& g, int64_t row) {
 
 namespace {
 
-/// Profilers and the benchmark's count of arithmetic see a product of the library's.
-void record_product(at::RecordFunction& record, const Tensor& a, const Tensor& b) {
-  const c10::IValue operands[2] = {a, b};
-  record.before("altprop::settle_product", c10::ArrayRef<const c10::IValue>(operands, 2));
-}
-
 /// Calls `one(row)` or, for two rows at a time, `two(row)`.
 template <class One, class Two>
 void by_rows(int64_t rows, int64_t work, One one, Two two) {
@@ -163,8 +157,7 @@ bool spread_fits(const Tensor& base, const Tensor& x, const Tensor& w) {
 
 void spread_and_squash(Tensor& out, const Tensor& base, const Tensor& x, const Tensor& w,
                        const Squash& sigma) {
-  at::RecordFunction record(at::RecordScope::FUNCTION);
-  if (record.isActive()) record_product(record, x, w);
+  const Announced as("altprop::product", x, w);
   const Spread s{out.mutable_data_ptr<float>(),
                  base.const_data_ptr<float>(),
                  x.const_data_ptr<float>(),
@@ -184,8 +177,7 @@ bool gather_fits(const Tensor& x, const Tensor& w) {
 }
 
 void gather_into(Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
-  at::RecordFunction record(at::RecordScope::FUNCTION);
-  if (record.isActive()) record_product(record, x, w.t());
+  const Announced as("altprop::product", x, w.t());
   const Gather g{out.mutable_data_ptr<float>(),
                  x.const_data_ptr<float>(),
                  w.const_data_ptr<float>(),

@@ -1,12 +1,13 @@
 #include "altprop/tensor/settle_pair.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <mutex>
 
 #include "altprop/base/error.h"
+#include "altprop/tensor/announced.h"
+#include "altprop/tensor/row_blocks.h"
 #include "altprop/tensor/squash_avx512.h"
 
 namespace altprop {
@@ -208,7 +209,7 @@ Settle chosen(int64_t k, bool two) {
 
 bool settle_pair_fits(const SettlingPair& p) {
   static const bool can = __builtin_cpu_supports("avx512f");
-  if (!can || at::hasThreadLocalCallbacks()) return false;
+  if (!can || WholeBatches::wanted()) return false;
   for (const Tensor* t :
        {&p.wide, &p.narrow, &p.drive, &p.weight, &p.back, &p.bias, &p.target, &p.push})
     if (t->defined() && (t->scalar_type() != at::kFloat || !t->device().is_cpu() ||
@@ -232,6 +233,7 @@ Tensor by_blocks(const Tensor& weight) {
 }  // namespace
 
 double settle_pair(const SettlingPair& p, int64_t steps) {
+  const Announced as("altprop::settle_pair", p.wide, p.weight, steps);
   const int64_t rows = p.wide.size(0), n = p.wide.size(1), k = p.weight.size(0);
   const Tensor weight = by_blocks(p.weight),
                back = p.back.is_same(p.weight) ? weight : by_blocks(p.back);

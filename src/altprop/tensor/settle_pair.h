@@ -24,7 +24,7 @@ struct SettlingPair {
 };
 
 /// True if settle_pair may be called: an AVX-512 processor, float32 on the CPU, rows without gaps,
-/// a dozen narrow units at most, and no recorder of libtorch's that wants to see single products.
+/// a dozen narrow units at most, and nobody who wants to see single products (WholeBatches).
 bool settle_pair_fits(const SettlingPair& pair);
 
 /// Takes `steps` steps, at least one. @returns the largest |move| of a unit in the last one

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/base/error.h"
 #include "altprop/tensor/linear.h"
 
 namespace altprop {
@@ -53,32 +54,34 @@ void Dynamics::load(const DynamicsWeights& w) {
     if (own) range(k);
     if (above) range(k + 1);
     std::vector<Piece>& pieces = pieces_[k];
-    const bool fits =
-        pieces.size() == ranges.size() &&
-        std::equal(pieces.begin(), pieces.end(), ranges.begin(),
-                   [](const Piece& piece, const auto& range) {
-                     return piece.from == range.first && piece.width == range.second;
-                   }) &&
-        (pieces.empty() || pieces[0].weight.options().type_equal(w.forward[k].options()));
+    const at::TensorOptions options = w.forward[k].options();
+    const bool fits = pieces.size() == ranges.size() &&
+                      std::equal(pieces.begin(), pieces.end(), ranges.begin(),
+                                 [&](const Piece& piece, const auto& range) {
+                                   return piece.from == range.first &&
+                                          piece.weight.is_like(range.second, sizes_[k], options);
+                                 });
     if (!fits) {
       pieces.clear();
       for (const auto& [from, width] : ranges)
-        pieces.push_back({from, width, at::empty({width, sizes_[k]}, w.forward[k].options())});
+        pieces.push_back({from, PackedMatrix(width, sizes_[k], options)});
     }
-    auto rows = [&](size_t layer) {
+    const auto meeting = [&](size_t layer) {  // the piece, and the row of it, that its rates meet
       for (Piece& piece : pieces)
-        if (offsets_[layer] >= piece.from && offsets_[layer] < piece.from + piece.width)
-          return piece.weight.narrow(0, offsets_[layer] - piece.from, sizes_[layer]);
-      return Tensor();
+        if (const int64_t row = offsets_[layer] - piece.from; row >= 0 && row < piece.weight.rows())
+          return std::pair(&piece.weight, row);
+      throw Error("corinfomax: no piece of the drive meets a layer that drives");
     };
-    auto fill = [&](Tensor block, const Tensor& weight, double factor) {
-      at::mul_out(block, weight, at::scalar_tensor(factor, weight.options()));
+    const auto fill = [&](size_t layer, const Tensor& weight, double factor) {
+      const auto [piece, row] = meeting(layer);
+      piece->fill(row, weight, factor);
     };
-    if (below) fill(rows(k - 1), w.forward[k].t(), per_error);
-    if (above) fill(rows(k + 1), w.backward[k + 1].t(), per_error);
+    if (below) fill(k - 1, w.forward[k].t(), per_error);
+    if (above) fill(k + 1, w.backward[k + 1].t(), per_error);
     if (own) {
-      fill(rows(k), w.lateral[k], is_output(k) ? w.gamma : 2 * w.gamma);
-      rows(k).diagonal().add_(settings_.leak);
+      fill(k, w.lateral[k], is_output(k) ? w.gamma : 2 * w.gamma);
+      const auto [piece, row] = meeting(k);
+      piece->add_to_diagonal(row, settings_.leak);
     }
   }
 }
@@ -147,7 +150,7 @@ void Dynamics::settle_rows(RateState& state, int64_t iterations, const OutputPul
   std::vector<std::vector<Tensor>> seen(sizes_.size());
   for (size_t k = 0; k < sizes_.size(); ++k)
     for (const Piece& piece : pieces_[k])
-      seen[k].push_back(state.rates.narrow(1, piece.from, piece.width));
+      seen[k].push_back(state.rates.narrow(1, piece.from, piece.weight.rows()));
   for (int64_t it = 0; it < iterations; ++it) {
     const double eta = settings_.eta_at(it);
     for (const std::vector<size_t>& group : groups_) {
@@ -161,13 +164,15 @@ void Dynamics::charge(RateState& state, const std::vector<std::vector<Tensor>>& 
                       double eta, const OutputPull* nudge, Tensor& pull) const {
   Tensor& u = state.membrane[k];
   double keep = 1 - eta * decay_of(k);
+  Tensor from_inputs = k == 0 ? state.drive : Tensor();
   for (size_t i = 0; i < seen[k].size(); ++i) {
-    gemm_into(u, seen[k][i], pieces_[k][i].weight, keep, eta);
+    pieces_[k][i].weight.multiply_into(u, seen[k][i], keep, eta, from_inputs);
+    from_inputs = Tensor();
     keep = 1;
   }
   if (keep != 1) u.mul_(keep);
   if (!lateral_[k] && settings_.leak != 0) u.add_(state.layer[k], eta * settings_.leak);
-  if (k == 0) u.add_(state.drive, eta);
+  if (from_inputs.defined()) u.add_(from_inputs, eta);
   if (state.mu[k].defined()) u.sub_(state.mu[k], eta);
   if (!nudge || !is_output(k)) return;
   at::sub_out(pull, nudge->target, state.layer[k]);
@@ -199,7 +204,7 @@ double Dynamics::coupling() const {
       Tensor drive = next.narrow(1, offsets_[k], sizes_[k]);
       if (!lateral_[k]) drive.add_(v.narrow(1, offsets_[k], sizes_[k]), settings_.leak);
       for (const Piece& piece : pieces_[k])
-        drive.add_(at::mm(v.narrow(1, piece.from, piece.width), piece.weight));
+        drive.add_(at::mm(v.narrow(1, piece.from, piece.weight.rows()), piece.weight.unpacked()));
     }
     radius = next.norm().item<double>();
     if (radius == 0) return 0;

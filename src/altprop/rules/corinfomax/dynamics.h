@@ -14,6 +14,7 @@
 #pragma once
 
 #include "altprop/rules/corinfomax/chain.h"
+#include "altprop/tensor/packed_matrix.h"
 #include "altprop/tensor/row_blocks.h"
 
 namespace altprop {
@@ -78,10 +79,10 @@ class Dynamics {
   double coupling() const;
 
  private:
-  /// A product: rates [from, from + width) meet `weight` [width, n].
+  /// A product: rates [from, from + weight.rows()) meet `weight` [., n].
   struct Piece {
-    int64_t from, width;
-    Tensor weight;
+    int64_t from;
+    PackedMatrix weight;
   };
   void settle_rows(RateState& state, int64_t iterations, const OutputPull* nudge) const;
   void allocate(RateState& state, int64_t rows, const at::TensorOptions& options) const;

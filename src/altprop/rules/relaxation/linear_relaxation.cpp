@@ -176,6 +176,7 @@ void LinearRelaxation::sweep(Field& u, Order order, double eta, const std::vecto
 
 Relaxed LinearRelaxation::iterate(Field& u, Order order, double eta, const Stop& stop, Trace* trace,
                                   Moving* moving) {
+  if (stop.steps >= kManySteps) pull_back_.prepare_for_many_steps();
   const bool measure = stop.tolerance > 0 || trace;
   const int64_t least = std::max(stop.least_steps, depth_);
   Field before;

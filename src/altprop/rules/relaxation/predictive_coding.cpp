@@ -36,8 +36,6 @@ namespace altprop {
 
 namespace {
 
-constexpr int64_t kManySteps = 8;  ///< as often has to be predicted before copies of weights pay
-
 class PredictiveCoding : public Rule {
  public:
   void declare(Options& options) override { o_.declare(options); }
@@ -162,6 +160,9 @@ class PredictiveCoding : public Rule {
 
  private:
   bool can_jump() const { return o_.tolerance == 0 && o_.schedule != "red-black" && !o_.uneven(); }
+  bool euler_at_once() const {
+    return o_.integrator == "euler" && o_.order() == Order::Synchronous;
+  }
   /// One step on the values, in modes strict and ipc.
   double one_step(ValueRelaxation& moving, bool measure) {
     if (o_.integrator != "heun") return moving.descend(o_.order(), o_.eta, o_.momentum, measure);
@@ -215,6 +216,10 @@ class PredictiveCoding : public Rule {
                            .first_step = o_.eta,
                            .tolerance = o_.step_error,
                            .at_rest = o_.tolerance});
+    } else if (euler_at_once() && o_.momentum == 0 && o_.tolerance == 0 &&
+               o_.number_of_steps() >= kManySteps &&
+               moving_->descend_chain(o_.number_of_steps(), o_.eta)) {
+      moving_->refresh();
     } else if (o_.tolerance == 0 && blocks_->number(step) > 1) {
       descend_in_blocks(step);
       moving_->refresh();
@@ -273,8 +278,7 @@ class PredictiveCoding : public Rule {
         recorder.take(t, moving_->credits(), moving_->forces(), moving_->values(), true);
     }
     Settling out = recorder.finish(moving_->energy() / static_cast<double>(step.batch()));
-    const bool at_once = o_.integrator == "euler" && o_.order() == Order::Synchronous;
-    if (o_.mode == "epc" || at_once) out.stable_below = 2 / largest_curvature();
+    if (o_.mode == "epc" || euler_at_once()) out.stable_below = 2 / largest_curvature();
     return out;
   }
 

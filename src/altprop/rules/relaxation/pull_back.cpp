@@ -49,6 +49,7 @@ void PullBack::freeze(std::vector<Activity>& activity, HopFeedback& feedback) {
     const Op* linear = edge.map.node(f.linear).op.get();
     const Tensor* other = feedback.substitute(linear);
     f.matrix = other ? *other : linear->weight()->value;
+    f.packed = PackedMatrix();
     f.slope = Tensor();
     if (f.activation >= 0 && feedback.derivatives) {
       const Node& act = edge.map.node(f.activation);
@@ -75,16 +76,24 @@ void PullBack::pull(int edge, const Tensor& credit, double alpha,
     at::mul_out(f.scratch, credit, f.slope);
     behind = &f.scratch;
   }
-  multiply(*behind, f.matrix, alpha, receivers[0]);
+  multiply(*behind, f.matrix, f.packed, alpha, receivers[0]);
 }
 
-void PullBack::multiply(const Tensor& credit, const Tensor& matrix, double alpha,
-                        const Receiver& receiver) {
+void PullBack::prepare_for_many_steps() {
+  for (Fast& f : fast_)
+    if (f.matrix.defined() && PackedMatrix::has_panels(f.matrix.options()))
+      f.packed = PackedMatrix(f.matrix);
+}
+
+void PullBack::multiply(const Tensor& credit, const Tensor& matrix, const PackedMatrix& packed,
+                        double alpha, const Receiver& receiver) {
   double beta = receiver.beta;
   if (!receiver.to->defined()) {
     *receiver.to = at::empty({credit.size(0), matrix.size(1)}, credit.options());
     beta = 0;
   }
+  if (packed.defined() && receiver.to->stride(1) == 1 && credit.stride(1) == 1)
+    return packed.multiply_into(*receiver.to, credit, beta, alpha * receiver.factor);
   gemm_into(*receiver.to, credit, matrix, beta, alpha * receiver.factor);
 }
 
@@ -99,7 +108,7 @@ void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, 
                               ? credit
                               : feedback_->pull(e.map.node(f.activation),
                                                 activity.saved[at(f.activation)], credit, 0);
-    multiply(behind, other ? *other : linear->weight()->value, alpha, receivers[0]);
+    multiply(behind, other ? *other : linear->weight()->value, f.packed, alpha, receivers[0]);
     return;
   }
   wanted_.assign(receivers.size(), 0);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "altprop/rules/relaxation/relax.h"
+#include "altprop/tensor/packed_matrix.h"
 
 namespace altprop {
 
@@ -30,6 +31,10 @@ class PullBack {
   /// Takes the forward pass in `activity` (one per edge; must stay until the next freeze) as it is.
   void freeze(std::vector<Activity>& activity, HopFeedback& feedback);
 
+  /// Lays the matrices out as products with few rows read them fastest: for many hops until the
+  /// next freeze.
+  void prepare_for_many_steps();
+
   /// receiver of parent i (position in edge.from) <- beta * receiver + alpha * factor * J_i^T
   /// credit, where `receivers[i]` may be null: nothing is computed for that parent. A receiver that
   /// is undefined is allocated (and beta ignored).
@@ -52,12 +57,14 @@ class PullBack {
 
  private:
   /// receiver <- beta * receiver + alpha * factor * credit matrix
-  static void multiply(const Tensor& credit, const Tensor& matrix, double alpha,
-                       const Receiver& receiver);
+  /// @param packed the matrix once more, or undefined
+  static void multiply(const Tensor& credit, const Tensor& matrix, const PackedMatrix& packed,
+                       double alpha, const Receiver& receiver);
 
   struct Fast {                        // linear, with an activation behind it or not
     int linear = -1, activation = -1;  ///< nodes of the edge's map
     Tensor matrix, slope, scratch;     ///< slope undefined: one everywhere
+    PackedMatrix packed;               ///< the matrix, once prepared
   };
 
   const StateGraph& graph_;

@@ -19,6 +19,9 @@ enum class Order {
   RedBlack      ///< states at odd, then at even distance from the outputs
 };
 
+/// As many steps with the same weights before copies of these in another layout pay.
+constexpr int64_t kManySteps = 8;
+
 struct Stop {
   int64_t steps = 20;  ///< at most
   double tolerance =

@@ -101,12 +101,16 @@ void ValueRelaxation::set_credit(size_t e) {
     if (!delta_[to].defined()) delta_[to] = at::empty_like(prediction_[e]);
     at::sub_out(delta_[to], prediction_[e], v_[to]);
     if (precision(to) != 1) delta_[to].mul_(precision(to));
-  } else if (terms_.clamps_output) {
-    delta_[to] = prediction_[e] - clamp_;
   } else {
-    delta_[to] = loss_->gradient(prediction_[e], targets_);
-    if (terms_.beta != 1) delta_[to].mul_(terms_.beta);
+    delta_[to] = credit_of_output(prediction_[e], targets_, clamp_);
   }
+}
+
+Tensor ValueRelaxation::credit_of_output(const Tensor& prediction, const Tensor& targets,
+                                         const Tensor& clamp) const {
+  if (terms_.clamps_output) return prediction - clamp;
+  Tensor out = loss_->gradient(prediction, targets);
+  return terms_.beta == 1 ? out : out.mul_(terms_.beta);
 }
 
 void ValueRelaxation::refresh() {

@@ -43,6 +43,11 @@ class ValueRelaxation {
   /// state once, in groups of the order. Credits are stale afterwards.
   /// @returns the largest |move| / eta / (1 + |v|) of a state if `measure`, else 0
   double descend(Order order, double eta, double momentum, bool measure);
+  /// So many synchronous steps without momentum, in one call and by rows on all threads, where the
+  /// network is a chain whose layers behind the first are dense with activations that
+  /// tensor/value_steps.h knows. Credits are stale afterwards.
+  /// @returns false, with nothing done, where it is not
+  bool descend_chain(int64_t steps, double eta);
   /// Copies the weights of dense layers into the layout that predictions are fastest with: for many
   /// steps during which the weights do not change. Until the next `begin`.
   void prepare_for_many_steps();
@@ -85,6 +90,9 @@ class ValueRelaxation {
   void predict(size_t edge);
   Tensor predict_dense(size_t edge);
   void set_credit(size_t edge);
+  /// dE/dprediction at these rows of the output.
+  Tensor credit_of_output(const Tensor& prediction, const Tensor& targets,
+                          const Tensor& clamp) const;
   double update(const std::vector<char>& group, double eta, double momentum, bool measure);
   void pull(size_t edge, const Tensor& credit, double alpha, Field& into,
             const std::vector<char>& wanted);
