@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/tensor/own_kernels.h"
+
 namespace altprop {
 
 namespace {
@@ -31,7 +33,7 @@ T largest(const T* row, int64_t width) {
 
 bool softmax_rows_fit(const Tensor& output, const Tensor& classes) {
   const auto type = output.scalar_type();
-  return (type == at::kFloat || type == at::kDouble) && output.device().is_cpu() &&
+  return (type == at::kFloat || type == at::kDouble) && own_kernels_reach(output) &&
          output.dim() == 2 && output.is_contiguous() && output.numel() > 0 &&
          output.numel() <= kMostNumbers && classes.scalar_type() == at::kLong &&
          classes.dim() == 1 && classes.is_contiguous() && classes.size(0) == output.size(0);

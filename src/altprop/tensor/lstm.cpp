@@ -1,5 +1,6 @@
 #include "altprop/tensor/lstm.h"
 
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -74,7 +75,7 @@ bool lstm_kernels_fit(std::initializer_list<const Tensor*> tensors) {
   int64_t rows = -1;
   for (const Tensor* t : tensors) {
     if (!t->defined()) continue;
-    if (t->scalar_type() != at::kFloat || !t->device().is_cpu() || t->dim() != 2 ||
+    if (t->scalar_type() != at::kFloat || !own_kernels_reach(*t) || t->dim() != 2 ||
         t->stride(1) != 1 || (rows >= 0 && t->size(0) != rows))
       return false;
     rows = t->size(0);

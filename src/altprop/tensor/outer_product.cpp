@@ -6,6 +6,7 @@
 
 #include "altprop/tensor/announced.h"
 #include "altprop/tensor/avx512.h"
+#include "altprop/tensor/own_kernels.h"
 
 namespace altprop {
 
@@ -133,7 +134,7 @@ void sum_outer_products(const Tensor& a, const Tensor& b, const Target& target) 
 }
 
 bool plain(const Tensor& t) {
-  return t.dim() == 2 && t.scalar_type() == at::kFloat && t.device().is_cpu();
+  return t.dim() == 2 && t.scalar_type() == at::kFloat && own_kernels_reach(t);
 }
 
 }  // namespace

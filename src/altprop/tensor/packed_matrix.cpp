@@ -4,6 +4,7 @@
 
 #include "altprop/tensor/announced.h"
 #include "altprop/tensor/linear.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/packed_avx512.h"
 
 namespace altprop {
@@ -11,7 +12,8 @@ namespace altprop {
 bool PackedMatrix::has_panels(const at::TensorOptions& options) {
 #if defined(ALTPROP_HAS_AVX512_CODE)
   static const bool can = __builtin_cpu_supports("avx512f");
-  return can && options.device().is_cpu() && options.dtype() == at::kFloat;
+  return can && options.device().is_cpu() && options.dtype() == at::kFloat &&
+         !LibraryOnly::wanted();
 #else
   (void)options;
   return false;

@@ -6,6 +6,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/elementary.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -141,7 +142,7 @@ Tensor imaginary_parts(const Tensor& t, const PlanarRows& rows) {
 }
 
 void apply_analytic_(Tensor& z, const PlanarRows& rows, const Analytic& f) {
-  const bool here = z.device().is_cpu() && z.is_non_overlapping_and_dense() &&
+  const bool here = own_kernels_reach(z) && z.is_non_overlapping_and_dense() &&
                     (z.dim() < 2 || z.size(0) < 2 || z.stride(0) * z.size(0) == z.numel());
   if (here && z.scalar_type() == at::kFloat) return apply_here<float>(z, rows, f);
   if (here && z.scalar_type() == at::kDouble) return apply_here<double>(z, rows, f);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -15,7 +16,7 @@ constexpr int64_t kGrain = 1 << 15;  ///< numbers that are worth a thread
 constexpr int64_t kChunk = 256;      ///< columns that are summed at a time, in the cache
 
 bool plain(const Tensor& t) {
-  return t.scalar_type() == at::kFloat && t.device().is_cpu() && t.is_contiguous();
+  return t.scalar_type() == at::kFloat && own_kernels_reach(t) && t.is_contiguous();
 }
 
 ALTPROP_VECTORISED void add_bias(float* __restrict x, const float* __restrict bias, int64_t n) {

@@ -6,6 +6,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/announced.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/squash_avx512.h"
 
 namespace altprop {
@@ -132,14 +133,14 @@ void by_rows(int64_t rows, int64_t work, One one, Two two) {
 }
 
 bool rows_side_by_side(const Tensor& t) {
-  return t.dim() == 2 && t.scalar_type() == at::kFloat && t.device().is_cpu() && t.stride(1) == 1;
+  return t.dim() == 2 && t.scalar_type() == at::kFloat && own_kernels_reach(t) && t.stride(1) == 1;
 }
 
 }  // namespace
 
 bool settle_fits(const Tensor& t) {
   static const bool can = __builtin_cpu_supports("avx512f");
-  return can && t.scalar_type() == at::kFloat && t.device().is_cpu() &&
+  return can && t.scalar_type() == at::kFloat && own_kernels_reach(t) &&
          t.is_non_overlapping_and_dense();
 }
 

@@ -7,6 +7,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/announced.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/row_blocks.h"
 #include "altprop/tensor/squash_avx512.h"
 
@@ -212,7 +213,7 @@ bool settle_pair_fits(const SettlingPair& p) {
   if (!can || WholeBatches::wanted()) return false;
   for (const Tensor* t :
        {&p.wide, &p.narrow, &p.drive, &p.weight, &p.back, &p.bias, &p.target, &p.push})
-    if (t->defined() && (t->scalar_type() != at::kFloat || !t->device().is_cpu() ||
+    if (t->defined() && (t->scalar_type() != at::kFloat || !own_kernels_reach(*t) ||
                          !t->is_contiguous() || (t->dim() != 2 && t != &p.bias)))
       return false;
   const int64_t k = p.weight.size(0);

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -11,7 +12,7 @@ namespace {
 constexpr int64_t kGrain = 1 << 15;  ///< numbers that are worth a thread
 
 bool plain(const Tensor& t) {
-  return t.scalar_type() == at::kFloat && t.device().is_cpu() && t.is_contiguous();
+  return t.scalar_type() == at::kFloat && own_kernels_reach(t) && t.is_contiguous();
 }
 
 ALTPROP_VECTORISED void signs_times_one(float* __restrict out, const float* __restrict w, float m,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "altprop/tensor/elementary.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -184,7 +185,7 @@ std::pair<Tensor, Tensor> pool_elsewhere(const Tensor& x, int64_t k, double temp
 
 SoftmaxPooled softmax_pool(const Tensor& given, const PlanarRows& rows, int64_t k,
                            double temperature) {
-  const bool here = given.device().is_cpu() &&
+  const bool here = own_kernels_reach(given) &&
                     (given.scalar_type() == at::kFloat || given.scalar_type() == at::kDouble);
   SoftmaxPooled y;
   if (!here) {

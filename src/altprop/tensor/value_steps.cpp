@@ -2,6 +2,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/announced.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/packed_avx512.h"
 #include "altprop/tensor/row_blocks.h"
 
@@ -13,7 +14,7 @@ bool value_steps_know(Epilogue f) { return f != Epilogue::Tanh; }
 
 bool value_steps_fit(const Tensor& rows) {
   static const bool can = __builtin_cpu_supports("avx512f");
-  return can && rows.device().is_cpu() && rows.scalar_type() == at::kFloat &&
+  return can && own_kernels_reach(rows) && rows.scalar_type() == at::kFloat &&
          !WholeBatches::wanted();
 }
 

@@ -151,12 +151,18 @@ void Dynamics::settle_rows(RateState& state, int64_t iterations, const OutputPul
   for (size_t k = 0; k < sizes_.size(); ++k)
     for (const Piece& piece : pieces_[k])
       seen[k].push_back(state.rates.narrow(1, piece.from, piece.weight.rows()));
-  for (int64_t it = 0; it < iterations; ++it) {
-    const double eta = settings_.eta_at(it);
+  const auto iterate = [&](double eta) {
     for (const std::vector<size_t>& group : groups_) {
       for (const size_t k : group) charge(state, seen, k, eta, nudge, pull);
       for (const size_t k : group) fire(state, k);
     }
+  };
+  if (settings_.step_rule == "constant") {
+    recorded_.run(iterations, {.step = [&] { iterate(settings_.eta); },
+                               .carried = [&] { return std::vector<Tensor*>{&state.rates}; },
+                               .forget = [] {}});
+  } else {
+    for (int64_t it = 0; it < iterations; ++it) iterate(settings_.eta_at(it));
   }
 }
 

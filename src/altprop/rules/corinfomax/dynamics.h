@@ -15,6 +15,7 @@
 
 #include "altprop/rules/corinfomax/chain.h"
 #include "altprop/tensor/packed_matrix.h"
+#include "altprop/tensor/recorded_steps.h"
 #include "altprop/tensor/row_blocks.h"
 
 namespace altprop {
@@ -100,6 +101,7 @@ class Dynamics {
   std::vector<std::vector<Piece>> pieces_;   ///< per layer
   std::vector<char> lateral_;                ///< the leak g s is in the piece of the layer
   std::vector<std::vector<size_t>> groups_;  ///< layers that move at the same time
+  mutable RecordedSteps recorded_;
 };
 
 }  // namespace altprop

@@ -66,6 +66,8 @@ class LinearRelaxation {
   const Tensor& output_credit() const { return output_credit_; }
 
  private:
+  /// One step of all states.
+  void step(Field& u, Order order, double eta, Moving* moving);
   /// One step over the states that `chosen` marks.
   void sweep(Field& u, Order order, double eta, const std::vector<char>& chosen, Moving* moving);
   void send(int edge, const Field& u, double eta, const Field* seen, Moving* moving);
@@ -85,6 +87,7 @@ class LinearRelaxation {
   Field source_;               ///< per state, undefined where nothing enters
   std::vector<char> waiting_;  ///< per state: still to be multiplied by 1 - eta
   std::vector<PullBack::Receiver> receivers_;
+  RecordedSteps recorded_;
 };
 
 }  // namespace altprop

@@ -210,7 +210,7 @@ class PredictiveCoding : public Rule {
   void settle(const Step& step) {
     const double before = moving_->energy();
     if (o_.mode == "epc") {
-      for (int64_t t = 0; t < o_.number_of_steps(); ++t) moving_->descend_errors(o_.eta);
+      moving_->repeat(o_.number_of_steps(), [&] { moving_->descend_errors(o_.eta); });
     } else if (o_.integrator == "adaptive") {
       integrate(*moving_, {.time = o_.time,
                            .first_step = o_.eta,
@@ -227,8 +227,9 @@ class PredictiveCoding : public Rule {
       const bool measure = o_.tolerance > 0;
       if (o_.number_of_steps() >= kManySteps) moving_->prepare_for_many_steps();
       const int depth = farthest();
-      for (int64_t t = 0; t < o_.number_of_steps(); ++t)
-        if (one_step(*moving_, measure) < o_.tolerance && t + 1 >= depth)
+      if (!measure) moving_->repeat(o_.number_of_steps(), [&] { one_step(*moving_, false); });
+      for (int64_t t = 0; measure && t < o_.number_of_steps(); ++t)
+        if (one_step(*moving_, true) < o_.tolerance && t + 1 >= depth)
           break;  // not before credit has arrived everywhere
       moving_->refresh();
     }

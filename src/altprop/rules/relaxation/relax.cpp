@@ -30,6 +30,13 @@ std::vector<std::vector<int>> groups_of(const StateGraph& graph, Order order) {
 
 }  // namespace
 
+std::vector<Tensor*> defined_in(Field& field) {
+  std::vector<Tensor*> out;
+  for (Tensor& t : field)
+    if (t.defined()) out.push_back(&t);
+  return out;
+}
+
 Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& stop,
               const std::function<Tensor(int, const Field&)>& update, Trace* trace) {
   const auto groups = groups_of(graph, order);

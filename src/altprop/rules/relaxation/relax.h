@@ -12,6 +12,9 @@ namespace altprop {
 /// One tensor per state, [B, ...].
 using Field = std::vector<Tensor>;
 
+/// The tensors of a field that there are.
+std::vector<Tensor*> defined_in(Field& field);
+
 enum class Order {
   Synchronous,  ///< all states from the same old field
   GaussSeidel,  ///< from the outputs to the inputs, each with its newest neighbours: credit arrives

@@ -196,9 +196,22 @@ double ValueRelaxation::descend(Order order, double eta, double momentum, bool m
   return largest;
 }
 
+void ValueRelaxation::repeat(int64_t steps, const std::function<void()>& step) {
+  const auto carried = [this] {
+    std::vector<Tensor*> out = defined_in(v_);  // inputs do not change
+    for (Field* field : {&delta_, &velocity_})
+      for (Tensor* t : defined_in(*field)) out.push_back(t);
+    return out;
+  };
+  recorded_.run(steps,
+                {.step = step, .carried = carried, .forget = [this] { forget_predictions(); }});
+}
+
 void ValueRelaxation::descend_errors(double eta) {
   const StateGraph& graph = pass_.graph();
-  Field total(v_.size());  // d(beta Loss) / dv through all later layers
+  for (size_t e = 0; e < prediction_.size(); ++e)
+    if (stale_[e]) predict(e);  // credit crosses an edge at the present values
+  Field total(v_.size());       // d(beta Loss) / dv through all later layers
   for (size_t e = graph.edges.size(); e-- > 0;) {
     const size_t to = at(graph.edges[e].to);
     const Tensor& credit = hidden_[to] ? total[to] : delta_[to];

@@ -48,6 +48,9 @@ class ValueRelaxation {
   /// tensor/value_steps.h knows. Credits are stale afterwards.
   /// @returns false, with nothing done, where it is not
   bool descend_chain(int64_t steps, double eta);
+  /// So many calls of `step`, which calls one of the functions above and reads nothing back; on
+  /// devices that can, the device repeats them.
+  void repeat(int64_t steps, const std::function<void()>& step);
   /// Copies the weights of dense layers into the layout that predictions are fastest with: for many
   /// steps during which the weights do not change. Until the next `begin`.
   void prepare_for_many_steps();
@@ -110,6 +113,7 @@ class ValueRelaxation {
   std::vector<Tensor> prediction_;  ///< per edge
   std::vector<Tensor> turned_;      ///< per edge: the weight, its columns side by side
   std::vector<char> stale_;         ///< per edge: a parent has moved since
+  RecordedSteps recorded_;
 };
 
 }  // namespace altprop
