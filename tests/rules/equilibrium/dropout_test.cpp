@@ -119,12 +119,21 @@ TEST(EquilibriumDropout, EveryMiniBatchHasMasksOfItsOwn) {
     rule->predict(e.net, e.x);
     EXPECT_TRUE(same_bits(at_step(0), first));
     // Examples do not share a mask.
-    const Stream draws = draws_of(0);
-    InMotion m(e, Timing::Alternating);
+    const Stream draws = draws_of(0), next = draws_of(1);
+    InMotion m(e, Timing::Alternating), fresh(e, Timing::Alternating);
     const Tensor same = e.x.narrow(0, 0, 1).expand_as(e.x).contiguous();
     m.dynamics.begin(same, &draws);
     m.dynamics.settle({.steps = 20});
     EXPECT_GT(distance(m.state(1)[0], m.state(1)[1]), 1e-3);
+    // The first step from states at work feeds back through the new masks.
+    const Field states = m.dynamics.copy();
+    for (InMotion* motion : {&m, &fresh}) {
+      motion->dynamics.begin(e.x, &next);
+      motion->dynamics.set_states(states);
+      motion->dynamics.step(nullptr, false);
+    }
+    for (size_t i = 0; i < states.size(); ++i)
+      if (m.net.moves(static_cast<int>(i))) EXPECT_TRUE(at::equal(m.state(i), fresh.state(i))) << i;
   }
 }
 
