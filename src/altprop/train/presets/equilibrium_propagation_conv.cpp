@@ -94,7 +94,7 @@ const RegisterPresets deep({
      .published = "about 88.1 %",
      .differs = kDropped},
     {.name = "ep-cifar10-dropout-bptt",
-     .summary = "the same with dropout, backpropagation through 25 steps",
+     .summary = "four convolutions on CIFAR-10 with dropout, backpropagation through 25 steps",
      .source = kLaborieux,
      .settings = laborieux(true, kEntropy + "ep.estimator = \"bptt\"\n", kDropout),
      .published = "about 89.3 %",
