@@ -1,10 +1,10 @@
 // Dropout: one mask per example of a mini-batch, the same in all phases, both ways and in the exact
 // gradients; none in predictions.
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "rules/equilibrium/fixture.h"
 #include "rules/equilibrium/resumed.h"
+#include "support/threads.h"
 
 namespace altprop::testing {
 namespace {
@@ -133,7 +133,9 @@ TEST(EquilibriumDropout, EveryMiniBatchHasMasksOfItsOwn) {
       motion->dynamics.step(nullptr, false);
     }
     for (size_t i = 0; i < states.size(); ++i)
-      if (m.net.moves(static_cast<int>(i))) EXPECT_TRUE(at::equal(m.state(i), fresh.state(i))) << i;
+      if (m.net.moves(static_cast<int>(i))) {
+        EXPECT_TRUE(at::equal(m.state(i), fresh.state(i))) << i;
+      }
   }
 }
 
@@ -197,18 +199,12 @@ TEST(EquilibriumDropout, PredictionsDropNothing) {
   }
 }
 
-struct Threads {
-  int before = at::get_num_threads();
-  explicit Threads(int number) { at::set_num_threads(number); }
-  ~Threads() { at::set_num_threads(before); }
-};
-
 TEST(EquilibriumDropout, MasksDoNotDependOnThreads) {
   for (const auto& [text, shape, loss, scale] : dropped()) {
     SCOPED_TRACE(text);
     EpExample e = random_example(text, shape, loss, scale, 21);  // does not divide by the threads
     const auto on = [&](int threads) {
-      const Threads t(threads);
+      const test::Threads t(threads);
       return e.own({});
     };
     const Estimate alone = on(1);
