@@ -72,7 +72,10 @@ TEST(ConvergentNetwork, RefusesWithAnAdmissibleNetwork) {
   const std::vector<std::tuple<std::string, std::vector<int64_t>, std::string, std::string>> cases =
       {{"mlp:784-500-10:relu", {1, 28, 28}, "relu", "mlp:784-500-10:hard-sigmoid"},
        {"mlp:20-30-10:tanh:norm=batch", {20}, "norm", "mlp:20-30-10:tanh"},
-       {"mlp:20-30-10:sigmoid:dropout=0.2", {20}, "mask", "mlp:20-30-10:sigmoid"},
+       {"mlp:20-30-10:relu:dropout=0.2",
+        {20},
+        "relu",
+        "chain: linear(out=30), hard-sigmoid, dropout(p=0.2), linear(out=10)"},
        {"chain: conv 4 k=3 p=1, batch-norm, relu, maxpool 2, conv 6 k=3 s=2, gelu, gap, linear 10",
         {1, 12, 12},
         "norm",

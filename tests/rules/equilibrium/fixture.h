@@ -161,6 +161,30 @@ shapes() {
   return all;
 }
 
+/// The same with dropout, wherever it may stand: behind a state, in front of several, on inputs, in
+/// front of an activation and between activation and pooling.
+inline const std::vector<std::tuple<std::string, std::vector<int64_t>, std::string, double>>&
+dropped() {
+  static const std::vector<std::tuple<std::string, std::vector<int64_t>, std::string, double>> all =
+      {{"mlp:5-7-6-3:tanh:dropout=0.3", {5}, "cross-entropy", 0.4},
+       {"chain: dropout 0.2, conv 3 k=3 p=1, dropout 0.3, sigmoid, maxpool 2, dropout 0.4, "
+        "conv 4 k=2, tanh, flatten, dropout 0.3, linear 3",
+        {2, 6, 6},
+        "cross-entropy",
+        0.4},
+       {"chain: conv 3 k=3 p=1, sigmoid, dropout 0.3, avgpool 2, conv 4 k=2, sigmoid, gap, "
+        "linear 3, dropout 0.2, sigmoid",
+        {2, 6, 6},
+        "squared-error",
+        0.4},
+       {"dag: x = input(4); a = tanh(linear(x, 5)); d = dropout(a, 0.4); b = tanh(linear(d, 6)); "
+        "c = tanh(linear(concat(d, b, x), 5)); y = linear(add(a, c), 3); output y",
+        {4},
+        "cross-entropy",
+        0.4}};
+  return all;
+}
+
 /// The dynamics of an example, on its batch.
 struct InMotion {
   ConvergentNetwork net;

@@ -3,9 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "altprop/train/experiment.h"
-#include "altprop/train/interrupt.h"
 #include "rules/equilibrium/fixture.h"
+#include "rules/equilibrium/resumed.h"
 
 namespace altprop::testing {
 namespace {
@@ -70,41 +69,12 @@ RunSettings run_settings(const std::string& start) {
   return s;
 }
 
-std::vector<Tensor> weights_after(Experiment& e) {
-  e.trainer().run();
-  std::vector<Tensor> out;
-  for (const ParamPtr& param : e.net().params()) out.push_back(param->value.clone());
-  return out;
-}
-
-struct Interrupt : Observer {
-  int64_t at;
-  explicit Interrupt(int64_t at) : at(at) {}
-  void on_step(const Trainer& trainer) override {
-    if (trainer.position().step == at) interrupt::request(true);
-  }
-};
-
 TEST(EquilibriumKeptStates, AResumedRunEqualsAnUninterruptedOne) {
   RunSettings s = run_settings("persistent");
   const auto data = load_data(s);
+  expect_resumed_run_is_whole(s, data, {4, 6, 11});
   Experiment whole(s, data);
   const std::vector<Tensor> expected = weights_after(whole);
-  for (const int64_t stop : {4, 6, 11}) {
-    TensorMap map;
-    {
-      Experiment part(s, data);
-      Interrupt observer(stop);
-      part.trainer().observe(observer);
-      EXPECT_EQ(part.trainer().run(), "interrupted");
-      interrupt::request(false);
-      part.trainer().state(StateIO::saving(map));
-    }
-    Experiment rest(s, data);
-    rest.trainer().state(StateIO::loading(map));
-    const std::vector<Tensor> found = weights_after(rest);
-    for (size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(at::equal(found[i], expected[i])) << i;
-  }
   RunSettings other = run_settings("zero");
   Experiment forgetful(other, data);
   EXPECT_FALSE(at::equal(weights_after(forgetful)[0], expected[0]));

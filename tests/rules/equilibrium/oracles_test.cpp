@@ -239,7 +239,7 @@ TEST(EquilibriumOracles, AdjointTermsAreBackpropagationThroughTime) {
   InMotion m(e, Timing::Synchronous);
   m.dynamics.settle({.steps = 400});
   const Unrolled bptt(e, m.state(1), m.state(2), 200);
-  Adjoint adjoint(m.net, nullptr);
+  Adjoint adjoint(m.net, nullptr, m.dynamics.masks());
   adjoint.begin(m.dynamics.states(), *e.loss, e.y);
   Field term = adjoint.source();
   std::vector<Tensor> sum(4);

@@ -52,6 +52,11 @@ TEST(EquilibriumWatch, NudgedStepsAreBackpropagationThroughTime) {
       EpExample e = random_example(text, shape, loss, scale);
       expect_through_time(e, with(kSmall, {{"ep.dynamics", dynamics}}));
     }
+  for (const auto& [text, shape, loss, scale] : dropped()) {
+    SCOPED_TRACE(text);
+    EpExample e = random_example(text, shape, loss, scale);
+    expect_through_time(e, kSmall);
+  }
   EpExample e =
       random_example("mlp:5-7-6-3:hard-sigmoid:out=half-hard-sigmoid", {5}, "squared-error", 0.3);
   for (const ParamPtr& p : e.net.params())

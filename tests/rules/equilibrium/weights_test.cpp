@@ -28,7 +28,8 @@ void tie(Learner& rule, const Graph& net) {
 }
 
 TEST(EquilibriumWeights, SeparateButEqualWeightsAddUpToTiedOnes) {
-  for (const std::string& text : {std::string("mlp:5-7-6-3:tanh"), kConv}) {
+  for (const std::string& text :
+       {std::string("mlp:5-7-6-3:tanh"), kConv, std::string("mlp:5-7-6-3:tanh:dropout=0.3")}) {
     SCOPED_TRACE(text);
     EpExample e = random_example(
         text, text[0] == 'm' ? std::vector<int64_t>{5} : std::vector<int64_t>{2, 6, 6},

@@ -2,22 +2,15 @@
 // whole batch computes, and it is used where it should be and nowhere else.
 #include "altprop/rules/relaxation/row_blocks.h"
 
-#include <ATen/Parallel.h>
-
 #include <atomic>
 
 #include "altprop/network/architecture.h"
 #include "altprop/probes/kernels.h"
 #include "rules/relaxation/fixture.h"
+#include "support/threads.h"
 
 namespace altprop::testing {
 namespace {
-
-struct Threads {
-  int before = at::get_num_threads();
-  explicit Threads(int number) { at::set_num_threads(number); }
-  ~Threads() { at::set_num_threads(before); }
-};
 
 constexpr int64_t kRows = 21;  // does not divide by the threads
 
@@ -26,7 +19,7 @@ std::map<std::string, Tensor> gradients_on(int threads, const std::string& rule,
                                            const OptionValues& settings, Graph& net,
                                            const BatchOf& batch,
                                            const std::string& minimised = "cross-entropy") {
-  const Threads t(threads);
+  const test::Threads t(threads);
   const auto loss = make_loss(minimised);
   auto learner = make_rule(rule, settings);
   learner->bind(net, *loss, 1);
@@ -91,7 +84,7 @@ TEST(RowBlocks, GiveWhatTheWholeBatchGivesWhereStatesSettle) {
 }
 
 TEST(RowBlocks, CoverEveryRowOnce) {
-  const Threads threads(3);
+  const test::Threads threads(3);
   Graph net = mlp({6, 8, 5}, "tanh", 1, at::kDouble);
   const auto loss = make_loss("cross-entropy");
   const BatchOf batch = draw_batch({100, 6}, 5);
@@ -125,7 +118,7 @@ TEST(RowBlocks, AreForSeveralThreadsAndSamplesThatKeepToThemselves) {
   };
   const std::string plain = "mlp:6-8-5:relu";
   {
-    const Threads threads(2);
+    const test::Threads threads(2);
     EXPECT_TRUE(fit(plain, 16));
     EXPECT_FALSE(fit(plain, 15)) << "too few rows";
     EXPECT_FALSE(fit(plain + ":norm=batch", 64)) << "samples share statistics";
@@ -136,7 +129,7 @@ TEST(RowBlocks, AreForSeveralThreadsAndSamplesThatKeepToThemselves) {
     const WholeBatches whole;
     EXPECT_FALSE(fit(plain, 64));
   }
-  const Threads threads(1);
+  const test::Threads threads(1);
   EXPECT_FALSE(fit(plain, 64));
 }
 

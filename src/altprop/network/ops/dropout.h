@@ -14,6 +14,8 @@ class Dropout : public Op {
   std::string type() const override { return "dropout"; }
   std::string settings() const override;
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
+  /// What Train multiplies inputs of this shape by: 0 or 1 / (1 - p); undefined where p is 0.
+  Tensor mask(const Stream& draws, IntArrayRef shape, at::TensorOptions options) const;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;

@@ -19,8 +19,8 @@ std::vector<Tensor> Adjoint::parents(const Field& field, const StateGraph::Edge&
 Tensor Adjoint::run(size_t e) {
   const StateGraph::Edge& edge = net_.graph.edges[e];
   if (const Graph* own = back_ ? back_->map(static_cast<int>(e)) : nullptr)
-    own->run(parents(states_, edge), backward_[e], {Mode::Eval});
-  return edge.map.run(parents(states_, edge), forward_[e], {Mode::Eval});
+    masks_.run(e, *own, parents(states_, edge), backward_[e]);
+  return masks_.run(e, edge.map, parents(states_, edge), forward_[e]);
 }
 
 void Adjoint::move_to(const Field& states) {

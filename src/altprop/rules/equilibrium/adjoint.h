@@ -14,8 +14,10 @@ namespace altprop {
 
 class Adjoint {
  public:
-  /// @param back null: tied weights. Both must outlive this
-  Adjoint(const ConvergentNetwork& net, const BackwardWeights* back) : net_(net), back_(back) {}
+  /// @param back null: tied weights
+  /// @param masks of the batch that begins. All must outlive this
+  Adjoint(const ConvergentNetwork& net, const BackwardWeights* back, const EdgeMasks& masks)
+      : net_(net), back_(back), masks_(masks) {}
 
   /// @param states all of them, inputs too, settled without nudge
   void begin(const Field& states, const Loss& loss, const Tensor& targets);
@@ -43,6 +45,7 @@ class Adjoint {
 
   const ConvergentNetwork& net_;
   const BackwardWeights* back_;
+  const EdgeMasks& masks_;
   Field states_, slope_, push_;
   std::vector<Activity> forward_, backward_;
 };

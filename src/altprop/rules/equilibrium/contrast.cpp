@@ -71,7 +71,7 @@ Contrast::Contrast(const ConvergentNetwork& net, ConvergentDynamics& dynamics,
 Activity& Contrast::run(const Graph& map, size_t e, const Field& states, Activity& activity) {
   std::vector<Tensor> parents;
   for (int p : net_.graph.edges[e].from) parents.push_back(states[at(p)]);
-  map.run(parents, activity, {Mode::Eval});
+  dynamics_.masks().run(e, map, parents, activity);
   return activity;
 }
 
@@ -152,7 +152,7 @@ void Contrast::deliver_readout(const Field& states, const Loss& loss, const Tens
   const Graph& map = net_.graph.edges[e].map;
   std::vector<Tensor> parents;
   for (int p : net_.graph.edges[e].from) parents.push_back(states[at(p)]);
-  const Tensor output = map.run(parents, first_, {Mode::Eval});
+  const Tensor output = dynamics_.masks().run(e, map, parents, first_);
   Feedback exact;
   map.sweep(first_, {{map.output_node(), loss.gradient(output, targets)}}, exact, &sink,
             {.scale = share / static_cast<double>(output.size(0))});

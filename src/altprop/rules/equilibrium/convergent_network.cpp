@@ -5,6 +5,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/softmax_pool.h"
 
@@ -34,11 +35,13 @@ std::string objection(const Op& op, Admitted admitted = Admitted::Clamped) {
   }
   if (type.find("norm") != std::string::npos)
     return "a norm is no term of an energy, so it has no symmetric feedback";
-  if (type == "dropout") return "a mask drawn anew would make the phases differ by more than beta";
+  if (type == "dropout" && admitted == Admitted::Analytic)
+    return "masks are defined for the phases of equilibrium propagation, not for its holomorphic "
+           "form";
   const bool known =
       one_of(type, {"linear", "conv1d", "conv2d", "conv_transpose2d", "max_pool1d", "max_pool2d",
                     "average_pool1d", "average_pool2d", "global_average_pool", "flatten", "reshape",
-                    "upsample2d", "shortcut_a", "add", "concat"});
+                    "upsample2d", "shortcut_a", "add", "concat", "dropout"});
   return known ? "" : type + " is not linear in the states it reads, so it cannot carry feedback";
 }
 
@@ -50,13 +53,14 @@ std::string word_of(const Op& op) {
   if (type == "max_pool2d") return "maxpool(" + op.settings() + ")";
   if (type == "softmax_pool2d") return "softmaxpool(" + op.settings() + ")";
   if (type == "average_pool2d") return "avgpool(" + op.settings() + ")";
+  if (type == "dropout") return "dropout(" + op.settings() + ")";
   if (type == "global_average_pool") return "gap";
   return type == "flatten" || dynamic_cast<const Activation*>(&op) ? type : "";
 }
 
 }  // namespace
 
-std::string nearest_convergent(const Graph& net) {
+std::string nearest_convergent(const Graph& net, Admitted admitted) {
   if (net.input_nodes().size() != 1) return "";
   std::vector<std::string> words, sizes;
   std::string sigma;
@@ -68,7 +72,8 @@ std::string nearest_convergent(const Graph& net) {
     }
     const std::string type = node.op->type();
     if (node.inputs != std::vector<int>{node.id - 1}) return "";
-    if (type.find("norm") != std::string::npos || type == "dropout") continue;
+    if (type.find("norm") != std::string::npos) continue;
+    if (type == "dropout" && admitted == Admitted::Analytic) continue;
     const std::string word = word_of(*node.op);
     if (word.empty()) return "";
     words.push_back(word);
@@ -150,7 +155,7 @@ class Cutter {
       if (!node.op || !used_[at(node.id)]) continue;
       const std::string why = objection(*node.op, admitted_);
       if (why.empty()) continue;
-      const std::string text = nearest_convergent(net_);
+      const std::string text = nearest_convergent(net_, admitted_);
       throw Refusal("node '" + node.name + "'", why,
                     text.empty() ? "build the network of hard-sigmoid, convolutions, linear layers "
                                    "and poolings"
@@ -217,6 +222,7 @@ class Cutter {
       std::vector<int> inputs;
       for (int i : node.inputs) inputs.push_back(here[at(i)]);
       here[at(id)] = edge.map.add(node.op, inputs, node.name);
+      edge.map.draw_as(here[at(id)], node.draws);
       edge.node.push_back(id);
     }
     int end = here[at(site.drive)];
@@ -305,6 +311,23 @@ int ConvergentNetwork::weights(int edge) const {
   return static_cast<int>(std::count_if(nodes.begin(), nodes.end(), [](const Node& node) {
     return node.op && !node.op->params().empty();
   }));
+}
+
+int ConvergentNetwork::matrix(int number) const {
+  const StateGraph::Edge& edge = graph.edges[at(number)];
+  if (edge.from.size() != 1 || graph.states[at(edge.from[0])].input) return -1;
+  const auto behind_dropout = [&](int id) -> const Node& {
+    const Node* node = &edge.map.node(id);
+    while (node->op && node->op->type() == "dropout") node = &edge.map.node(node->inputs[0]);
+    return *node;
+  };
+  const Node& last = behind_dropout(edge.map.output_node());
+  if (!dynamic_cast<const Linear*>(last.op.get())) return -1;
+  const Node& before = behind_dropout(last.inputs[0]);
+  if (before.spec.shape.size() != 1) return -1;
+  const bool whole =
+      !before.op || (before.op->type() == "flatten" && !behind_dropout(before.inputs[0]).op);
+  return whole ? last.id : -1;
 }
 
 bool ConvergentNetwork::one_weight_each() const {

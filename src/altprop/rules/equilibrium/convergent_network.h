@@ -4,7 +4,8 @@
 //   dLoss/ds)
 //
 // Every activation of the network makes a state s = sigma(.); the edge into it is what the network
-// computes between the nearest states and the activation (affine maps, poolings, sums: any DAG).
+// computes between the nearest states and the activation (affine maps, poolings, sums, dropout: any
+// DAG).
 // Max pooling right behind an activation moves in front of it, which is the same feed-forward
 // function because all admissible activations increase, and the form of Laborieux et al. 2021
 // (arXiv 2006.03824): sigma(pool(w * s + b)). Average pooling stays where it is written. A linear
@@ -36,13 +37,16 @@ struct ConvergentNetwork {
   int depth() const;
   /// Operations with parameters of an edge.
   int weights(int edge) const;
+  /// The node of an edge's map that is a linear layer, if the edge is that and no more than flatten
+  /// and dropout beside it, from one state that settles; else -1.
+  int matrix(int edge) const;
   /// True if no edge has more than one: none needs a weight after the signal of its operation.
   bool one_weight_each() const;
   const std::string& name(int state) const { return graph.states[static_cast<size_t>(state)].name; }
 };
 
 /// What a network may be made of. Analytic: also of dsilu, whose slope is no function of the state,
-/// and softmax pooling, whose derivative bends with it.
+/// and softmax pooling, whose derivative bends with it, but not of dropout.
 enum class Admitted { Clamped, Analytic };
 
 /// @param readout "auto", "softmax" (demand the readout) or "state" (the output settles with the
@@ -52,8 +56,9 @@ ConvergentNetwork convergent_network(const Graph& net, const Loss& loss,
                                      const std::string& readout = "auto",
                                      Admitted admitted = Admitted::Clamped);
 
-/// A network text like this network that is admissible: bounded activations, no norms, no dropout.
-/// "" if the network is no chain of operations that texts can name.
-std::string nearest_convergent(const Graph& net);
+/// A network text like this network that is admissible: bounded activations, no norms, and no
+/// dropout where it is not admitted. "" if the network is no chain of operations that texts can
+/// name.
+std::string nearest_convergent(const Graph& net, Admitted admitted = Admitted::Clamped);
 
 }  // namespace altprop

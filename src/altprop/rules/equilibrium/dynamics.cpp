@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "altprop/base/error.h"
-#include "altprop/network/ops/linear.h"
 #include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
@@ -65,34 +64,32 @@ ConvergentDynamics::ConvergentDynamics(const ConvergentNetwork& net, const Backw
   }
   by_rows_ = weights <= kMostWeightsByRows;
   for (size_t e = 0; e < work_.size(); ++e) {
-    // [flatten,] linear from one state: a matrix and nothing else.
-    const StateGraph::Edge& edge = graph.edges[e];
-    const Graph& map = edge.map;
-    const Node& last = map.node(map.output_node());
-    const auto* linear = dynamic_cast<const Linear*>(last.op.get());
-    if (!linear || edge.from.size() != 1 || graph.states[at(edge.from[0])].input) continue;
-    const Node& before = map.node(last.inputs[0]);
-    if (before.spec.shape.size() != 1) continue;
-    if (before.op && (before.op->type() != "flatten" || map.node(before.inputs[0]).op)) continue;
+    const int linear = net.matrix(static_cast<int>(e));
+    if (linear < 0) continue;
     Work& w = work_[e];
-    const std::vector<ParamPtr> params = linear->params();
-    w.dense = linear;
+    const std::vector<ParamPtr> params = graph.edges[e].map.node(linear).op->params();
     w.weight = w.back_weight = params[0];
     if (params.size() > 1) w.bias = params[1];
     if (const Graph* own = back ? back->map(static_cast<int>(e)) : nullptr)
-      w.back_weight = own->node(own->output_node()).op->weight();
+      w.back_weight = own->node(linear).op->weight();
   }
   find_pair();
 }
 
-void ConvergentDynamics::begin(const Tensor& inputs) {
+void ConvergentDynamics::begin(const Tensor& inputs, const Stream* draws) {
   const StateGraph& graph = net_.graph;
   rows_ = inputs.size(0);
   inputs_ = inputs;
   s_.resize(graph.states.size());
   spare_.resize(s_.size());
   base_.assign(s_.size(), Tensor());
-  for (Work& w : work_) w.outdate();
+  const EdgeMasks before = std::move(masks_);
+  masks_ = draws ? EdgeMasks(graph, *draws, rows_, inputs.options()) : EdgeMasks();
+  masks_here_ = masks_;
+  for (size_t e = 0; e < work_.size(); ++e) {
+    work_[e].outdate();
+    if (before.on(e) || masks_.on(e)) work_[e].activity = work_[e].back_activity = {};
+  }
   for (size_t s = 0; s < s_.size(); ++s)
     if (graph.states[s].input) s_[s] = inputs;
   drive_from_inputs();
@@ -109,7 +106,8 @@ void ConvergentDynamics::drive_from_inputs() {
   for (size_t e = 0; e < work_.size(); ++e) {
     const size_t to = at(graph.edges[e].to);
     if (!net_.from_inputs[e] || !net_.moves(graph.edges[e].to)) continue;
-    const Tensor drive = graph.edges[e].map.run(inputs_, work_[e].activity, {Mode::Eval});
+    const Tensor drive =
+        masks_.run(e, graph.edges[e].map, std::span(&inputs_, 1), work_[e].activity);
     work_[e].activity.values.clear();
     base_[to] = repeated(drive, rows_ / inputs_.size(0));
   }
@@ -131,6 +129,7 @@ void ConvergentDynamics::sweep_up() {
 
 void ConvergentDynamics::stack(int64_t times) {
   rows_ *= times;
+  masks_here_ = masks_here_.repeated(times);
   for (size_t s = 0; s < s_.size(); ++s) {
     if (net_.moves(static_cast<int>(s))) {
       s_[s] = times == 1 ? s_[s].clone() : repeated(s_[s], times);
@@ -164,7 +163,7 @@ std::vector<Tensor> ConvergentDynamics::parents(const StateGraph::Edge& edge) co
 Tensor ConvergentDynamics::run(size_t e) {
   Work& w = work_[e];
   const StateGraph::Edge& edge = net_.graph.edges[e];
-  Tensor out = edge.map.run(parents(edge), w.activity, {Mode::Eval});
+  Tensor out = masks_here_.run(e, edge.map, parents(edge), w.activity);
   w.activity.values.clear();
   w.valid = true;
   return out;
@@ -173,7 +172,7 @@ Tensor ConvergentDynamics::run(size_t e) {
 /// What an edge drives its state with, in memory that the caller may write into: `into` if it fits.
 Tensor ConvergentDynamics::forward(size_t e, Tensor into) {
   Work& w = work_[e];
-  if (w.dense) {
+  if (is_matrix(e)) {
     const Tensor x = flat_rows(s_[at(net_.graph.edges[e].from[0])]);
     const Tensor& weight = w.weight->value;
     const bool few = gather_fits(x, weight);
@@ -197,7 +196,7 @@ Tensor ConvergentDynamics::forward(size_t e, Tensor into) {
 void ConvergentDynamics::add_feedback(size_t e, size_t state, const Tensor& cot, Tensor& drive) {
   Work& w = work_[e];
   const StateGraph::Edge& edge = net_.graph.edges[e];
-  if (w.dense) {
+  if (is_matrix(e)) {
     if (drive.is_contiguous()) {
       Tensor view = drive.view({drive.size(0), -1});
       gemm_into(view, cot, w.back_weight->value, 1, 1);
@@ -213,7 +212,7 @@ void ConvergentDynamics::add_feedback(size_t e, size_t state, const Tensor& cot,
   // Without max pooling the derivative is the same everywhere: any pass of these rows will do.
   if (net_.bends[e] ? !valid : activity.batch != rows_ || activity.saved.empty()) {
     if (own) {
-      map.run(parents(edge), activity, {Mode::Eval});
+      masks_here_.run(e, map, parents(edge), activity);
       activity.values.clear();
       valid = true;
     } else {
@@ -245,7 +244,7 @@ bool ConvergentDynamics::spread_at_once(size_t state, const Tensor& pushed, Tens
     const int to = net_.graph.edges[at(child)].to;
     const bool reads = net_.readout && to == net_.output;
     if (reads && !pushed.defined()) continue;
-    if (source || !work_[at(child)].dense) return false;
+    if (source || !is_matrix(at(child))) return false;
     source = &work_[at(child)];
     cot = reads ? &pushed : &s_[at(to)];
   }
@@ -326,6 +325,7 @@ double ConvergentDynamics::take_turn(size_t turn, const Nudge* nudge, bool measu
 ConvergentDynamics ConvergentDynamics::of(const RowBlock& block) const {
   ConvergentDynamics out = *this;
   out.rows_ = block.count;
+  out.masks_here_ = masks_here_.of(block);
   for (size_t s = 0; s < s_.size(); ++s) {
     if (net_.moves(static_cast<int>(s)) || inputs_mix_) out.s_[s] = block.of(s_[s]);
     out.base_[s] = block.of(base_[s]);

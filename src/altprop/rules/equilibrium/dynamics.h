@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "altprop/rules/equilibrium/backward_weights.h"
+#include "altprop/rules/equilibrium/edge_masks.h"
 #include "altprop/rules/equilibrium/settle_loop.h"
 #include "altprop/tensor/row_blocks.h"
 #include "altprop/tensor/settle_pair.h"
@@ -37,7 +38,8 @@ class ConvergentDynamics {
                      double epsilon = 1);
 
   /// Takes a batch: computes what inputs alone drive. States are zero.
-  void begin(const Tensor& inputs);
+  /// @param draws of the step, for the masks that this batch keeps; null: nothing is dropped
+  void begin(const Tensor& inputs, const Stream* draws = nullptr);
   /// States as one sweep up the network leaves them, without feedback.
   void sweep_up();
   /// Every row `times` times, one block of rows behind the other.
@@ -68,11 +70,12 @@ class ConvergentDynamics {
   /// The activity of an edge that inputs alone drive, at the rows of the batch.
   Activity& from_inputs(int edge) { return work_[static_cast<size_t>(edge)].activity; }
   int64_t rows() const { return rows_; }
+  /// Of the batch as it was begun.
+  const EdgeMasks& masks() const { return masks_; }
 
  private:
-  struct Work {                 // of one edge
-    const Op* dense = nullptr;  ///< the linear operation if the edge is nothing else
-    ParamPtr weight, bias, back_weight;
+  struct Work {                          // of one edge
+    ParamPtr weight, bias, back_weight;  ///< of a ConvergentNetwork::matrix, or null
     Activity activity, back_activity;
     bool valid = false, back_valid = false;  ///< made with the present states
     Tensor value;                            ///< of `activity`, until it is taken
@@ -90,6 +93,8 @@ class ConvergentDynamics {
   std::optional<SettlingPair> as_pair(const Nudge* nudge) const;
   Settled settle_as_pair(const SettlingPair& pair, const StopWhen& stop);
   void drive_from_inputs();
+  /// The edge is a matrix and nothing is dropped.
+  bool is_matrix(size_t edge) const { return work_[edge].weight && !masks_.on(edge); }
   Tensor forward(size_t edge, Tensor into);
   Tensor run(size_t edge);
   void add_feedback(size_t edge, size_t state, const Tensor& cot, Tensor& drive);
@@ -109,7 +114,8 @@ class ConvergentDynamics {
   std::vector<std::optional<Squash>> squash_;  ///< per state: what the fused passes may apply
   std::vector<Work> work_;
   Tensor inputs_;
-  Field s_, spare_, base_;  ///< base: the drive from inputs alone, at the present rows
+  EdgeMasks masks_, masks_here_;  ///< of the batch, at the present rows
+  Field s_, spare_, base_;        ///< base: the drive from inputs alone, at the present rows
   Saved scratch_;
   int64_t rows_ = 0;
   int wide_ = -1;  ///< the hidden layer of a network that has but one, and it feeds the output

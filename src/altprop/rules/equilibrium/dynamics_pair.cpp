@@ -18,13 +18,14 @@ void ConvergentDynamics::find_pair() {
   if (net_.readout || moving != 2 || hidden < 0) return;
   const int up = edge_to_[at(net_.output)];
   const bool alone = edges_from_[at(hidden)] == std::vector<int>{up} &&
-                     edges_from_[at(net_.output)].empty() && work_[at(up)].dense;
+                     edges_from_[at(net_.output)].empty() && work_[at(up)].weight;
   const bool driven = edge_to_[at(hidden)] >= 0 && net_.from_inputs[at(edge_to_[at(hidden)])];
   if (alone && driven && squash_[at(hidden)] && squash_[at(net_.output)]) wide_ = hidden;
 }
 
 std::optional<SettlingPair> ConvergentDynamics::as_pair(const Nudge* nudge) const {
   if (wide_ < 0 || (nudge && nudge->loss.name() != "squared-error")) return std::nullopt;
+  if (!is_matrix(at(edge_to_[at(net_.output)]))) return std::nullopt;
   const Work& up = work_[at(edge_to_[at(net_.output)])];
   SettlingPair pair{.wide = s_[at(wide_)],
                     .narrow = s_[at(net_.output)],

@@ -167,12 +167,12 @@ class EquilibriumPropagation : public Rule {
   void reference(Step& step, Sink& sink) override {
     const bool exact = step.inputs.scalar_type() == at::kDouble;
     ConvergentDynamics dynamics(*net_, back_.get(), Timing::Alternating);
-    dynamics.begin(step.inputs);
+    dynamics.begin(step.inputs, &step.draws);
     dynamics.settle({.steps = 3000, .tolerance = exact ? 1e-13 : 1e-6});
     step.output = dynamics.output().clone();
     Contrast direct(*net_, dynamics, back_.get());
     direct.deliver_readout(dynamics.states(), step.loss, step.targets, sink);
-    Adjoint adjoint(*net_, back_.get());
+    Adjoint adjoint(*net_, back_.get(), dynamics.masks());
     adjoint.begin(dynamics.states(), step.loss, step.targets);
     adjoint.deliver(adjoint.solve(exact ? 1e-13 : 1e-6, 3000),
                     1.0 / static_cast<double>(step.batch()), sink);
@@ -190,7 +190,7 @@ class EquilibriumPropagation : public Rule {
   }
 
   Tensor predict(Graph&, const Tensor& inputs) override {
-    settle_freely(inputs, Tensor(), free_steps_, false);
+    settle_freely(inputs, Tensor(), free_steps_, false, nullptr);
     return run_->output().clone();
   }
 
@@ -285,8 +285,9 @@ class EquilibriumPropagation : public Rule {
     if (kept_ && step.updater && step.ids.defined()) kept_->keep(step.ids, run_->states());
   }
 
-  Settled settle_freely(const Tensor& inputs, const Tensor& ids, int64_t steps, bool turn) {
-    run_->begin(inputs);
+  Settled settle_freely(const Tensor& inputs, const Tensor& ids, int64_t steps, bool turn,
+                        const Stream* draws) {
+    run_->begin(inputs, draws);
     if (start_ == "forward") run_->sweep_up();
     if (kept_ && ids.defined()) kept_->recall(ids, *run_);
     StopWhen when = stop(steps);
@@ -295,7 +296,8 @@ class EquilibriumPropagation : public Rule {
   }
 
   void free_phase(Step& step, int64_t steps) {
-    const Settled settled = settle_freely(step.inputs, step.ids, steps, look_closely(step));
+    const Settled settled =
+        settle_freely(step.inputs, step.ids, steps, look_closely(step), &step.draws);
     step.output = run_->output().clone();
     if (!step.updater) return;
     if (look_closely(step)) {

@@ -16,7 +16,7 @@ class Unrolled {
  public:
   /// @param back null: tied weights. All must outlive this
   Unrolled(const ConvergentNetwork& net, const BackwardWeights* back, ConvergentDynamics& dynamics)
-      : net_(net), dynamics_(dynamics), adjoint_(net, back) {}
+      : net_(net), dynamics_(dynamics), adjoint_(net, back, dynamics.masks()) {}
 
   /// Takes free steps and keeps the states before each turn: `steps` times the memory of the
   /// states.

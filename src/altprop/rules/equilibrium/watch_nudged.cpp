@@ -30,7 +30,7 @@ void one_step_back(const ConvergentDynamics& dynamics, Adjoint& adjoint, Field& 
 
 Settling watch_nudged(const ConvergentNetwork& net, const BackwardWeights* back,
                       ConvergentDynamics& dynamics, const NudgedPhase& phase) {
-  Adjoint adjoint(net, back);
+  Adjoint adjoint(net, back, dynamics.masks());
   adjoint.begin(phase.free, phase.nudge.loss, phase.targets);
   const size_t states = phase.free.size();
   const bool exact = phase.free[0].scalar_type() == at::kDouble;
