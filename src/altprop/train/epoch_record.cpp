@@ -7,6 +7,7 @@
 #include "altprop/network/step_loss.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/settling.h"
+#include "altprop/tensor/recorded_steps.h"
 #include "altprop/train/loader_options.h"
 #include "altprop/train/trainer.h"
 
@@ -97,6 +98,8 @@ nlohmann::json Trainer::finish_epoch() {
     record["figures"][name] = finite_or_null(value);
   for (std::string& sentence : rule_.notices())
     if (!std::count(warnings_.begin(), warnings_.end(), sentence)) warn(std::move(sentence));
+  if (std::string sentence = RecordedSteps::take_notice(); !sentence.empty())
+    warn(std::move(sentence));
   const bool last = position_.epoch + 1 >= settings_.epochs || out_of_steps();
   if (settings_.probe_every > 0 && ((position_.epoch + 1) % settings_.probe_every == 0 || last))
     record.update(probe());

@@ -11,6 +11,7 @@
 #include "altprop/network/architecture.h"
 #include "altprop/network/init.h"
 #include "altprop/rules/registry.h"
+#include "altprop/tensor/recorded_steps.h"
 #include "altprop/train/checkpoint.h"
 
 namespace altprop {
@@ -40,6 +41,7 @@ void use_machine(const RunSettings& settings) {
   try {
     const at::Device device(settings.device);
     if (device.is_cpu()) return;
+    RecordedSteps::allow(settings.device_graphs);
     if (!at::hasCUDA() || !device.is_cuda())
       throw UsageError("device '" + settings.device + "' is not available here; use cpu");
     at::empty({1}, at::TensorOptions().device(device));

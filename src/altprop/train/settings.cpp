@@ -26,6 +26,7 @@ void RunSettings::declare(Options& o) {
   o.integer("seed", seed, {.min = 0}, {"fixes every random number of the run"});
   o.integer("threads", threads, {.min = 0, .max = 1024}, {"CPU threads; 0: as many as the machine offers", "threads"});
   o.text("device", device, {"cpu, cuda or cuda:N"});
+  o.flag("device-graphs", device_graphs, {"on CUDA, loops of relaxing rules are recorded once a batch and repeated by the device"});
   o.choice("dtype", dtype, {"float32", "float64"}, {"number format of weights and activities"});
   o.integer("crop", crop, {.min = 0, .max = 64}, {"augmentation: pad by this much and crop at a random place", "pixels"});
   o.choice("crop-fill", crop_fill, {"zero", "edge"}, {"augmentation: what the padding holds"});

@@ -88,6 +88,7 @@ void ConvergentDynamics::begin(const Tensor& inputs, const Stream* draws) {
   masks_here_ = masks_;
   for (size_t e = 0; e < work_.size(); ++e) {
     work_[e].outdate();
+    work_[e].up = work_[e].down = PackedMatrix();
     if (before.on(e) || masks_.on(e)) work_[e].activity = work_[e].back_activity = {};
   }
   for (size_t s = 0; s < s_.size(); ++s)
@@ -115,7 +116,10 @@ void ConvergentDynamics::drive_from_inputs() {
 
 void ConvergentDynamics::weights_changed() {
   drive_from_inputs();
-  for (Work& w : work_) w.outdate();
+  for (Work& w : work_) {
+    w.outdate();
+    w.up = w.down = PackedMatrix();
+  }
 }
 
 void ConvergentDynamics::sweep_up() {
@@ -176,6 +180,12 @@ Tensor ConvergentDynamics::forward(size_t e, Tensor into) {
     const Tensor x = flat_rows(s_[at(net_.graph.edges[e].from[0])]);
     const Tensor& weight = w.weight->value;
     const bool few = gather_fits(x, weight);
+    if (!few && w.up.defined()) {
+      if (!into.defined() || into.sizes() != IntArrayRef({x.size(0), weight.size(0)}))
+        into = at::empty({x.size(0), weight.size(0)}, x.options());
+      w.up.multiply_into(into, x, 0, 1, w.bias ? w.bias->value.expand_as(into) : Tensor());
+      return into;
+    }
     if (!few && linear_backend() != LinearBackend::Aten)
       return linear_forward(x, weight, w.bias ? w.bias->value : Tensor());
     if (!into.defined() || into.sizes() != IntArrayRef({x.size(0), weight.size(0)}))
@@ -199,6 +209,7 @@ void ConvergentDynamics::add_feedback(size_t e, size_t state, const Tensor& cot,
   if (is_matrix(e)) {
     if (drive.is_contiguous()) {
       Tensor view = drive.view({drive.size(0), -1});
+      if (w.down.defined()) return w.down.multiply_into(view, cot, 1, 1);
       gemm_into(view, cot, w.back_weight->value, 1, 1);
     } else {
       drive.add_(gemm(cot, w.back_weight->value).view(drive.sizes()));
@@ -322,66 +333,11 @@ double ConvergentDynamics::take_turn(size_t turn, const Nudge* nudge, bool measu
   return largest;
 }
 
-ConvergentDynamics ConvergentDynamics::of(const RowBlock& block) const {
-  ConvergentDynamics out = *this;
-  out.rows_ = block.count;
-  out.masks_here_ = masks_here_.of(block);
-  for (size_t s = 0; s < s_.size(); ++s) {
-    if (net_.moves(static_cast<int>(s)) || inputs_mix_) out.s_[s] = block.of(s_[s]);
-    out.base_[s] = block.of(base_[s]);
-    out.spare_[s] = Tensor();
-  }
-  for (Work& w : out.work_) {
-    w.activity = w.back_activity = {};
-    w.outdate();
-  }
-  return out;
-}
-
 double ConvergentDynamics::step(const Nudge* nudge, bool measure) {
   double largest = 0;
   for (size_t turn = 0; turn < groups_.size(); ++turn)
     largest = std::max(largest, take_turn(turn, nudge, measure));
   return largest;
-}
-
-Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
-  if (const auto pair = stop.turn || stop.steps < 1 ? std::nullopt : as_pair(nudge))
-    return settle_as_pair(*pair, stop);
-  const bool whole =
-      stop.tolerance > 0 || stop.turn || !by_rows_;  // what looks at all rows at once
-  const int64_t blocks = whole ? 1 : number_of_row_blocks(s_[at(groups_[0][0])]);
-  if (blocks == 1) return settle_rows(stop, nudge);
-  std::vector<Settled> parts(static_cast<size_t>(blocks));
-  Field settled(s_.size());
-  for (size_t s = 0; s < s_.size(); ++s)
-    if (net_.moves(static_cast<int>(s))) settled[s] = at::empty_like(s_[s]);
-  for_row_blocks(rows_, blocks, [&](const RowBlock& block) {
-    ConvergentDynamics rows = of(block);
-    Settled& part = parts[static_cast<size_t>(block.index)];
-    if (nudge) {
-      const Nudge own{nudge->loss, block.of(nudge->targets), block.of(nudge->beta)};
-      part = rows.settle_rows(stop, &own);
-    } else {
-      part = rows.settle_rows(stop, nullptr);
-    }
-    for (size_t s = 0; s < s_.size(); ++s)
-      if (settled[s].defined()) block.of(settled[s]).copy_(rows.s_[s]);
-  });
-  for (size_t s = 0; s < s_.size(); ++s)
-    if (settled[s].defined()) commit(s, settled[s]);
-  for (const Settled& part : parts) parts[0].residual = std::max(parts[0].residual, part.residual);
-  return parts[0];
-}
-
-Settled ConvergentDynamics::settle_rows(const StopWhen& stop, const Nudge* nudge) {
-  return settle_loop(
-      stop,
-      [&](int64_t steps) {
-        for (int64_t t = 1; t < steps; ++t) step(nudge, false);
-        return step(nudge, true);
-      },
-      [&] { return copy(); });
 }
 
 Tensor ConvergentDynamics::output() {

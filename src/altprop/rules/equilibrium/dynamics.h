@@ -13,6 +13,8 @@
 #include "altprop/rules/equilibrium/backward_weights.h"
 #include "altprop/rules/equilibrium/edge_masks.h"
 #include "altprop/rules/equilibrium/settle_loop.h"
+#include "altprop/tensor/packed_matrix.h"
+#include "altprop/tensor/recorded_steps.h"
 #include "altprop/tensor/row_blocks.h"
 #include "altprop/tensor/settle_pair.h"
 
@@ -76,6 +78,7 @@ class ConvergentDynamics {
  private:
   struct Work {                          // of one edge
     ParamPtr weight, bias, back_weight;  ///< of a ConvergentNetwork::matrix, or null
+    PackedMatrix up, down;               ///< the transpose of the weight and the way back, prepared
     Activity activity, back_activity;
     bool valid = false, back_valid = false;  ///< made with the present states
     Tensor value;                            ///< of `activity`, until it is taken
@@ -87,6 +90,12 @@ class ConvergentDynamics {
   /// The same for some rows: states and drives are views, everything else is its own.
   ConvergentDynamics of(const RowBlock& block) const;
   Settled settle_rows(const StopWhen& stop, const Nudge* nudge);
+  /// Lays the matrices out as products with few rows read them fastest.
+  void prepare_for_many_steps();
+  /// The states that move.
+  std::vector<Tensor*> moving();
+  /// Everything but these that one step leaves for the next.
+  void forget();
   /// Names the states of a network that is one hidden layer and an output (dynamics_pair.cpp).
   void find_pair();
   /// The states as one fused pass takes them, where it does.
@@ -117,6 +126,7 @@ class ConvergentDynamics {
   EdgeMasks masks_, masks_here_;  ///< of the batch, at the present rows
   Field s_, spare_, base_;        ///< base: the drive from inputs alone, at the present rows
   Saved scratch_;
+  RecordedSteps recorded_;
   int64_t rows_ = 0;
   int wide_ = -1;  ///< the hidden layer of a network that has but one, and it feeds the output
   bool by_rows_ = true;  ///< weights are few enough for every thread to fetch them in every step
