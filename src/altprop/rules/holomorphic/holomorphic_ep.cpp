@@ -15,7 +15,9 @@
 #include "altprop/rules/holomorphic/guards.h"
 #include "altprop/rules/holomorphic/homeostasis.h"
 #include "altprop/rules/holomorphic/instruments.h"
+#include "altprop/rules/holomorphic/watch_circle.h"
 #include "altprop/rules/registry.h"
+#include "altprop/rules/relaxation/watch.h"
 
 namespace altprop {
 
@@ -117,6 +119,39 @@ class HolomorphicEp : public Rule {
     at_rest.deliver(solved.lambda, scale, sink);
   }
   std::string reference_name() const override { return "implicit gradient"; }
+
+  /// What the estimate would be after every nudged step, if the phase ended there.
+  std::optional<Settling> watch(Step& step) override {
+    if (s_.oscillating || s_.estimator == "implicit") return std::nullopt;
+    const Settled settled = free_phase(step, true);
+    const Phase phase = begin_nudged(step);
+    CircleWatch watch(*field_, step, phase.rest, *run_, s_.damping);
+    Answers answers;
+    int64_t seen = 0;
+    const auto look = [&](int64_t t) {
+      answers = answers_to(step, phase, t);
+      watch.take(t, answers.used);
+      seen = t;
+    };
+    const Settled nudged = run_->settle(stop_nudged(), &phase.nudge, [&](int64_t t) {
+      watch.stepped(*run_);
+      if (worth_a_look(t, s_.nudged_steps)) look(t);
+    });
+    if (seen < nudged.steps) look(nudged.steps);
+    run_->correct_with(nullptr);
+    Settling out = watch.finish();
+    HolomorphicDiagnosis diagnosis(*field_);
+    diagnosis.look_at_free(settled, s_.damping);
+    if (s_.points > 0) {
+      const auto apart =
+          diagnosis.look_at_nudged(answers.whole, phase.rest.states, run_->residuals(), s_.radius);
+      if (apart) out.figures.emplace_back("half_the_points_apart", *apart);
+    }
+    diagnosis.overflowed(answers.overflowed, step.batch());
+    diagnosis.guarded(phase.rest.unsettled, answers.by_two, step.batch());
+    out.remarks = diagnosis.take();
+    return out;
+  }
 
   Tensor predict(Graph&, const Tensor& inputs) override {
     run_->begin(inputs);
