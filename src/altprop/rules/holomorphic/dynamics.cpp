@@ -275,7 +275,7 @@ Settled HolomorphicDynamics::settle(const StopWhen& stop, const ComplexNudge* nu
                                     const std::function<void(int64_t)>& after_step) {
   int64_t taken = 0;
   const auto take = [&](bool measure) {
-    const double moved = step(nudge, measure);
+    const double moved = step(nudge, measure || after_step);
     if (after_step) after_step(++taken);
     return moved;
   };

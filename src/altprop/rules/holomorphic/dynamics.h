@@ -53,7 +53,7 @@ class HolomorphicDynamics {
   void correct_with(Linearised* rest) { correction_ = rest; }
 
   /// At most stop.steps steps; Settled::turn is measured if asked for.
-  /// @param after_step called with the number of steps so far
+  /// @param after_step called with the number of steps so far; residuals() are those of the step
   Settled settle(const StopWhen& stop, const ComplexNudge* nudge = nullptr,
                  const std::function<void(int64_t)>& after_step = {});
   /// How far two more steps, without noise, would move every sample at every point: the norm over

@@ -230,9 +230,11 @@ class HolomorphicEp : public Rule {
 
   void count(const Step& step, const Settled& settled, const Settled& nudged, const Phase& phase,
              const Answers& answers) {
-    if (step.updater) instruments_->count(settled, nudged);
-    instruments_->overflowed(answers.overflowed);
-    instruments_->guarded(phase.rest.unsettled, answers.by_two);
+    if (step.updater) {  // probes do not train
+      instruments_->count(settled, nudged);
+      instruments_->overflowed(answers.overflowed);
+      instruments_->guarded(phase.rest.unsettled, answers.by_two);
+    }
     diagnosis_->overflowed(answers.overflowed, step.batch());
     diagnosis_->guarded(phase.rest.unsettled, answers.by_two, step.batch());
   }
