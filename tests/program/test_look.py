@@ -38,6 +38,19 @@ def test_check_says_how_a_nudge_spreads():
         assert state["scale"][-1] == pytest.approx(1, abs=1e-4) and state["apart"][-1] < 1e-4
 
 
+def test_check_says_how_nudges_on_a_circle_spread():
+    rule = "hep[hep.points=4,hep.radius={},hep.free-steps=200,hep.nudged-steps=100]"
+    net = ["--net", "mlp:784-16-16-10:dsilu", "--batch", "16"]
+    found = altprop("check", "--rule", rule.format(0.05), *net, "--json").json["relaxation"]
+    assert found["compared_with"] == "implicit gradient" and "remarks" not in found
+    assert [state["layer"] for state in found["states"]] == ["fc1", "fc2"]
+    for state in found["states"]:
+        assert state["scale"][-1] == pytest.approx(1, abs=1e-2) and state["residual"][-1] < 1e-4
+    assert 0 < found["figures"]["half_the_points_apart"] < 0.1
+    said = altprop("check", "--rule", rule.format(50), *net).out
+    assert "half_the_points_apart" in said and "the nudge radius hep.radius=50 is too large" in said
+
+
 def test_check_says_how_states_settle():
     options = ["--rule", "pc", "--rule.eta", "0.1", "--rule.steps", "20"]
     net = ["--net", "mlp:784-16-16-10:tanh", "--data", "glyphs", "--data.train-limit", "64"]

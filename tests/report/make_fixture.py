@@ -140,7 +140,7 @@ def make_hostile(top, curves):
     cut.update(status="interrupted", epochs=2)
     for record in curves[diverged["folder"]][-2:]:
         record.update(train_loss=None, test_loss=None, test_accuracy=None, gradient=[{"name": "fc1.weight"}, 7])
-        record["relaxation"] = {"states": [7, {"name": "a", "scale": "x"}], "steps": [None, 1]}
+        record["relaxation"] = {"states": [7, {"name": "a", "scale": "x"}], "steps": [None, 1], "remarks": [nasty, 7, {}]}
     for key in ("test_loss", "rule_options", "settings", "time_relative_to_backprop", "warnings", "status"):
         top["runs"][0].pop(key)
     curves[top["runs"][1]["folder"]][2]["gradient"] = "damaged"

@@ -135,6 +135,24 @@ def test_offers_its_numbers_as_files(comparison):
     assert len(json.loads(records)["runs"]) == 18
 
 
+def test_shows_how_nudges_spread(tmp_path):
+    """From a run's own records, with what the rule has to say of them."""
+    options = "hep[hep.points=4,hep.radius=40,hep.free-steps=60,hep.nudged-steps=30,hep.tolerance=0]"
+    subprocess.run([PROGRAM, "train", "--rule", options, "--net", "mlp:784-16-16-10:dsilu", "--data", "glyphs",
+                    "--data.train-limit", "64", "--data.test-limit", "32", "--batch", "32", "--epochs", "2",
+                    "--threads", "1", "--out", str(tmp_path / "run")], check=True, capture_output=True)
+    found = browser.look(report(tmp_path / "run"), [(1280, False)])[0]
+    assert found["errors"] == [] and found["nan"] == 0
+    assert found["charts"] == expected.figures(tmp_path / "run")
+    drawn = {name.removeprefix("relaxation-").partition(":")[0]: marks for name, marks in found["charts"].items()
+             if name.startswith("relaxation-")}
+    assert set(drawn) == {"scale", "cosine", "apart", "residual"}
+    assert all(set(marks) == {"fc1", "fc2"} for marks in drawn.values())
+    assert min(min(marks.values()) for marks in drawn.values()) > 10
+    assert "Compared with the implicit gradient" in found["words"]
+    assert found["words"].count("the nudge radius hep.radius=40 is too large") == 2, "here and under Warnings"
+
+
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     folder = report(tmp_path_factory.mktemp("hostile"), kind="hostile")

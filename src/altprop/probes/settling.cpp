@@ -58,6 +58,8 @@ nlohmann::json settling_json(const Settling& settling) {
   if (std::isfinite(settling.energy_per_sample))
     out["energy_per_sample"] = settling.energy_per_sample;
   if (std::isfinite(settling.stable_below)) out["stable_below"] = settling.stable_below;
+  for (const auto& [name, value] : settling.figures) out["figures"][name] = number(value);
+  if (!settling.remarks.empty()) out["remarks"] = settling.remarks;
   return out;
 }
 
@@ -84,6 +86,11 @@ std::string settling_table(const Settling& settling) {
   if (std::isfinite(settling.stable_below))
     out += text::cat("\nstep sizes below ", cell(settling.stable_below, "%.3g"),
                      " are stable where states have ended\n");
+  if (!settling.figures.empty()) out += "\n";
+  for (const auto& [name, value] : settling.figures)
+    out += text::cat(name, " ", cell(value, "%.3g"), "\n");
+  if (!settling.remarks.empty()) out += "\n";
+  for (const std::string& remark : settling.remarks) out += remark + "\n";
   return out;
 }
 

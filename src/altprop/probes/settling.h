@@ -14,7 +14,7 @@ std::optional<Settling> watch_settling(Rule& rule, const Step& step);
 
 /// {"compared_with", "steps": [...], "energy_per_sample", "stable_below", "states": [{"name",
 /// "layer", "hops", "expected", "steps_needed", "residual": [...], "energy", "scale", "cosine",
-/// "apart"}]}; what is not known is null or left out.
+/// "apart"}], "figures": {...}, "remarks": [...]}; what is not known is null or left out.
 nlohmann::json settling_json(const Settling& settling);
 
 /// The state of things after the last step, a line per state.

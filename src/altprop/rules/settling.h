@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace altprop {
@@ -30,6 +31,8 @@ struct Settling {
   std::vector<State> states;       ///< from the input to the output
   double energy_per_sample = NAN;  ///< of everything, at the end; NaN for rules without an energy
   double stable_below = NAN;  ///< step sizes at which descent converges from where states ended
+  std::vector<std::pair<std::string, double>> figures;  ///< what else the rule measured, by name
+  std::vector<std::string> remarks;                     ///< sentences about what is wrong
 };
 
 }  // namespace altprop

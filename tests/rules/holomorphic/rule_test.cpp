@@ -182,6 +182,9 @@ TEST(HolomorphicRule, RefusesWhatHasNoMeaning) {
       {&smooth,
        {{"hep.oscillating", "true"}, {"hep.weights", "separate"}, {"hep.correction", "true"}},
        "needs the free equilibrium"},
+      {&smooth, {{"hep.fallback-above", "1"}, {"hep.points", "2"}}, "there are no more points"},
+      {&smooth, {{"hep.fallback-above", "1"}, {"hep.oscillating", "true"}}, "there are no more"},
+      {&smooth, {{"hep.drop-above", "1"}, {"hep.oscillating", "true"}}, "never visits"},
       {&smooth, {{"hep.nudged-steps", "1"}}, "use at least hep.nudged-steps=2"}};
   for (const auto& [e, values, part] : cases) {
     const std::string found = why(*e, values);
@@ -219,7 +222,7 @@ TEST(HolomorphicRule, WarnsOfWhatShowsOnlyWhileTraining) {
   EpExample e = fresh();
   EXPECT_TRUE(one_step(e, circle(4, 0.1)).said.empty());
   e = fresh();
-  EXPECT_TRUE(says(one_step(e, circle(4, 3)), "hep.radius=3 is too large"));
+  EXPECT_TRUE(says(one_step(e, circle(4, 3)), "the nudge radius hep.radius=3 is too large"));
   e = fresh();
   EXPECT_TRUE(says(one_step(e, circle(2, 3)), "beyond the linear range"));
   e = fresh();

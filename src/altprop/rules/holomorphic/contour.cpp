@@ -52,24 +52,45 @@ Contour Contour::single(const ContourPoint& point) {
   return out;
 }
 
-namespace {
-
-Tensor as_rows(const std::vector<double>& values, int64_t batch, int64_t dims,
-               const at::TensorOptions& options) {
-  std::vector<int64_t> shape(static_cast<size_t>(dims), 1);
-  shape[0] = static_cast<int64_t>(values.size()) * batch;
-  return at::tensor(values, at::kDouble).repeat_interleave(batch).view(shape).to(options);
+Contour Contour::for_samples(const Tensor& kept, const Tensor& by_two) const {
+  Contour out = *this;
+  if (!kept.defined() && !by_two.defined()) return out;
+  const double number = static_cast<double>(number_);
+  const bool lacks_opposite = by_two.defined() && real_ == 1;
+  if (lacks_opposite) {
+    out.points_.insert(out.points_.begin() + 1, {-points_[0].re, 0, 1 / number, -1});
+    ++out.real_;
+  }
+  const auto points = static_cast<int64_t>(out.points_.size());
+  out.shares_ = at::ones({points, (kept.defined() ? kept : by_two).size(0)}, at::kDouble);
+  for (int64_t k = 0; k < points && by_two.defined(); ++k) {
+    Tensor share = out.shares_[k];
+    if (lacks_opposite && k == 1) share.zero_();
+    share.masked_fill_(by_two.to(at::kCPU), k < out.real_ ? number / 2 : 0);
+  }
+  if (kept.defined()) out.shares_.mul_(kept.to(at::kCPU));
+  return out;
 }
 
-}  // namespace
+/// One value per point, from point `first` on, as a factor of rows.
+Tensor Contour::as_rows(const std::vector<double>& values, int64_t first, int64_t batch,
+                        int64_t dims, const at::TensorOptions& options) const {
+  const auto points = static_cast<int64_t>(values.size());
+  std::vector<int64_t> shape(static_cast<size_t>(dims), 1);
+  shape[0] = points * batch;
+  Tensor rows = at::tensor(values, at::kDouble).repeat_interleave(batch);
+  if (shares_.defined()) rows.mul_(shares_.narrow(0, first, points).flatten());
+  return rows.view(shape).to(options);
+}
 
 void Contour::nudges(int64_t batch, const at::TensorOptions& options, Tensor& re,
                      Tensor& im) const {
   std::vector<double> a, b;
   for (const ContourPoint& p : points_) a.push_back(p.re), b.push_back(p.im);
-  re = as_rows(a, batch, 2, options);
   b.erase(b.begin(), b.begin() + real_);
-  im = b.empty() ? Tensor() : as_rows(b, batch, 2, options);
+  Contour plain;  // samples that do not count are nudged, too
+  re = plain.as_rows(a, 0, batch, 2, options);
+  im = b.empty() ? Tensor() : plain.as_rows(b, real_, batch, 2, options);
 }
 
 void Contour::factors(int64_t batch, int64_t dims, const at::TensorOptions& options, Tensor& re,
@@ -83,9 +104,9 @@ void Contour::factors(int64_t batch, int64_t dims, const at::TensorOptions& opti
     a.push_back(weight * p.re);
     b.push_back(-weight * p.im);
   }
-  re = as_rows(a, batch, dims, options);
+  re = as_rows(a, 0, batch, dims, options);
   b.erase(b.begin(), b.begin() + real_);
-  im = b.empty() ? Tensor() : as_rows(b, batch, dims, options);
+  im = b.empty() ? Tensor() : as_rows(b, real_, batch, dims, options);
 }
 
 Tensor Contour::derivative(const Tensor& f, int64_t batch, int64_t of) const {
@@ -100,7 +121,7 @@ Tensor Contour::derivative(const Tensor& f, int64_t batch, int64_t of) const {
 Tensor Contour::weights(int64_t batch, const at::TensorOptions& options) const {
   std::vector<double> values;
   for (const ContourPoint& p : points_) values.push_back(p.weight);
-  return as_rows(values, batch, 2, options);
+  return as_rows(values, 0, batch, 2, options);
 }
 
 }  // namespace altprop

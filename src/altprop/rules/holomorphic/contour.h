@@ -30,6 +30,11 @@ class Contour {
   static Contour full_circle(int64_t points, double radius);
   /// One complex point, as a part of a circle.
   static Contour single(const ContourPoint& point);
+  /// The half circle for a batch in which some samples count for nothing, and some by the two real
+  /// points alone, with their weights at N = 2; an odd circle gets the point that it lacks, after
+  /// its first, for these. What multiplies or sums the rows of a batch follows.
+  /// @param kept [B] bool; undefined: all samples count @param by_two [B] bool; undefined: none
+  Contour for_samples(const Tensor& kept, const Tensor& by_two) const;
 
   int64_t real() const { return real_; }  ///< how many of points() are real
   int64_t complex() const { return static_cast<int64_t>(points_.size()) - real_; }
@@ -39,16 +44,20 @@ class Contour {
   /// beta of every row: [points, 1] and, for complex points, [complex, 1].
   void nudges(int64_t batch, const at::TensorOptions& options, Tensor& re, Tensor& im) const;
   /// weight / beta of every row, shaped to multiply tensors of `dims` dimensions.
-  /// @param of N if other than all points are to be used, every (N / of)-th one
+  /// @param of N if other than all points are to be used, every (N / of)-th one; not with by_two
   void factors(int64_t batch, int64_t dims, const at::TensorOptions& options, Tensor& re,
                Tensor& im, int64_t of = 0) const;
   /// Sum over points of Re(f weight / beta), [batch, ...]. @param f planar, of rows(batch)
   Tensor derivative(const Tensor& f, int64_t batch, int64_t of = 0) const;
-  /// Weights alone, for means over the circle: [points, 1].
+  /// Weights alone, for means over the circle: [rows of points, 1].
   Tensor weights(int64_t batch, const at::TensorOptions& options) const;
 
  private:
+  Tensor as_rows(const std::vector<double>& values, int64_t first, int64_t batch, int64_t dims,
+                 const at::TensorOptions& options) const;
+
   std::vector<ContourPoint> points_;
+  Tensor shares_;  ///< [points, B]: parts of the points' weights; undefined: all 1
   int64_t real_ = 0, number_ = 1;
 };
 

@@ -30,13 +30,15 @@ void HolomorphicDiagnosis::look_at_free(const Settled& settled, double damping) 
   }
 }
 
-/// The estimate of every second point is there anyway: far from it, the circle is too large.
-void HolomorphicDiagnosis::look_at_radius(const Contour& contour, const Field& states,
-                                          const Field& rest, double radius) {
-  const int64_t n = static_cast<int64_t>(contour.real() + 2 * contour.complex());
-  if (contour.real() != 2) return;
-  const Field all = nudge_credit(field_, contour, states, rest),
-              half = nudge_credit(field_, contour, states, rest, n / 2);
+/// The estimate of every second point is there anyway: far from it, the circle is too large. Its
+/// error goes with radius^(N/2), and that of all points is about its square.
+std::optional<double> HolomorphicDiagnosis::look_at_radius(const Circle& circle, const Field& rest,
+                                                           double radius) {
+  const Contour& contour = circle.contour;
+  const int64_t n = contour.real() + 2 * contour.complex();
+  if (contour.real() != 2) return std::nullopt;
+  const Field all = nudge_credit(field_, contour, circle.states, rest),
+              half = nudge_credit(field_, contour, circle.states, rest, n / 2);
   double apart = 0, size = 0;
   for (size_t s = 0; s < all.size(); ++s) {
     if (!all[s].defined()) continue;
@@ -44,22 +46,29 @@ void HolomorphicDiagnosis::look_at_radius(const Contour& contour, const Field& s
     size += all[s].square().sum().item<double>();
   }
   const double part = std::sqrt(apart / std::max(size, 1e-300));
+  const std::string now = "hep.radius=" + text::from_number(std::abs(radius));
+  const std::string smaller =
+      text::cat("use a smaller one, hep.radius=",
+                figure(std::abs(radius) * std::pow(0.1 / part, 2 / static_cast<double>(n))),
+                " to begin with");
   if (n > 2 && part > 0.3)
-    notices_.say("radius", text::cat("hep.radius=", text::from_number(std::abs(radius)),
-                                     " is too large: the credits of ", n, " and of ", n / 2,
-                                     " points differ by ", figure(100 * part),
-                                     " %; use a smaller hep.radius, at which more points help"));
+    notices_.say("radius", text::cat("the nudge radius ", now, " is too large: the credits of ", n,
+                                     " and of ", n / 2, " points differ by ", figure(100 * part),
+                                     " %; ", smaller));
   if (n == 2 && part > 0.5)
-    notices_.say("radius",
-                 text::cat("hep.radius=", text::from_number(std::abs(radius)),
-                           " is beyond the linear range: the answers to opposite nudges differ by ",
-                           figure(100 * part),
-                           " % of their mean; use a smaller hep.radius, or hep.points=4"));
+    notices_.say("radius", text::cat("the nudge radius ", now,
+                                     " is beyond the linear range: the answers to opposite nudges "
+                                     "differ by ",
+                                     figure(100 * part), " % of their mean; ", smaller,
+                                     ", or use hep.points=4"));
+  return part;
 }
 
-void HolomorphicDiagnosis::look_at_nudged(const Contour& contour, const Field& states,
-                                          const Field& rest, const std::vector<double>& residuals,
-                                          double radius) {
+std::optional<double> HolomorphicDiagnosis::look_at_nudged(const Circle& circle, const Field& rest,
+                                                           const std::vector<double>& residuals,
+                                                           double radius) {
+  const Contour& contour = circle.contour;
+  const Field& states = circle.states;
   double moved = 0;
   const auto& points = contour.points();
   for (size_t s = 0; s < states.size(); ++s) {
@@ -102,15 +111,30 @@ void HolomorphicDiagnosis::look_at_nudged(const Contour& contour, const Field& s
     notices_.say("rest", text::cat("after ", free_.steps, " free steps units move by ",
                                    figure(free_.residual), " a step, while nudging moves them by ",
                                    figure(moved), "; raise hep.free-steps"));
-  look_at_radius(contour, states, rest, radius);
+  return look_at_radius(circle, rest, radius);
 }
 
-void HolomorphicDiagnosis::dropped(int64_t samples, int64_t of) {
+void HolomorphicDiagnosis::overflowed(int64_t samples, int64_t of) {
   if (samples)
-    notices_.say("dropped",
+    notices_.say("overflowed",
                  text::cat("the nudged states of ", samples, " of ", of,
                            " samples overflowed near a pole and were left out; use a smaller "
                            "hep.radius (the records count all of them)"));
+}
+
+void HolomorphicDiagnosis::guarded(int64_t unsettled, int64_t by_two, int64_t of) {
+  if (unsettled)
+    notices_.say("unsettled",
+                 text::cat("the free states of ", unsettled, " of ", of,
+                           " samples had not settled to hep.drop-above and were left out; raise "
+                           "hep.free-steps, or use smaller weights (the records count all of "
+                           "them)"));
+  if (by_two)
+    notices_.say("by_two",
+                 text::cat(by_two, " of ", of,
+                           " samples of a batch used two points, because the others had not "
+                           "settled to hep.fallback-above; raise hep.nudged-steps, or use a "
+                           "smaller hep.radius (the records count samples and batches)"));
 }
 
 void HolomorphicDiagnosis::unsolved(double residual, int64_t steps) {

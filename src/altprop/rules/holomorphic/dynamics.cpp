@@ -86,18 +86,19 @@ void HolomorphicDynamics::take(const Field& states) {
     if (field_.moves(static_cast<int>(s))) r_[s] = states[s];
 }
 
-Tensor HolomorphicDynamics::finite_samples() const {
+Tensor finite_samples(const VectorField& field, const Field& states, int64_t batch) {
   Tensor good;
-  for (size_t s = 0; s < r_.size(); ++s) {
-    if (!field_.moves(static_cast<int>(s))) continue;
-    const Tensor here = r_[s].isfinite().reshape({rows_.rows() / batch_, batch_, -1}).all(2).all(0);
+  for (size_t s = 0; s < states.size(); ++s) {
+    if (!field.moves(static_cast<int>(s))) continue;
+    const int64_t blocks = states[s].size(0) / batch;
+    const Tensor here = states[s].isfinite().reshape({blocks, batch, -1}).all(2).all(0);
     good = good.defined() ? good.logical_and_(here) : here;
   }
   return good;
 }
 
 int64_t HolomorphicDynamics::restart_overflowed() {
-  const Tensor bad = finite_samples().logical_not();
+  const Tensor bad = finite_samples(field_, r_, batch_).logical_not();
   for (Field* field : {&r_, &u_})
     for (size_t s = 0; s < r_.size(); ++s) {
       if (!field_.moves(static_cast<int>(s)) || !(*field)[s].defined()) continue;
@@ -270,14 +271,43 @@ double HolomorphicDynamics::step(const ComplexNudge* nudge, bool measure) {
   return largest;
 }
 
-Settled HolomorphicDynamics::settle(const StopWhen& stop, const ComplexNudge* nudge) {
+Settled HolomorphicDynamics::settle(const StopWhen& stop, const ComplexNudge* nudge,
+                                    const std::function<void(int64_t)>& after_step) {
+  int64_t taken = 0;
+  const auto take = [&](bool measure) {
+    const double moved = step(nudge, measure || after_step);
+    if (after_step) after_step(++taken);
+    return moved;
+  };
   return settle_loop(
       stop,
       [&](int64_t steps) {
-        for (int64_t t = 1; t < steps; ++t) step(nudge, false);
-        return step(nudge, true);
+        for (int64_t t = 1; t < steps; ++t) take(false);
+        return take(true);
       },
       [&] { return copy(); });
+}
+
+Tensor HolomorphicDynamics::moved_in_two_steps(const ComplexNudge* nudge) const {
+  HolomorphicDynamics ahead = *this;
+  ahead.options_.noise = 0;
+  for (Tensor& u : ahead.u_)
+    if (u.defined()) u = u.clone();  // damped steps change it where it lies
+  ahead.step(nudge, false);
+  ahead.step(nudge, false);
+  Tensor square = at::zeros({rows_.rows() / batch_, batch_}, at::kDouble);
+  for (size_t s = 0; s < r_.size(); ++s)
+    if (field_.moves(static_cast<int>(s)))
+      square += (ahead.r_[s] - r_[s])
+                    .to(at::kDouble)
+                    .square_()
+                    .reshape({square.size(0), batch_, -1})
+                    .sum(2)
+                    .to(at::kCPU);
+  const int64_t real = rows_.real / batch_, complex = rows_.complex / batch_;
+  Tensor out = square.narrow(0, 0, real + complex).clone();
+  if (complex) out.narrow(0, real, complex).add_(square.narrow(0, real + complex, complex));
+  return out.sqrt_();
 }
 
 Tensor HolomorphicDynamics::output() {

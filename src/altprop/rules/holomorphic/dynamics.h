@@ -7,6 +7,8 @@
 // their imaginary parts. N points with conjugate symmetry are N blocks.
 #pragma once
 
+#include <functional>
+
 #include "altprop/rules/equilibrium/dynamics.h"
 #include "altprop/rules/holomorphic/vector_field.h"
 
@@ -27,6 +29,10 @@ struct HolomorphicOptions {
   double noise = 0;    ///< standard deviation of what is added to the argument of sigma
 };
 
+/// [batch], true for samples all of whose numbers are finite, at every point.
+Tensor finite_samples(const VectorField& field, const Field& states, int64_t batch);
+
+/// A copy goes its own way from the present states.
 class HolomorphicDynamics {
  public:
   /// @param field must outlive this
@@ -38,8 +44,6 @@ class HolomorphicDynamics {
   void stack(int64_t real, int64_t complex);
   /// Takes these rates of one real block.
   void take(const Field& states);
-  /// [batch], true for samples all of whose numbers are finite, at every point.
-  Tensor finite_samples() const;
   /// Rows of samples with a number that is not finite go back to zero. @returns how many samples
   int64_t restart_overflowed();
   /// Noise of the coming steps is drawn from here. @param draws keyed by seed, step and phase
@@ -49,7 +53,12 @@ class HolomorphicDynamics {
   void correct_with(Linearised* rest) { correction_ = rest; }
 
   /// At most stop.steps steps; Settled::turn is measured if asked for.
-  Settled settle(const StopWhen& stop, const ComplexNudge* nudge = nullptr);
+  /// @param after_step called with the number of steps so far; residuals() are those of the step
+  Settled settle(const StopWhen& stop, const ComplexNudge* nudge = nullptr,
+                 const std::function<void(int64_t)>& after_step = {});
+  /// How far two more steps, without noise, would move every sample at every point: the norm over
+  /// its states, [points, batch] in float64. Changes nothing.
+  Tensor moved_in_two_steps(const ComplexNudge* nudge) const;
 
   const Field& states() const { return r_; }  ///< r, per state; inputs as they were given
   Field copy() const;

@@ -65,7 +65,7 @@ void EnergyEstimate::deliver(const Contour& contour, const Field& states, const 
       PlanarMap::Passed passed;
       c.map.run(free, {batch, 0}, passed);
       const PlanarMap::Delivery minus{sink, scale};
-      c.map.sweep(passed, (*rest)[at(c.to)] / contour.points()[0].re, nullptr, &minus);
+      c.map.sweep(passed, over_beta((*rest)[at(c.to)]), nullptr, &minus);
     }
   }
   for (const Coupling& c : field_.drives()) {

@@ -12,6 +12,12 @@
 
 namespace altprop {
 
+/// Nudged states and the circle that they belong to, with what its points count for every sample.
+struct Circle {
+  Contour contour;
+  Field states;  ///< planar, of contour.rows(B)
+};
+
 /// delta per state, [B, ...]. @param states planar, of contour.rows(batch) @param rest r_*
 Field nudge_credit(const VectorField& field, const Contour& contour, const Field& states,
                    const Field& rest, int64_t of = 0);

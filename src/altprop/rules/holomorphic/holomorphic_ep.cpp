@@ -12,10 +12,12 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/holomorphic/diagnosis.h"
+#include "altprop/rules/holomorphic/guards.h"
 #include "altprop/rules/holomorphic/homeostasis.h"
 #include "altprop/rules/holomorphic/instruments.h"
-#include "altprop/rules/holomorphic/settings.h"
+#include "altprop/rules/holomorphic/watch_circle.h"
 #include "altprop/rules/registry.h"
+#include "altprop/rules/relaxation/watch.h"
 
 namespace altprop {
 
@@ -75,38 +77,28 @@ class HolomorphicEp : public Rule {
   void assign(Step& step, Sink& sink) override {
     if (s_.estimator == "implicit") return reference(step, sink);
     if (s_.oscillating) return oscillate(step, sink);
-    run_->begin(step.inputs);
-    run_->draw_from(step.draws.at("hep.noise").at("free"));
-    const Settled settled = run_->settle(stop(s_.free_steps, look_closely(step)));
-    step.output = run_->output().clone();
-    const Field rest = run_->copy();
-    const double scale = 1.0 / static_cast<double>(step.batch());
-    const bool vector_field = !s_.energy_form() || s_.points == 0;
-    if (vector_field || s_.correction) at_rest_->begin(rest, run_->drive());
-
-    const Contour contour = Contour::half_circle(s_.points, s_.radius, step.output.scalar_type());
-    ComplexNudge nudge{step.loss, targets_for(step, contour.points().size()), {}, {}};
-    contour.nudges(step.batch(), step.output.options(), nudge.beta_re, nudge.beta_im);
-    run_->stack(contour.real(), contour.complex());
-    run_->draw_from(step.draws.at("hep.noise").at("nudged"));
-    run_->correct_with(s_.correction ? at_rest_.get() : nullptr);
-    StopWhen when = stop(s_.nudged_steps);
-    if (s_.points == 0) when.tolerance = 0;  // infinitesimal nudges move nothing that could be seen
-    const Settled nudged = run_->settle(when, &nudge);
+    const Settled settled = free_phase(step, look_closely(step));
+    const Phase phase = begin_nudged(step);
+    const Settled nudged = run_->settle(stop_nudged(), &phase.nudge);
+    const Answers answers = answers_to(step, phase, nudged.steps);
     run_->correct_with(nullptr);
-    const Field states = with_overflow_left_out(contour, rest, step);
+    const Circle& used = answers.used;
+    const Field& rest = phase.rest.states;
 
     Field credit;
-    if (vector_field || look_closely(step)) credit = nudge_credit(*field_, contour, states, rest);
-    if (step.updater) instruments_->count(settled, nudged);
-    if (look_closely(step)) look(step, settled, contour, states, rest, credit);
-    if (vector_field) {
+    if (by_credit() || look_closely(step))
+      credit = nudge_credit(*field_, used.contour, used.states, rest);
+    count(step, settled, nudged, phase, answers);
+    if (look_closely(step)) look(step, settled, answers, rest, credit);
+    const double scale = 1.0 / static_cast<double>(step.batch());
+    if (by_credit()) {
       at_rest_->pushed(step.loss, step.targets);
-      at_rest_->deliver_readout(scale, sink);
+      at_rest_->deliver_readout(scale, sink, answers.kept);
       at_rest_->deliver(credit, scale, sink);
     } else {
-      estimate_->deliver_readout(contour, states, step.loss, nudge.targets, scale, sink);
-      estimate_->deliver(contour, states, &rest, step.inputs, scale, sink);
+      const Tensor targets = targets_for(step, used.contour.points().size());
+      estimate_->deliver_readout(used.contour, used.states, step.loss, targets, scale, sink);
+      estimate_->deliver(used.contour, used.states, &rest, step.inputs, scale, sink);
     }
     pull_together(step, rest, sink);
   }
@@ -127,6 +119,39 @@ class HolomorphicEp : public Rule {
     at_rest.deliver(solved.lambda, scale, sink);
   }
   std::string reference_name() const override { return "implicit gradient"; }
+
+  /// What the estimate would be after every nudged step, if the phase ended there.
+  std::optional<Settling> watch(Step& step) override {
+    if (s_.oscillating || s_.estimator == "implicit") return std::nullopt;
+    const Settled settled = free_phase(step, true);
+    const Phase phase = begin_nudged(step);
+    CircleWatch watch(*field_, step, phase.rest, *run_, s_.damping);
+    Answers answers;
+    int64_t seen = 0;
+    const auto look = [&](int64_t t) {
+      answers = answers_to(step, phase, t);
+      watch.take(t, answers.used);
+      seen = t;
+    };
+    const Settled nudged = run_->settle(stop_nudged(), &phase.nudge, [&](int64_t t) {
+      watch.stepped(*run_);
+      if (worth_a_look(t, s_.nudged_steps)) look(t);
+    });
+    if (seen < nudged.steps) look(nudged.steps);
+    run_->correct_with(nullptr);
+    Settling out = watch.finish();
+    HolomorphicDiagnosis diagnosis(*field_);
+    diagnosis.look_at_free(settled, s_.damping);
+    if (s_.points > 0) {
+      const auto apart =
+          diagnosis.look_at_nudged(answers.whole, phase.rest.states, run_->residuals(), s_.radius);
+      if (apart) out.figures.emplace_back("half_the_points_apart", *apart);
+    }
+    diagnosis.overflowed(answers.overflowed, step.batch());
+    diagnosis.guarded(phase.rest.unsettled, answers.by_two, step.batch());
+    out.remarks = diagnosis.take();
+    return out;
+  }
 
   Tensor predict(Graph&, const Tensor& inputs) override {
     run_->begin(inputs);
@@ -154,14 +179,82 @@ class HolomorphicEp : public Rule {
   void state(StateIO io) override { instruments_->state(io); }
 
  private:
+  /// The free equilibrium and what is about to nudge it.
+  struct Phase {
+    FreeStates rest;
+    Contour contour;
+    ComplexNudge nudge;
+    std::optional<HolomorphicDynamics> unnudged;  ///< if an odd circle may need its opposite point
+  };
+
+  Settled free_phase(Step& step, bool turn) {
+    run_->begin(step.inputs);
+    run_->draw_from(step.draws.at("hep.noise").at("free"));
+    const Settled out = run_->settle(stop(s_.free_steps, turn));
+    step.output = run_->output().clone();
+    return out;
+  }
+
+  /// After a free phase: states on all points, ready to be nudged.
+  Phase begin_nudged(const Step& step) {
+    Phase out{judge_free(*field_, *run_, s_.drop_above),
+              Contour::half_circle(s_.points, s_.radius, step.output.scalar_type()),
+              {step.loss, {}, {}, {}},
+              {}};
+    if (by_credit() || s_.correction) at_rest_->begin(out.rest.states, run_->drive());
+    const Contour& contour = out.contour;
+    out.nudge.targets = targets_for(step, contour.points().size());
+    contour.nudges(step.batch(), step.output.options(), out.nudge.beta_re, out.nudge.beta_im);
+    if (s_.fallback_above > 0 && contour.real() == 1) out.unnudged.emplace(*run_);
+    run_->stack(contour.real(), contour.complex());
+    run_->draw_from(step.draws.at("hep.noise").at("nudged"));
+    run_->correct_with(s_.correction ? at_rest_.get() : nullptr);
+    return out;
+  }
+
+  /// What the nudged states say after so many steps.
+  Answers answers_to(const Step& step, const Phase& phase, int64_t steps) {
+    return judge_nudged(
+        *field_, *run_, phase.contour, phase.nudge, phase.rest, s_.fallback_above, [&] {
+          HolomorphicDynamics opposite = *phase.unnudged;
+          const Contour minus = Contour::half_circle(1, -s_.radius, step.output.scalar_type());
+          ComplexNudge nudge{step.loss, targets_for(step, 1), {}, {}};
+          minus.nudges(step.batch(), step.output.options(), nudge.beta_re, nudge.beta_im);
+          opposite.stack(1, 0);
+          opposite.draw_from(step.draws.at("hep.noise").at("opposite"));
+          opposite.correct_with(s_.correction ? at_rest_.get() : nullptr);
+          opposite.settle({.steps = steps}, &nudge);
+          return opposite.copy();
+        });
+  }
+
+  void count(const Step& step, const Settled& settled, const Settled& nudged, const Phase& phase,
+             const Answers& answers) {
+    if (step.updater) {  // probes do not train
+      instruments_->count(settled, nudged);
+      instruments_->overflowed(answers.overflowed);
+      instruments_->guarded(phase.rest.unsettled, answers.by_two);
+    }
+    diagnosis_->overflowed(answers.overflowed, step.batch());
+    diagnosis_->guarded(phase.rest.unsettled, answers.by_two, step.batch());
+  }
+
+  bool by_credit() const { return !s_.energy_form() || s_.points == 0; }
   bool needs_analytic() const { return s_.points == 0 || s_.points > 2 || s_.oscillating; }
   bool look_closely(const Step& step) const { return step.updater && step.index % 100 == 0; }
   StopWhen stop(int64_t steps, bool turn = false) const {
     return {.steps = steps, .tolerance = s_.tolerance, .check_every = s_.check_every, .turn = turn};
   }
 
+  StopWhen stop_nudged() const {
+    StopWhen out = stop(s_.nudged_steps);
+    if (s_.points == 0) out.tolerance = 0;  // infinitesimal nudges move nothing that could be seen
+    return out;
+  }
+
   void require_enough_steps() const {
-    const int least = field_->depth();
+    const std::vector<int> after = field_->nudged_after();
+    const int least = *std::max_element(after.begin(), after.end());
     require_steps(least, {{"hep.nudged-steps", s_.nudged_steps}, {"hep.free-steps", s_.free_steps}},
                   text::cat("it takes ", least,
                             " steps for a nudge to reach every layer, so that some would learn "
@@ -174,44 +267,18 @@ class HolomorphicEp : public Rule {
     return rows.repeat({static_cast<int64_t>(points), 1});
   }
 
-  /// The nudged states; those of samples with a number that is not finite at any point are replaced
-  /// by the free ones, which makes their credit zero.
-  Field with_overflow_left_out(const Contour& contour, const Field& rest, const Step& step) {
-    Field states = run_->states();
-    bool finite = true;
-    for (double r : run_->residuals()) finite &= std::isfinite(r);
-    if (finite) return states;
-    const int64_t batch = step.batch();
-    const PlanarRows rows = contour.rows(batch);
-    const Tensor good = run_->finite_samples();
-    for (size_t s = 0; s < states.size(); ++s) {
-      if (!field_->moves(static_cast<int>(s))) continue;
-      Tensor clean = states[s].clone();
-      for (int64_t from = 0; from < rows.rows(); from += batch) {
-        std::vector<int64_t> shape(static_cast<size_t>(clean.dim()), 1);
-        shape[0] = batch;
-        Tensor block = clean.narrow(0, from, batch);
-        block.copy_(at::where(good.view(shape), block,
-                              from < rows.points() ? rest[s] : at::zeros_like(rest[s])));
-      }
-      states[s] = clean;
-    }
-    const int64_t bad = batch - good.sum().item<int64_t>();
-    instruments_->dropped(bad);
-    diagnosis_->dropped(bad, batch);
-    return states;
-  }
-
   void pull_together(const Step& step, const Field& rest, Sink& sink) {
     if (s_.homeostasis > 0)
       homeostasis_->deliver(rest, step.draws.at("hep.homeostasis"), s_.draws, s_.homeostasis, sink);
   }
 
-  void look(const Step& step, const Settled& settled, const Contour& contour, const Field& states,
-            const Field& rest, const Field& credit) {
+  void look(const Step& step, const Settled& settled, const Answers& answers, const Field& rest,
+            const Field& credit) {
     diagnosis_->look_at_free(settled, s_.damping);
     if (s_.points > 0)
-      diagnosis_->look_at_nudged(contour, states, rest, run_->residuals(), s_.radius);
+      if (const auto apart =
+              diagnosis_->look_at_nudged(answers.whole, rest, run_->residuals(), s_.radius))
+        instruments_->halved(*apart);
     look_at_credit(step, rest, credit);
   }
 
@@ -279,7 +346,7 @@ class HolomorphicEp : public Rule {
     step.output = output;
     if (step.updater) instruments_->count({}, settled);
     if (s_.energy_form() && !look_closely(step)) return;
-    const Field mean = rates_of(membrane, step.inputs);
+    const Field mean = rates_of(*net_, membrane, step.inputs);
     if (look_closely(step)) look_at_credit(step, mean, credit);
     if (s_.energy_form()) return;
     at_rest_->begin(mean, membrane);
@@ -289,26 +356,14 @@ class HolomorphicEp : public Rule {
     pull_together(step, mean, sink);
   }
 
-  /// r = sigma(u) per state; inputs as they are.
-  Field rates_of(const Field& membrane, const Tensor& inputs) const {
-    Field out = membrane;
-    for (size_t s = 0; s < out.size(); ++s) {
-      if (net_->graph.states[s].input) out[s] = inputs;
-      if (!field_->moves(static_cast<int>(s)) || !net_->sigma[s]) continue;
-      Saved scratch;
-      out[s] = net_->sigma[s]->forward(std::span(&membrane[s], 1), scratch, {});
-    }
-    return out;
-  }
-
   /// Samples of an oscillation that overflowed start again from zero.
   void reset_overflow(const Step& step) {
     bool finite = true;
     for (double r : run_->residuals()) finite &= std::isfinite(r);
     if (finite) return;
     const int64_t bad = run_->restart_overflowed();
-    instruments_->dropped(bad);
-    diagnosis_->dropped(bad, step.batch());
+    instruments_->overflowed(bad);
+    diagnosis_->overflowed(bad, step.batch());
   }
 
   HolomorphicSettings s_;

@@ -14,6 +14,17 @@ void HolomorphicInstruments::count(const Settled& free, const Settled& nudged) {
   nudged_residual_ = std::max(nudged_residual_, nudged.residual);
 }
 
+void HolomorphicInstruments::guarded(int64_t unsettled, int64_t by_two) {
+  unsettled_ += static_cast<double>(unsettled);
+  by_two_ += static_cast<double>(by_two);
+  if (by_two) ++by_two_batches_;
+}
+
+void HolomorphicInstruments::halved(double difference) {
+  ++halvings_;
+  halved_ += difference;
+}
+
 void HolomorphicInstruments::compare(const Field& credit, const Field& exact) {
   cosine_.resize(credit.size(), 0);
   ++looks_;
@@ -37,7 +48,14 @@ std::vector<std::pair<std::string, double>> HolomorphicInstruments::take() {
                                                      {"nudged_steps", nudged_sum_ / batches_},
                                                      {"free_residual", free_residual_},
                                                      {"nudged_residual", nudged_residual_},
-                                                     {"dropped_samples", dropped_}};
+                                                     {"dropped_samples", overflowed_ + unsettled_}};
+  if (unsettled_ > 0) out.emplace_back("unsettled_samples", unsettled_);
+  if (by_two_ > 0) {
+    out.emplace_back("two_point_samples", by_two_);
+    out.emplace_back("two_point_batches", by_two_batches_);
+    out.emplace_back("batches", batches_);
+  }
+  if (halvings_ > 0) out.emplace_back("half_the_points_apart", halved_ / halvings_);
   if (looks_ > 0)
     for (size_t s = 0; s < cosine_.size(); ++s)
       if (field_.moves(static_cast<int>(s)))
@@ -46,7 +64,8 @@ std::vector<std::pair<std::string, double>> HolomorphicInstruments::take() {
     out.emplace_back("asymmetry", asymmetry_ / symmetries_);
     out.emplace_back("symmetry_score", score_ / symmetries_);
   }
-  batches_ = free_sum_ = nudged_sum_ = free_residual_ = nudged_residual_ = dropped_ = 0;
+  batches_ = free_sum_ = nudged_sum_ = free_residual_ = nudged_residual_ = 0;
+  overflowed_ = unsettled_ = by_two_ = by_two_batches_ = halvings_ = halved_ = 0;
   looks_ = symmetries_ = asymmetry_ = score_ = 0;
   cosine_.clear();
   return out;
@@ -60,7 +79,12 @@ void HolomorphicInstruments::state(StateIO io) {
   io.number("nudged_sum", nudged_sum_);
   io.number("free_residual", free_residual_);
   io.number("nudged_residual", nudged_residual_);
-  io.number("dropped", dropped_);
+  io.number("overflowed", overflowed_);
+  io.number("unsettled", unsettled_);
+  io.number("by_two", by_two_);
+  io.number("by_two_batches", by_two_batches_);
+  io.number("halvings", halvings_);
+  io.number("halved", halved_);
   io.number("looks", looks_);
   io.number("symmetries", symmetries_);
   io.number("asymmetry", asymmetry_);

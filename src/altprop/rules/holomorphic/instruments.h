@@ -13,7 +13,12 @@ class HolomorphicInstruments {
   explicit HolomorphicInstruments(const VectorField& field) : field_(field) {}
 
   void count(const Settled& free, const Settled& nudged);
-  void dropped(int64_t samples) { dropped_ += static_cast<double>(samples); }
+  /// Samples of a batch whose nudged states overflowed.
+  void overflowed(int64_t samples) { overflowed_ += static_cast<double>(samples); }
+  /// What the guards did with a batch: samples dropped as unsettled, and by two points.
+  void guarded(int64_t unsettled, int64_t by_two);
+  /// Relative difference of the credits of N and of N / 2 points.
+  void halved(double difference);
   /// Per layer, the mean over samples of the cosine between the two.
   void compare(const Field& credit, const Field& exact);
   /// |J - J^T|^2 / 2n, and s / (s + a).
@@ -26,7 +31,8 @@ class HolomorphicInstruments {
  private:
   const VectorField& field_;
   double batches_ = 0, free_sum_ = 0, nudged_sum_ = 0, free_residual_ = 0, nudged_residual_ = 0;
-  double dropped_ = 0, looks_ = 0, symmetries_ = 0, asymmetry_ = 0, score_ = 0;
+  double overflowed_ = 0, unsettled_ = 0, by_two_ = 0, by_two_batches_ = 0;
+  double halvings_ = 0, halved_ = 0, looks_ = 0, symmetries_ = 0, asymmetry_ = 0, score_ = 0;
   std::vector<double> cosine_;  ///< per state, summed over looks
 };
 

@@ -236,12 +236,15 @@ void Linearised::deliver(const Field& credit, double scale, Sink& sink) {
   }
 }
 
-void Linearised::deliver_readout(double scale, Sink& sink) {
+void Linearised::deliver_readout(double scale, Sink& sink, const Tensor& kept) {
   const Coupling* readout = field_.readout();
   if (!readout) return;
   const Graph& map = readout->map.graph();
   Feedback exact;
-  map.sweep(readout_, {{map.output_node(), readout_credit_}}, exact, &sink, {.scale = scale});
+  Tensor credit = readout_credit_;
+  if (kept.defined())
+    credit = credit.masked_fill(kept.logical_not().to(credit.device()).unsqueeze(1), 0);
+  map.sweep(readout_, {{map.output_node(), credit}}, exact, &sink, {.scale = scale});
 }
 
 }  // namespace altprop

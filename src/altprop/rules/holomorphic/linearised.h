@@ -42,7 +42,8 @@ class Linearised {
   /// Signals of scale * < credit, d couplings/dtheta > at r_*.
   void deliver(const Field& credit, double scale, Sink& sink);
   /// The readout's own gradient at r_*. After pushed().
-  void deliver_readout(double scale, Sink& sink);
+  /// @param kept [B] bool, of the samples that count; undefined: all
+  void deliver_readout(double scale, Sink& sink, const Tensor& kept = {});
 
  private:
   Field product(const Field& v, bool transposed, bool with_curvature);

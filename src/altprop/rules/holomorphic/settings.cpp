@@ -61,6 +61,14 @@ void HolomorphicSettings::declare(Options& o) {
   o.flag("hep.correction", correction,
          {"add (J^T - J)(r - r_*) while nudged: exact gradients without symmetric weights", "",
           "Scurria et al. 2026, arXiv 2602.03670"});
+  o.number("hep.drop-above", drop_above, {.min = 0},
+           {"leave samples out whose free states two more steps move by more than this, as a norm "
+            "over the sample's states; 0: never",
+            "1", first + ", code"});
+  o.number("hep.fallback-above", fallback_above, {.min = 0},
+           {"use the two points +radius and -radius for samples whose complex points two more "
+            "steps move by more than this, as a geometric mean over these points; 0: never",
+            "1", first + ", code"});
 }
 
 void HolomorphicSettings::check() const {
@@ -80,7 +88,16 @@ void HolomorphicSettings::check() const {
   if (homeostasis > 0 && tied())
     throw Refusal(rule, "hep.homeostasis pulls separate weights together, and these are tied",
                   "leave it out, or use hep.weights=separate");
+  if (fallback_above > 0 && (points < 3 || oscillating))
+    throw Refusal(rule,
+                  "hep.fallback-above uses two points where more do not settle, and there are no "
+                  "more points that settle side by side",
+                  oscillating ? "leave it out" : "leave it out, or use hep.points=4 or more");
   if (!oscillating) return;
+  if (drop_above > 0)
+    throw Refusal(
+        rule, "hep.drop-above looks at the free equilibrium, which hep.oscillating never visits",
+        "use one of the two");
   if (points < 2)
     throw Refusal(rule, "hep.oscillating=true needs points to go around",
                   "use hep.points=4 or more");

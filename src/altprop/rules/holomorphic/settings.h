@@ -19,6 +19,7 @@ struct HolomorphicSettings {
   double homeostasis = 0;
   int64_t draws = 5;
   bool correction = false;
+  double drop_above = 0, fallback_above = 0;
 
   void declare(Options& o);
   /// @throws UsageError or Refusal for combinations that mean nothing

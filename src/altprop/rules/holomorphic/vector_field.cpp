@@ -66,7 +66,7 @@ VectorField::VectorField(const ConvergentNetwork& net, const BackwardWeights* ba
     if (net.moves(static_cast<int>(s))) units_ += graph.states[s].spec.numel();
 }
 
-int VectorField::depth() const {
+std::vector<int> VectorField::nudged_after() const {
   std::vector<int> after(net_.graph.states.size(), 0), now;
   if (!readout()) {
     now.push_back(net_.output);
@@ -96,7 +96,7 @@ int VectorField::depth() const {
                     "no feedback reaches '" + net_.name(static_cast<int>(s)) +
                         "', so that it would learn nothing",
                     "add an edge that ends at it or before it");
-  return *std::max_element(after.begin(), after.end());
+  return after;
 }
 
 std::string VectorField::layer(int state) const {
@@ -163,6 +163,17 @@ std::deque<FeedbackEdge> feedback_edges(const std::string& written, const Conver
     int node = edge.map.input(from, net.name(states[0]));
     if (from.shape.size() != 1) node = edge.map.add(flatten(), {node}, name + ".flatten");
     edge.map.output(edge.map.add(std::make_shared<Linear>(edge.weight, nullptr), {node}, name));
+  }
+  return out;
+}
+
+Field rates_of(const ConvergentNetwork& net, const Field& membrane, const Tensor& inputs) {
+  Field out = membrane;
+  for (size_t s = 0; s < out.size(); ++s) {
+    if (net.graph.states[s].input) out[s] = inputs;
+    if (!net.moves(static_cast<int>(s)) || !net.sigma[s]) continue;
+    Saved scratch;
+    out[s] = net.sigma[s]->forward(std::span(&membrane[s], 1), scratch, {});
   }
   return out;
 }

@@ -12,6 +12,7 @@
 
 #include "altprop/rules/equilibrium/backward_weights.h"
 #include "altprop/rules/holomorphic/planar_map.h"
+#include "altprop/rules/relaxation/relax.h"
 
 namespace altprop {
 
@@ -50,8 +51,8 @@ class VectorField {
   bool moves(int state) const { return net_.moves(state); }
   /// True if no energy exists: some coupling drives one way only.
   bool directed() const { return directed_; }
-  /// Steps until a nudge has reached every state. @throws Refusal if it never reaches one
-  int depth() const;
+  /// Per state the steps until a nudge has reached it. @throws Refusal if it never reaches one
+  std::vector<int> nudged_after() const;
   /// Per state: the layer with parameters that drives it, for reports.
   std::string layer(int state) const;
 
@@ -67,6 +68,9 @@ class VectorField {
 /// @throws UsageError for names that are no settling states
 std::deque<FeedbackEdge> feedback_edges(const std::string& text, const ConvergentNetwork& net,
                                         const Stream& stream, const at::TensorOptions& options);
+
+/// r = sigma(u) per state; inputs as they are given.
+Field rates_of(const ConvergentNetwork& net, const Field& membrane, const Tensor& inputs);
 
 /// The first use of something that is not complex-differentiable, as a Refusal naming it; for more
 /// than two points on the circle. @throws Refusal

@@ -78,9 +78,11 @@ const std::string kRates = "conv1=0.25,conv2=0.15,conv3=0.1,conv4=0.08,fc1=0.05"
 const std::string kSixRates =
     "conv1=0.05,conv2=0.04,conv3=0.04,conv4=0.03,conv5=0.03,conv6=0.02,fc1=0.02";
 const std::string kCoupled =
-    "weight decay is coupled and the rate falls by the step, not by the epoch; samples that do not "
-    "settle are not left out; " +
-    kNormal;
+    "weight decay is coupled and the rate falls by the step, not by the epoch; " + kNormal;
+/// Samples that do not settle are left out, or go by two points (100 and 1 are the code's bounds of
+/// 2 and 0 on decimal logarithms).
+const std::string kDrop = "hep.drop-above = 100\n";
+const std::string kFallBack = "hep.fallback-above = 1\n";
 
 std::string descent(const std::string& decay) {
   return "lr = 1\nbatch = 128\nepochs = 90\nweight-decay = " + decay + "\n";
@@ -95,7 +97,7 @@ Preset four_convs(const std::string& name, const std::string& data, bool backpro
           .summary = std::string(backprop ? "backprop on the feed-forward twin" : "two points") +
                      ", four convolutions on " + (data == "cifar-10" ? "CIFAR-10" : "CIFAR-100"),
           .source = kFirst,
-          .settings = backprop ? settings : with_options(settings, phases(250, 60, 2, "1")),
+          .settings = backprop ? settings : with_options(settings, phases(250, 60, 2, "1") + kDrop),
           .published = published,
           .differs = kCoupled};
 }
@@ -108,7 +110,7 @@ Preset six_convs(const std::string& name, const std::string& summary, const std:
           .source = kFirst,
           .settings =
               with_options(images("holomorphic-ep", "cifar-10", net, kSixRates, descent("5e-4")),
-                           phases(260, 60, points, "1")),
+                           phases(260, 60, points, "1") + kDrop + (points > 2 ? kFallBack : "")),
           .published = published,
           .differs = "the readout's decay is not twice the others'; " + kCoupled};
 }

@@ -52,6 +52,10 @@ function arrivalWords(settling) {
       (needed === null ? '.' : `; 99.9${THIN}% takes ${plural(needed, 'step')}.`);
 }
 
+/** What the rule itself says of it, under any seed. */
+const remarks = (settlings) => unique(
+    settlings.flatMap((one) => (Array.isArray(one.remarks) ? one.remarks : [])).map(text).filter(Boolean));
+
 function relaxation() {
   const shown = groups.map((group) => ({group, settlings: lastSettlings(group)})).filter((one) => one.settlings.length);
   if (!shown.length) return;
@@ -64,6 +68,7 @@ function relaxation() {
     const against = unique(settlings.map((one) => text(one.compared_with)).filter(Boolean)).join(' or ');
     if (several) node.append(h('h3', {}, named(group)));
     node.append(h('p', {class: 'about'}, against && `Compared with the ${against}. `, arrivalWords(settlings[0])));
+    for (const remark of remarks(settlings)) node.append(h('p', {class: 'about'}, remark));
     const charts = grid(node, 'small');
     for (const {key, ...look} of SETTLING)
       if (settlingLines(settlings, key).length)
