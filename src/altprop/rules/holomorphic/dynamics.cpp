@@ -78,7 +78,7 @@ void HolomorphicDynamics::stack(int64_t real, int64_t complex) {
     }
     if (base_once_[s].defined()) base_[s] = repeated(base_once_[s], points);
   }
-  for (PlanarMap::Passed& p : passed_) p.rows = {};
+  forget();
 }
 
 void HolomorphicDynamics::take(const Field& states) {
@@ -271,6 +271,18 @@ double HolomorphicDynamics::step(const ComplexNudge* nudge, bool measure) {
   return largest;
 }
 
+std::vector<Tensor*> HolomorphicDynamics::moving() {
+  std::vector<Tensor*> out;
+  for (Field* field : {&r_, &u_})
+    for (size_t s = 0; s < field->size(); ++s)
+      if (field_.moves(static_cast<int>(s)) && (*field)[s].defined()) out.push_back(&(*field)[s]);
+  return out;
+}
+
+void HolomorphicDynamics::forget() {
+  for (PlanarMap::Passed& p : passed_) p.rows = {};
+}
+
 Settled HolomorphicDynamics::settle(const StopWhen& stop, const ComplexNudge* nudge,
                                     const std::function<void(int64_t)>& after_step) {
   int64_t taken = 0;
@@ -282,7 +294,13 @@ Settled HolomorphicDynamics::settle(const StopWhen& stop, const ComplexNudge* nu
   return settle_loop(
       stop,
       [&](int64_t steps) {
-        for (int64_t t = 1; t < steps; ++t) take(false);
+        if (after_step || options_.noise > 0) {  // a look, or another draw, at every step
+          for (int64_t t = 1; t < steps; ++t) take(false);
+        } else {
+          recorded_.run(steps - 1, {.step = [&] { step(nudge, false); },
+                                    .carried = [&] { return moving(); },
+                                    .forget = [&] { forget(); }});
+        }
         return take(true);
       },
       [&] { return copy(); });

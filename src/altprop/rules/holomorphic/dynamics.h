@@ -83,6 +83,10 @@ class HolomorphicDynamics {
   void push(const ComplexNudge& nudge, Field& a);
   std::vector<Tensor> parents(const Coupling& c) const;
   double step(const ComplexNudge* nudge, bool measure);
+  /// What a step leaves for the next one.
+  std::vector<Tensor*> moving();
+  /// Passes that hold for the present states alone.
+  void forget();
   void squash(size_t state, Tensor& u);
 
   const VectorField& field_;
@@ -96,6 +100,7 @@ class HolomorphicDynamics {
   int64_t batch_ = 0, drawn_ = 0;
   Stream draws_;
   Linearised* correction_ = nullptr;
+  RecordedSteps recorded_;
   std::vector<double> residuals_;
   bool keeps_membrane_ = false;
   bool inputs_mix_ = false;  ///< a coupling reads an input: inputs need all rows
