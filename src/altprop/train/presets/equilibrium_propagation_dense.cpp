@@ -95,6 +95,7 @@ const RegisterPresets discrete_time({
      .settings = discrete("lr = 0.08\nlr-of = \"fc2=0.5\"\nepochs = 30\n"
                           "net = \"mlp:784-512-10:shifted-sigmoid:out=shifted-sigmoid\"\n",
                           phases("0.1", "40", "15")),
+     .measured = "96.58 % (seed 1)",
      .differs = kErnoultDiffers},
     {.name = "ep-mnist-discrete-2",
      .summary = "784-512-512-10 on MNIST, discrete dynamics",
@@ -132,6 +133,7 @@ const RegisterPresets baseline({
                           clamped("784-500-10"),
                       phases("2", "20", "4")),
      .published = "88.06 ± 0.70 %",
+     .measured = "86.92 % (seed 1)",
      .differs = kRates},
     {.name = "ep-baseline-cifar10",
      .summary = "3072-1000-10 on CIFAR-10, gradient flow, the baseline of CorInfoMax",
