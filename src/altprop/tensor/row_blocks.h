@@ -17,6 +17,11 @@ struct RowBlock {
   Tensor of(const Tensor& whole) const {
     return whole.defined() ? whole.narrow(0, first, count) : whole;
   }
+  /// A view of these samples where several rows, `batch` apart, belong to each:
+  /// [k batch, ...] -> [k, count, ...].
+  Tensor of_samples(const Tensor& whole, int64_t batch) const {
+    return whole.unflatten(0, {whole.size(0) / batch, batch}).narrow(1, first, count);
+  }
 };
 
 /// While one lives, work on this thread is not divided by rows, and kernels that take many steps in

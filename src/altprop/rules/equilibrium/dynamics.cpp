@@ -9,10 +9,6 @@ namespace altprop {
 
 namespace {
 
-/// Numbers that a core keeps near. With more, threads share the products of a step: by rows each
-/// would fetch all weights.
-constexpr int64_t kMostWeightsByRows = 1 << 20;
-
 size_t at(int i) { return static_cast<size_t>(i); }
 
 /// Slope of the part of a clamp between its borders; 0 for what is no clamp.

@@ -8,8 +8,6 @@ namespace altprop {
 
 namespace {
 
-constexpr int64_t kLeastUnits = 17;  ///< below, a product with the matrix is one of a few vectors
-
 size_t at(int i) { return static_cast<size_t>(i); }
 
 }  // namespace
@@ -47,7 +45,7 @@ void ConvergentDynamics::prepare_for_many_steps() {
     Work& w = work_[e];
     if (!is_matrix(e) || w.up.defined()) continue;
     const Tensor &there = w.weight->value, &back = w.back_weight->value;
-    if (std::min(there.size(0), there.size(1)) < kLeastUnits ||
+    if (std::min(there.size(0), there.size(1)) < kLeastUnitsOfPanels ||
         !PackedMatrix::has_panels(there.options()))
       continue;
     w.up = PackedMatrix(there.t());

@@ -10,6 +10,12 @@
 
 namespace altprop {
 
+/// Numbers that a core keeps near. With more, threads share the products of a step: by rows each
+/// would fetch all weights.
+constexpr int64_t kMostWeightsByRows = 1 << 20;
+/// Below, a product with a matrix is one of a few vectors, which no layout makes faster.
+constexpr int64_t kLeastUnitsOfPanels = 17;
+
 struct StopWhen {
   int64_t steps = 0;        ///< at most
   double tolerance = 0;     ///< no unit moved by this much in a step; 0: never early

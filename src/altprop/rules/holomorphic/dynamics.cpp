@@ -48,6 +48,7 @@ void HolomorphicDynamics::begin(const Tensor& inputs) {
   batch_ = inputs.size(0);
   rows_ = {batch_, 0};
   drawn_ = 0;
+  panels_.clear();
   r_.assign(graph.states.size(), Tensor());
   u_.assign(graph.states.size(), Tensor());
   base_.assign(graph.states.size(), Tensor());
@@ -126,9 +127,18 @@ std::vector<Tensor> HolomorphicDynamics::parents(const Coupling& c) const {
 void HolomorphicDynamics::add_matrix(const Coupling& c, Field& a) {
   const Tensor& w = c.weight->value;
   const size_t from = at(c.from[0]), to = at(c.to);
+  const Panels* panels = nullptr;
+  if (!panels_.empty()) {
+    const auto i = static_cast<size_t>(&c - field_.couplings().data());
+    if (panels_[i].up.defined()) panels = &panels_[i];
+  }
   if (c.forth) {
     const Tensor x = flat_rows(r_[from]);
-    if (!a[to].defined()) {
+    const bool first = !a[to].defined();
+    if (first && panels) a[to] = at::empty({x.size(0), w.size(0)}, x.options());
+    if (panels) {
+      panels->up.multiply_into(a[to], x, first ? 0 : 1, 1);
+    } else if (first) {
       a[to] = linear_forward(x, w, Tensor());
     } else {
       gemm_into(a[to], x, w.t(), 1, 1);
@@ -136,10 +146,13 @@ void HolomorphicDynamics::add_matrix(const Coupling& c, Field& a) {
     if (c.bias) a[to].narrow(0, 0, rows_.points()).add_(c.bias->value);
   }
   if (!c.back) return;
-  if (!a[from].defined()) {
+  const bool first = !a[from].defined();
+  if (first && panels) a[from] = at::empty(r_[from].sizes(), r_[from].options());
+  if (first && !panels) {
     a[from] = gemm(r_[to], w).view(r_[from].sizes());
   } else if (a[from].is_contiguous()) {
     Tensor view = a[from].view({a[from].size(0), -1});
+    if (panels) return panels->down.multiply_into(view, r_[to], first ? 0 : 1, 1);
     gemm_into(view, r_[to], w, 1, 1);
   } else {
     a[from].add_(gemm(r_[to], w).view(a[from].sizes()));
@@ -269,41 +282,6 @@ double HolomorphicDynamics::step(const ComplexNudge* nudge, bool measure) {
     for (double r : residuals_)
       if (!(r <= largest)) largest = r;
   return largest;
-}
-
-std::vector<Tensor*> HolomorphicDynamics::moving() {
-  std::vector<Tensor*> out;
-  for (Field* field : {&r_, &u_})
-    for (size_t s = 0; s < field->size(); ++s)
-      if (field_.moves(static_cast<int>(s)) && (*field)[s].defined()) out.push_back(&(*field)[s]);
-  return out;
-}
-
-void HolomorphicDynamics::forget() {
-  for (PlanarMap::Passed& p : passed_) p.rows = {};
-}
-
-Settled HolomorphicDynamics::settle(const StopWhen& stop, const ComplexNudge* nudge,
-                                    const std::function<void(int64_t)>& after_step) {
-  int64_t taken = 0;
-  const auto take = [&](bool measure) {
-    const double moved = step(nudge, measure || after_step);
-    if (after_step) after_step(++taken);
-    return moved;
-  };
-  return settle_loop(
-      stop,
-      [&](int64_t steps) {
-        if (after_step || options_.noise > 0) {  // a look, or another draw, at every step
-          for (int64_t t = 1; t < steps; ++t) take(false);
-        } else {
-          recorded_.run(steps - 1, {.step = [&] { step(nudge, false); },
-                                    .carried = [&] { return moving(); },
-                                    .forget = [&] { forget(); }});
-        }
-        return take(true);
-      },
-      [&] { return copy(); });
 }
 
 Tensor HolomorphicDynamics::moved_in_two_steps(const ComplexNudge* nudge) const {

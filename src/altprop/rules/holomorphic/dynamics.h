@@ -83,17 +83,29 @@ class HolomorphicDynamics {
   void push(const ComplexNudge& nudge, Field& a);
   std::vector<Tensor> parents(const Coupling& c) const;
   double step(const ComplexNudge* nudge, bool measure);
+  Settled settle_whole(const StopWhen& stop, const ComplexNudge* nudge,
+                       const std::function<void(int64_t)>& after_step);
+  Settled settle_by_rows(const StopWhen& stop, const ComplexNudge* nudge, int64_t blocks);
+  /// The same for some samples, with copies of their states.
+  HolomorphicDynamics of(const RowBlock& block) const;
+  /// Lays the matrices out as products with few rows read them fastest.
+  void prepare_for_many_steps();
   /// What a step leaves for the next one.
   std::vector<Tensor*> moving();
   /// Passes that hold for the present states alone.
   void forget();
   void squash(size_t state, Tensor& u);
 
+  struct Panels {
+    PackedMatrix up, down;  ///< the transpose of the weight, the weight
+  };
+
   const VectorField& field_;
   HolomorphicOptions options_;
   std::vector<std::optional<Analytic>> analytic_;
   Field r_, u_, base_, base_once_;  ///< base: the drive from inputs, per point
   std::vector<PlanarMap::Passed> passed_;
+  std::vector<Panels> panels_;  ///< per coupling, once prepared
   PlanarMap::Passed scratch_;
   Tensor inputs_;
   PlanarRows rows_;

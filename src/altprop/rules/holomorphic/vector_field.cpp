@@ -66,6 +66,13 @@ VectorField::VectorField(const ConvergentNetwork& net, const BackwardWeights* ba
     if (net.moves(static_cast<int>(s))) units_ += graph.states[s].spec.numel();
 }
 
+int64_t VectorField::weights() const {
+  int64_t out = 0;
+  for (const Coupling& c : couplings_)
+    for (const ParamPtr& param : c.map.graph().params()) out += param->value.numel();
+  return out;
+}
+
 std::vector<int> VectorField::nudged_after() const {
   std::vector<int> after(net_.graph.states.size(), 0), now;
   if (!readout()) {

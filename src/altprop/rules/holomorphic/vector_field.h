@@ -48,6 +48,8 @@ class VectorField {
   const Coupling* readout() const { return readout_.empty() ? nullptr : &readout_[0]; }
   /// Units that settle, per sample.
   int64_t units() const { return units_; }
+  /// Numbers that every step reads.
+  int64_t weights() const;
   bool moves(int state) const { return net_.moves(state); }
   /// True if no energy exists: some coupling drives one way only.
   bool directed() const { return directed_; }
