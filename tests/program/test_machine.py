@@ -113,7 +113,9 @@ def test_two_programs_in_one_folder(tmp_path):
 
 def test_interrupt_ends_commands_that_have_nothing_to_save(tmp_path):
     process = subprocess.Popen([PROGRAM, "check", "--net", "mlp:784-2000-2000-2000-10", "--batch", "4096"],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
+                               # tests that run as a background job are started with interrupts ignored
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == -signal.SIGINT

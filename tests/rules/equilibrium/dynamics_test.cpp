@@ -76,6 +76,29 @@ TEST(EquilibriumDynamics, PhasesOfOneHiddenLayerAreTheirSteps) {
   }
 }
 
+TEST(EquilibriumDynamics, LayersInPanelsAreMatrices) {
+  // In float32 a phase lays its matrices out anew (tensor/packed_matrix.h); a step never does.
+  EpExample e = random_example("mlp:5-40-35-18-3:hard-sigmoid", {5}, "cross-entropy", 0.8, 7);
+  e.net.to(at::kCPU, at::kFloat);
+  e.x = e.x.to(at::kFloat);
+  const Nudge nudge{*e.loss, e.y, at::full({7, 1}, 0.3, at::kFloat)};
+  for (const Timing timing : {Timing::Synchronous, Timing::Alternating}) {
+    InMotion phase(e, timing), steps(e, timing);
+    for (const Nudge* nudged : {static_cast<const Nudge*>(nullptr), &nudge}) {
+      phase.dynamics.settle({.steps = 12}, nudged);
+      for (int t = 0; t < 12; ++t) steps.dynamics.step(nudged, false);
+      EXPECT_LT(apart(phase.dynamics.states(), steps.dynamics.states()), 1e-5);
+    }
+    EXPECT_GT(apart(phase.dynamics.states(), InMotion(e, timing).dynamics.states()), 1e-2);
+    // Other weights make other panels.
+    e.value(2).mul_(0.5);
+    for (InMotion* m : {&phase, &steps}) m->dynamics.weights_changed();
+    phase.dynamics.settle({.steps = 12}, &nudge);
+    for (int t = 0; t < 12; ++t) steps.dynamics.step(&nudge, false);
+    EXPECT_LT(apart(phase.dynamics.states(), steps.dynamics.states()), 1e-5);
+  }
+}
+
 TEST(EquilibriumDynamics, PhasesAreRowsThatDoNotMeet) {
   EpExample e = conv_example();
   InMotion both(e, Timing::Alternating);
