@@ -16,6 +16,7 @@ struct Case {
   std::string net, loss;
 };
 
+// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 const std::vector<Case> kCases = {

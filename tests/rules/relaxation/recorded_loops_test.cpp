@@ -16,6 +16,7 @@ struct Case {
   std::string net, loss;
 };
 
+// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 const char* const kDense = "mlp:6-9-7-5:tanh";
