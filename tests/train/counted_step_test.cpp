@@ -6,20 +6,14 @@
 #include "altprop/train/experiment.h"
 #include "altprop/train/interrupt.h"
 #include "support/device.h"
+#include "support/rule_case.h"
 
 namespace altprop {
 namespace {
 
-struct Case {
-  std::string name, rule;
-  OptionValues options;
-  std::string net, loss;
-};
+using test::RuleCase;
 
-// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
-
-const std::vector<Case> kCases = {
+const std::vector<RuleCase> kCases = {
     {"loop_of_activation_relaxation",
      "activation-relaxation",
      {{"ar.engine", "loop"}, {"ar.steps", "20"}},
@@ -47,10 +41,10 @@ struct StopAfterFirst : Observer {
   void on_step(const Trainer&) override { interrupt::request(); }
 };
 
-class CountedStep : public testing::TestWithParam<Case> {};
+class CountedStep : public testing::TestWithParam<RuleCase> {};
 
 TEST_P(CountedStep, IsAStepLikeAnyOther) {
-  const Case& c = GetParam();
+  const RuleCase& c = GetParam();
   RunSettings s;
   s.rule = c.rule;
   s.rule_options = c.options;

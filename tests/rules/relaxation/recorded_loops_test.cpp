@@ -5,24 +5,26 @@
 #include "altprop/tensor/recorded_steps.h"
 #include "rules/relaxation/fixture.h"
 #include "support/replaying_cpu.h"
+#include "support/rule_case.h"
 #include "support/threads.h"
 
 namespace altprop::testing {
 namespace {
 
-struct Case {
-  std::string name, rule;
-  OptionValues options;
-  std::string net, loss;
-};
+using test::RuleCase;
 
-// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+/// Phases of few steps, all of which are taken.
+OptionValues brief(const std::string& rule, OptionValues more = {}) {
+  more[rule + ".free-steps"] = "40";
+  more[rule + ".nudged-steps"] = "20";
+  more[rule + ".tolerance"] = "0";
+  return more;
+}
 
 const char* const kDense = "mlp:6-9-7-5:tanh";
 const char* const kSquashed = "mlp:6-9-7-5:hard-sigmoid";
 
-const std::vector<Case> kCases = {
+const std::vector<RuleCase> kCases = {
     {"activation_relaxation",
      "activation-relaxation",
      {{"ar.engine", "loop"}, {"ar.steps", "30"}},
@@ -68,38 +70,17 @@ const std::vector<Case> kCases = {
      {{"pc.mode", "epc"}, {"pc.steps", "30"}, {"pc.nudging", "centred"}, {"pc.beta", "0.3"}},
      kDense,
      "squared-error"},
-    {"equilibrium_propagation",
-     "equilibrium-propagation",
-     {{"ep.free-steps", "40"}, {"ep.nudged-steps", "20"}, {"ep.tolerance", "0"}},
-     kSquashed,
-     "squared-error"},
-    {"equilibrium_propagation_alternating",
-     "equilibrium-propagation",
-     {{"ep.free-steps", "40"},
-      {"ep.nudged-steps", "20"},
-      {"ep.tolerance", "0"},
-      {"ep.dynamics", "alternating"}},
-     kSquashed,
+    {"equilibrium_propagation", "equilibrium-propagation", brief("ep"), kSquashed, "squared-error"},
+    {"equilibrium_propagation_alternating", "equilibrium-propagation",
+     brief("ep", {{"ep.dynamics", "alternating"}}), kSquashed, "cross-entropy"},
+    {"holomorphic_ep", "holomorphic-ep", brief("hep", {{"hep.points", "4"}}), "mlp:6-9-7-5:sigmoid",
      "cross-entropy"},
-    {"holomorphic_ep",
-     "holomorphic-ep",
-     {{"hep.points", "4"},
-      {"hep.free-steps", "40"},
-      {"hep.nudged-steps", "20"},
-      {"hep.tolerance", "0"}},
-     "mlp:6-9-7-5:sigmoid",
-     "cross-entropy"},
-    {"damped_holomorphic_ep",
-     "holomorphic-ep",
-     {{"hep.points", "2"},
-      {"hep.free-steps", "40"},
-      {"hep.nudged-steps", "20"},
-      {"hep.tolerance", "0"},
-      {"hep.damping", "0.5"},
-      {"hep.weights", "separate"},
-      {"hep.correction", "true"}},
-     "mlp:6-9-7-5:sigmoid",
-     "cross-entropy"},
+    {"damped_holomorphic_ep", "holomorphic-ep",
+     brief("hep", {{"hep.points", "2"},
+                   {"hep.damping", "0.5"},
+                   {"hep.weights", "separate"},
+                   {"hep.correction", "true"}}),
+     "mlp:6-9-7-5:sigmoid", "cross-entropy"},
     {"corinfomax",
      "corinfomax",
      {{"cim.free-steps", "30"}, {"cim.nudged-steps", "20"}},
@@ -111,7 +92,7 @@ const std::vector<Case> kCases = {
      "mlp:6-9-7-5:relu:bias=false",
      "squared-error"}};
 
-const std::vector<Case> kOnImages = {
+const std::vector<RuleCase> kOnImages = {
     {"values",
      "predictive-coding",
      {{"pc.mode", "strict"}, {"pc.steps", "30"}, {"pc.eta", "0.05"}},
@@ -122,21 +103,13 @@ const std::vector<Case> kOnImages = {
      {{"pc.mode", "fixed"}, {"pc.engine", "loop"}, {"pc.steps", "40"}, {"pc.eta", "0.3"}},
      "chain: conv 4 k=3, relu, maxpool 2, conv 6 k=3, relu, linear *",
      "cross-entropy"},
-    {"holomorphic_ep",
-     "holomorphic-ep",
-     {{"hep.points", "4"},
-      {"hep.free-steps", "40"},
-      {"hep.nudged-steps", "20"},
-      {"hep.tolerance", "0"}},
-     "chain: conv 4 k=3, dsilu, softmaxpool 2, conv 6 k=3, dsilu, linear *",
-     "cross-entropy"},
-    {"equilibrium_propagation",
-     "equilibrium-propagation",
-     {{"ep.free-steps", "40"}, {"ep.nudged-steps", "20"}, {"ep.tolerance", "0"}},
+    {"holomorphic_ep", "holomorphic-ep", brief("hep", {{"hep.points", "4"}}),
+     "chain: conv 4 k=3, dsilu, softmaxpool 2, conv 6 k=3, dsilu, linear *", "cross-entropy"},
+    {"equilibrium_propagation", "equilibrium-propagation", brief("ep"),
      "chain: conv 4 k=3, hard-sigmoid, maxpool 2, conv 6 k=3, hard-sigmoid, linear *",
      "cross-entropy"}};
 
-void expect_the_same(const Case& c, const std::vector<int64_t>& shape) {
+void expect_the_same(const RuleCase& c, const std::vector<int64_t>& shape) {
   if (!test::test_device().is_cpu()) GTEST_SKIP() << "the device records by itself";
   const test::Threads one(1);
   const LibraryOnly as_elsewhere;
@@ -164,12 +137,12 @@ void expect_the_same(const Case& c, const std::vector<int64_t>& shape) {
   }
 }
 
-class RecordedLoops : public ::testing::TestWithParam<Case> {};
+class RecordedLoops : public ::testing::TestWithParam<RuleCase> {};
 TEST_P(RecordedLoops, GiveWhatTheCallsGive) { expect_the_same(GetParam(), {6}); }
 INSTANTIATE_TEST_SUITE_P(Dense, RecordedLoops, ::testing::ValuesIn(kCases),
                          [](const auto& info) { return info.param.name; });
 
-class RecordedLoopsOnImages : public ::testing::TestWithParam<Case> {};
+class RecordedLoopsOnImages : public ::testing::TestWithParam<RuleCase> {};
 TEST_P(RecordedLoopsOnImages, GiveWhatTheCallsGive) { expect_the_same(GetParam(), {2, 10, 10}); }
 INSTANTIATE_TEST_SUITE_P(Convolutional, RecordedLoopsOnImages, ::testing::ValuesIn(kOnImages),
                          [](const auto& info) { return info.param.name; });

@@ -14,6 +14,7 @@
 
 #include "altprop/rules/relaxation/pull_back.h"
 #include "altprop/rules/relaxation/travel.h"
+#include "altprop/tensor/recorded_steps.h"
 
 namespace altprop {
 

@@ -6,7 +6,6 @@
 
 #include "altprop/rules/relaxation/relax.h"
 #include "altprop/tensor/packed_matrix.h"
-#include "altprop/tensor/recorded_steps.h"
 
 namespace altprop {
 

@@ -14,6 +14,7 @@
 
 #include "altprop/rules/relaxation/pull_back.h"
 #include "altprop/rules/relaxation/state_pass.h"
+#include "altprop/tensor/recorded_steps.h"
 
 namespace altprop {
 
