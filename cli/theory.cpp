@@ -55,7 +55,7 @@ theory::StudyTrace show_progress() {
   return trace;
 }
 
-void print_outcome(const nlohmann::json& summary, const std::string& dir, bool json) {
+void print_study(const nlohmann::json& summary, const std::string& dir, bool json) {
   bool any = false;
   for (const auto& cell : summary["cells"]) any = any || cell["alignment"].is_object();
   if (summary["status"] != "done" || !any) exit_code = 1;
@@ -114,7 +114,7 @@ void add_theory(CLI::App& program) {
     const auto existing = output->resume      ? theory::Existing::Resume
                           : output->overwrite ? theory::Existing::Overwrite
                                               : theory::Existing::Refuse;
-    print_outcome(theory::run_study(settings, output->dir, existing, command_line, trace),
+    print_study(theory::run_study(settings, output->dir, existing, command_line, trace),
                   output->dir, output->json);
   });
 }

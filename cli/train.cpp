@@ -14,7 +14,7 @@ namespace altprop::cli {
 
 namespace {
 
-void print_outcome(const nlohmann::json& summary, const std::string& dir, bool json) {
+void print_run(const nlohmann::json& summary, const std::string& dir, bool json) {
   if (summary["status"] == "interrupted") exit_code = 1;
   if (json) {
     std::printf("%s\n", summary.dump(2).c_str());
@@ -44,7 +44,7 @@ void train(const RunSettings& settings, const std::string& dir, bool overwrite, 
   Progress progress(experiment.settings().rule);
   std::vector<Observer*> observers;
   if (!quiet) observers.push_back(&progress);
-  print_outcome(run_in_folder(experiment, dir, settings.rule, false, observers), dir, json);
+  print_run(run_in_folder(experiment, dir, settings.rule, false, observers), dir, json);
 }
 
 void finish_compare(const nlohmann::json& summary, const std::string& dir, bool json) {
@@ -153,7 +153,7 @@ void add_resume(CLI::App& program) {
     Progress progress(experiment->settings().rule);
     std::vector<Observer*> observers;
     if (!output->quiet) observers.push_back(&progress);
-    print_outcome(run_in_folder(*experiment, output->dir, label, true, observers), output->dir,
+    print_run(run_in_folder(*experiment, output->dir, label, true, observers), output->dir,
                   output->json);
   });
 }

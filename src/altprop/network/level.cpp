@@ -1,11 +1,10 @@
 #include "altprop/network/ops/activation.h"
+#include "altprop/base/index.h"
 #include "altprop/network/state_graph.h"
 
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 class Leveller {
  public:

@@ -20,6 +20,13 @@ void Saved::clear() {
   memo = {};
 }
 
+unsigned weight_bit(const Op& op) {
+  const std::vector<ParamPtr> params = op.params();
+  for (size_t i = 0; i < params.size(); ++i)
+    if (params[i] == op.weight()) return 1u << i;
+  return 0;
+}
+
 namespace {
 /// How many cotangents per sample there are. @throws UsageError if the rows do not fit
 int64_t blocks(int64_t rows_of_cotangent, int64_t rows) {

@@ -127,6 +127,9 @@ class Op {
 
 using OpPtr = std::shared_ptr<Op>;
 
+/// The bit of Op::accumulate that selects the weight; 0 if there is none.
+unsigned weight_bit(const Op& op);
+
 /// Repeats a tensor saved at B rows for a cotangent of K*B rows (row k*B + b belongs to sample b).
 /// @returns `saved` itself where K = 1
 Tensor match_rows(const Tensor& saved, const Tensor& cot);

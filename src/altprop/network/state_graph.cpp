@@ -4,14 +4,13 @@
 #include <set>
 
 #include "altprop/base/error.h"
+#include "altprop/base/index.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/activation.h"
 
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 /// Operations that hold a layer's weights: where an edge of Cut::Blocks begins.
 bool starts_block(const Op& op) { return op.is_affine() || op.weight() || op.hides_weights(); }

@@ -10,7 +10,7 @@ struct Backprop : Rule {
   bool allows_in_place() const override { return true; }
 };
 
-const RegisterRule registered{{.name = "backprop",
+const RegisterRule registered_backprop{{.name = "backprop",
                                .aliases = {"bp"},
                                .summary = "exact gradients through the transposed forward weights",
                                .assumes = "weight transport",

@@ -35,7 +35,7 @@ struct LastLayerOnly : Rule {
   }
 };
 
-const RegisterRule registered{{.name = "last-layer-only",
+const RegisterRule registered_last_layer_only{{.name = "last-layer-only",
                                .aliases = {"last"},
                                .summary = "baseline: hidden layers frozen at their initial weights",
                                .assumes = "nothing",

@@ -59,7 +59,7 @@ struct Glyphs : Reader {
   }
 };
 
-const Register glyphs{
+const Register registered_glyphs{
     {"glyphs",
      {},
      "ten stroke glyphs drawn by the program, grey images of 28x28, any number, no files",

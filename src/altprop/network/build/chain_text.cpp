@@ -89,7 +89,7 @@ struct ChainText : Architecture {
   }
 };
 
-const RegisterArchitecture registered{
+const RegisterArchitecture registered_chain_text{
     {.name = "chain",
      .summary = "a list of operations, each behind the one before",
      .grammar = "chain: operation [setting ...] [option=value ...], ...",

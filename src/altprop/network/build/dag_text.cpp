@@ -237,7 +237,7 @@ struct DagText : Architecture {
   Graph make(const InputInfo& info) const override { return DagParser(statements, info).parse(); }
 };
 
-const RegisterArchitecture registered{
+const RegisterArchitecture registered_dag_text{
     {.name = "dag",
      .summary = "any directed acyclic graph: named nodes, nested calls, shared weights",
      .grammar = "dag: name = operation(input, ..., setting, option=value); ...; output name",

@@ -93,7 +93,7 @@ struct Mlp : Architecture {
   }
 };
 
-const RegisterArchitecture registered{
+const RegisterArchitecture registered_mlp{
     {.name = "mlp",
      .summary = "fully connected layers; images are flattened first",
      .grammar = "mlp:in-hidden-...-out[:activation][:option=value,...]",

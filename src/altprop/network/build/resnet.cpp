@@ -98,7 +98,7 @@ struct ResNet : Architecture {
   }
 };
 
-const RegisterArchitecture registered{
+const RegisterArchitecture registered_resnet{
     {.name = "resnet",
      .summary = "residual network with two 3x3 convolutions per block",
      .grammar = "resnet-depth[:activation][:option=value,...]",

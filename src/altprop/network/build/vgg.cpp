@@ -66,7 +66,7 @@ struct Vgg : Architecture {
   }
 };
 
-const RegisterArchitecture registered{
+const RegisterArchitecture registered_vgg{
     {.name = "vgg",
      .summary = "convolutions and 2x2 poolings in a row, then linear layers",
      .grammar = "vgg:channels-M-...[:activation][:option=value,...]",

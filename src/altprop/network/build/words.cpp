@@ -10,7 +10,7 @@ namespace altprop {
 
 namespace {
 
-const WordEntry* find(const std::string& name) {
+const WordEntry* find_word(const std::string& name) {
   for (const WordEntry& entry : word_entries())
     if (entry.name == name || std::count(entry.aliases.begin(), entry.aliases.end(), name))
       return &entry;
@@ -34,7 +34,7 @@ std::string long_name(const std::string& name, const Options& options) {
 }  // namespace
 
 const WordEntry& word_entry(const std::string& name) {
-  if (const WordEntry* entry = find(with_dashes(name))) return *entry;
+  if (const WordEntry* entry = find_word(with_dashes(name))) return *entry;
   std::vector<std::string> known;
   for (const WordEntry& entry : word_entries()) {
     known.push_back(entry.name);

@@ -265,7 +265,7 @@ std::vector<FeedbackFact> CorInfoMax::feedback(const Graph&) const {
 
 namespace {
 
-const RegisterRule registered{
+const RegisterRule registered_corinfomax{
     {.name = "corinfomax",
      .aliases = {"cim"},
      .summary = "forward and backward predictors learn from the contrast of free and nudged rates",

@@ -2,13 +2,10 @@
 
 #include <algorithm>
 
+#include "altprop/base/index.h"
 #include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
-
-namespace {
-size_t at(int i) { return static_cast<size_t>(i); }
-}  // namespace
 
 std::vector<Tensor> Adjoint::parents(const Field& field, const StateGraph::Edge& edge) const {
   std::vector<Tensor> out;

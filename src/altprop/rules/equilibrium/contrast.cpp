@@ -1,17 +1,10 @@
 #include "altprop/rules/equilibrium/contrast.h"
 
+#include "altprop/base/index.h"
+
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
-
-unsigned weight_bit(const Op& op) {
-  const std::vector<ParamPtr> params = op.params();
-  for (size_t i = 0; i < params.size(); ++i)
-    if (params[i] == op.weight()) return 1u << i;
-  return 0;
-}
 
 /// Gives each signal another input, and to the weight alone.
 struct WithInput : Sink {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "altprop/base/error.h"
+#include "altprop/base/index.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/pool.h"
@@ -12,8 +13,6 @@
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 bool one_of(const std::string& word, std::initializer_list<const char*> words) {
   return std::any_of(words.begin(), words.end(), [&](const char* w) { return word == w; });
@@ -104,9 +103,9 @@ struct Site {
   std::vector<int> pools;  ///< nodes of max poolings moved in front of the activation
 };
 
-class Cutter {
+class ConvergentCutter {
  public:
-  Cutter(const Graph& net, const Loss& loss, const std::string& readout, Admitted admitted)
+  ConvergentCutter(const Graph& net, const Loss& loss, const std::string& readout, Admitted admitted)
       : net_(net),
         loss_(loss),
         readout_(readout),
@@ -338,7 +337,7 @@ bool ConvergentNetwork::one_weight_each() const {
 
 ConvergentNetwork convergent_network(const Graph& net, const Loss& loss, const std::string& readout,
                                      Admitted admitted) {
-  return Cutter(net, loss, readout, admitted).cut();
+  return ConvergentCutter(net, loss, readout, admitted).cut();
 }
 
 }  // namespace altprop

@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "altprop/base/error.h"
+#include "altprop/base/index.h"
 #include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 /// Slope of the part of a clamp between its borders; 0 for what is no clamp.
 double slope_of_clamp(const Activation* sigma) {

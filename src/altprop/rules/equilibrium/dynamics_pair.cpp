@@ -1,11 +1,9 @@
 // The networks of one hidden layer, whose phases are one call (tensor/settle_pair.h).
 #include "altprop/rules/equilibrium/dynamics.h"
 
-namespace altprop {
+#include "altprop/base/index.h"
 
-namespace {
-size_t at(int i) { return static_cast<size_t>(i); }
-}  // namespace
+namespace altprop {
 
 void ConvergentDynamics::find_pair() {
   const int states = static_cast<int>(net_.graph.states.size());

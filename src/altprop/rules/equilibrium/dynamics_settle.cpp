@@ -4,13 +4,9 @@
 
 #include "altprop/rules/equilibrium/dynamics.h"
 
+#include "altprop/base/index.h"
+
 namespace altprop {
-
-namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
-
-}  // namespace
 
 ConvergentDynamics ConvergentDynamics::of(const RowBlock& block) const {
   ConvergentDynamics out = *this;

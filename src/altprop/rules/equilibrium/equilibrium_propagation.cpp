@@ -347,7 +347,7 @@ class EquilibriumPropagation : public Rule {
   double batches_ = 0, free_sum_ = 0, nudged_sum_ = 0, residual_ = 0, interior_ = 1;
 };
 
-const RegisterRule registered{
+const RegisterRule registered_equilibrium_propagation{
     {.name = "equilibrium-propagation",
      .aliases = {"ep"},
      .summary = "the difference between the network at rest and at rest with its output nudged",

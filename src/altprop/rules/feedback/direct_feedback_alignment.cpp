@@ -374,7 +374,7 @@ Tensor DirectFeedbackAlignment::credit(const Point& point) const {
   return rows.reshape(one).expand(shape);
 }
 
-const RegisterRule registered{
+const RegisterRule registered_direct_feedback_alignment{
     {.name = "direct-feedback-alignment",
      .aliases = {"dfa"},
      .summary = "each layer receives a fixed random projection of the output error",

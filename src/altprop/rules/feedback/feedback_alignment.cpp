@@ -13,7 +13,7 @@ struct FeedbackAlignment : FeedbackRule {
   bool allows_in_place() const override { return !looks_at_gradients(); }
 };
 
-const RegisterRule registered{
+const RegisterRule registered_feedback_alignment{
     {.name = "feedback-alignment",
      .aliases = {"fa"},
      .summary = "credit through fixed random matrices instead of the transposed weights",

@@ -174,7 +174,7 @@ class KolenPollack : public FeedbackRule {
   std::vector<Pair> pairs_;  ///< one per path
 };
 
-const RegisterRule registered{
+const RegisterRule registered_kolen_pollack{
     {.name = "kolen-pollack",
      .aliases = {"kp"},
      .summary = "feedback weights take the same steps as the forward weights and decay into them",

@@ -383,7 +383,7 @@ std::vector<std::string> ProductFeedbackAlignment::warnings(const OptimizerSetti
   return out;
 }
 
-const RegisterRule registered{
+const RegisterRule registered_product_feedback_alignment{
     {.name = "product-feedback-alignment",
      .aliases = {"pfa"},
      .summary = "credit through a fixed random and a learnt matrix whose product aligns with W",

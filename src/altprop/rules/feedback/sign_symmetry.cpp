@@ -152,7 +152,7 @@ RuleEntry entry(std::string name, std::string alias, std::string summary, int or
           .order = order};
 }
 
-const RegisterRule registered[] = {
+const RegisterRule registered_sign_symmetry[] = {
     RegisterRule(
         entry<UniformSign>("uniform-sign", "usf",
                            "credit through the signs of the weights, one magnitude for all", 30)),

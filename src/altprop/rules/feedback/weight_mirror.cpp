@@ -15,14 +15,6 @@ namespace altprop {
 
 namespace {
 
-/// The bit of Op::accumulate that selects the weight.
-unsigned weight_bit(const Op& op) {
-  const std::vector<ParamPtr> params = op.params();
-  for (size_t i = 0; i < params.size(); ++i)
-    if (params[i] == op.weight()) return 1u << i;
-  return 0;
-}
-
 /// Sum over rows of the weight gradient that credit y would make at this activity.
 Tensor weight_gradient(const Op& op, const Saved& saved, const Tensor& y) {
   GradientCapture capture({op.weight()});
@@ -232,7 +224,7 @@ class WeightMirror : public FeedbackRule {
   int64_t mirrored_ = 0;         ///< mirror batches so far: the key of their noise
 };
 
-const RegisterRule registered{
+const RegisterRule registered_weight_mirror{
     {.name = "weight-mirror",
      .aliases = {"wm"},
      .summary = "feedback weights learn to mirror the forward weights from their response to noise",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "altprop/base/index.h"
 #include "altprop/rules/equilibrium/fields.h"
 #include "altprop/rules/holomorphic/linearised.h"
 #include "altprop/tensor/linear.h"
@@ -9,8 +10,6 @@
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 /// `t` times per real part, then zeros for imaginary parts.
 Tensor stacked(const Tensor& t, int64_t points, int64_t complex) {

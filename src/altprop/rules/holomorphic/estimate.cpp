@@ -1,12 +1,11 @@
 #include "altprop/rules/holomorphic/estimate.h"
 
+#include "altprop/base/index.h"
 #include "altprop/rules/equilibrium/contrast.h"
 
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 /// Planar states less a real one.
 Tensor moved_from(const Tensor& states, const Tensor& rest, const PlanarRows& rows) {

@@ -379,7 +379,7 @@ class HolomorphicEp : public Rule {
   std::unique_ptr<HolomorphicInstruments> instruments_;
 };
 
-const RegisterRule registered{
+const RegisterRule registered_holomorphic_ep{
     {.name = "holomorphic-ep",
      .aliases = {"hep"},
      .summary = "equilibrium propagation with nudges on a circle in the complex plane",

@@ -4,10 +4,11 @@
 #include <cmath>
 #include <set>
 
+#include "altprop/base/index.h"
+
 namespace altprop {
 
 namespace {
-size_t at(int i) { return static_cast<size_t>(i); }
 
 /// A signal for the weight of a matrix whose gradient is to be `gradient`: unit inputs.
 void send_matrix(const Coupling& c, const Tensor& gradient, double scale, Sink& sink) {

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
+#include "altprop/base/index.h"
 #include "altprop/rules/equilibrium/contrast.h"
 #include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
-
-namespace {
-size_t at(int i) { return static_cast<size_t>(i); }
-}  // namespace
 
 double imaginary_step(at::ScalarType dtype) { return dtype == at::kDouble ? 1e-20 : 1e-10; }
 

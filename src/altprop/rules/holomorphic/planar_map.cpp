@@ -1,6 +1,7 @@
 #include "altprop/rules/holomorphic/planar_map.h"
 
 #include "altprop/base/error.h"
+#include "altprop/base/index.h"
 #include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/softmax_pool.h"
 #include "altprop/rules/equilibrium/backward_weights.h"
@@ -9,8 +10,6 @@
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 /// A bias as something that can be added to an output: [K] for layers, [C, 1, ...] for images.
 Tensor spread_bias(const Op& op, const Tensor& bias, int64_t dims) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "altprop/base/error.h"
+#include "altprop/base/index.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/pool.h"
@@ -12,8 +13,6 @@
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 /// Fills in weight and bias where the map is [flatten,] linear from one settling state.
 void recognise_matrix(Coupling& c, const ConvergentNetwork& net) {

@@ -304,7 +304,7 @@ std::vector<std::string> ActivationRelaxation::warnings(const OptimizerSettings&
   return out;
 }
 
-const RegisterRule registered{
+const RegisterRule registered_activation_relaxation{
     {.name = "activation-relaxation",
      .aliases = {"ar"},
      .summary = "credit as the fixed point of a leaky linear system over the layers' states",

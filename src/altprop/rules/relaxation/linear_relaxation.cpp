@@ -3,12 +3,9 @@
 #include <algorithm>
 
 #include "altprop/base/error.h"
+#include "altprop/base/index.h"
 
 namespace altprop {
-
-namespace {
-size_t at(int i) { return static_cast<size_t>(i); }
-}  // namespace
 
 LinearRelaxation::LinearRelaxation(const StateGraph& graph) : graph_(graph), pull_back_(graph) {
   const size_t n = graph.states.size();

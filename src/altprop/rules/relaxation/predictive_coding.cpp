@@ -327,7 +327,7 @@ class PredictiveCoding : public Rule {
   std::unique_ptr<ValueRelaxation> moving_;
 };
 
-const RegisterRule registered{
+const RegisterRule registered_predictive_coding{
     {.name = "predictive-coding",
      .aliases = {"pc"},
      .summary = "values relax to lower prediction errors, weights lower their own error",

@@ -1,5 +1,6 @@
 #include "altprop/rules/relaxation/pull_back.h"
 
+#include "altprop/base/index.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/tensor/linear.h"
@@ -7,8 +8,6 @@
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 bool is_activation(const Node& node) {
   return dynamic_cast<const Activation*>(node.op.get()) != nullptr;

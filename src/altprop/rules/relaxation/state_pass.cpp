@@ -1,10 +1,10 @@
 #include "altprop/rules/relaxation/state_pass.h"
 
+#include "altprop/base/index.h"
+
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 bool has_memory(const Op& op) {
   return op.type() == "dropout" || op.type() == "batch_norm" || op.hides_weights();

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "altprop/network/ops/activation.h"
+#include "altprop/base/index.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/rules/relaxation/value_relaxation.h"
 #include "altprop/tensor/row_blocks.h"
@@ -11,8 +12,6 @@
 namespace altprop {
 
 namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
 
 struct Link {
   PackedMatrix up, down;  ///< [below, above], the transpose of the weight, and [above, below]

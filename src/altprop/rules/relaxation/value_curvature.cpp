@@ -8,13 +8,9 @@
 
 #include "altprop/rules/relaxation/value_relaxation.h"
 
+#include "altprop/base/index.h"
+
 namespace altprop {
-
-namespace {
-
-size_t at(int i) { return static_cast<size_t>(i); }
-
-}  // namespace
 
 // Second derivatives are central differences of the loss's gradient in float64: exact for squared
 // error, and to about 1e-8 for the others.

@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/base/index.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
 
 namespace altprop {
-
-namespace {
-size_t at(int i) { return static_cast<size_t>(i); }
-}  // namespace
 
 ValueRelaxation::ValueRelaxation(StatePass& pass) : pass_(pass), pull_back_(pass.graph()) {
   const StateGraph& graph = pass.graph();

@@ -4,7 +4,7 @@
 #include "altprop/base/text.h"
 #include "altprop/train/presets.h"
 
-namespace altprop {
+namespace altprop::presets_of::biotorch {
 
 namespace {
 
@@ -99,4 +99,4 @@ const RegisterPresets resnet_sgd(column("resnet20-cifar10",
 
 }  // namespace
 
-}  // namespace altprop
+}  // namespace altprop::presets_of::biotorch

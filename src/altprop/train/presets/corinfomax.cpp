@@ -3,7 +3,7 @@
 // of 50 epochs, mean and standard deviation over 10 seeds.
 #include "altprop/train/presets.h"
 
-namespace altprop {
+namespace altprop::presets_of::corinfomax {
 
 namespace {
 
@@ -129,4 +129,4 @@ const RegisterPresets registered({
 
 }  // namespace
 
-}  // namespace altprop
+}  // namespace altprop::presets_of::corinfomax

@@ -3,7 +3,7 @@
 // study), with the settings of the authors' code.
 #include "altprop/train/presets.h"
 
-namespace altprop {
+namespace altprop::presets_of::equilibrium_propagation_conv {
 
 namespace {
 
@@ -217,4 +217,4 @@ const RegisterPresets comparison({
 
 }  // namespace
 
-}  // namespace altprop
+}  // namespace altprop::presets_of::equilibrium_propagation_conv

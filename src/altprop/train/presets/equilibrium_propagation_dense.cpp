@@ -7,7 +7,7 @@
 // half of theirs: beta and rates are twice theirs.
 #include "altprop/train/presets.h"
 
-namespace altprop {
+namespace altprop::presets_of::equilibrium_propagation_dense {
 
 namespace {
 
@@ -153,4 +153,4 @@ const RegisterPresets baseline({
 
 }  // namespace
 
-}  // namespace altprop
+}  // namespace altprop::presets_of::equilibrium_propagation_dense

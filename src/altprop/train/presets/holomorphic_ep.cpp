@@ -3,7 +3,7 @@
 // arXiv 2309.02214, with the settings of the authors' scripts.
 #include "altprop/train/presets.h"
 
-namespace altprop {
+namespace altprop::presets_of::holomorphic_ep {
 
 namespace {
 
@@ -208,4 +208,4 @@ const RegisterPresets registered({
 
 }  // namespace
 
-}  // namespace altprop
+}  // namespace altprop::presets_of::holomorphic_ep

@@ -1,7 +1,7 @@
 // Experiments of G. Li, M. Benna, 2024, arXiv 2405.20594, with the settings of the authors' code.
 #include "altprop/train/presets.h"
 
-namespace altprop {
+namespace altprop::presets_of::product_feedback_alignment {
 
 namespace {
 
@@ -86,4 +86,4 @@ const RegisterPresets registered({
 
 }  // namespace
 
-}  // namespace altprop
+}  // namespace altprop::presets_of::product_feedback_alignment

@@ -5,7 +5,7 @@
 // without the factor 1/2: 0.064 for the mean of half squared distances.
 #include "altprop/train/presets.h"
 
-namespace altprop {
+namespace altprop::presets_of::relaxation {
 
 namespace {
 
@@ -119,4 +119,4 @@ pc.steps = 20
 
 }  // namespace
 
-}  // namespace altprop
+}  // namespace altprop::presets_of::relaxation
