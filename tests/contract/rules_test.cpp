@@ -5,7 +5,7 @@
 
 #include "altprop/base/text.h"
 #include "altprop/network/architecture.h"
-#include "altprop/network/gradient_capture.h"
+#include "altprop/network/gradients.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/rules/registry.h"
@@ -156,10 +156,9 @@ TEST_P(EveryRule, DuplicatingTheBatchChangesNoGradient) {
   for (int64_t copies : {1, 2}) {
     Activity activity;
     Step step = step_of(e, x.repeat({copies, 1, 1, 1}), y.repeat({copies}), activity);
-    GradientCapture capture(rule->trained(e.net()));
-    GradientSink sink;
+    Gradients sink;
     rule->assign(step, sink);
-    found.push_back(capture.gradients());
+    found.push_back(sink.of_params(rule->trained(e.net())));
   }
   for (size_t i = 0; i < found[0].size(); ++i) {
     const Similarity same = similarity(found[0][i], found[1][i]);
@@ -199,10 +198,9 @@ TEST_P(EveryRule, Float32AgreesWithFloat64) {
     const auto [x, y] = batch(s, 64);
     Activity activity;
     Step step = step_of(e, x, y, activity);
-    GradientCapture capture(rule->trained(e.net()));
-    GradientSink sink;
+    Gradients sink;
     rule->assign(step, sink);
-    found.push_back(capture.gradients());
+    found.push_back(sink.of_params(rule->trained(e.net())));
   }
   for (size_t i = 0; i < found[0].size(); ++i)
     EXPECT_LT(similarity(found[1][i], found[0][i]).relative_error, 1e-4) << "parameter " << i;

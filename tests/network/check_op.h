@@ -17,7 +17,6 @@ struct CheckOptions {
   Mode mode = Mode::Train;
   int64_t tokens = 0;  ///< above 0: the input holds integers below it and has no derivative
   bool many_cotangents = true;  ///< false: K*B rows must be refused
-  bool masks = true;            ///< false: a mask of parameters must be refused
   double step = 1e-5;           ///< of the central differences
   double float_tolerance = 2e-4;
   bool has_float32 = true;
@@ -135,17 +134,15 @@ class OpCheck {
         << "<cot, J t> = <J^T cot, t>" << at_input;
   }
 
-  /// The gradients that one call of `accumulate` leaves in parameters whose grad held NaN.
+  /// The gradients that one call of `accumulate` leaves in tensors that held NaN.
+  /// @param alone the one parameter that is asked about; null: all of them
   std::vector<Tensor> gradients(const Saved& saved, const Tensor& cot, double scale,
-                                unsigned which = ~0u) const {
-    std::vector<Tensor> out;
-    for (const ParamPtr& p : op_->params()) {
-      p->grad = at::full_like(p->value, NAN);
-      p->fresh = true;
-    }
-    op_->accumulate(saved, cot, scale, which);
-    for (const ParamPtr& p : op_->params()) out.push_back(p->fresh ? Tensor() : p->grad.clone());
-    return out;
+                                const Param* alone = nullptr) const {
+    Gradients store = Gradients::none();
+    for (const ParamPtr& p : op_->params())
+      if (!alone || p.get() == alone) store.bind(*p, at::full_like(p->value, NAN));
+    op_->accumulate(saved, cot, scale, store);
+    return store.of_params(op_->params());
   }
 
   void parameters() {
@@ -155,20 +152,13 @@ class OpCheck {
     for (size_t i = 0; i < params.size(); ++i) {
       ASSERT_TRUE(once[i].defined()) << params[i]->name;
       expect_close(once[i], 0.5 * differences(params[i]->value), 1e-7, params[i]->name);
-      if (!options_.masks) {
-        EXPECT_THROW(gradients(saved_, cot_, 0.5, 1u << i), Refusal);
-        continue;
-      }
-      const std::vector<Tensor> alone = gradients(saved_, cot_, 0.5, 1u << i);
+      const std::vector<Tensor> alone = gradients(saved_, cot_, 0.5, params[i].get());
       for (size_t j = 0; j < params.size(); ++j) {
-        EXPECT_EQ(alone[j].defined(), i == j) << "mask of " << params[i]->name;
-        if (i == j) expect_close(alone[j], once[i], 1e-12, "masked " + params[i]->name);
+        EXPECT_EQ(alone[j].defined(), i == j) << "only " << params[i]->name;
+        if (i == j) expect_close(alone[j], once[i], 1e-12, "only " + params[i]->name);
       }
     }
-    gradients(saved_, cot_, 0.5);
-    op_->accumulate(saved_, cot_.clone(), -2);
-    for (size_t i = 0; i < params.size(); ++i)
-      expect_close(params[i]->grad, -3 * once[i], 1e-12, "second call for " + params[i]->name);
+    slots(once);
     if (!differentiable()) return;
     // Right after a vjp of the same cotangent, where results may be shared.
     const Tensor again = cot_.clone();
@@ -176,6 +166,27 @@ class OpCheck {
     const std::vector<Tensor> shared = gradients(saved_, again, 0.5);
     for (size_t i = 0; i < params.size(); ++i)
       expect_close(shared[i], once[i], 1e-12, "after vjp, " + params[i]->name);
+  }
+
+  /// What a store may ask for: a second call, tensors of somebody else that lie otherwise in memory
+  /// and hold something already, and momentum's factor on it.
+  void slots(const std::vector<Tensor>& once) {
+    const std::vector<ParamPtr> params = op_->params();
+    Gradients twice, strided = Gradients::none();
+    op_->accumulate(saved_, cot_, 0.5, twice);
+    op_->accumulate(saved_, cot_.clone(), -2, twice);
+    std::vector<Tensor> held;
+    for (const ParamPtr& p : params) {
+      held.push_back(stream_.at("held").normal(p->value.sizes(), p->value.options()));
+      strided.bind(*p, restrided(held.back().clone()), 0.9);
+    }
+    op_->accumulate(saved_, cot_, 0.5, strided);
+    for (size_t i = 0; i < params.size(); ++i) {
+      expect_close(twice.of_param(*params[i]), -3 * once[i], 1e-12,
+                   "second call for " + params[i]->name);
+      expect_close(strided.of_param(*params[i]), 0.9 * held[i] + once[i], 1e-12,
+                   "strided slot of " + params[i]->name);
+    }
   }
 
   void many_cotangents() {
@@ -205,10 +216,11 @@ class OpCheck {
       }
     }
     const std::vector<Tensor> together = gradients(saved_, cots, 1);
-    for (const ParamPtr& p : op_->params()) p->fresh = true;
-    for (int64_t j = 0; j < k; ++j) op_->accumulate(saved_, cots.narrow(0, j * rows, rows), 1);
+    Gradients apart;
+    for (int64_t j = 0; j < k; ++j)
+      op_->accumulate(saved_, cots.narrow(0, j * rows, rows), 1, apart);
     for (size_t i = 0; i < together.size(); ++i)
-      expect_close(together[i], op_->params()[i]->grad, 1e-12, "blocks of accumulate");
+      expect_close(together[i], apart.of_param(*op_->params()[i]), 1e-12, "blocks of accumulate");
   }
 
   void substitute() {

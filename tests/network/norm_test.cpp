@@ -62,13 +62,12 @@ TEST(BatchNorm, ANewPassForgetsResultsSharedByTheOldOne) {
   const Tensor cot = at::randn({6, 2});
   for (double factor : {1.0, -1.0}) {
     b.op->forward(std::vector<Tensor>{factor * at::arange(12).view({6, 2})}, saved, {Mode::Train});
-    b.op->params()[0]->fresh = true;
-    b.op->accumulate(saved, cot);
-    const Tensor alone = b.op->params()[0]->grad.clone();
-    b.op->params()[0]->fresh = true;
+    Gradients alone, together;
+    b.op->accumulate(saved, cot, 1, alone);
     b.op->vjp(saved, cot);
-    b.op->accumulate(saved, cot);
-    EXPECT_TRUE(at::allclose(b.op->params()[0]->grad, alone));
+    b.op->accumulate(saved, cot, 1, together);
+    const Param& gain = *b.op->params()[0];
+    EXPECT_TRUE(at::allclose(together.of_param(gain), alone.of_param(gain)));
   }
 }
 

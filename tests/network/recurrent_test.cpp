@@ -48,8 +48,9 @@ TEST(Sequence, AOneHotTableIsTheProductWithOneHotRows) {
   const Tensor y = op->forward(std::span<const Tensor>(&tokens, 1), saved, {});
   EXPECT_TRUE(at::allclose(y, rows.mm(op->params()[0]->value) + op->params()[1]->value));
   const Tensor cot = Stream(3).normal({4, 3}, at::kDouble);
-  op->accumulate(saved, cot, 0.5);
-  EXPECT_TRUE(at::allclose(op->params()[0]->grad, 0.5 * rows.t().mm(cot)));
+  Gradients found;
+  op->accumulate(saved, cot, 0.5, found);
+  EXPECT_TRUE(at::allclose(found.of_param(*op->params()[0]), 0.5 * rows.t().mm(cot)));
   const Tensor wrong = at::tensor({5}, at::kLong);
   EXPECT_THROW(op->forward(std::span<const Tensor>(&wrong, 1), saved, {}), UsageError);
 }
@@ -164,13 +165,10 @@ std::vector<Tensor> gradients(const Graph& net, const Loss& loss, const Tensor& 
   at::NoGradGuard no_grad;
   Activity activity;
   const Tensor out = net.run(x, activity, {Mode::Train, Stream(1)});
-  for (const ParamPtr& p : net.params()) p->fresh = true;
   Feedback exact;
-  GradientSink sink;
+  Gradients sink;
   net.sweep(activity, {{net.output_node(), loss.gradient(out, y)}}, exact, &sink, {.scale = scale});
-  std::vector<Tensor> all;
-  for (const ParamPtr& p : net.params()) all.push_back(p->grad.clone());
-  return all;
+  return sink.of_params(net.params());
 }
 
 /// Copies the values of all parameters, which have the same names.

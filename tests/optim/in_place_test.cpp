@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "altprop/network/architecture.h"
-#include "altprop/network/gradient_capture.h"
+#include "altprop/network/gradients.h"
 #include "altprop/network/init.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/rules/registry.h"
@@ -100,8 +100,9 @@ TEST(InPlace, ParametersWithoutSignalsStepOn) {
 TEST(InPlace, GradientsAreNotStored) {
   Trained momentum(kConvNet, optimizer("momentum"), true), plain(kConvNet, optimizer("sgd"), true);
   for (const ParamPtr& param : plain.net.params())
-    EXPECT_EQ(param->grad.data_ptr(), param->value.data_ptr());
-  for (const ParamPtr& param : momentum.net.params()) EXPECT_EQ(param->keep, 0.9);
+    EXPECT_EQ(plain.updater->slot(*param)->into.data_ptr(), param->value.data_ptr());
+  for (const ParamPtr& param : momentum.net.params())
+    EXPECT_EQ(momentum.updater->slot(*param)->keep, 0.9);
 }
 
 TEST(InPlace, OnlyWhatATwinStepsAsStoresGradients) {
@@ -111,7 +112,7 @@ TEST(InPlace, OnlyWhatATwinStepsAsStoresGradients) {
     const bool paired = std::any_of(owned.begin(), owned.end(), [&](const ParamPtr& twin) {
       return twin->twin == param.get();
     });
-    EXPECT_EQ(param->keep, paired ? 0 : 0.9) << param->name;
+    EXPECT_EQ(run.updater->slot(*param)->keep, paired ? 0 : 0.9) << param->name;
   }
 }
 
@@ -122,27 +123,27 @@ TEST(InPlace, NotWhereGradientsAreChangedFirst) {
   for (const auto& settings : {clipped, rates, optimizer("sgd", 0.1), optimizer("nesterov")}) {
     Trained run(kConvNet, settings, true);
     for (const ParamPtr& param : run.net.params()) {
-      EXPECT_NE(param->grad.data_ptr(), param->value.data_ptr());
-      EXPECT_EQ(param->keep, 0);
+      EXPECT_NE(run.updater->slot(*param)->into.data_ptr(), param->value.data_ptr());
+      EXPECT_EQ(run.updater->slot(*param)->keep, 0);
     }
   }
 }
 
-TEST(InPlace, CapturedAndLaterGradientsArePlainOnes) {
+TEST(InPlace, SomebodyElsesLookAtGradientsChangesNoBit) {
   at::NoGradGuard no_grad;
-  Trained run(kConvNet, optimizer("momentum"), true);
-  run.train(2);
-  const ParamPtr weight = run.net.params()[0];
-  const Tensor average = weight->grad.clone();
-  {
-    GradientCapture capture({weight});
-    weight->add_gradient(at::ones_like(weight->value));
-    EXPECT_TRUE(capture.gradients()[0].equal(at::ones_like(weight->value)));
-  }
-  EXPECT_TRUE(weight->grad.equal(average));
-  run.updater.reset();
-  weight->add_gradient(at::ones_like(weight->value));
-  EXPECT_TRUE(weight->grad.equal(at::ones_like(weight->value)));
+  Trained alone(kConvNet, optimizer("momentum"), true), watched(kConvNet, optimizer("momentum"), true);
+  alone.train(3);
+  watched.train(2);
+  Gradients seen;
+  const Tensor cot = at::ones({6, 4}, test::on_device(at::kDouble));
+  Feedback exact;
+  watched.net.run(Stream(1).normal({6, 2, 8, 8}, test::on_device(at::kDouble)), watched.activity,
+                  {Mode::Replay});
+  watched.net.sweep(watched.activity, {{watched.net.output_node(), cot}}, exact, &seen);
+  EXPECT_EQ(seen.all().size(), watched.net.params().size());
+  watched.train(1);
+  for (size_t i = 0; i < alone.net.params().size(); ++i)
+    EXPECT_TRUE(watched.net.params()[i]->value.equal(alone.net.params()[i]->value));
 }
 
 TEST(InPlace, NotForTiedWeights) {
@@ -159,8 +160,9 @@ TEST(InPlace, NotForTiedWeights) {
     const auto params = net.params();
     net.output(tied ? net.add(std::make_shared<Linear>(params[0], params[1]), {h}, "second")
                     : net.add(linear(4), {h}, "second"));
-    const Trainer trainer(net, *rule, *loss, data, settings);
-    EXPECT_EQ(params[0]->grad.data_ptr() == params[0]->value.data_ptr(), !tied);
+    Trainer trainer(net, *rule, *loss, data, settings);
+    const Slot* slot = trainer.updater().slot(*params[0]);
+    EXPECT_EQ(slot->into.data_ptr() == params[0]->value.data_ptr(), !tied);
   }
 }
 

@@ -27,14 +27,16 @@ struct Trained {
   Tensor& weight() { return map->params()[0]->value; }
   Tensor& bias() { return map->params()[1]->value; }
 
-  /// @param layout "rows", or "strided": credits that the fused step does not take
-  void signal(int64_t number, double scale, unsigned which = ~0u, bool strided = false) {
+  /// @param only the parameters that learn from it; none named: both
+  /// @param strided credits lie so that the fused step does not take them
+  void signal(int64_t number, double scale, std::vector<const Param*> only = {},
+              bool strided = false) {
     Saved saved;
     const Tensor x = Stream(2).at(number).normal({8, 50});
     const Tensor cot = Stream(3).at(number).normal({8, 20});
     map->forward({&x, 1}, saved, {Mode::Train});
-    updater->take(
-        {map.get(), nullptr, &saved, strided ? cot.t().contiguous().t() : cot, scale, which});
+    updater->take(LocalSignal{map.get(), nullptr, &saved,
+                              strided ? cot.t().contiguous().t() : cot, scale, 0, only});
   }
 };
 
@@ -77,15 +79,22 @@ TEST(StepAtOnce, SeveralSignalsOneSignalAndNone) {
     compare(decay, [](Trained& run) {
       run.signal(0, 0.125);
       run.signal(1, -0.5);
-      run.signal(2, 0.25, ~0u, /*strided=*/true);
+      run.signal(2, 0.25, {}, /*strided=*/true);
       run.updater->apply();
       run.updater->apply();  // momentum alone
-      run.signal(3, 0.125, ~0u, /*strided=*/true);
+      run.signal(2, 0.25);
+      const Tensor penalty = 0.1 * run.start;
+      run.updater->take(ParamSignal{run.map->params()[0].get(), penalty, 0.5});
+      run.updater->apply();
+      run.updater->take(ParamSignal{run.map->params()[0].get(), penalty, 0.5});
+      run.signal(2, 0.25);
+      run.updater->apply();
+      run.signal(3, 0.125, {}, /*strided=*/true);
       run.signal(4, 0.125);
       run.updater->apply();
-      run.signal(5, 0.125, 1);  // the weight alone
+      run.signal(5, 0.125, {run.map->params()[0].get()});  // the weight alone
       run.updater->apply();
-      run.signal(6, 0.125, 2);  // the bias alone
+      run.signal(6, 0.125, {run.map->params()[1].get()});  // the bias alone
       run.updater->apply();
     });
 }

@@ -69,7 +69,7 @@ struct Equilibrium : Rule {
       for (int phase = 0; phase < 2; ++phase) {
         Saved saved{.t = {(l ? s[l - 1] : x).narrow(0, phase * b, b)}};
         const double c = (phase ? 1 : -1) / (2 * beta);
-        sink.take({ls[l].affine->op.get(), ls[l].affine, &saved, s[l].narrow(0, phase * b, b), c / static_cast<double>(b), ~0u, phase});
+        sink.take(LocalSignal{ls[l].affine->op.get(), ls[l].affine, &saved, s[l].narrow(0, phase * b, b), c / static_cast<double>(b), phase});
       }
   }
 };
@@ -83,7 +83,7 @@ TEST(ProofEquilibrium, OwnInferencePhasesAsRowsSignedSignals) {
   // The estimate is the gradient of the loss at the free equilibrium, up to O(beta^2): compare with central differences.
   Activity activity;
   Step step{net, *loss, nullptr, activity, data.inputs, data.targets};
-  GradientSink sink;
+  Gradients sink;
   rule.assign(step, sink);
   for (const ParamPtr& p : net.params())
     for (int64_t i : {int64_t{0}, p->value.numel() / 2}) {
@@ -95,9 +95,8 @@ TEST(ProofEquilibrium, OwnInferencePhasesAsRowsSignedSignals) {
         return l;
       };
       const double expected = (at_value(1e-5) - at_value(-1e-5)) / 2e-5;
-      EXPECT_NEAR(p->grad.view(-1)[i].item<double>(), expected, 2e-3 * std::abs(expected) + 1e-6) << p->name;
+      EXPECT_NEAR(sink.of_param(*p).view(-1)[i].item<double>(), expected, 2e-3 * std::abs(expected) + 1e-6) << p->name;
     }
-  for (const ParamPtr& p : net.params()) p->fresh = true;
   Updater updater({.kind = "sgd", .lr = 0.5});
   const ToyRun run = train_toy(net, rule, *loss, updater, data, 60);
   EXPECT_LT(run.after, 0.7 * run.before);

@@ -17,18 +17,20 @@ struct RecursiveLeastSquares : Direction {
   };
   std::map<const Op*, Layer> layers;
 
-  void absorb(const LocalSignal& signal) override {
-    signal.accumulate();
+  using Direction::absorb;
+  void absorb(const LocalSignal& signal, Store& gradients) override {
+    signal.accumulate(gradients);
     Layer& layer = layers[signal.op];
     layer.weight = signal.op->weight();
     layer.mean_input = signal.saved->t[0].mean(0);
     if (!layer.p.defined()) layer.p = at::eye(layer.mean_input.size(0), layer.mean_input.options()) * p0;
   }
-  void finish() override {
+  void finish(const std::string&, Store& gradients) override {
     for (auto& [op, layer] : layers) {
       const Tensor u = layer.p.mv(layer.mean_input);
       const double h = lambda + k * layer.mean_input.dot(u).item<double>();
-      layer.weight->grad.copy_(layer.weight->grad.mm(layer.p) / h);
+      Tensor& gradient = gradients.of(*layer.weight)->into;
+      gradient.copy_(gradient.mm(layer.p) / h);
       layer.p = (layer.p - (k / h) * at::outer(u, u)) / lambda;
     }
   }

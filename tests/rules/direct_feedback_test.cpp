@@ -14,7 +14,7 @@ namespace {
 using pathways::conv_net;
 using pathways::distance;
 using pathways::expect_same;
-using pathways::Gradients;
+using pathways::NamedGradients;
 using pathways::random;
 using pathways::ready;
 using pathways::saved;
@@ -56,9 +56,9 @@ TEST(DirectFeedback, HiddenGradientsIgnoreTheWeightsBehind) {
   for (const char* place : {"weight-input", "activation"}) {
     Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
     auto rule = bound(net, {{"dfa.place", place}});
-    Gradients before = gradients(*rule, net, loss, x, {});
+    NamedGradients before = gradients(*rule, net, loss, x, {});
     for (const char* name : {"fc2", "fc3"}) net.node(net.find(name)).op->weight()->value.mul_(-3);
-    Gradients after = gradients(*rule, net, loss, x, {});
+    NamedGradients after = gradients(*rule, net, loss, x, {});
     EXPECT_TRUE(at::equal(before["fc1.weight"], after["fc1.weight"]));
     EXPECT_FALSE(at::equal(before["fc2.weight"], after["fc2.weight"]));  // its own input derivative
   }
@@ -84,7 +84,7 @@ TEST(DirectFeedback, ErrorSignAndTarget) {
     auto rule = bound(net, {{"dfa.error", error}});
     const Tensor d = saved(*rule).at("feedback.fc2");
     const Tensor delta = at::mm(rows, d) * (1 - h * h);
-    Gradients g = gradients(*rule, net, *loss, x, y);
+    NamedGradients g = gradients(*rule, net, *loss, x, y);
     EXPECT_LE(distance(g["fc1.weight"], at::mm(delta.t(), x) / 7), 1e-14) << error;
     EXPECT_LE(distance(g["fc1.bias"], delta.sum(0) / 7), 1e-14) << error;
   }
@@ -101,7 +101,7 @@ TEST(DirectFeedback, SharedMatrixIsSlicedByWidth) {
   EXPECT_EQ(d.sizes(), IntArrayRef({5, 12}));
   EXPECT_LE(d.abs().max().item<double>(), 1 / std::sqrt(12.0));
   EXPECT_GT(d.abs().max().item<double>(), 0.9 / std::sqrt(12.0));
-  Gradients g = gradients(*rule, net, loss, x, {});
+  NamedGradients g = gradients(*rule, net, loss, x, {});
   EXPECT_LE(distance(g["fc1.bias"], at::mm(loss.e, d).mean(0)), 1e-14);
   EXPECT_LE(distance(g["fc2.bias"], at::mm(loss.e, d.narrow(1, 0, 8)).mean(0)), 1e-14);
 }
@@ -146,7 +146,7 @@ TEST(DirectFeedback, KernelPlacementIsATransposedConvolutionOfTheSpreadError) {
     const Tensor a = at::convolution(x, conv1.weight()->value, conv1.params()[1]->value, {1, 1},
                                      {1, 1}, {1, 1}, false, {0, 0}, 1);
     const Tensor delta = credit * a.gt(0);
-    Gradients g = gradients(*rule, net, loss, x, {});
+    NamedGradients g = gradients(*rule, net, loss, x, {});
     EXPECT_LE(distance(g["conv1.bias"], delta.sum(IntArrayRef({0, 2, 3})) / 7), 1e-13);
     const Tensor dw =
         std::get<1>(at::convolution_backward(delta, x, conv1.weight()->value, {{4}}, {1, 1}, {1, 1},
@@ -176,7 +176,7 @@ TEST(DirectFeedback, ActivationPlacementProjectsToEveryPosition) {
   const Tensor a = at::convolution(x, conv1.weight()->value, conv1.params()[1]->value, {1, 1},
                                    {1, 1}, {1, 1}, false, {0, 0}, 1);
   const Tensor delta = at::mm(loss.e, d).view({7, 4, 6, 6}) * a.gt(0);
-  Gradients g = gradients(*rule, net, loss, x, {});
+  NamedGradients g = gradients(*rule, net, loss, x, {});
   EXPECT_LE(distance(g["conv1.bias"], delta.sum(IntArrayRef({0, 2, 3})) / 7), 1e-13);
 }
 
@@ -209,7 +209,7 @@ TEST(DirectFeedback, NamedPointsLeaveTheRestExact) {
   const FixedError loss(random({7, 5}));
   const Tensor x = random({7, 9});
   auto rule = bound(net, {{"dfa.place", "activation"}, {"dfa.points", "tanh2"}});
-  Gradients own = gradients(*rule, net, loss, x, {}),
+  NamedGradients own = gradients(*rule, net, loss, x, {}),
             exact = gradients(*rule, net, loss, x, {}, 0, true);
   EXPECT_TRUE(at::equal(own["fc3.weight"], exact["fc3.weight"]));
   EXPECT_GT(distance(own["fc2.weight"], exact["fc2.weight"]), 0.1);

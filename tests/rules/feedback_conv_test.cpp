@@ -8,7 +8,7 @@ namespace {
 
 using pathways::distance;
 using pathways::expect_same;
-using pathways::Gradients;
+using pathways::NamedGradients;
 using pathways::random;
 using pathways::ready;
 using pathways::residual_net;
@@ -39,7 +39,7 @@ TEST(Feedback, OutputLayerOfAResidualNetLearnsByBackprop) {
   for (const char* name : {"fa", "usf", "frsf", "brsf", "dfa"}) {
     Graph net = residual_net();
     auto rule = bound(net, {}, name);
-    Gradients own = gradients(*rule, net, *loss, x, y),
+    NamedGradients own = gradients(*rule, net, *loss, x, y),
               exact = gradients(*rule, net, *loss, x, y, 0, true);
     EXPECT_TRUE(at::equal(own["fc.weight"], exact["fc.weight"])) << name;
     EXPECT_GT(distance(own["stem.weight"], exact["stem.weight"]), 1e-2) << name;
@@ -61,7 +61,7 @@ TEST(Feedback, UnitGainLeavesTheGainsOutOfTheCredit) {
     expect_same(gradients(*one, net, *loss, x, y), gradients(*exact, net, *loss, x, y), 0);
     const ParamPtr gain = net.node(net.find("norm")).op->params()[0];
     gain->value.fill_(2);
-    Gradients doubled = gradients(*exact, net, *loss, x, y),
+    NamedGradients doubled = gradients(*exact, net, *loss, x, y),
               unit = gradients(*one, net, *loss, x, y);
     for (const char* param : {"norm.weight", "norm.bias", "fc2.weight"})
       EXPECT_TRUE(at::equal(unit[param], doubled[param])) << kind << ' ' << param;

@@ -11,7 +11,7 @@ using pathways::Batch;
 using pathways::bound;
 using pathways::distance;
 using pathways::expect_same;
-using pathways::Gradients;
+using pathways::NamedGradients;
 using pathways::load;
 using pathways::random;
 using pathways::saved;
@@ -30,7 +30,7 @@ TEST(FeedbackOptions, ExactLastAndSkipKeepTheWeight) {
     Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
     Batch batch(net);
     auto rule = bound(name, net, {{"feedback.exact-last", "true"}});
-    Gradients own = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y),
+    NamedGradients own = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y),
               exact = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0, true);
     EXPECT_TRUE(at::equal(own["fc2.weight"], exact["fc2.weight"])) << name;
     EXPECT_GT(distance(own["fc1.weight"], exact["fc1.weight"]), 1e-3) << name;
@@ -84,7 +84,7 @@ TEST(FeedbackOptions, ClippingBoundsCreditsAndGradients) {
   Worked w;
   auto rule = bound("fa", w.net, {{"feedback.grad-clip", "0.3"}});
   load(*rule, {{"feedback.fc2", w.m2}, {"feedback.fc3", w.m3}});
-  Gradients g = gradients(*rule, w.net, *w.loss, w.x, w.t);
+  NamedGradients g = gradients(*rule, w.net, *w.loss, w.x, w.t);
   // delta3 (-1.319, .345) is no input credit; delta2 = (-.3734, -.7224) is clipped to -.3 each
   // before it goes on: delta1 = -.3 (.5, -.4, .2).
   const Tensor delta1 = at::tensor({-.15, .12, -.06}, test::on_device(at::kDouble));

@@ -12,7 +12,7 @@ using pathways::Batch;
 using pathways::bound;
 using pathways::distance;
 using pathways::expect_same;
-using pathways::Gradients;
+using pathways::NamedGradients;
 using pathways::load;
 using pathways::random;
 using pathways::saved;
@@ -66,8 +66,8 @@ TEST(Feedback, OutputLayerLearnsByBackpropInEveryStep) {
     Batch batch(net);
     testing::Run run(net, *loss, make_rule(name), {.lr = 0.1});
     for (int step = 0; step < 3; ++step) {
-      Gradients own = gradients(run.rule(), net, *loss, batch.x, batch.y, step);
-      Gradients exact = gradients(run.rule(), net, *loss, batch.x, batch.y, step, true);
+      NamedGradients own = gradients(run.rule(), net, *loss, batch.x, batch.y, step);
+      NamedGradients exact = gradients(run.rule(), net, *loss, batch.x, batch.y, step, true);
       for (const char* param : {"fc3.weight", "fc3.bias"})
         EXPECT_TRUE(at::equal(own[param], exact[param])) << name << ' ' << param;
       EXPECT_GT(distance(own["fc1.weight"], exact["fc1.weight"]), 1e-3) << name;
@@ -244,8 +244,8 @@ TEST(BatchwiseRandomSign, RedrawsForEachStepAndOnlyThen) {
     Graph net = mlp({9, 12, 8, 5}, "tanh", 1, type);
     Batch batch(net);
     auto rule = bound("brsf", net);
-    Gradients first = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0);
-    Gradients second = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 1);
+    NamedGradients first = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0);
+    NamedGradients second = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 1);
     EXPECT_GT(distance(second["fc1.weight"], first["fc1.weight"]), 0.05);
     const Tensor m = dynamic_cast<Rule&>(*rule).feedback(net)[0].feedback;
     net.predict(batch.x);
@@ -261,7 +261,7 @@ TEST(Feedback, SavedStateMakesAnotherSeedTheSameRun) {
     Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
     Batch batch(net);
     auto rule = bound(name, net), other = bound(name, net, {}, 77);
-    Gradients wanted = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y);
+    NamedGradients wanted = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y);
     load(*other, saved(*rule));
     expect_same(gradients(*other, net, *kCrossEntropy, batch.x, batch.y), wanted, 0);
   }

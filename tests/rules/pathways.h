@@ -17,14 +17,13 @@ namespace altprop::pathways {
 using testing::gradients;
 using testing::mlp;
 
-using Gradients = std::map<std::string, Tensor>;
 
 /// |a - b| / |b| over all entries: zero only if direction and magnitude agree.
 inline double distance(const Tensor& a, const Tensor& b) {
   return ((a - b).norm() / b.norm()).item<double>();
 }
 
-inline void expect_same(const Gradients& a, const Gradients& b, double tolerance) {
+inline void expect_same(const NamedGradients& a, const NamedGradients& b, double tolerance) {
   ASSERT_EQ(a.size(), b.size());
   for (const auto& [name, value] : b) {
     if (value.norm().item<double>() < 1e-12)  // biases in front of a batch norm
@@ -137,7 +136,7 @@ struct Worked {
   /// The bias gradients are the credits.
   void expect(Learner& rule, const std::vector<double>& delta2, const std::vector<double>& delta1,
               double tolerance) {
-    Gradients g = gradients(rule, net, *loss, x, t);
+    NamedGradients g = gradients(rule, net, *loss, x, t);
     for (const auto& [name, values] : {std::pair{"fc2.bias", delta2}, {"fc1.bias", delta1}})
       for (size_t i = 0; i < values.size(); ++i)
         EXPECT_NEAR(g[name][static_cast<int64_t>(i)].item<double>(), values[i], tolerance) << name;

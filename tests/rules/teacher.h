@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "altprop/network/gradients.h"
 #include "altprop/network/init.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
@@ -31,11 +32,13 @@ inline Graph mlp(const std::vector<int64_t>& sizes, const std::string& function 
   return net;
 }
 
+using NamedGradients = std::map<std::string, Tensor>;
+
 /// Gradients of the batch mean by parameter name, without an update. `reference`: those of the
-/// exact gradient that the rule approximates.
-inline std::map<std::string, Tensor> gradients(Learner& rule, Graph& net, const Loss& loss,
-                                               const Tensor& inputs, const Tensor& targets,
-                                               int64_t index = 0, bool reference = false) {
+/// exact gradient that the rule approximates. `own`: also filled with those of these parameters.
+inline NamedGradients gradients(Learner& rule, Graph& net, const Loss& loss, const Tensor& inputs,
+                                const Tensor& targets, int64_t index = 0, bool reference = false,
+                                const std::vector<ParamPtr>& own = {}) {
   Activity activity;
   Step step{.net = net,
             .loss = loss,
@@ -45,15 +48,12 @@ inline std::map<std::string, Tensor> gradients(Learner& rule, Graph& net, const 
             .targets = targets,
             .index = index,
             .draws = Stream(1).at("step").at(index)};
-  for (const ParamPtr& param : net.params()) param->fresh = true;
-  GradientSink sink;
+  Gradients found;
   Rule& signals = dynamic_cast<Rule&>(rule);
-  reference ? signals.reference(step, sink) : signals.assign(step, sink);
-  std::map<std::string, Tensor> out;
-  for (const ParamPtr& param : net.params()) {
-    out[param->name] = param->fresh ? at::zeros_like(param->value) : param->grad.clone();
-    param->fresh = true;
-  }
+  reference ? signals.reference(step, found) : signals.assign(step, found);
+  NamedGradients out;
+  for (const ParamPtr& param : net.params()) out[param->name] = found.or_zeros(*param);
+  for (const ParamPtr& param : own) out[param->name] = found.or_zeros(*param);
   return out;
 }
 

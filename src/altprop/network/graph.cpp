@@ -10,6 +10,22 @@
 
 namespace altprop {
 
+void LocalSignal::accumulate(Store& store) const {
+  if (stand_in) {
+    StandIn played(store, *op->weight(), *stand_in);
+    op->accumulate(*saved, cot, scale, played, &stand_in->value);
+  } else if (!only.empty()) {
+    OnlyOf some(store, only);
+    op->accumulate(*saved, cot, scale, some);
+  } else {
+    op->accumulate(*saved, cot, scale, store);
+  }
+}
+
+bool LocalSignal::teaches(const Param& param) const {
+  return only.empty() || std::find(only.begin(), only.end(), &param) != only.end();
+}
+
 Tensor Feedback::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
   return node.op->vjp(saved, cot, input);
 }
@@ -22,11 +38,19 @@ void Activity::clear() {
 /// Facts derived from the structure once, after the last node was added.
 struct Graph::Plan {
   std::vector<char> needs_credit;    ///< per node
+  std::vector<char> learns;          ///< per node: it has parameters that are not frozen
   std::vector<char> may_overwrite;   ///< per node: its forward may reuse its input's memory
   std::vector<int> fused_with;       ///< per node: the activation applied together with it, or -1
   std::vector<char> done_by_fusion;  ///< per node: its forward was done by its producer
   std::vector<int> last_use;         ///< per node: the last consumer, or -1
   std::vector<char> is_output;
+  std::vector<std::pair<ParamPtr, bool>> learnt;  ///< what this was made for
+  std::shared_ptr<const Plan> before;             ///< kept for whoever still looks at it
+
+  bool still_holds() const {
+    return std::all_of(learnt.begin(), learnt.end(),
+                       [](const auto& p) { return p.first->learnt == p.second; });
+  }
 };
 
 // ---- building ----
@@ -144,12 +168,7 @@ std::vector<std::pair<std::string, Tensor*>> Graph::buffers() {
 }
 
 void Graph::to(at::Device device, at::ScalarType dtype) {
-  for (const ParamPtr& param : params()) {
-    param->value = param->value.to(device, dtype);
-    param->grad = Tensor();
-    param->keep = 0;
-    param->fresh = true;
-  }
+  for (const ParamPtr& param : params()) param->value = param->value.to(device, dtype);
   for (auto& [name, tensor] : buffers())
     *tensor = tensor->to(device, tensor->is_floating_point() ? dtype : tensor->scalar_type());
 }
@@ -165,9 +184,12 @@ at::TensorOptions Graph::options() const {
 
 // Several threads may ask for the first time at once; the first plan stays.
 const Graph::Plan& Graph::plan() const {
-  if (const auto known = std::atomic_load(&plan_)) return *known;
+  std::shared_ptr<const Plan> known = std::atomic_load(&plan_);
+  if (known && known->still_holds()) return *known;
   auto plan = std::make_shared<Plan>();
   const size_t n = nodes_.size();
+  plan->before = known;
+  plan->learns.assign(n, 0);
   plan->needs_credit.assign(n, 0);
   plan->may_overwrite.assign(n, 0);
   plan->done_by_fusion.assign(n, 0);
@@ -178,7 +200,11 @@ const Graph::Plan& Graph::plan() const {
   for (const Node& node : nodes_) {
     const size_t id = static_cast<size_t>(node.id);
     if (!node.op) continue;
-    plan->needs_credit[id] = !node.op->params().empty();
+    for (const ParamPtr& param : node.op->params()) {
+      plan->learnt.emplace_back(param, param->learnt);
+      plan->learns[id] |= param->learnt;
+    }
+    plan->needs_credit[id] = plan->learns[id];
     for (int i : node.inputs) {
       plan->needs_credit[id] |= plan->needs_credit[static_cast<size_t>(i)];
       plan->last_use[static_cast<size_t>(i)] = node.id;
@@ -195,8 +221,7 @@ const Graph::Plan& Graph::plan() const {
       plan->done_by_fusion[id] = 1;
     }
   }
-  std::shared_ptr<const Plan> first;
-  return std::atomic_compare_exchange_strong(&plan_, &first, {plan}) ? *plan : *first;
+  return std::atomic_compare_exchange_strong(&plan_, &known, {plan}) ? *plan : *known;
 }
 
 const std::vector<char>& Graph::needs_credit() const { return plan().needs_credit; }
@@ -314,8 +339,8 @@ void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedbac
     for (size_t i = 0; i < node.inputs.size(); ++i)
       if (wanted[static_cast<size_t>(node.inputs[i])])
         contribute(node.inputs[i], feedback.pull(node, saved, cot, static_cast<int>(i)));
-    if (sink && !node.op->params().empty())
-      sink->take({node.op.get(), &node, &saved, cot, options.scale, ~0u, options.phase});
+    if (sink && plan.learns[k])
+      sink->take(LocalSignal{node.op.get(), &node, &saved, cot, options.scale, options.phase});
     saved.memo = {};
     if (options.release) saved.clear();
   }

@@ -118,8 +118,8 @@ class Graph : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale,
-                  unsigned which) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                  const Tensor* substitute) const override;
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
   bool hides_weights() const override { return true; }

@@ -44,12 +44,23 @@ Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
   return push(activity_of(saved), tangents);
 }
 
-void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
-  if (which != ~0u)
-    throw Refusal("graph", "a nested graph cannot learn a part of its parameters",
+namespace {
+/// Signals from inside a nested graph, accumulated where those of the graph around it are.
+struct IntoStore : Sink {
+  Store& store;
+  explicit IntoStore(Store& store) : store(store) {}
+  void take(const LocalSignal& signal) override { signal.accumulate(store); }
+  void take(const ParamSignal& signal) override { signal.accumulate(store); }
+};
+}  // namespace
+
+void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                       const Tensor* substitute) const {
+  if (substitute)
+    throw Refusal("graph", "a nested graph has no single weight to substitute",
                   "splice the graph in");
   Feedback exact;
-  GradientSink sink;
+  IntoStore sink(store);
   sweep(activity_of(saved), {{output_node(), cot}}, exact, &sink, {.scale = scale});
 }
 

@@ -2,8 +2,6 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
-#include "altprop/tensor/linear.h"
-#include "altprop/tensor/rows.h"
 
 namespace altprop {
 
@@ -18,13 +16,6 @@ void Saved::clear() {
   shape.clear();
   extra.reset();
   memo = {};
-}
-
-unsigned weight_bit(const Op& op) {
-  const std::vector<ParamPtr> params = op.params();
-  for (size_t i = 0; i < params.size(); ++i)
-    if (params[i] == op.weight()) return 1u << i;
-  return 0;
 }
 
 namespace {
@@ -50,34 +41,6 @@ Tensor fold_rows(const Tensor& cot, int64_t rows) {
   shape[0] = rows;
   shape.insert(shape.begin(), blocks(cot.size(0), rows));
   return cot.reshape(shape).sum(0);
-}
-
-void Param::allocate() {
-  if (!grad.defined() || grad.sizes() != value.sizes()) grad = at::zeros_like(value);
-}
-
-void Param::add_gradient(const Tensor& contribution, double scale) {
-  allocate();
-  if (fresh && keep == 0) {
-    at::mul_out(grad, contribution.view_as(grad), at::scalar_tensor(scale, value.options()));
-  } else {
-    if (fresh && keep != 1) grad.mul_(keep);
-    grad.add_(contribution.view_as(grad), scale);
-  }
-  fresh = false;
-}
-
-void Param::add_gradient_product(const Tensor& a, const Tensor& b, double scale) {
-  allocate();
-  Tensor matrix = grad.view({a.size(0), b.size(1)});
-  gemm_into(matrix, a, b, fresh ? keep : 1, scale);
-  fresh = false;
-}
-
-void Param::add_gradient_rows(const Tensor& matrix, double scale) {
-  allocate();
-  add_rows_into(grad, matrix, fresh ? keep : 1, scale);
-  fresh = false;
 }
 
 }  // namespace altprop

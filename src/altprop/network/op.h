@@ -3,7 +3,7 @@
 // Training answers one question per operation: how should its output have been different? The
 // answer is the output's credit, here always a cotangent dLoss/d(output) of the batch-SUMMED loss,
 // one row per sample. An operation turns (what it saw, the credit of its output) into gradients of
-// its own parameters; it never learns where the credit came from.
+// its own parameters; it never learns where the credit came from, nor who asked for the gradients.
 #pragma once
 
 #include <any>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "altprop/network/param.h"
+#include "altprop/network/store.h"
 #include "altprop/tensor/random.h"
 #include "altprop/tensor/tensor.h"
 
@@ -86,11 +87,12 @@ class Op {
   /// J tangent, the linear part without bias.
   virtual Tensor jvp(const Saved& saved, const Tensor& tangent, int input = 0) const = 0;
 
-  /// Adds scale * (d output / d parameter)^T cot, summed over rows, to the gradients of the
-  /// parameters.
-  /// @param which bit i selects params()[i]
-  virtual void accumulate(const Saved& saved, const Tensor& cot, double scale = 1,
-                          unsigned which = ~0u) const {}
+  /// Adds scale * (d output / d parameter)^T cot, summed over rows, to those parameters that
+  /// `store` has slots for.
+  /// @param substitute as in vjp: what stands for the weight where this depends on it, be it on its
+  /// shape alone
+  virtual void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                          const Tensor* substitute = nullptr) const {}
 
   virtual std::vector<ParamPtr> params() const { return {}; }
   /// The tensor through which credit travels to the input and which a feedback rule may substitute;
@@ -126,9 +128,6 @@ class Op {
 };
 
 using OpPtr = std::shared_ptr<Op>;
-
-/// The bit of Op::accumulate that selects the weight; 0 if there is none.
-unsigned weight_bit(const Op& op);
 
 /// Repeats a tensor saved at B rows for a cotangent of K*B rows (row k*B + b belongs to sample b).
 /// @returns `saved` itself where K = 1

@@ -16,22 +16,59 @@ struct LocalSignal {
   const Saved* saved;
   Tensor cot;        ///< d(batch-summed loss) / d(output), [K*B, ...]
   double scale = 1;  ///< 1/B for the gradient of the batch mean; signed for contrastive rules
-  unsigned which = ~0u;
   int phase = 0;
+  /// Parameters of the operation that learn from this signal; empty: all of them.
+  std::vector<const Param*> only = {};
+  /// The operation's weight is played by this parameter, of the shape that goes with `cot`, and it
+  /// alone learns (the feedback weights of product feedback alignment). Null: nobody stands in.
+  const Param* stand_in = nullptr;
 
   /// The default use of a signal.
-  void accumulate() const { op->accumulate(*saved, cot, scale, which); }
+  void accumulate(Store& store) const;
+  /// True if a parameter of the operation learns from it.
+  bool teaches(const Param& param) const;
+};
+
+/// A contribution to the gradient of one parameter that no operation's credit makes: a penalty on
+/// the weights, a bound on their gradients.
+struct ParamSignal {
+  const Param* param;
+  Tensor tensor;  ///< of the parameter's shape
+  double scale = 1;
+
+  void accumulate(Store& store) const {
+    if (Slot* slot = store.of(*param)) slot->add(tensor, scale);
+  }
 };
 
 /// Receiver of a stream of signals. Signals are not kept: memory is freed as the sweep goes on.
 struct Sink {
   virtual ~Sink() = default;
   virtual void take(const LocalSignal& signal) = 0;
+  virtual void take(const ParamSignal& signal) = 0;
 };
 
-/// The plain sink: gradients into Param::grad.
-struct GradientSink : Sink {
-  void take(const LocalSignal& signal) override { signal.accumulate(); }
+/// A sink in front of another: what it does not change passes.
+struct PassingSink : Sink {
+  Sink& next;
+  explicit PassingSink(Sink& next) : next(next) {}
+  void take(const LocalSignal& signal) override { next.take(signal); }
+  void take(const ParamSignal& signal) override { next.take(signal); }
+};
+
+/// One stream to two receivers. The first receives each signal first; neither may change weights at
+/// once.
+struct Both : PassingSink {
+  Sink& other;
+  Both(Sink& first, Sink& second) : PassingSink(first), other(second) {}
+  void take(const LocalSignal& signal) override {
+    next.take(signal);
+    other.take(signal);
+  }
+  void take(const ParamSignal& signal) override {
+    next.take(signal);
+    other.take(signal);
+  }
 };
 
 /// How credit travels backwards through one operation: ALL that feedback alignment, its relatives

@@ -26,22 +26,9 @@ int64_t Updater::steps(const std::string& group) const {
   return it == progress_.end() ? 0 : it->second.steps;
 }
 
-Updater::~Updater() { release(); }
-
-/// Gradients of parameters that this updater no longer steps are plain gradients again.
-void Updater::release() {
-  for (Block& block : blocks_)
-    for (const ParamPtr& param : block.params)
-      if (param->keep != 0) {
-        param->grad = Tensor();
-        param->keep = 0;
-        param->fresh = true;
-      }
-}
-
 void Updater::bind(const std::vector<ParamPtr>& params) {
-  release();
   blocks_.clear();
+  slots_.all.clear();
   progress_.clear();
   at_once_.clear();
   stepped_.clear();
@@ -49,6 +36,7 @@ void Updater::bind(const std::vector<ParamPtr>& params) {
   for (const ParamPtr& param : params)
     if (param->twin) partners.insert(param->twin);
   for (const ParamPtr& param : params) {
+    if (!param->learnt) continue;
     const OptimizerSettings& s = settings(param->group);
     // A twin steps exactly as its partner, so partner's name and flags decide.
     const Param& model = param->twin ? *param->twin : *param;
@@ -69,11 +57,18 @@ void Updater::bind(const std::vector<ParamPtr>& params) {
   for (Block& block : blocks_) {
     block.target = target_of(block);
     into_values_ &= block.target == Target::Value;
-    gather(block);
+    gathered_ ? gather(block) : hold_apart(block);
+    prepare_optimizer(block);
     if (block.target == Target::Average && !settings(block.group).keep_signs)
       for (const ParamPtr& param : block.params)
         at_once_[param.get()] = static_cast<size_t>(&block - blocks_.data());
   }
+  set_rate_factor(rate_factor_);
+  for (const Block& block : blocks_)
+    for (const ParamPtr& param : block.params)
+      if (param->twin && !slots_.all.count(param->twin))
+        throw Error("updater: '" + param->name + "' steps as '" + param->twin->name +
+                    "' does, which is not stepped here; bind both or neither");
 }
 
 Updater::Target Updater::target_of(const Block& block) const {
@@ -106,14 +101,13 @@ void Updater::gather(Block& block) {
   int64_t offset = 0;
   for (const ParamPtr& param : block.params) {
     const int64_t n = param->value.numel();
-    Tensor home = value.narrow(0, offset, n).view(param->value.sizes());
+    const auto part = [&](const Tensor& flat) {
+      return flat.narrow(0, offset, n).view(param->value.sizes());
+    };
+    Tensor home = part(value);
     home.copy_(param->value);
     param->value = home;
-    if (!block.twins) param->grad = grad.narrow(0, offset, n).view(param->value.sizes());
-    param->fresh = true;
-    param->keep = block.target == Target::Value     ? 1
-                  : block.target == Target::Average ? settings(block.group).momentum
-                                                    : 0;
+    give_slot(block, param, block.twins ? Tensor() : part(grad));
     if (block.twins) block.values.push_back(home);
     offset += n;
   }
@@ -121,6 +115,27 @@ void Updater::gather(Block& block) {
     block.values = {value};
     block.grads = {grad};
   }
+}
+
+void Updater::hold_apart(Block& block) {
+  for (const ParamPtr& param : block.params) {
+    Tensor grad;
+    if (!block.twins)
+      grad = block.target == Target::Value ? param->value : at::zeros_like(param->value);
+    give_slot(block, param, grad);
+    block.values.push_back(param->value);
+    if (!block.twins) block.grads.push_back(std::move(grad));
+  }
+}
+
+void Updater::give_slot(const Block& block, const ParamPtr& param, Tensor into) {
+  const double keep = block.target == Target::Value     ? 1
+                      : block.target == Target::Average ? settings(block.group).momentum
+                                                        : 0;
+  slots_.all[param.get()] = Slot{.into = std::move(into), .keep = keep};
+}
+
+void Updater::prepare_optimizer(Block& block) {
   if (block.target == Target::Average) {
     block.first = block.grads;
     return;
@@ -136,15 +151,45 @@ void Updater::gather(Block& block) {
   }
 }
 
+/// Twins seldom receive signals of their own: their gradients are allocated when they do.
+Slot* Updater::Slots::of(const Param& param) {
+  const auto found = all.find(&param);
+  if (found == all.end()) return nullptr;
+  Slot& slot = found->second;
+  if (!slot.into.defined()) slot.into = at::empty_like(param.value);
+  return &slot;
+}
+
+const Slot* Updater::slot(const Param& param) const {
+  const auto found = slots_.all.find(&param);
+  return found == slots_.all.end() ? nullptr : &found->second;
+}
+
+void Updater::set_rate_factor(double factor) {
+  rate_factor_ = factor;
+  if (into_values_)
+    for (auto& [param, slot] : slots_.all) slot.factor = -settings_.lr * rate_factor_;
+}
+
 void Updater::take(const LocalSignal& signal) {
   if (direction_) {
-    direction_->absorb(signal);
-  } else if (into_values_) {
-    signal.op->accumulate(*signal.saved, signal.cot, -settings_.lr * rate_factor_ * signal.scale,
-                          signal.which);
+    direction_->absorb(signal, slots_);
   } else if (!step_at_once(signal)) {
-    signal.accumulate();
+    signal.accumulate(slots_);
   }
+}
+
+void Updater::take(const ParamSignal& signal) {
+  if (direction_) return direction_->absorb(signal, slots_);
+  signal.accumulate(slots_);
+  // Where average and value have taken this step's signals already, the value takes this one, too.
+  if (stepped_.count(signal.param))
+    signal.param->value.add_(signal.tensor, -rate_of(*signal.param) * signal.scale);
+}
+
+double Updater::rate_of(const Param& param) const {
+  const Block& block = blocks_[at_once_.at(&param)];
+  return settings(block.group).lr * rate_factor_ * block.lr_factor;
 }
 
 double Updater::decay_of(const std::string& group) const {
@@ -153,28 +198,30 @@ double Updater::decay_of(const std::string& group) const {
 
 bool Updater::step_at_once(const LocalSignal& signal) {
   const auto* map = dynamic_cast<const Linear*>(signal.op);
-  if (!map || !(signal.which & 1)) return false;
+  if (!map || signal.stand_in || !signal.teaches(*map->weight())) return false;
   const ParamPtr weight = map->weight();
   const auto at = at_once_.find(weight.get());
   if (at == at_once_.end()) return false;
+  Slot& slot = slots_.at(weight);
   const auto [credits, inputs] = map->gradient_factors(*signal.saved, signal.cot);
   const bool again = stepped_.count(weight.get()) > 0;
-  if (!again && !(weight->fresh && outer_product_fits(weight->grad, credits.t(), inputs)))
-    return false;
+  if (!again && !(slot.fresh && outer_product_fits(slot.into, credits.t(), inputs))) return false;
   const Block& block = blocks_[at->second];
   const OptimizerSettings& s = settings(block.group);
-  const double rate = s.lr * rate_factor_ * block.lr_factor;
+  const double rate = rate_of(*weight);
   if (!again) {
-    outer_product_step(weight->grad, weight->value, credits.t(), inputs, signal.scale,
+    outer_product_step(slot.into, weight->value, credits.t(), inputs, signal.scale,
                        {s.momentum, block.decay ? decay_of(block.group) : 0, rate});
   } else {
     // A further signal of the same step: average and value each take it as it is.
-    gemm_into(weight->grad, credits.t(), inputs, 1, signal.scale);
+    gemm_into(slot.into, credits.t(), inputs, 1, signal.scale);
     gemm_into(weight->value, credits.t(), inputs, 1, -rate * signal.scale);
   }
-  weight->fresh = false;
+  mark_written(weight->value);
+  slot.fresh = false;
   stepped_.insert(weight.get());
-  map->accumulate(*signal.saved, signal.cot, signal.scale, signal.which & ~1u);
+  AllBut others(slots_, *weight);
+  signal.accumulate(others);
   return true;
 }
 
@@ -198,15 +245,16 @@ void Updater::clip(const std::string& group, const OptimizerSettings& s, StepFac
     if (block.twins) {
       grads.clear();
       for (const ParamPtr& param : block.params)
-        if (!param->fresh) grads.push_back(param->grad);
+        if (!slots_.at(param).fresh) grads.push_back(slots_.at(param).into);
     }
     for (Tensor& grad : grads)
       if (facts.clip_factor != 1) grad.mul_(facts.clip_factor);
     if (s.clip_tensor_norm > 0)
       for (const ParamPtr& param : block.params) {
-        if (block.twins && param->fresh) continue;
-        const double norm = param->grad.norm().item<double>();
-        if (norm > s.clip_tensor_norm) param->grad.mul_(s.clip_tensor_norm / norm);
+        Slot& slot = slots_.at(param);
+        if (block.twins && slot.fresh) continue;
+        const double norm = slot.into.norm().item<double>();
+        if (norm > s.clip_tensor_norm) slot.into.mul_(s.clip_tensor_norm / norm);
       }
     for (Tensor& grad : grads) {
       if (s.clip_value > 0) grad.clamp_(-s.clip_value, s.clip_value);
@@ -215,34 +263,23 @@ void Updater::clip(const std::string& group, const OptimizerSettings& s, StepFac
   }
 }
 
-namespace {
-/// What the sum of no signals at all is.
-void settle(Param& param) {
-  if (param.keep == 0) {
-    param.grad.zero_();
-  } else if (param.keep != 1) {
-    param.grad.mul_(param.keep);
-  }
-}
-}  // namespace
-
 void Updater::apply(const std::string& group) {
-  if (direction_) direction_->finish();
+  if (direction_) direction_->finish(group, slots_);
   const OptimizerSettings& s = settings(group);
   Progress& progress = progress_[group];
   StepFacts facts{s.kind, s.lr * rate_factor_, s.effective_momentum(), decay_of(group),
                   1,      s.linear()};
   for (Block& block : blocks_)
     if (block.group == group && !block.twins)
-      for (const ParamPtr& param : block.params)
-        if (param->fresh) settle(*param);
+      for (const ParamPtr& param : block.params) slots_.at(param).settle();
   clip(group, s, facts);
   for (Block& block : blocks_)
     if (block.group == group) step(block, s, facts, progress.steps == 0);
   for (Block& block : blocks_)
     if (block.group == group)
       for (const ParamPtr& param : block.params) {
-        param->fresh = true;
+        slots_.at(param).fresh = true;
+        mark_written(param->value);
         stepped_.erase(param.get());
       }
   progress.facts = facts;
@@ -254,8 +291,9 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
   if (block.twins) {
     block.grads.clear();
     for (const ParamPtr& param : block.params) {
-      const Tensor& shared = param->twin->grad;
-      block.grads.push_back(!param->fresh  ? param->grad
+      const Slot& own = slots_.at(param);
+      const Tensor& shared = slots_.all.at(param->twin).into;
+      block.grads.push_back(!own.fresh     ? own.into
                             : param->carry ? param->carry(shared)
                                            : shared);
     }
@@ -289,10 +327,10 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
       value.add_(average, -lr);
     };
     if (stepped_.empty()) {
-      descend(block.values[0], block.first[0]);
+      for (size_t i = 0; i < block.values.size(); ++i) descend(block.values[i], block.first[i]);
     } else {
       for (const ParamPtr& param : block.params)
-        if (!stepped_.count(param.get())) descend(param->value, param->grad);
+        if (!stepped_.count(param.get())) descend(param->value, slots_.at(param).into);
     }
   } else if (block.target == Target::Gradient) {
     // With an empty momentum list the kernel does plain descent.

@@ -24,16 +24,17 @@ namespace altprop {
 /// squares, consequentialism).
 struct Direction {
   virtual ~Direction() = default;
-  virtual void absorb(const LocalSignal& signal) { signal.accumulate(); }
-  /// Called once per update, before the step; may replace gradients.
-  virtual void finish() {}
+  virtual void absorb(const LocalSignal& signal, Store& gradients) { signal.accumulate(gradients); }
+  virtual void absorb(const ParamSignal& signal, Store& gradients) { signal.accumulate(gradients); }
+  /// Called before each update of a group; may replace the gradients of its parameters. Of those
+  /// that received nothing since the last update, the slots are still fresh.
+  virtual void finish(const std::string& group, Store& gradients) {}
   virtual void state(StateIO) {}
 };
 
 class Updater : public Sink {
  public:
   explicit Updater(OptimizerSettings settings) : settings_(std::move(settings)) {}
-  ~Updater() override;
   Updater(const Updater&) = delete;
   Updater& operator=(const Updater&) = delete;
 
@@ -47,18 +48,24 @@ class Updater : public Sink {
   /// between the signal of its operation and `apply`. Call before bind.
   void set_in_place(bool allowed) { in_place_ = allowed; }
 
-  /// Takes charge of these parameters: moves their values into flat buffers (Param::value becomes a
-  /// view; all users of the Param see it).
+  /// Leaves values where they are instead of moving them into flat buffers: for parameters that
+  /// belong to somebody else (a caller's tensors, of any strides). Call before bind.
+  void set_gathered(bool gathered) { gathered_ = gathered; }
+
+  /// Takes charge of these parameters, less frozen ones: moves their values into flat buffers
+  /// (Param::value becomes a view; all users of the Param see it). @throws Error if a twin comes
+  /// without its partner
   void bind(const std::vector<ParamPtr>& params);
 
   void take(const LocalSignal& signal) override;
+  void take(const ParamSignal& signal) override;
 
   /// One optimizer step for the parameters of a group, with the gradients accumulated since the
   /// last one. Parameters that received no signal count as having gradient zero.
   void apply(const std::string& group = "weights");
 
   /// Factor on every group's learning rate, from the schedule.
-  void set_rate_factor(double factor) { rate_factor_ = factor; }
+  void set_rate_factor(double factor);
   /// Overrides the weight decay of all groups until reset by a negative number (a rule's alignment
   /// phase).
   void set_weight_decay(double decay) { decay_override_ = decay; }
@@ -68,6 +75,9 @@ class Updater : public Sink {
   const StepFacts& facts(const std::string& group = "weights") const;
   int64_t steps(const std::string& group = "weights") const;
   double gradient_norm(const std::string& group = "weights") const;
+  /// What the signals for a parameter are added to: its gradient, momentum's average, or its value
+  /// itself. Null if it is not stepped here.
+  const Slot* slot(const Param& param) const;
 
   void state(StateIO io);
 
@@ -79,16 +89,26 @@ class Updater : public Sink {
     bool decay = true, twins = false;
     Target target = Target::Gradient;
     std::vector<ParamPtr> params;
-    std::vector<Tensor> values, grads;  // one flat tensor each, or one per parameter for twins
+    // One flat tensor each, or one per parameter for twins and where values stay where they are.
+    std::vector<Tensor> values, grads;
     std::vector<Tensor> first, second, step_counts;  // optimizer state, like values
   };
   struct Progress {
     int64_t steps = 0;
     StepFacts facts;
   };
-  void release();
+  /// What signals are added to, for those parameters that are stepped here.
+  struct Slots : Store {
+    std::unordered_map<const Param*, Slot> all;
+    Slot* of(const Param& param) override;
+    Slot& at(const ParamPtr& param) { return all.at(param.get()); }
+  };
   Target target_of(const Block& block) const;
   void gather(Block& block);
+  void hold_apart(Block& block);
+  void give_slot(const Block& block, const ParamPtr& param, Tensor into);
+  void prepare_optimizer(Block& block);
+  double rate_of(const Param& param) const;
   double decay_of(const std::string& group) const;
   /// Momentum's whole step for the weight of an affine map. @returns false if it has to be taken
   /// the usual way
@@ -101,9 +121,10 @@ class Updater : public Sink {
   std::map<std::string, OptimizerSettings> group_settings_;
   std::shared_ptr<Direction> direction_;
   std::vector<Block> blocks_;
+  Slots slots_;
   std::map<std::string, Progress> progress_;
   double rate_factor_ = 1, decay_override_ = -1;
-  bool in_place_ = false;
+  bool in_place_ = false, gathered_ = true;
   bool into_values_ = false;  ///< the target of all blocks is the value
   std::map<const Param*, size_t> at_once_;  ///< weights that may step at once, with their block
   std::set<const Param*> stepped_;          ///< those of them that have, since the last update

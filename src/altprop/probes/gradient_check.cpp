@@ -1,29 +1,23 @@
 #include "altprop/probes/gradient_check.h"
 
-#include "altprop/network/gradient_capture.h"
+#include "altprop/network/buffer_guard.h"
+#include "altprop/network/gradients.h"
 
 namespace altprop {
 
 namespace {
 
 template <class Pass>
-std::vector<Tensor> gradients_of(std::vector<ParamPtr> params, Rule& rule, const Step& original,
+std::vector<Tensor> gradients_of(const std::vector<ParamPtr>& params, const Step& original,
                                  Pass pass) {
-  const size_t reported = params.size();
-  for (const ParamPtr& param : rule.owned())
-    params.push_back(param);  // may receive signals as well
-
   Activity activity;
   Step step{original.net,    original.loss,    nullptr,       activity,
             original.inputs, original.targets, original.ids,  original.epoch,
             original.index,  original.pass,    original.draws};
   BufferGuard buffers(original.net);
-  GradientCapture capture(params);
-  GradientSink sink;
-  pass(step, sink);
-  std::vector<Tensor> gradients = capture.gradients();
-  gradients.resize(reported);
-  return gradients;
+  Gradients found;
+  pass(step, found);
+  return found.of_params(params);
 }
 
 }  // namespace
@@ -31,9 +25,9 @@ std::vector<Tensor> gradients_of(std::vector<ParamPtr> params, Rule& rule, const
 std::vector<GradientRow> compare_gradients(Rule& rule, const Step& step) {
   const std::vector<ParamPtr> params = step.net.params();
   const auto found =
-      gradients_of(params, rule, step, [&](Step& s, Sink& sink) { rule.assign(s, sink); });
+      gradients_of(params, step, [&](Step& s, Sink& sink) { rule.assign(s, sink); });
   const auto exact =
-      gradients_of(params, rule, step, [&](Step& s, Sink& sink) { rule.reference(s, sink); });
+      gradients_of(params, step, [&](Step& s, Sink& sink) { rule.reference(s, sink); });
   std::vector<GradientRow> rows;
   for (size_t i = 0; i < params.size(); ++i)
     rows.push_back({params[i]->name, similarity(found[i], exact[i])});

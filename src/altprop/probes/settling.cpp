@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "altprop/base/text.h"
-#include "altprop/network/gradient_capture.h"
+#include "altprop/network/buffer_guard.h"
 
 namespace altprop {
 

@@ -9,7 +9,7 @@
 
 #include "altprop/base/factors.h"
 #include "altprop/base/text.h"
-#include "altprop/network/gradient_capture.h"
+#include "altprop/network/buffer_guard.h"
 #include "altprop/network/step_loss.h"
 #include "altprop/probes/kernels.h"
 #include "altprop/tensor/memory.h"

@@ -31,15 +31,12 @@ struct Example {
     }
   }
 
-  /// Gradients by name, of the rule's own parameters too.
+  /// NamedGradients by name, of the rule's own parameters too.
   std::map<std::string, Tensor> gradients(bool reference = false) {
     at::NoGradGuard no_grad;
-    for (const ParamPtr& param : rule->owned()) param->fresh = true;
-    auto out =
-        testing::gradients(*rule, net, *loss, example_inputs(), example_targets(), 0, reference);
-    if (reference) return out;
-    for (const ParamPtr& param : rule->owned()) out[param->name] = param->grad.clone();
-    return out;
+    const std::vector<ParamPtr> own = reference ? std::vector<ParamPtr>() : rule->owned();
+    return testing::gradients(*rule, net, *loss, example_inputs(), example_targets(), 0, reference,
+                              own);
   }
 };
 

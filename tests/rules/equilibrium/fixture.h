@@ -121,7 +121,7 @@ inline OptionValues with(OptionValues values, const OptionValues& more) {
 
 inline const OptionValues kLong = {{"ep.free-steps", "400"}, {"ep.nudged-steps", "400"}};
 
-/// Gradients against central differences of a loss, at some entries of every parameter.
+/// NamedGradients against central differences of a loss, at some entries of every parameter.
 inline void expect_numeric(EpExample& e, const std::map<std::string, Tensor>& g, double tolerance,
                            const std::function<double()>& loss) {
   for (const ParamPtr& p : e.net.params())

@@ -8,17 +8,14 @@ const std::string kConv =
     "chain: conv 3 k=3 p=1, sigmoid, conv 4 k=3, maxpool 2, sigmoid, linear 3";
 
 /// Forward and backward gradients of a rule with weights of its own for the way back.
-struct Both {
-  std::map<std::string, Tensor> forward;
+struct BothWays {
+  NamedGradients forward;
   std::vector<Tensor> backward;
 };
 
-Both gradients_of_both(Learner& rule, EpExample& e) {
-  for (const ParamPtr& p : rule.owned()) p->fresh = true;
-  Both out;
-  out.forward = gradients(rule, e.net, *e.loss, e.x, e.y);
-  for (const ParamPtr& p : rule.owned())
-    out.backward.push_back(p->fresh ? Tensor() : p->grad.clone());
+BothWays gradients_both_ways(Learner& rule, EpExample& e) {
+  BothWays out{gradients(rule, e.net, *e.loss, e.x, e.y, 0, false, rule.owned()), {}};
+  for (const ParamPtr& p : rule.owned()) out.backward.push_back(out.forward.extract(p->name).mapped());
   return out;
 }
 
@@ -40,7 +37,7 @@ TEST(EquilibriumWeights, SeparateButEqualWeightsAddUpToTiedOnes) {
       const auto tied = e.own(values);
       const auto rule = bound(kEp, with(values, {{"ep.weights", "separate"}}), e.net, *e.loss);
       tie(*rule, e.net);
-      Both found = gradients_of_both(*rule, e);
+      BothWays found = gradients_both_ways(*rule, e);
       const auto facts = dynamic_cast<Rule&>(*rule).feedback(e.net);
       ASSERT_EQ(facts.size(), 1u + 0 * found.backward.size());
       found.forward[facts[0].name + ".weight"] += found.backward[0];
@@ -150,11 +147,10 @@ TEST(EquilibriumWeights, ContinualUpdatesAreEquilibriumPropagationToFirstOrder) 
       now.dynamics.step(&nudge, false);
       const Field after = now.dynamics.copy();
       Contrast contrast(now.net, now.dynamics, nullptr);
-      GradientSink sink;
-      for (const ParamPtr& p : same.net.params()) p->fresh = true;
+      Gradients sink;
       contrast.deliver({after, states, beta, 1.0 / 3}, sink);
       contrast.deliver_readout(after, *same.loss, same.y, sink, 0.25);
-      for (const ParamPtr& p : same.net.params()) p->value.add_(p->grad, -lr);
+      for (const ParamPtr& p : same.net.params()) p->value.add_(sink.or_zeros(*p), -lr);
       states = after;
     }
     EXPECT_LT(distance(e.net, same.net), 1e-12);

@@ -318,9 +318,9 @@ TEST(ProductFeedbackAlignment, WorkedExample) {
 
   Updater updater({.kind = "sgd", .lr = 0.1, .weight_decay = 0.02});
   updater.bind({w, r});
-  updater.take({.op = &op, .node = nullptr, .saved = &saved, .cot = delta});
+  updater.take(LocalSignal{.op = &op, .node = nullptr, .saved = &saved, .cot = delta});
   EXPECT_LT(
-      distance(map.expand(w->grad), matrix({-.025, .05, -.075, .15, .075, -.15, -.025, .05}, 2)),
+      distance(map.expand(updater.slot(*w)->into), matrix({-.025, .05, -.075, .15, .075, -.15, -.025, .05}, 2)),
       1e-14);
   updater.apply();
   EXPECT_LT(distance(w->value, matrix({.494, -.2395, .2595, .479}, 2)), 1e-14);

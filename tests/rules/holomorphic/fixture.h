@@ -10,7 +10,6 @@
 namespace altprop::testing {
 
 inline const char* const kHep = "holomorphic-ep";
-using Gradients = std::map<std::string, Tensor>;
 
 inline OptionValues circle(int64_t points, double radius, const OptionValues& more = {}) {
   return with({{"hep.points", std::to_string(points)},
@@ -21,16 +20,12 @@ inline OptionValues circle(int64_t points, double radius, const OptionValues& mo
               more);
 }
 
-/// Gradients of the network's and, under their own names, of the rule's parameters.
-inline Gradients gradients_of_all(Learner& rule, EpExample& e, bool exact = false) {
-  for (const ParamPtr& p : rule.owned()) p->fresh = true;
-  Gradients out = gradients(rule, e.net, *e.loss, e.x, e.y, 0, exact);
-  for (const ParamPtr& p : rule.owned())
-    out[p->name] = p->fresh ? at::zeros_like(p->value) : p->grad.clone();
-  return out;
+/// NamedGradients of the network's and, under their own names, of the rule's parameters.
+inline NamedGradients gradients_of_all(Learner& rule, EpExample& e, bool exact = false) {
+  return gradients(rule, e.net, *e.loss, e.x, e.y, 0, exact, rule.owned());
 }
 
-inline Gradients hep(EpExample& e, const OptionValues& values, bool exact = false) {
+inline NamedGradients hep(EpExample& e, const OptionValues& values, bool exact = false) {
   return gradients_of_all(*bound(kHep, values, e.net, *e.loss), e, exact);
 }
 
@@ -74,8 +69,8 @@ struct AsymmetricExample : EpExample {
     out->owned().at(0)->value.copy_(feedback.t());
     return out;
   }
-  Gradients own(const OptionValues& values) { return gradients_of_all(*rule(values), *this); }
-  Gradients exact() { return gradients_of_all(*rule({}), *this, true); }
+  NamedGradients own(const OptionValues& values) { return gradients_of_all(*rule(values), *this); }
+  NamedGradients exact() { return gradients_of_all(*rule({}), *this, true); }
 };
 
 inline void expect_numbers(const Tensor& found, const std::vector<double>& expected,

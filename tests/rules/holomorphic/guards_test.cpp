@@ -48,18 +48,18 @@ EpExample one_of(const EpExample& e, const Case& c, int64_t i) {
   return out;
 }
 
-double size(const Gradients& g) {
+double size(const NamedGradients& g) {
   double out = 0;
   for (const auto& [name, value] : g) out += value.square().sum().item<double>();
   return std::sqrt(out);
 }
 
-void add(Gradients& sum, const Gradients& g, double factor) {
+void add(NamedGradients& sum, const NamedGradients& g, double factor) {
   for (const auto& [name, value] : g)
     sum[name] = sum.count(name) ? sum.at(name) + value * factor : value * factor;
 }
 
-bool same(const Gradients& a, const Gradients& b) {
+bool same(const NamedGradients& a, const NamedGradients& b) {
   return std::all_of(a.begin(), a.end(),
                      [&](const auto& one) { return at::equal(one.second, b.at(one.first)); });
 }
@@ -71,7 +71,7 @@ TEST(HolomorphicGuards, FallingBackIsTheEstimateOfTwoPoints) {
     for (int64_t points : {3, 4, 5, 6}) {
       SCOPED_TRACE(text::cat(c.text, " ", points));
       EpExample e = example(c);
-      const Gradients two = hep(e, short_circle(2, c.more)),
+      const NamedGradients two = hep(e, short_circle(2, c.more)),
                       all = hep(e, short_circle(points, c.more)),
                       fallen = hep(
                           e, short_circle(points, with(c.more, {{"hep.fallback-above", "1e-30"}})));
@@ -103,7 +103,7 @@ std::vector<double> bounds_between(const std::vector<double>& moves) {
 
 /// The smallest bound, to a factor of 1.02, at which a guard leaves a lone sample as it is.
 double threshold(EpExample& one, const OptionValues& values, const std::string& guard) {
-  const Gradients plain = hep(one, values);
+  const NamedGradients plain = hep(one, values);
   double low = 1e-12, high = 1e6;
   while (high / low > 1.02) {
     const double middle = std::sqrt(low * high);
@@ -123,7 +123,7 @@ TEST(HolomorphicGuards, EverySampleIsJudgedByItself) {
       moves.push_back(threshold(one, values, "hep.fallback-above"));
     }
     for (double bound : bounds_between(moves)) {
-      Gradients sum;
+      NamedGradients sum;
       int fallen = 0;
       for (size_t i = 0; i < 4; ++i) {
         EpExample one = one_of(e, c, static_cast<int64_t>(i));
@@ -158,10 +158,10 @@ TEST(HolomorphicGuards, DroppedSamplesAreNotInTheGradient) {
         moves.push_back(threshold(one, values, "hep.drop-above"));
       }
       const double bound = bounds_between(moves).at(1);
-      Gradients sum;
+      NamedGradients sum;
       for (size_t i = 0; i < 4; ++i) {
         EpExample one = one_of(e, c, static_cast<int64_t>(i));
-        const Gradients alone = hep(one, with(values, {{"hep.drop-above", number(bound)}}));
+        const NamedGradients alone = hep(one, with(values, {{"hep.drop-above", number(bound)}}));
         if (moves[i] > bound) {
           EXPECT_EQ(size(alone), 0);
         } else {

@@ -40,17 +40,15 @@ struct AtRest {
     }
     return {loss / static_cast<double>(samples), score / static_cast<double>(samples)};
   }
-  Gradients pull(const Graph& net, bool estimate, int64_t count) {
+  NamedGradients pull(const Graph& net, bool estimate, int64_t count) {
     std::vector<ParamPtr> params = net.params();
     if (back)
       for (const BackwardWeights::Pair& pair : back->pairs()) params.push_back(pair.backward);
     for (const FeedbackEdge& edge : edges) params.push_back(edge.weight);
-    for (const ParamPtr& p : params) p->fresh = true;
-    GradientSink sink;
+    Gradients sink;
     homeostasis->deliver(rest, Stream(5), count, 1, sink, estimate);
-    Gradients out;
-    for (const ParamPtr& p : params)
-      out[p->name] = p->fresh ? at::zeros_like(p->value) : p->grad.clone();
+    NamedGradients out;
+    for (const ParamPtr& p : params) out[p->name] = sink.or_zeros(*p);
     return out;
   }
 };
@@ -63,7 +61,7 @@ TEST(Homeostasis, OfTheAsymmetricExample) {
   EXPECT_NEAR(a.homeostasis->symmetry(a.rest, Stream(1), 1), 0.6857738199391709, 1e-12);
   EXPECT_NEAR(a.from_matrix(1).first, 0.4975685057019098, 1e-12);
   EXPECT_NEAR(a.from_matrix(1).second, 0.6857738199391709, 1e-12);
-  const Gradients g = a.pull(e.net, false, 1);
+  const NamedGradients g = a.pull(e.net, false, 1);
   // The feedback is held in the orientation of the forward weights.
   expect_numbers(g.at(a.back->pairs()[0].backward->name).t()[0],
                  {-0.1321479025933491, 0.11813969700436207, 0.2822962090056717}, 1e-12);
@@ -80,7 +78,7 @@ TEST(Homeostasis, DrawsHaveTheClosedFormAsTheirMean) {
                drawn = a.homeostasis->loss(a.rest, Stream(1), 10000, true);
   EXPECT_NEAR(drawn / closed, 1, 0.05);  // the standard error is a hundredth or so
   EXPECT_NE(drawn, closed);
-  const Gradients exact = a.pull(e.net, false, 1), mean = a.pull(e.net, true, 10000);
+  const NamedGradients exact = a.pull(e.net, false, 1), mean = a.pull(e.net, true, 10000);
   EXPECT_LT(EpExample::apart(mean, exact), 0.05);
 }
 
@@ -105,8 +103,8 @@ TEST(Homeostasis, OfEveryKindOfCoupling) {
     const double found = a.homeostasis->loss(a.rest, Stream(1), 2000);
     EXPECT_NEAR(found / loss, 1, conv ? 0.05 : 1e-12);
     EXPECT_NEAR(a.homeostasis->symmetry(a.rest, Stream(1), 2000), score, conv ? 0.05 : 1e-12);
-    // Gradients against differences with the same draws.
-    const Gradients g = a.pull(e.net, false, 3);
+    // NamedGradients against differences with the same draws.
+    const NamedGradients g = a.pull(e.net, false, 3);
     std::vector<ParamPtr> params = e.net.params();
     if (a.back) params.push_back(a.back->pairs()[0].backward);
     for (const FeedbackEdge& edge : a.edges) params.push_back(edge.weight);
@@ -127,7 +125,7 @@ TEST(Homeostasis, OfEveryKindOfCoupling) {
 
 TEST(Homeostasis, AddsItsGradientToTheRules) {
   AsymmetricExample e;
-  const Gradients plain = e.own(circle(4, 0.1)),
+  const NamedGradients plain = e.own(circle(4, 0.1)),
                   pulled = e.own(circle(4, 0.1, {{"hep.homeostasis", "2"}}));
   AtRest a(e, "", e.feedback);
   for (const auto& [name, g] : a.pull(e.net, false, 1)) {

@@ -130,7 +130,7 @@ TEST(HolomorphicOracles, AsymmetricExampleSettlesAndHasItsExactGradient) {
   const auto rule = e.rule(circle(4, 0.1));
   EXPECT_NEAR(e.loss->value(rule->predict(e.net, e.x), e.y).item<double>(), 0.6522848151023692,
               1e-13);
-  const Gradients g = e.exact();
+  const NamedGradients g = e.exact();
   expect_numbers(
       g.at("fc1.bias"),
       {0.029655724934676497, 0.03540865693200725, -0.0419495622153668, -0.07771158164004706},
@@ -142,7 +142,7 @@ TEST(HolomorphicOracles, AsymmetricExampleSettlesAndHasItsExactGradient) {
 }
 
 /// Relative error and cosine over all parameters but the readout's.
-std::pair<double, double> without_readout(const Gradients& found, const Gradients& exact) {
+std::pair<double, double> without_readout(const NamedGradients& found, const NamedGradients& exact) {
   double dot = 0, a = 0, b = 0, apart = 0;
   for (const auto& [name, g] : exact) {
     if (name.rfind("fc3", 0) == 0) continue;
@@ -156,7 +156,7 @@ std::pair<double, double> without_readout(const Gradients& found, const Gradient
 
 TEST(HolomorphicOracles, AsymmetryIsAnErrorThatNoCircleRemoves) {
   AsymmetricExample e;
-  const Gradients exact = e.exact();
+  const NamedGradients exact = e.exact();
   for (const int64_t n : {4, 8})
     for (const double radius : {0.1, 0.02}) {
       const auto [error, cosine] = without_readout(e.own(circle(n, radius)), exact);
@@ -171,7 +171,7 @@ TEST(HolomorphicOracles, AsymmetryIsAnErrorThatNoCircleRemoves) {
 TEST(HolomorphicOracles, SymmetricFeedbackOfItsOwnIsExactToTheOrderOfTheCircle) {
   AsymmetricExample e;
   e.feedback = e.value(2).t().clone();
-  const Gradients exact = e.exact();
+  const NamedGradients exact = e.exact();
   const std::vector<int64_t> points = {2, 4, 6, 8};
   const std::vector<std::pair<double, std::vector<double>>> table = {
       {0.1, {3.116e-2, 1.888e-3, 1.589e-4, 1.535e-5}},
@@ -185,7 +185,7 @@ TEST(HolomorphicOracles, SymmetricFeedbackOfItsOwnIsExactToTheOrderOfTheCircle) 
 
 TEST(HolomorphicOracles, TheCorrectionIsExactWithoutSymmetry) {
   AsymmetricExample e;
-  const Gradients exact = e.exact();
+  const NamedGradients exact = e.exact();
   const auto error = [&](int64_t n, double radius) {
     return without_readout(e.own(circle(n, radius, {{"hep.correction", "true"}})), exact).first;
   };
@@ -217,7 +217,7 @@ TEST(HolomorphicOracles, TheReferenceIsTheGradientOfTheLossAtRest) {
       {2, 8, 8}, "cross-entropy", 0.6);
   for (const std::string weights : {"tied", "separate"}) {
     const auto rule = bound(kHep, circle(4, 0.1, {{"hep.weights", weights}}), e.net, *e.loss);
-    const Gradients exact = gradients_of_all(*rule, e, true);
+    const NamedGradients exact = gradients_of_all(*rule, e, true);
     std::vector<ParamPtr> params = e.net.params();
     for (const ParamPtr& p : rule->owned()) params.push_back(p);
     for (const ParamPtr& p : params)

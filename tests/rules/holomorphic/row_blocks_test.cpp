@@ -12,7 +12,7 @@ OptionValues brief(int64_t points, const OptionValues& more = {}) {
   return circle(points, 0.1, with({{"hep.free-steps", "30"}, {"hep.nudged-steps", "20"}}, more));
 }
 
-Gradients on(int threads, EpExample& e, const OptionValues& values) {
+NamedGradients on(int threads, EpExample& e, const OptionValues& values) {
   const test::Threads t(threads);
   return hep(e, values);
 }
@@ -35,7 +35,7 @@ TEST(HolomorphicRowBlocks, GiveWhatTheWholeBatchGives) {
     EpExample e = random_example(text, shape, loss, 0.4, kRows);
     for (const OptionValues& kind : kinds)
       for (const int64_t points : {0, 1, 2, 3, 4}) {
-        const Gradients alone = on(1, e, brief(points, kind));
+        const NamedGradients alone = on(1, e, brief(points, kind));
         for (const int threads : {2, 3})
           EXPECT_LT(EpExample::apart(on(threads, e, brief(points, kind)), alone), 1e-11)
               << text << " " << points << " points";
@@ -51,7 +51,7 @@ TEST(HolomorphicRowBlocks, AreLeftWhereSamplesAreLookedAtTogether) {
        std::vector<OptionValues>{{{"hep.noise", "0.04"}},
                                  {{"hep.tolerance", "1e-3"}},
                                  {{"hep.weights", "separate"}, {"hep.correction", "true"}}}) {
-    const Gradients alone = on(1, e, brief(4, kind));
+    const NamedGradients alone = on(1, e, brief(4, kind));
     EXPECT_LT(EpExample::apart(on(2, e, brief(4, kind)), alone), 1e-11) << kind.begin()->first;
   }
 }
@@ -60,10 +60,10 @@ TEST(HolomorphicRowBlocks, InFloatTheyAreThoseOfDoubleToRounding) {
   if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
   for (const OptionValues& kind : std::vector<OptionValues>{{}, {{"hep.weights", "separate"}}}) {
     EpExample e = random_example("mlp:20-40-35-30-3:sigmoid", {20}, "cross-entropy", 0.4, kRows);
-    const Gradients exact = on(2, e, brief(4, kind));
+    const NamedGradients exact = on(2, e, brief(4, kind));
     e.net.to(at::kCPU, at::kFloat);
     e.x = e.x.to(at::kFloat);
-    Gradients rounded = on(2, e, brief(4, kind));
+    NamedGradients rounded = on(2, e, brief(4, kind));
     for (auto& [name, value] : rounded) value = value.to(at::kDouble);
     EXPECT_LT(EpExample::apart(rounded, exact), 1e-4);
   }

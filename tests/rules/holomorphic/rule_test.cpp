@@ -39,7 +39,7 @@ TEST(HolomorphicRule, SingleEdgesAreTheOnlyFeedback) {
   ASSERT_EQ(rule->owned().size(), 1u);
   EXPECT_EQ(rule->owned()[0]->name, "feedback.fc3.fc1");
   EXPECT_EQ(shape_text(rule->owned()[0]->value.sizes()), "[5, 3]");
-  const Gradients g = gradients_of_all(*rule, e);
+  const NamedGradients g = gradients_of_all(*rule, e);
   for (const auto& [name, value] : g) EXPECT_GT(value.norm().item<double>(), 1e-7) << name;
   EXPECT_GT(hep_error(e, circle(0, 0.1, loop)), 0.3);
   EXPECT_LT(hep_error(e, circle(0, 0.1, with(loop, {{"hep.correction", "true"}}))), 1e-11);
@@ -71,7 +71,7 @@ TEST(HolomorphicRule, OscillationsThatSettleAtEveryPointAreTheCircle) {
   EpExample e = dense_example();
   for (const std::string form : {"energy", "vector-field"}) {
     const OptionValues values = circle(8, 0.1, {{"hep.form", form}, {"hep.free-steps", "200"}});
-    const Gradients still = hep(e, values),
+    const NamedGradients still = hep(e, values),
                     moving = hep(e, with(values, {{"hep.oscillating", "true"},
                                                   {"hep.periods", "2"},
                                                   {"hep.nudged-steps", "80"}}));
@@ -89,7 +89,7 @@ TEST(HolomorphicRule, OscillationsThatSettleAtEveryPointAreTheCircle) {
 
 TEST(HolomorphicRule, FiniteNudgesOutlastNoise) {
   EpExample e = random_example("mlp:5-7-6-3:shifted-sigmoid", {5}, "cross-entropy", 0.4, 8);
-  const Gradients exact = hep(e, {}, true);
+  const NamedGradients exact = hep(e, {}, true);
   const auto mean_cosine = [&](int64_t points, double radius) {
     double sum = 0;
     const auto rule = bound(
@@ -98,7 +98,7 @@ TEST(HolomorphicRule, FiniteNudgesOutlastNoise) {
                {{"hep.noise", "0.015"}, {"hep.nudged-steps", "30"}, {"hep.free-steps", "60"}}),
         e.net, *e.loss);
     for (int64_t index = 0; index < 20; ++index) {
-      const Gradients g = gradients(*rule, e.net, *e.loss, e.x, e.y, index);
+      const NamedGradients g = gradients(*rule, e.net, *e.loss, e.x, e.y, index);
       double dot = 0, a = 0, b = 0;
       for (const auto& [name, value] : exact) {
         if (name.rfind("fc1", 0) != 0) continue;
@@ -146,10 +146,10 @@ TEST(HolomorphicRule, SamplesThatOverflowAreLeftOutAndCounted) {
   f.x = e.x;
   f.y = Loss::as_rows(e.y, at::empty({3, 3}, at::kDouble)).clone();
   const auto rule = bound(kHep, circle(4, 0.5), f.net, *f.loss);
-  const Gradients whole = gradients(*rule, f.net, *f.loss, f.x.slice(0, 0, 2), f.y.slice(0, 0, 2));
+  const NamedGradients whole = gradients(*rule, f.net, *f.loss, f.x.slice(0, 0, 2), f.y.slice(0, 0, 2));
   const auto own = bound(kHep, circle(4, 0.5), f.net, *f.loss);
   f.y[2].fill_(INFINITY);
-  const Gradients rest = gradients(*own, f.net, *f.loss, f.x, f.y);
+  const NamedGradients rest = gradients(*own, f.net, *f.loss, f.x, f.y);
   for (const auto& [name, g] : whole)
     EXPECT_LT((rest.at(name) - g * 2 / 3).norm().item<double>(), 1e-12) << name;
   const std::vector<std::string> said = own->notices();

@@ -39,10 +39,10 @@ TEST(HolomorphicWatch, EveryStepIsTheEstimateOfAPhaseThatEndsThere) {
     EXPECT_EQ(settling.compared_with, "implicit gradient");
     EXPECT_EQ(settling.steps.back(), 12);
     ASSERT_EQ(settling.states.size(), 3u);
-    const Gradients exact = hep(e, values, true);
+    const NamedGradients exact = hep(e, values, true);
     for (size_t i = 0; i < settling.steps.size(); ++i) {
       if (settling.steps[i] < 3) continue;  // refused: it does not reach every layer
-      const Gradients own =
+      const NamedGradients own =
           hep(e, with(values, {{"hep.nudged-steps", std::to_string(settling.steps[i])}}));
       for (const Settling::State& state : settling.states) {
         SCOPED_TRACE(text::cat(state.layer, " after ", settling.steps[i]));

@@ -64,7 +64,7 @@ TEST_P(EveryNet, FixedPointIsBackprop) {
       return cot;
     }
   } exact;
-  GradientSink sink;
+  Gradients sink;
   net.sweep(activity, {{net.output_node(), f.loss->gradient(out, b.y)}}, exact, &sink);
   int compared = 0;
   for (size_t s = 0; s < g.size(); ++s) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kRows = 21;  // does not divide by the threads
 
-/// Gradients of a rule on some threads.
+/// NamedGradients of a rule on some threads.
 std::map<std::string, Tensor> gradients_on(int threads, const std::string& rule,
                                            const OptionValues& settings, Graph& net,
                                            const BatchOf& batch,

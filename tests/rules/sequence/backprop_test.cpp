@@ -10,7 +10,7 @@
 namespace altprop::testing {
 namespace {
 
-/// Gradients of the batch-mean loss by parameter, with the rule backprop.
+/// NamedGradients of the batch-mean loss by parameter, with the rule backprop.
 std::map<std::string, Tensor> own_gradients(Graph& net, const Loss& loss, const BatchOf& b) {
   at::NoGradGuard no_grad;
   const auto rule = bound("backprop", {}, net, loss);

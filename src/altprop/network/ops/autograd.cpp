@@ -156,11 +156,14 @@ Tensor by_blocks(const Tensor& rows, int64_t batch, F&& f) {
 }
 }  // namespace
 
+void AutogradOp::refuse_substitute() const {
+  throw Refusal(type_, "its weights are hidden, so none can be substituted",
+                "build the network of the library's own operations");
+}
+
 Tensor AutogradOp::vjp(const Saved& saved, const Tensor& cot, int input,
                        const Tensor* substitute) const {
-  if (substitute)
-    throw Refusal(type_, "its weights are hidden, so none can be substituted",
-                  "build the network of the library's own operations");
+  if (substitute) refuse_substitute();
   const auto tape = tape_of(saved);
   const Tensor& x = tape->inputs[static_cast<size_t>(input)];
   const int64_t batch = tape->output.size(0);
@@ -189,8 +192,9 @@ Tensor AutogradOp::jvp(const Saved& saved, const Tensor& tangent, int input) con
                    [&](const Tensor& t) { return gradients(pulled, t, {u})[0]; });
 }
 
-void AutogradOp::accumulate(const Saved& saved, const Tensor& cot, double scale,
-                            unsigned which) const {
+void AutogradOp::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                            const Tensor* substitute) const {
+  if (substitute) refuse_substitute();
   const std::vector<ParamPtr> owned = params();
   if (owned.empty()) return;
   std::vector<Tensor> all;
@@ -204,7 +208,7 @@ void AutogradOp::accumulate(const Saved& saved, const Tensor& cot, double scale,
     all = gradients(tape->output, fold_rows(cot, tape->output.size(0)), tape->leaves);
   }
   for (size_t i = 0; i < owned.size(); ++i)
-    if (i >= 32 || (which >> i & 1)) owned[i]->add_gradient(all[i], scale);
+    if (Slot* slot = store.of(*owned[i])) slot->add(all[i], scale);
 }
 
 OpPtr autograd_op(std::string type, AutogradOp::Function function, int arity) {

@@ -31,8 +31,8 @@ class AutogradOp : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale,
-                  unsigned which) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                  const Tensor* substitute) const override;
   bool keeps_output() const override { return true; }
   bool hides_weights() const override { return true; }
 
@@ -51,6 +51,7 @@ class AutogradOp : public Op {
   /// Another pass with the draws and mode of `old`, and without its by-products.
   std::shared_ptr<const Tape> repeat(std::span<const Tensor> inputs, const Tape& old) const;
   std::shared_ptr<const Tape> tape_of(const Saved& saved) const;
+  [[noreturn]] void refuse_substitute() const;
 
   std::string type_;
   Function function_;

@@ -183,17 +183,21 @@ Tensor Conv::jvp(const Saved&, const Tensor& tangent, int) const {
   return apply(stored(tangent), {});
 }
 
-void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
+void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                      const Tensor* substitute) const {
+  Slot* to_weight = store.of(*weight_);
+  Slot* to_bias = bias_ ? store.of(*bias_) : nullptr;
+  if (!to_weight && !to_bias) return;
   const Tensor input = stored(saved.t[0]);
   const Tensor delta = stored(fold_rows(cot, input.size(0)));
-  if (which & 1) {
+  if (to_weight) {
     // Asked for both, the kernel sums the bias on the way.
-    const bool to_bias = bias_ && (which & 2);
-    const auto [unused, dw, db] = backward(delta, input, weight_->value, false, true, to_bias);
-    weight_->add_gradient(dw, scale);
-    if (to_bias) bias_->add_gradient(db, scale);
-  } else if (bias_ && (which & 2)) {
-    bias_->add_gradient(delta.transpose(0, 1).flatten(1).sum(1), scale);
+    const auto [unused, dw, db] = backward(delta, input, substitute ? *substitute : weight_->value,
+                                           false, true, to_bias != nullptr);
+    to_weight->add(dw, scale);
+    if (to_bias) to_bias->add(db, scale);
+  } else {
+    to_bias->add(delta.transpose(0, 1).flatten(1).sum(1), scale);
   }
 }
 

@@ -36,8 +36,8 @@ class Conv : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale,
-                  unsigned which) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                  const Tensor* substitute) const override;
   std::vector<ParamPtr> params() const override;
   ParamPtr weight() const override { return weight_; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override;

@@ -33,11 +33,11 @@ Tensor Diagonal::jvp(const Saved&, const Tensor& tangent, int) const {
   return tangent * weight_->value;
 }
 
-void Diagonal::accumulate(const Saved& saved, const Tensor& cot, double scale,
-                          unsigned which) const {
+void Diagonal::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                          const Tensor*) const {
   const Tensor delta = fold_rows(cot, saved.t[0].size(0));
-  if (which & 1) weight_->add_gradient_rows(delta * saved.t[0], scale);
-  if (bias_ && (which & 2)) bias_->add_gradient_rows(delta, scale);
+  if (Slot* slot = store.of(*weight_)) slot->add_rows(delta * saved.t[0], scale);
+  if (Slot* slot = bias_ ? store.of(*bias_) : nullptr) slot->add_rows(delta, scale);
 }
 
 std::vector<ParamPtr> Diagonal::params() const {

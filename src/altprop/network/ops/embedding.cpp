@@ -96,21 +96,13 @@ Tensor Embedding::jvp(const Saved&, const Tensor&, int) const {
                 "start from a tangent of the embedding's output");
 }
 
-void Embedding::accumulate(const Saved& saved, const Tensor& cot, double scale,
-                           unsigned which) const {
+void Embedding::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                           const Tensor*) const {
   const Tensor& tokens = saved.t[0];
   const Tensor rows = fold_rows(cot, tokens.size(0)).reshape({-1, width_});
-  if (bias_ && (which & 2)) bias_->add_gradient_rows(rows, scale);
-  if (!(which & 1)) return;
-  // What is kept of the gradient so far, to which the rows are added where they belong.
-  if (table_->fresh) table_->add_gradient(at::zeros_like(table_->value));
-  if (tokens.device().is_cpu()) {
-    const Tensor ids = tokens.to(at::kLong).contiguous();
-    add_rows_at(table_->grad, rows.contiguous(), ids.const_data_ptr<int64_t>(), scale);
-  } else {
-    const Tensor ids = tokens.reshape({-1});
-    table_->grad.index_add_(0, ids.clamp_min(0), rows * ids.ge(0).unsqueeze(1), scale);
-  }
+  if (Slot* slot = bias_ ? store.of(*bias_) : nullptr) slot->add_rows(rows, scale);
+  if (Slot* slot = store.of(*table_))
+    slot->add_rows_at(tokens.to(at::kLong).reshape({-1}), rows, scale);
 }
 
 std::vector<ParamPtr> Embedding::params() const {

@@ -27,8 +27,8 @@ class Embedding : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale,
-                  unsigned which) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                  const Tensor* substitute) const override;
   std::vector<ParamPtr> params() const override;
 
  private:

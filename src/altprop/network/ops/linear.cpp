@@ -65,10 +65,11 @@ std::pair<Tensor, Tensor> Linear::gradient_factors(const Saved& saved, const Ten
   return {flat(fold_rows(cot, input.size(0))), flat(input)};
 }
 
-void Linear::accumulate(const Saved& saved, const Tensor& cot, double scale, unsigned which) const {
+void Linear::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                        const Tensor*) const {
   const auto [delta, input] = gradient_factors(saved, cot);
-  if (which & 1) weight_->add_gradient_product(delta.t(), input, scale);
-  if (bias_ && (which & 2)) bias_->add_gradient_rows(delta, scale);
+  if (Slot* slot = store.of(*weight_)) slot->add_product(delta.t(), input, scale);
+  if (Slot* slot = bias_ ? store.of(*bias_) : nullptr) slot->add_rows(delta, scale);
 }
 
 std::vector<ParamPtr> Linear::params() const {

@@ -26,8 +26,8 @@ class Linear : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale,
-                  unsigned which) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                  const Tensor* substitute) const override;
   /// The factors of the weight's gradient: credits [rows, n_out] and inputs [rows, n_in].
   std::pair<Tensor, Tensor> gradient_factors(const Saved& saved, const Tensor& cot) const;
   std::vector<ParamPtr> params() const override;

@@ -17,7 +17,6 @@ namespace altprop {
 /// Mode::Train and Replay put the module into training, Eval into evaluation. Replay repeats draws
 /// exactly; a batch norm inside the module normalises by the statistics of the input that it is
 /// given, also on a moved state (batch_norm() of this library keeps those of the repeated pass).
-/// With more than 32 parameters, `which` selects among the first 32 only.
 class ModuleOp : public AutogradOp {
  public:
   ModuleOp(std::shared_ptr<torch::nn::Module> module, Function function);

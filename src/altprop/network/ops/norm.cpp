@@ -18,9 +18,9 @@ bool remembers(const Saved& saved, const Tensor& cot) {
 }
 
 void add_gradients(const ParamPtr& gain, const ParamPtr& bias, const Tensor& d_gain,
-                   const Tensor& d_bias, double scale, unsigned which) {
-  if (which & 1) gain->add_gradient(d_gain, scale);
-  if (which & 2) bias->add_gradient(d_bias, scale);
+                   const Tensor& d_bias, double scale, Store& store) {
+  if (Slot* slot = store.of(*gain)) slot->add(d_gain, scale);
+  if (Slot* slot = store.of(*bias)) slot->add(d_bias, scale);
 }
 
 // ---- batch norm ----
@@ -132,19 +132,20 @@ Tensor BatchNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
   return (tangent - mean).sub_(xhat * drift).mul_(slope);
 }
 
-void BatchNorm::accumulate(const Saved& saved, const Tensor& cot, double scale,
-                           unsigned which) const {
+void BatchNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                           const Tensor*) const {
+  if (!store.of(*gain_) && !store.of(*bias_)) return;
   if (over_batch(saved)) {
     expect_same_rows(saved, cot);
     if (remembers(saved, cot))
-      return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, which);
+      return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, store);
     const auto [unused, to_gain, to_bias] = backward(saved, cot, gain_->value, {false, true, true});
-    return add_gradients(gain_, bias_, to_gain, to_bias, scale, which);
+    return add_gradients(gain_, bias_, to_gain, to_bias, scale, store);
   }
   const Tensor delta = fold_rows(cot, saved.t[0].size(0));
   const Tensor centred = saved.t[0] - per_channel(saved.t[1], delta);
   add_gradients(gain_, bias_, sum_but_channels(centred.mul_(delta)).mul_(saved.t[2]),
-                sum_but_channels(delta), scale, which);
+                sum_but_channels(delta), scale, store);
 }
 
 std::vector<ParamPtr> BatchNorm::params() const {
@@ -221,13 +222,14 @@ Tensor LayerNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
       .mul_(gain_->value);
 }
 
-void LayerNorm::accumulate(const Saved& saved, const Tensor& cot, double scale,
-                           unsigned which) const {
+void LayerNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                           const Tensor*) const {
+  if (!store.of(*gain_) && !store.of(*bias_)) return;
   if (remembers(saved, cot))
-    return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, which);
+    return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, store);
   const auto [unused, to_gain, to_bias] =
       backward(saved, fold_rows(cot, saved.t[0].size(0)), gain_->value, {false, true, true});
-  add_gradients(gain_, bias_, to_gain, to_bias, scale, which);
+  add_gradients(gain_, bias_, to_gain, to_bias, scale, store);
 }
 
 std::vector<ParamPtr> LayerNorm::params() const {

@@ -28,8 +28,8 @@ class BatchNorm : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale,
-                  unsigned which) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                  const Tensor* substitute) const override;
   std::vector<ParamPtr> params() const override;
   std::vector<std::pair<std::string, Tensor*>> buffers() override;
 
@@ -61,8 +61,8 @@ class LayerNorm : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale,
-                  unsigned which) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                  const Tensor* substitute) const override;
   std::vector<ParamPtr> params() const override;
 
   const ParamPtr& gain() const { return gain_; }

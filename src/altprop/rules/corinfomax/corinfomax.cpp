@@ -199,7 +199,8 @@ void CorInfoMax::assign(Step& step, Sink& sink) {
 void CorInfoMax::send(const Op& op, const Node* node, Tensor seen, Tensor credit, double scale,
                       Sink& sink) const {
   const Saved saved{.t = {std::move(seen)}};
-  sink.take({.op = &op, .node = node, .saved = &saved, .cot = std::move(credit), .scale = scale});
+  sink.take(LocalSignal{
+      .op = &op, .node = node, .saved = &saved, .cot = std::move(credit), .scale = scale});
 }
 
 void CorInfoMax::deliver(Step& step, double divisor, Sink& sink) {

@@ -7,28 +7,39 @@ namespace altprop {
 namespace {
 
 /// Gives each signal another input, and to the weight alone.
-struct WithInput : Sink {
+struct WithInput : PassingSink {
   const std::vector<Tensor>& tangent;  ///< per node of the map
-  Sink& next;
-  WithInput(const std::vector<Tensor>& tangent, Sink& next) : tangent(tangent), next(next) {}
+  WithInput(const std::vector<Tensor>& tangent, Sink& next) : PassingSink(next), tangent(tangent) {}
+  using PassingSink::take;
   void take(const LocalSignal& signal) override {
     const Tensor& input = tangent[at(signal.node->inputs[0])];
     if (!input.defined()) return;
+    const ParamPtr weight = signal.op->weight();
+    if (!weight) return;
     const Saved saved{.t = {input}, .shape = input.sizes().vec()};
-    next.take({signal.op, signal.node, &saved, signal.cot, signal.scale, weight_bit(*signal.op),
-               signal.phase});
+    LocalSignal moved = signal;
+    moved.saved = &saved;
+    moved.only = {weight.get()};
+    next.take(moved);
   }
 };
 
 /// Sends what arrives for one operation of a map to the operation at the same place of another.
-struct Redirect : Sink {
+struct Redirect : PassingSink {
   const Graph& to;
-  Sink& next;
-  Redirect(const Graph& to, Sink& next) : to(to), next(next) {}
+  Redirect(const Graph& to, Sink& next) : PassingSink(next), to(to) {}
+  using PassingSink::take;
   void take(const LocalSignal& signal) override {
     LocalSignal moved = signal;
     moved.node = &to.node(signal.node->id);
     moved.op = moved.node->op.get();
+    const std::vector<ParamPtr> here = signal.op->params(), there = moved.op->params();
+    for (const Param*& param : moved.only)
+      for (size_t i = 0; i < here.size(); ++i)
+        if (here[i].get() == param) {
+          param = there[i].get();
+          break;
+        }
     next.take(moved);
   }
 };

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "altprop/base/error.h"
+#include "altprop/network/gradients.h"
 #include "altprop/network/ops/norm.h"
 
 namespace altprop {
@@ -124,11 +125,21 @@ FeedbackRule::Path* FeedbackRule::path_of(const Param* weight) {
 void FeedbackRule::assign(Step& step, Sink& sink) {
   for (Path& path : paths_) prepare(path, step);
   clip_at_ = grad_clip_ * static_cast<double>(step.batch());
-  sweep_step(step, *this, sink);
-  if (grad_clip_ > 0)
-    for (const ParamPtr& param : step.net.params())
-      if (!param->fresh) param->grad.clamp_(-grad_clip_, grad_clip_);
+  within_bounds(step.net, sink, [&](Sink& to) { sweep(step, to); });
 }
+
+void FeedbackRule::within_bounds(const Graph& net, Sink& sink,
+                                 const std::function<void(Sink&)>& emit) const {
+  if (grad_clip_ == 0) return emit(sink);
+  Gradients whole;
+  emit(whole);
+  for (const ParamPtr& param : net.params())
+    if (Tensor found = whole.of_param(*param); found.defined())
+      found.clamp_(-grad_clip_, grad_clip_);
+  for (const auto& [param, found] : whole.all()) sink.take(ParamSignal{param, found});
+}
+
+void FeedbackRule::sweep(Step& step, Sink& sink) { sweep_step(step, *this, sink); }
 
 Tensor FeedbackRule::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
   const int at = path_at_[static_cast<size_t>(node.id)];

@@ -8,6 +8,7 @@
 // (`prepare`).
 #pragma once
 
+#include <functional>
 #include <map>
 
 #include "altprop/network/init.h"
@@ -26,6 +27,12 @@ class FeedbackRule : public Rule, protected Feedback {
   void state(StateIO io) override;
 
  protected:
+  /// Forward pass and reverse sweep.
+  virtual void sweep(Step& step, Sink& sink);
+  /// Lets `emit` send its signals to `sink`; with feedback.grad-clip the gradients that they make
+  /// are bounded first, those of the network's parameters alone.
+  void within_bounds(const Graph& net, Sink& sink, const std::function<void(Sink&)>& emit) const;
+
   /// One weight tensor and its substitute.
   struct Path {
     ParamPtr weight;

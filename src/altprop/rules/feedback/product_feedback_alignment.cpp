@@ -27,23 +27,6 @@ namespace altprop {
 
 namespace {
 
-/// While it lives, an operation that uses parameter a works with b's value and gradient.
-class Lend {
- public:
-  Lend(Param& a, Param& b) : a_(a), b_(b) { swap(); }
-  ~Lend() { swap(); }
-  Lend(const Lend&) = delete;
-  Lend& operator=(const Lend&) = delete;
-
- private:
-  void swap() {
-    std::swap(a_.value, b_.value);
-    std::swap(a_.grad, b_.grad);
-    std::swap(a_.fresh, b_.fresh);
-  }
-  Param &a_, &b_;
-};
-
 /// The optimizer changes gradients entry by entry or tensor by tensor, so that B^T (changed dW) is
 /// not (B^T dW) changed.
 bool reshapes_gradients(const OptimizerSettings& s) {
@@ -143,14 +126,6 @@ class ProductFeedbackAlignment : public FeedbackRule {
     return out;
   }
 
-  void assign(Step& step, Sink& sink) override {
-    // Looking only: R has nothing to learn.
-    if (implicit_ || !step.updater) return FeedbackRule::assign(step, sink);
-    LearningR learning(*this, sink);
-    learning_ = true;
-    FeedbackRule::assign(step, learning);
-    learning_ = false;
-  }
 
   void after_update(Graph& net, const StepFacts& facts, const Step& step) override {
     FeedbackRule::after_update(net, facts, step);
@@ -214,6 +189,15 @@ class ProductFeedbackAlignment : public FeedbackRule {
   }
 
  protected:
+  void sweep(Step& step, Sink& sink) override {
+    // Looking only: R has nothing to learn.
+    if (implicit_ || !step.updater) return FeedbackRule::sweep(step, sink);
+    LearningR learning(*this, sink);
+    learning_ = true;
+    FeedbackRule::sweep(step, learning);
+    learning_ = false;
+  }
+
   // Nothing of the base's substitutes is drawn: B and R take their place.
   Tensor draw(const Path&, const Stream&) override { return {}; }
   bool keeps_substitutes() const override { return false; }
@@ -278,26 +262,23 @@ class ProductFeedbackAlignment : public FeedbackRule {
 
   /// Passes signals on, and before each sends R's own: what the operation saw, with the activity of
   /// the feedback population as credit.
-  struct LearningR : Sink {
-    LearningR(ProductFeedbackAlignment& rule, Sink& next) : rule(rule), next(next) {}
+  struct LearningR : PassingSink {
+    LearningR(ProductFeedbackAlignment& rule, Sink& next) : PassingSink(next), rule(rule) {}
+    using PassingSink::take;
     void take(const LocalSignal& signal) override {
       if (Path* path = rule.path_at(signal.node->id)) {
         Product& p = rule.product(*path);
         if (auto at = p.feedback.find(signal.node->id); at != p.feedback.end()) {
-          const std::vector<ParamPtr> params = signal.op->params();
-          const size_t index = static_cast<size_t>(
-              std::find(params.begin(), params.end(), path->weight) - params.begin());
-          {
-            Lend lend(*path->weight, *p.r);
-            signal.op->accumulate(*signal.saved, at->second, signal.scale, 1u << index);
-          }
+          LocalSignal own = signal;
+          own.cot = at->second;
+          own.stand_in = p.r.get();
+          next.take(own);
           p.feedback.erase(at);
         }
       }
       next.take(signal);
     }
     ProductFeedbackAlignment& rule;
-    Sink& next;
   };
 
   void choose_form() {

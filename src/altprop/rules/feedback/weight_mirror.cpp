@@ -5,7 +5,7 @@
 // In a mirror phase every operation receives noise x of its own (noise passed on from below would
 // no longer be white) and its response y = W x makes  V <- (1 - lambda) V + eta WGrad(x, y), where
 // WGrad is the operation's own weight gradient; its mean is proportional to W.
-#include "altprop/network/gradient_capture.h"
+#include "altprop/network/gradients.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/rules/feedback/feedback_rule.h"
@@ -17,19 +17,17 @@ namespace {
 
 /// Sum over rows of the weight gradient that credit y would make at this activity.
 Tensor weight_gradient(const Op& op, const Saved& saved, const Tensor& y) {
-  GradientCapture capture({op.weight()});
-  op.accumulate(saved, y, 1, weight_bit(op));
-  return capture.gradients()[0];
+  Gradients found({op.weight()});
+  op.accumulate(saved, y, 1, found);
+  return found.of_param(*op.weight());
 }
 
 /// sum = keep * sum + scale * that, in one pass where the operation can do it.
 void add_weight_gradient(Tensor& sum, double keep, double scale, const Op& op, const Saved& saved,
                          const Tensor& y) {
-  const ParamPtr weight = op.weight();
-  const GradientCapture capture({weight});  // puts back what is lent here
-  weight->grad = sum;
-  weight->keep = keep;
-  op.accumulate(saved, y, scale, weight_bit(op));
+  Gradients into = Gradients::none();
+  into.bind(*op.weight(), sum, keep);
+  op.accumulate(saved, y, scale, into);
 }
 
 /// Euclidean norm, read in the order in which the numbers lie in memory.

@@ -14,7 +14,8 @@ namespace {
 void send_matrix(const Coupling& c, const Tensor& gradient, double scale, Sink& sink) {
   const Node& node = c.map.graph().node(c.map.graph().output_node());
   const Saved units{.t = {at::eye(gradient.size(1), gradient.options())}};
-  sink.take({node.op.get(), &node, &units, gradient.t().contiguous(), scale, 1u});
+  sink.take(LocalSignal{node.op.get(), &node, &units, gradient.t().contiguous(), scale, 0,
+                        {node.op->weight().get()}});
 }
 
 }  // namespace
@@ -163,7 +164,8 @@ void Homeostasis::deliver(const Field& rest, const Stream& draws, int64_t count,
     } else {
       const Node& node = pair.partner->map.graph().node(pair.partner->map.graph().output_node());
       const Saved seen{.t = {d}};
-      sink.take({node.op.get(), &node, &seen, drawn.e[0].flatten(1), -each * h, 1u});
+      sink.take(LocalSignal{node.op.get(), &node, &seen, drawn.e[0].flatten(1), -each * h, 0,
+                            {node.op->weight().get()}});
     }
   }
 }

@@ -75,15 +75,14 @@ Tensor PlanarMap::run(std::span<const Tensor> inputs, const PlanarRows& rows,
 
 void PlanarMap::send(const Node& node, const Saved& saved, const PlanarRows& rows,
                      const Tensor& cot, const Delivery& to) const {
-  const std::vector<ParamPtr> params = node.op->params();
-  for (size_t i = 0; i < params.size(); ++i) {
-    const unsigned which = 1u << i;
-    if (params[i] != node.op->weight()) {
+  for (const ParamPtr& param : node.op->params()) {
+    const std::vector<const Param*> only = {param.get()};
+    if (param != node.op->weight()) {
       const Tensor own =
           to.part == Part::Real ? cot.narrow(0, 0, rows.points()) : imaginary_parts(cot, rows);
       const Tensor seen = saved.t[0].narrow(0, 0, own.size(0));
       const Saved part{.t = {seen}, .shape = seen.sizes().vec()};
-      to.sink.take({node.op.get(), &node, &part, own, to.scale, which});
+      to.sink.take(LocalSignal{node.op.get(), &node, &part, own, to.scale, 0, only});
       continue;
     }
     // Re(c a) = Re c Re a - Im c Im a, and Im(c a) = Im c Re a + Re c Im a, summed over rows.
@@ -94,7 +93,7 @@ void PlanarMap::send(const Node& node, const Saved& saved, const PlanarRows& row
     } else if (to.part == Part::Imaginary) {
       turned = at::cat({imaginary_parts(cot, rows), real_parts(cot, rows)});
     }
-    to.sink.take({node.op.get(), &node, &saved, turned, to.scale, which});
+    to.sink.take(LocalSignal{node.op.get(), &node, &saved, turned, to.scale, 0, only});
   }
 }
 

@@ -121,11 +121,10 @@ class ActivationRelaxation : public FeedbackRule {
   void assign(Step& step, Sink& sink) override {
     freeze(step);
     const Field credit = relax(step);
-    deliver(credit, 1.0 / static_cast<double>(step.batch()), sink);
+    within_bounds(step.net, sink, [&](Sink& to) {
+      deliver(credit, 1.0 / static_cast<double>(step.batch()), to);
+    });
     pass_->release();
-    if (grad_clip_ > 0)
-      for (const ParamPtr& param : step.net.params())
-        if (!param->fresh) param->grad.clamp_(-grad_clip_, grad_clip_);
   }
 
   std::optional<Settling> watch(Step& step) override {
@@ -233,19 +232,17 @@ class ActivationRelaxation : public FeedbackRule {
   }
 
   /// Passes on the part of each signal that is for the operation's weight, or for everything else.
-  struct Part : Sink {
-    Sink& next;
+  struct Part : PassingSink {
     bool weights;
-    Part(Sink& next, bool weights) : next(next), weights(weights) {}
+    Part(Sink& next, bool weights) : PassingSink(next), weights(weights) {}
+    using PassingSink::take;
     void take(const LocalSignal& signal) override {
-      const ParamPtr weight = signal.op->weight();
-      const std::vector<ParamPtr> params = signal.op->params();
-      unsigned bits = 0;
-      for (size_t i = 0; i < params.size(); ++i)
-        if ((params[i] == weight) == weights) bits |= 1u << i;
       LocalSignal part = signal;
-      part.which &= bits;
-      if (part.which & ((1u << params.size()) - 1)) next.take(part);
+      part.only.clear();
+      for (const ParamPtr& param : signal.op->params())
+        if ((param == signal.op->weight()) == weights && signal.teaches(*param))
+          part.only.push_back(param.get());
+      if (!part.only.empty()) next.take(part);
     }
   };
 
