@@ -14,13 +14,14 @@ struct NoisyTransport : altprop::Rule, altprop::Feedback {
     noise = step.draws.at("transport");
     altprop::sweep_step(step, *this, sink);
   }
-  altprop::Tensor pull(const altprop::Node& node, const altprop::Saved& saved,
-                       const altprop::Tensor& cot, int input) override {
-    const altprop::ParamPtr weight = node.op->weight();
-    if (!weight) return node.op->vjp(saved, cot, input);
-    const altprop::Tensor w = weight->value;
-    const altprop::Tensor m = w * (1 + 0.3 * noise.at(node.name).normal(w.sizes(), w.options()));
-    return node.op->vjp(saved, cot, input, &m);
+  altprop::Credits pull(const altprop::Site& site, const altprop::Saved& saved,
+                        const altprop::Tensor& cot, altprop::Wanted wanted,
+                        altprop::Sweep& sweep) override {
+    const altprop::Op& op = *site.node.op;
+    if (!op.weight()) return op.credit(saved, cot, wanted, nullptr, sweep);
+    const altprop::Tensor w = op.weight()->value;
+    const altprop::Tensor m = w * (1 + 0.3 * noise.at(site.name()).normal(w.sizes(), w.options()));
+    return op.credit(saved, cot, wanted, &m, sweep);
   }
 };
 

@@ -11,14 +11,16 @@
 namespace altprop {
 
 void LocalSignal::accumulate(Store& store) const {
+  const Saved moved = input.defined() ? op->saved_for(input) : Saved();
+  const Saved& seen = input.defined() ? moved : *saved;
   if (stand_in) {
     StandIn played(store, *op->weight(), *stand_in);
-    op->accumulate(*saved, cot, scale, played, &stand_in->value);
+    op->accumulate(seen, cot, scale, played, &stand_in->value, shared);
   } else if (!only.empty()) {
     OnlyOf some(store, only);
-    op->accumulate(*saved, cot, scale, some);
+    op->accumulate(seen, cot, scale, some, nullptr, shared);
   } else {
-    op->accumulate(*saved, cot, scale, store);
+    op->accumulate(seen, cot, scale, store, nullptr, shared);
   }
 }
 
@@ -26,9 +28,12 @@ bool LocalSignal::teaches(const Param& param) const {
   return only.empty() || std::find(only.begin(), only.end(), &param) != only.end();
 }
 
-Tensor Feedback::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
-  return node.op->vjp(saved, cot, input);
+Credits Feedback::pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+                       Sweep& sweep) {
+  return site.node.op->credit(saved, cot, wanted, nullptr, sweep);
 }
+
+std::string Site::name() const { return around ? around->name() + "." + node.name : node.name; }
 
 void Activity::clear() {
   for (Saved& s : saved) s.clear();
@@ -39,6 +44,9 @@ void Activity::clear() {
 struct Graph::Plan {
   std::vector<char> needs_credit;    ///< per node
   std::vector<char> learns;          ///< per node: it has parameters that are not frozen
+  std::vector<char> composite;       ///< per node: it is made of others
+  std::vector<int> site_of;          ///< per node
+  int sites = 0;
   std::vector<char> may_overwrite;   ///< per node: its forward may reuse its input's memory
   std::vector<int> fused_with;       ///< per node: the activation applied together with it, or -1
   std::vector<char> done_by_fusion;  ///< per node: its forward was done by its producer
@@ -131,6 +139,39 @@ std::vector<int> Graph::splice(const Graph& other, std::vector<int> inputs,
   return outputs;
 }
 
+bool Graph::has_composites() const {
+  return std::any_of(nodes_.begin(), nodes_.end(),
+                     [](const Node& node) { return node.op && node.op->parts(); });
+}
+
+Graph Graph::flattened() const {
+  Graph out;
+  std::vector<int> here(nodes_.size(), -1);
+  for (const Node& node : nodes_) {
+    const size_t id = static_cast<size_t>(node.id);
+    if (!node.op) {
+      here[id] = out.input(node.spec, node.name);
+      continue;
+    }
+    std::vector<int> inputs;
+    for (int i : node.inputs) inputs.push_back(here[static_cast<size_t>(i)]);
+    const Graph* parts = node.op->parts();
+    if (!parts) {
+      here[id] = out.add(node.op, inputs, node.name);
+    } else if (parts == node.op.get()) {
+      here[id] = out.splice(parts->flattened(), inputs, node.name + ".").at(0);
+    } else {
+      throw Refusal("node '" + node.name + "'",
+                    "the rule holds the values of layers as states, and '" + node.op->type() +
+                        "' is made of parts whose values come and go inside of it",
+                    "use a rule that sends credit back through the network, such as backprop or "
+                    "feedback-alignment");
+    }
+  }
+  for (int o : outputs_) out.output(here[static_cast<size_t>(o)]);
+  return out;
+}
+
 int Graph::find(const std::string& name) const {
   std::vector<std::string> names;
   for (const Node& node : nodes_) {
@@ -190,6 +231,8 @@ const Graph::Plan& Graph::plan() const {
   const size_t n = nodes_.size();
   plan->before = known;
   plan->learns.assign(n, 0);
+  plan->composite.assign(n, 0);
+  plan->site_of.assign(n, 0);
   plan->needs_credit.assign(n, 0);
   plan->may_overwrite.assign(n, 0);
   plan->done_by_fusion.assign(n, 0);
@@ -199,7 +242,12 @@ const Graph::Plan& Graph::plan() const {
   for (int o : outputs_) plan->is_output[static_cast<size_t>(o)] = 1;
   for (const Node& node : nodes_) {
     const size_t id = static_cast<size_t>(node.id);
+    plan->site_of[id] = plan->sites++;
     if (!node.op) continue;
+    if (const Graph* parts = node.op->parts()) {
+      plan->composite[id] = 1;
+      plan->sites += parts->site_count();
+    }
     for (const ParamPtr& param : node.op->params()) {
       plan->learnt.emplace_back(param, param->learnt);
       plan->learns[id] |= param->learnt;
@@ -225,6 +273,16 @@ const Graph::Plan& Graph::plan() const {
 }
 
 const std::vector<char>& Graph::needs_credit() const { return plan().needs_credit; }
+
+int Graph::site_of(int node) const { return plan().site_of[static_cast<size_t>(node)]; }
+
+std::vector<int> Graph::site_numbers(const std::vector<int>& nodes) const {
+  std::vector<int> out;
+  for (int node : nodes) out.push_back(site_of(node));
+  return out;
+}
+
+int Graph::site_count() const { return plan().sites; }
 
 std::vector<int> Graph::feedback_nodes() const {
   std::vector<int> out;
@@ -300,12 +358,26 @@ bool only_here(const Tensor& t) {
 
 void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
                   const SweepOptions& options) const {
-  const Plan& plan = this->plan();
-  std::vector<char> wanted = sink ? plan.needs_credit : std::vector<char>(nodes_.size(), 0);
+  Sweep sweep{feedback, sink, options.scale, options.phase, options.release, options.order};
+  std::vector<char> all;
+  Wanted wanted;
   if (options.input_credits) {
+    wanted = options.inputs_wanted;
+    if (wanted.empty()) wanted = all = std::vector<char>(inputs_.size(), 1);
+  }
+  const Credits credits = this->sweep(activity, std::move(seeds), sweep, wanted);
+  if (options.input_credits) options.input_credits->assign(credits.begin(), credits.end());
+}
+
+Credits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Sweep& outer,
+                     Wanted inputs_wanted) const {
+  const Plan& plan = this->plan();
+  Feedback& feedback = outer.feedback;
+  Sink* sink = outer.sink;
+  std::vector<char> wanted = sink ? plan.needs_credit : std::vector<char>(nodes_.size(), 0);
+  if (!inputs_wanted.empty()) {
     for (size_t i = 0; i < inputs_.size(); ++i)
-      wanted[static_cast<size_t>(inputs_[i])] =
-          options.inputs_wanted.empty() || options.inputs_wanted[i];
+      wanted[static_cast<size_t>(inputs_[i])] = inputs_wanted[i];
     for (const Node& node : nodes_)
       for (int i : node.inputs)
         wanted[static_cast<size_t>(node.id)] |= wanted[static_cast<size_t>(i)];
@@ -329,25 +401,47 @@ void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedbac
     }
   };
   for (Seed& seed : seeds) contribute(seed.node, std::move(seed.cot));
+  Sweep sweep = outer;
+  c10::SmallVector<char, 4> of_inputs;
   for (size_t k = nodes_.size(); k-- > 0;) {
     const Node& node = nodes_[k];
     if (!node.op || !wanted[k]) continue;
-    Tensor cot = feedback.arrive(node, std::move(credit[k]));
+    const Site site{node, outer.first_site + plan.site_of[k], outer.use, outer.around};
+    Tensor cot = feedback.arrive(site, std::move(credit[k]));
     credit[k] = Tensor();
     if (!cot.defined()) continue;
     Saved& saved = activity.saved[k];
-    for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (wanted[static_cast<size_t>(node.inputs[i])])
-        contribute(node.inputs[i], feedback.pull(node, saved, cot, static_cast<int>(i)));
-    if (sink && plan.learns[k])
-      sink->take(LocalSignal{node.op.get(), &node, &saved, cot, options.scale, options.phase});
-    saved.memo = {};
-    if (options.release) saved.clear();
+    Shared shared;
+    const bool composite = plan.composite[k], signals = sink && plan.learns[k] && !composite;
+    const auto send = [&] {
+      LocalSignal signal{node.op.get(), &site, &saved, cot, outer.scale, outer.phase};
+      signal.shared = &shared;
+      sink->take(signal);
+    };
+    if (signals && outer.order == SweepOrder::SignalFirst) send();
+    of_inputs.clear();
+    bool any = composite;
+    for (int i : node.inputs) {
+      of_inputs.push_back(wanted[static_cast<size_t>(i)]);
+      any |= of_inputs.back();
+    }
+    if (any) {
+      sweep.around = &site;
+      sweep.first_site = site.number + 1;
+      sweep.use = 0;
+      sweep.shared = &shared;
+      Credits pulled =
+          feedback.pull(site, saved, cot, {of_inputs.data(), of_inputs.size()}, sweep);
+      for (size_t i = 0; i < pulled.size(); ++i)
+        if (of_inputs[i]) contribute(node.inputs[i], std::move(pulled[i]));
+    }
+    if (signals && outer.order == SweepOrder::CreditFirst) send();
+    if (outer.release) saved.clear();
   }
-  if (options.input_credits) {
-    options.input_credits->clear();
-    for (int i : inputs_) options.input_credits->push_back(credit[static_cast<size_t>(i)]);
-  }
+  Credits out;
+  if (!inputs_wanted.empty())
+    for (int i : inputs_) out.push_back(std::move(credit[static_cast<size_t>(i)]));
+  return out;
 }
 
 Tensor Graph::push(const Activity& activity, std::span<const Tensor> tangents) const {

@@ -54,6 +54,7 @@ struct SweepOptions {
   bool release = false;  ///< free each operation's Saved once it has been swept
   std::vector<Tensor>* input_credits = nullptr;  ///< also filled with the cotangent of every input
   std::span<const char> inputs_wanted = {};      ///< ... or, if not empty, of those marked here
+  SweepOrder order = SweepOrder::CreditFirst;
 };
 
 class Graph : public Op {
@@ -69,6 +70,12 @@ class Graph : public Op {
   std::vector<int> splice(const Graph& other, std::vector<int> inputs,
                           const std::string& prefix = "");
 
+  /// The same network without graphs inside graphs: their nodes take their place, "block.fc", with
+  /// the same operations and parameters. @throws Refusal for other operations that are made of parts
+  Graph flattened() const;
+  /// True if some operation is made of others.
+  bool has_composites() const;
+
   const std::vector<Node>& nodes() const { return nodes_; }
   const Node& node(int id) const { return nodes_[static_cast<size_t>(id)]; }
   /// Number of the node of that name. @throws UsageError with a suggestion
@@ -79,8 +86,13 @@ class Graph : public Op {
   /// The only output. @throws Refusal if there are several
   int output_node() const;
   /// Nodes with a weight that credit has to cross to reach a parameter: where a feedback rule needs
-  /// a substitute. Not the first layer.
+  /// a substitute. Not the first layer. Those inside of composites are in Sites.
   std::vector<int> feedback_nodes() const;
+  /// Number of a node among the graph's sites (see Sites): its id, if no composite is before it.
+  int site_of(int node) const;
+  std::vector<int> site_numbers(const std::vector<int>& nodes) const;
+  /// All sites: nodes and, of composites, their parts.
+  int site_count() const;
   /// True for nodes whose output's credit is needed by some parameter at or before them.
   const std::vector<char>& needs_credit() const;
 
@@ -106,6 +118,9 @@ class Graph : public Op {
   /// signal is sent, so that a sink may update weights at once.
   void sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedback, Sink* sink,
              const SweepOptions& options = {}) const;
+  /// The same with everything that a reverse pass carries, as composites pass it on to their parts.
+  /// @param wanted per input; empty: none
+  Credits sweep(Activity& activity, std::vector<Seed> seeds, Sweep& sweep, Wanted wanted) const;
   /// Forward-mode pass at a saved activity: tangents of the inputs to the tangent of the first
   /// output.
   Tensor push(const Activity& activity, std::span<const Tensor> tangents) const;
@@ -115,11 +130,14 @@ class Graph : public Op {
   int arity() const override { return static_cast<int>(inputs_.size()); }
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  const Graph* parts() const override { return this; }
+  Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
+                 Sweep& sweep) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute) const override;
+                  const Tensor* substitute, const Shared* shared) const override;
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
   bool hides_weights() const override { return true; }

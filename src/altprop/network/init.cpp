@@ -97,7 +97,7 @@ void initialise(const Graph& graph, const Initialiser& scheme, const Stream& str
                 std::set<const Param*>& done) {
   for (const Node& node : graph.nodes()) {
     if (!node.op) continue;
-    if (const auto* nested = dynamic_cast<const Graph*>(node.op.get())) {
+    if (const Graph* nested = node.op->parts()) {
       initialise(*nested, scheme, stream, done);
       continue;
     }

@@ -27,15 +27,29 @@ Activity& activity_of(const Saved& saved) {
 }
 }  // namespace
 
-Tensor Graph::vjp(const Saved& saved, const Tensor& cot, int input,
-                  const Tensor* substitute) const {
+namespace {
+void refuse(const Tensor* substitute) {
   if (substitute)
     throw Refusal("graph", "a nested graph has no single weight to substitute",
-                  "splice the graph in");
+                  "substitute those of its parts");
+}
+}  // namespace
+
+Credits Graph::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
+                      const Tensor* substitute, Sweep& sweep) const {
+  refuse(substitute);
+  return this->sweep(activity_of(saved), {{output_node(), cot}}, sweep, wanted);
+}
+
+Tensor Graph::vjp(const Saved& saved, const Tensor& cot, int input,
+                  const Tensor* substitute) const {
+  refuse(substitute);
   Feedback exact;
-  std::vector<Tensor> credits;
-  sweep(activity_of(saved), {{output_node(), cot}}, exact, nullptr, {.input_credits = &credits});
-  return credits.at(static_cast<size_t>(input));
+  Sweep sweep{exact};
+  std::vector<char> wanted(inputs_.size(), 0);
+  wanted.at(static_cast<size_t>(input)) = 1;
+  return this->sweep(activity_of(saved), {{output_node(), cot}}, sweep,
+                     wanted)[static_cast<size_t>(input)];
 }
 
 Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
@@ -55,13 +69,12 @@ struct IntoStore : Sink {
 }  // namespace
 
 void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                       const Tensor* substitute) const {
-  if (substitute)
-    throw Refusal("graph", "a nested graph has no single weight to substitute",
-                  "splice the graph in");
+                       const Tensor* substitute, const Shared*) const {
+  refuse(substitute);
   Feedback exact;
   IntoStore sink(store);
-  sweep(activity_of(saved), {{output_node(), cot}}, exact, &sink, {.scale = scale});
+  Sweep sweep{exact, &sink, scale};
+  this->sweep(activity_of(saved), {{output_node(), cot}}, sweep, {});
 }
 
 int64_t Graph::multiply_adds(std::span<const Spec>) const {

@@ -15,7 +15,19 @@ void Saved::clear() {
   t.clear();
   shape.clear();
   extra.reset();
-  memo = {};
+}
+
+Credits Op::credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
+                   Sweep&) const {
+  Credits out(wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i)
+    if (wanted[i]) out[i] = vjp(saved, cot, static_cast<int>(i), substitute);
+  return out;
+}
+
+Saved Op::saved_for(const Tensor&) const {
+  throw Refusal(type(), "what its parameters learn does not follow from an input alone",
+                "send a signal with what the operation has saved");
 }
 
 namespace {

@@ -7,13 +7,16 @@
 #pragma once
 
 #include <any>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "altprop/network/param.h"
 #include "altprop/network/store.h"
+#include "altprop/network/sweep.h"
 #include "altprop/tensor/random.h"
 #include "altprop/tensor/tensor.h"
 
@@ -50,14 +53,21 @@ struct Saved {
   std::vector<int64_t>
       shape;  ///< of the first input, batch included, where the tensor itself is not needed
   std::any extra;
-  /// Results that vjp and accumulate of one operation share, valid for the cotangent they were
-  /// computed for.
-  struct Memo {
-    Tensor cotangent;
-    std::vector<Tensor> t;
-  };
-  mutable Memo memo;
   void clear();
+};
+
+class Graph;
+
+/// What an affine map's weight learns from, row by row: its gradient, as a matrix
+/// [outputs, inputs], is credits^T inputs, summed over all rows. What second-order directions take.
+struct Rows {
+  int64_t samples = 0;
+  int64_t per_sample = 1;  ///< positions of a convolution, steps of a sequence
+  /// inputs [rows, inputs], credits [rows, outputs], where they lie in memory already; undefined
+  /// where they are made when asked for (a convolution's windows take `per_sample` times the memory)
+  Tensor inputs, credits;
+  /// Those of samples from .. to.
+  std::function<std::pair<Tensor, Tensor>(int64_t from, int64_t to)> of;
 };
 
 class Op {
@@ -77,6 +87,14 @@ class Op {
   /// @param saved  filled with what the derivative needs; in Mode::Replay also read
   virtual Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const = 0;
 
+  /// Credits of all wanted inputs: J^T cot of each. An operation computes here at once what its
+  /// inputs have in common, and may leave what its parameters will need in `sweep.shared`. It never
+  /// sends a signal of its own: its graph does, after the pull, with the cotangent that arrived. A
+  /// composite sweeps its parts with the feedback and the sink in `sweep`, which sends theirs.
+  /// @param substitute see vjp
+  virtual Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted,
+                         const Tensor* substitute, Sweep& sweep) const;
+
   /// Cotangent of input number `input`: J^T cot. `cot` may have K*B rows for a Jacobian saved at B
   /// rows.
   /// @param substitute tensor of the weight's shape used in the weight's place (feedback
@@ -91,8 +109,21 @@ class Op {
   /// `store` has slots for.
   /// @param substitute as in vjp: what stands for the weight where this depends on it, be it on its
   /// shape alone
+  /// @param shared what `credit` has left for this cotangent, or null
   virtual void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                          const Tensor* substitute = nullptr) const {}
+                          const Tensor* substitute = nullptr, const Shared* shared = nullptr) const {
+  }
+  /// The gradient of the weight of a map that is affine in it, as rows. None: not that kind of map.
+  virtual std::optional<Rows> rows(const Saved& saved, const Tensor& cot) const {
+    return std::nullopt;
+  }
+  /// What `accumulate` would read had the operation seen another input: for signals that replace
+  /// it. @throws Refusal where the parameters' gradients do not depend on the input alone
+  virtual Saved saved_for(const Tensor& input) const;
+
+  /// The graph that the operation is made of, if it is made of others: its parts are sites of their
+  /// own, and learn by their own signals. A graph's parts are its own nodes.
+  virtual const Graph* parts() const { return nullptr; }
 
   virtual std::vector<ParamPtr> params() const { return {}; }
   /// The tensor through which credit travels to the input and which a feedback rule may substitute;

@@ -5,15 +5,13 @@
 
 namespace altprop {
 
-struct Node;
-
 /// "This operation, what it saw, the credit of its own output." A rule never makes a weight
 /// gradient: it emits these, and the operation turns each into gradients of its own parameters. A
 /// contrastive rule emits several, with signed scales.
 struct LocalSignal {
   const Op* op;
-  const Node* node;  ///< null for operations outside of a graph
-  const Saved* saved;
+  const Site* site;    ///< null for operations outside of a graph; valid while it is taken
+  const Saved* saved;  ///< null if `input` says it all
   Tensor cot;        ///< d(batch-summed loss) / d(output), [K*B, ...]
   double scale = 1;  ///< 1/B for the gradient of the batch mean; signed for contrastive rules
   int phase = 0;
@@ -22,9 +20,16 @@ struct LocalSignal {
   /// The operation's weight is played by this parameter, of the shape that goes with `cot`, and it
   /// alone learns (the feedback weights of product feedback alignment). Null: nobody stands in.
   const Param* stand_in = nullptr;
+  /// What the operation counts as having seen, where it is not what it saw; undefined: that.
+  Tensor input = {};
+  const Shared* shared = nullptr;  ///< what the pull of this site has left
 
   /// The default use of a signal.
   void accumulate(Store& store) const;
+  /// The weight's gradient as rows, if the operation is affine in it (see Rows).
+  std::optional<Rows> rows() const {
+    return input.defined() ? op->rows(op->saved_for(input), cot) : op->rows(*saved, cot);
+  }
   /// True if a parameter of the operation learns from it.
   bool teaches(const Param& param) const;
 };
@@ -69,18 +74,6 @@ struct Both : PassingSink {
     next.take(signal);
     other.take(signal);
   }
-};
-
-/// How credit travels backwards through one operation: ALL that feedback alignment, its relatives
-/// and product feedback alignment differ in.
-struct Feedback {
-  virtual ~Feedback() = default;
-  /// The cotangent of input `input` of `node`. An undefined tensor means: no credit along this
-  /// edge.
-  virtual Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input);
-  /// The credit of `node`'s output when all its consumers have been swept; may replace it. `cot`
-  /// may be undefined.
-  virtual Tensor arrive(const Node& node, Tensor cot) { return cot; }
 };
 
 }  // namespace altprop

@@ -177,6 +177,7 @@ StateGraph::Edge edge_to_node(const Graph& net, const Cutter& cutter, int to,
 StateGraph states(const Graph& net, Cut cut) {
   if (net.output_nodes().empty())
     throw Refusal("network", "it has no output", "mark a node with Graph::output");
+  if (net.has_composites()) return states(net.flattened(), cut);
   const Cutter cutter(net, cut);
   StateGraph out;
   std::vector<int> state_of(net.nodes().size(), -1);

@@ -69,7 +69,10 @@ struct StateGraph {
 /// What passes through one arrives unchanged, a hop later.
 StateGraph level(const StateGraph& graph);
 
-/// @throws Refusal if the network has no output or the cut does not fit its operations
+/// Graphs inside the network are spliced in first; numbers of nodes are then those of
+/// Graph::flattened().
+/// @throws Refusal if the network has no output, the cut does not fit its operations, or one of
+/// them is made of parts in another way
 StateGraph states(const Graph& net, Cut cut);
 
 }  // namespace altprop

@@ -5,7 +5,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
-#include "altprop/network/ops/linear.h"
+#include "altprop/tensor/linear.h"
 #include "altprop/tensor/outer_product.h"
 
 namespace altprop {
@@ -197,13 +197,14 @@ double Updater::decay_of(const std::string& group) const {
 }
 
 bool Updater::step_at_once(const LocalSignal& signal) {
-  const auto* map = dynamic_cast<const Linear*>(signal.op);
-  if (!map || signal.stand_in || !signal.teaches(*map->weight())) return false;
-  const ParamPtr weight = map->weight();
+  const ParamPtr weight = at_once_.empty() ? nullptr : signal.op->weight();
+  if (!weight || signal.stand_in || !signal.teaches(*weight)) return false;
   const auto at = at_once_.find(weight.get());
   if (at == at_once_.end()) return false;
+  const std::optional<Rows> rows = signal.rows();
+  if (!rows || !rows->inputs.defined()) return false;
+  const Tensor &credits = rows->credits, &inputs = rows->inputs;
   Slot& slot = slots_.at(weight);
-  const auto [credits, inputs] = map->gradient_factors(*signal.saved, signal.cot);
   const bool again = stepped_.count(weight.get()) > 0;
   if (!again && !(slot.fresh && outer_product_fits(slot.into, credits.t(), inputs))) return false;
   const Block& block = blocks_[at->second];

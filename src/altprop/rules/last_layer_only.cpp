@@ -1,36 +1,42 @@
 // Baseline for rules whose credit may be useless: the hidden layers keep their initial weights and
 // only the output layer learns. A rule that does not beat it has not trained a single hidden layer.
 #include "altprop/base/error.h"
+#include "altprop/network/sites.h"
 #include "altprop/rules/registry.h"
 
 namespace altprop {
 
 namespace {
 
-/// The last node with parameters on the way to the output.
-const Node& last_layer(const Graph& net) {
-  const Node* last = nullptr;
-  for (const Node& node : net.nodes())
-    if (node.op && !node.op->params().empty()) last = &node;
+/// The last operation with parameters on the way to the output.
+SiteInfo last_layer(const Graph& net) {
+  const Sites sites(net);
+  const SiteInfo* last = nullptr;
+  for (const SiteInfo& site : sites.all())
+    if (site.is_leaf() && !site.op()->params().empty()) last = &site;
   if (!last) throw Refusal("network", "it has no parameters", "add a layer that can learn");
   return *last;
 }
 
 struct LastLayerOnly : Rule {
   void admit(const Graph& net, const Loss&) const override { last_layer(net); }
-  std::vector<ParamPtr> trained(Graph& net) const override { return last_layer(net).op->params(); }
+  std::vector<ParamPtr> trained(Graph& net) const override {
+    return last_layer(net).op()->params();
+  }
 
   bool allows_in_place() const override { return true; }
 
   void assign(Step& step, Sink& sink) override {
-    const Node& last = last_layer(step.net);
     struct OnlyLast : Feedback {
-      int id;
-      explicit OnlyLast(int id) : id(id) {}
-      Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override {
-        return node.id > id ? node.op->vjp(saved, cot, input) : Tensor();
+      int last;
+      explicit OnlyLast(int last) : last(last) {}
+      Credits pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+                   Sweep& sweep) override {
+        if (site.number > last || site.node.op->parts())
+          return Feedback::pull(site, saved, cot, wanted, sweep);
+        return Credits(wanted.size());
       }
-    } feedback{last.id};
+    } feedback(last_layer(step.net).number);
     sweep_step(step, feedback, sink);
   }
 };

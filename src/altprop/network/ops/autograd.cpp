@@ -134,7 +134,6 @@ Tensor AutogradOp::forward(std::span<const Tensor> inputs, Saved& saved, const P
   }
   saved.t.assign(inputs.begin(), inputs.end());
   saved.extra = tape;
-  saved.memo = {};
   return tape->output.detach();
 }
 
@@ -166,19 +165,31 @@ Tensor AutogradOp::vjp(const Saved& saved, const Tensor& cot, int input,
   if (substitute) refuse_substitute();
   const auto tape = tape_of(saved);
   const Tensor& x = tape->inputs[static_cast<size_t>(input)];
-  const int64_t batch = tape->output.size(0);
   at::AutoGradMode on(true);
-  if (cot.size(0) != batch || tape->leaves.empty() || arity_ != 1)
-    return by_blocks(cot, batch,
-                     [&](const Tensor& c) { return gradients(tape->output, c, {x})[0]; });
-  // The one reverse pass also yields what accumulate will ask for.
-  std::vector<Tensor> of = tape->leaves;
-  of.push_back(x);
+  return by_blocks(cot, tape->output.size(0),
+                   [&](const Tensor& c) { return gradients(tape->output, c, {x})[0]; });
+}
+
+// One reverse pass for all inputs and for what accumulate will ask for.
+Credits AutogradOp::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
+                           const Tensor* substitute, Sweep& sweep) const {
+  if (substitute) refuse_substitute();
+  const auto tape = tape_of(saved);
+  if (cot.size(0) != tape->output.size(0)) return Op::credit(saved, cot, wanted, nullptr, sweep);
+  std::vector<Tensor> of;
+  if (sweep.sink && sweep.shared) of = tape->leaves;
+  const size_t leaves = of.size();
+  for (size_t i = 0; i < wanted.size(); ++i)
+    if (wanted[i]) of.push_back(tape->inputs[i]);
+  at::AutoGradMode on(true);
   std::vector<Tensor> all = gradients(tape->output, cot, of);
-  Tensor to_input = all.back();
-  all.pop_back();
-  saved.memo = {cot, all};
-  return to_input;
+  Credits out(wanted.size());
+  size_t next = leaves;
+  for (size_t i = 0; i < wanted.size(); ++i)
+    if (wanted[i]) out[i] = std::move(all[next++]);
+  all.resize(leaves);
+  if (leaves > 0) *sweep.shared = {cot, std::move(all)};
+  return out;
 }
 
 Tensor AutogradOp::jvp(const Saved& saved, const Tensor& tangent, int input) const {
@@ -193,15 +204,15 @@ Tensor AutogradOp::jvp(const Saved& saved, const Tensor& tangent, int input) con
 }
 
 void AutogradOp::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                            const Tensor* substitute) const {
+                            const Tensor* substitute, const Shared* shared) const {
   if (substitute) refuse_substitute();
   const std::vector<ParamPtr> owned = params();
   if (owned.empty()) return;
   std::vector<Tensor> all;
-  const bool shared = saved.memo.cotangent.defined() && saved.memo.cotangent.is_same(cot);
-  if (shared && std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra)->versions ==
+  if (shared && shared->is_for(cot) &&
+      std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra)->versions ==
                     versions_of(owned)) {
-    all = saved.memo.t;
+    all = shared->t;
   } else {
     const auto tape = tape_of(saved);
     at::AutoGradMode on(true);

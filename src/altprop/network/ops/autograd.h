@@ -27,12 +27,14 @@ class AutogradOp : public Op {
   /// Runs the function on zeros. @throws Refusal with ATen's words if it fails
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
+                 Sweep& sweep) const override;
   /// @throws Refusal if a substitute is given
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute) const override;
+                  const Tensor* substitute, const Shared* shared) const override;
   bool keeps_output() const override { return true; }
   bool hides_weights() const override { return true; }
 

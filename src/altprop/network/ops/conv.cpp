@@ -184,7 +184,7 @@ Tensor Conv::jvp(const Saved&, const Tensor& tangent, int) const {
 }
 
 void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                      const Tensor* substitute) const {
+                      const Tensor* substitute, const Shared*) const {
   Slot* to_weight = store.of(*weight_);
   Slot* to_bias = bias_ ? store.of(*bias_) : nullptr;
   if (!to_weight && !to_bias) return;
@@ -199,6 +199,26 @@ void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, Store
   } else {
     to_bias->add(delta.transpose(0, 1).flatten(1).sum(1), scale);
   }
+}
+
+std::optional<Rows> Conv::rows(const Saved& saved, const Tensor& cot) const {
+  if (transposed() || settings_.groups != 1) return std::nullopt;
+  const Tensor input = saved.t[0], delta = fold_rows(cot, input.size(0));
+  Rows out{input.size(0), delta[0][0].numel()};
+  const bool one_d = form_ == Form::OneD;
+  const auto square = [one_d](const std::vector<int64_t>& v, int64_t fill) {
+    return one_d ? std::vector<int64_t>{fill, v[0]} : v;
+  };
+  out.of = [=, kernel = square(kernel_, 1), stride = square(stride_, 1),
+            padding = square(padding_, 0), dilation = square(dilation_, 1)](int64_t from,
+                                                                            int64_t to) {
+    Tensor x = input.narrow(0, from, to - from);
+    if (one_d) x = x.unsqueeze(2);
+    const Tensor windows = at::im2col(x.contiguous(), kernel, dilation, padding, stride);
+    const Tensor credits = delta.narrow(0, from, to - from).flatten(2);
+    return std::pair(windows.transpose(1, 2).flatten(0, 1), credits.transpose(1, 2).flatten(0, 1));
+  };
+  return out;
 }
 
 std::vector<ParamPtr> Conv::params() const {

@@ -37,7 +37,11 @@ class Conv : public Op {
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute) const override;
+                  const Tensor* substitute, const Shared* shared) const override;
+  std::optional<Rows> rows(const Saved& saved, const Tensor& cot) const override;
+  Saved saved_for(const Tensor& input) const override {
+    return {.t = {input}, .shape = input.sizes().vec()};
+  }
   std::vector<ParamPtr> params() const override;
   ParamPtr weight() const override { return weight_; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override;

@@ -34,7 +34,7 @@ Tensor Diagonal::jvp(const Saved&, const Tensor& tangent, int) const {
 }
 
 void Diagonal::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                          const Tensor*) const {
+                          const Tensor*, const Shared*) const {
   const Tensor delta = fold_rows(cot, saved.t[0].size(0));
   if (Slot* slot = store.of(*weight_)) slot->add_rows(delta * saved.t[0], scale);
   if (Slot* slot = bias_ ? store.of(*bias_) : nullptr) slot->add_rows(delta, scale);

@@ -97,7 +97,7 @@ Tensor Embedding::jvp(const Saved&, const Tensor&, int) const {
 }
 
 void Embedding::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                           const Tensor*) const {
+                           const Tensor*, const Shared*) const {
   const Tensor& tokens = saved.t[0];
   const Tensor rows = fold_rows(cot, tokens.size(0)).reshape({-1, width_});
   if (Slot* slot = bias_ ? store.of(*bias_) : nullptr) slot->add_rows(rows, scale);

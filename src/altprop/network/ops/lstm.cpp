@@ -53,7 +53,6 @@ Tensor LstmGates::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
   gate(out, CandidateGate).tanh_();
   gate(out, OutputGate).sigmoid_();
   saved.t.assign(1, out);
-  saved.memo = {};
   return out;
 }
 
@@ -67,9 +66,16 @@ Tensor LstmGates::pull(const Saved& saved, const Tensor& cot) const {
 }
 
 // Both inputs have the same cotangent.
-Tensor LstmGates::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
-  if (!saved.memo.cotangent.is_same(cot)) saved.memo = {cot, {pull(saved, cot)}};
-  return saved.memo.t[0];
+Credits LstmGates::credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor*,
+                          Sweep&) const {
+  Credits out(wanted.size());
+  Tensor pulled;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (!wanted[i]) continue;
+    if (!pulled.defined()) pulled = pull(saved, cot);
+    out[i] = pulled;
+  }
+  return out;
 }
 
 // ---- cell ----

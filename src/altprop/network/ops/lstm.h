@@ -24,8 +24,11 @@ class LstmGates : public Op {
   int arity() const override { return inputs_; }
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
-  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
-             const Tensor* substitute) const override;
+  Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
+                 Sweep& sweep) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const override {
+    return pull(saved, cot);
+  }
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override {
     return pull(saved, tangent);
   }

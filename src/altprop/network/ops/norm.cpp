@@ -12,11 +12,6 @@ void expect_positive(const std::string& where, double eps) {
   if (!(eps > 0)) throw Refusal(where, text::cat("eps must be positive, but is ", eps));
 }
 
-/// What vjp computed for the parameters along the way, if it was for this cotangent.
-bool remembers(const Saved& saved, const Tensor& cot) {
-  return saved.memo.cotangent.defined() && saved.memo.cotangent.is_same(cot);
-}
-
 void add_gradients(const ParamPtr& gain, const ParamPtr& bias, const Tensor& d_gain,
                    const Tensor& d_bias, double scale, Store& store) {
   if (Slot* slot = store.of(*gain)) slot->add(d_gain, scale);
@@ -82,7 +77,6 @@ void BatchNorm::build(std::span<const Spec> inputs) {
 
 Tensor BatchNorm::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
   const Tensor& x = inputs[0];
-  saved.memo = {};
   if (pass.mode == Mode::Train) {
     if (x.numel() <= x.size(1))
       throw Refusal(type(), "a batch of one value per channel has no variance",
@@ -114,9 +108,19 @@ Tensor BatchNorm::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* 
   const Tensor& gain = substitute ? *substitute : gain_->value;
   if (!over_batch(saved)) return cot * per_channel(gain * saved.t[2], cot);
   expect_same_rows(saved, cot);
-  auto [to_input, to_gain, to_bias] = backward(saved, cot, gain, {true, true, true});
-  saved.memo = {cot, {to_gain, to_bias}};
-  return to_input;
+  return std::get<0>(backward(saved, cot, gain, {true, false, false}));
+}
+
+// One call for input and parameters: the sums that both need are made once.
+Credits BatchNorm::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
+                          const Tensor* substitute, Sweep& sweep) const {
+  if (!over_batch(saved) || !sweep.sink || !sweep.shared || !wanted[0])
+    return Op::credit(saved, cot, wanted, substitute, sweep);
+  expect_same_rows(saved, cot);
+  auto [to_input, to_gain, to_bias] =
+      backward(saved, cot, substitute ? *substitute : gain_->value, {true, true, true});
+  *sweep.shared = {cot, {to_gain, to_bias}};
+  return {to_input};
 }
 
 Tensor BatchNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
@@ -133,12 +137,12 @@ Tensor BatchNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
 }
 
 void BatchNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                           const Tensor*) const {
+                           const Tensor*, const Shared* shared) const {
   if (!store.of(*gain_) && !store.of(*bias_)) return;
   if (over_batch(saved)) {
     expect_same_rows(saved, cot);
-    if (remembers(saved, cot))
-      return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, store);
+    if (shared && shared->is_for(cot))
+      return add_gradients(gain_, bias_, shared->t[0], shared->t[1], scale, store);
     const auto [unused, to_gain, to_bias] = backward(saved, cot, gain_->value, {false, true, true});
     return add_gradients(gain_, bias_, to_gain, to_bias, scale, store);
   }
@@ -191,7 +195,6 @@ Tensor LayerNorm::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
   const Tensor& g = gain_->value;
   auto [out, mean, scale] = at::native_layer_norm(inputs[0], g.sizes(), g, bias_->value, eps_);
   saved.t = {inputs[0], mean, scale};
-  saved.memo = {};
   return out;
 }
 
@@ -205,9 +208,17 @@ std::tuple<Tensor, Tensor, Tensor> LayerNorm::backward(const Saved& saved, const
 
 Tensor LayerNorm::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
   const Tensor& gain = substitute ? *substitute : gain_->value;
-  auto [to_input, to_gain, to_bias] = backward(saved, cot, gain, {true, true, true});
-  saved.memo = {cot, {to_gain, to_bias}};
-  return to_input;
+  return std::get<0>(backward(saved, cot, gain, {true, false, false}));
+}
+
+Credits LayerNorm::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
+                          const Tensor* substitute, Sweep& sweep) const {
+  if (!sweep.sink || !sweep.shared || !wanted[0])
+    return Op::credit(saved, cot, wanted, substitute, sweep);
+  auto [to_input, to_gain, to_bias] =
+      backward(saved, cot, substitute ? *substitute : gain_->value, {true, true, true});
+  *sweep.shared = {cot, {to_gain, to_bias}};
+  return {to_input};
 }
 
 Tensor LayerNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
@@ -223,10 +234,10 @@ Tensor LayerNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
 }
 
 void LayerNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                           const Tensor*) const {
+                           const Tensor*, const Shared* shared) const {
   if (!store.of(*gain_) && !store.of(*bias_)) return;
-  if (remembers(saved, cot))
-    return add_gradients(gain_, bias_, saved.memo.t[0], saved.memo.t[1], scale, store);
+  if (shared && shared->is_for(cot))
+    return add_gradients(gain_, bias_, shared->t[0], shared->t[1], scale, store);
   const auto [unused, to_gain, to_bias] =
       backward(saved, fold_rows(cot, saved.t[0].size(0)), gain_->value, {false, true, true});
   add_gradients(gain_, bias_, to_gain, to_bias, scale, store);

@@ -25,11 +25,13 @@ class BatchNorm : public Op {
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
+                 Sweep& sweep) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute) const override;
+                  const Tensor* substitute, const Shared* shared) const override;
   std::vector<ParamPtr> params() const override;
   std::vector<std::pair<std::string, Tensor*>> buffers() override;
 
@@ -58,11 +60,13 @@ class LayerNorm : public Op {
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
+                 Sweep& sweep) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute) const override;
+                  const Tensor* substitute, const Shared* shared) const override;
   std::vector<ParamPtr> params() const override;
 
   const ParamPtr& gain() const { return gain_; }

@@ -198,9 +198,12 @@ void CorInfoMax::assign(Step& step, Sink& sink) {
 
 void CorInfoMax::send(const Op& op, const Node* node, Tensor seen, Tensor credit, double scale,
                       Sink& sink) const {
-  const Saved saved{.t = {std::move(seen)}};
-  sink.take(LocalSignal{
-      .op = &op, .node = node, .saved = &saved, .cot = std::move(credit), .scale = scale});
+  LocalSignal signal{&op, nullptr, nullptr, std::move(credit), scale};
+  signal.input = std::move(seen);
+  if (!node) return sink.take(signal);
+  const Site site{*node, node->id};
+  signal.site = &site;
+  sink.take(signal);
 }
 
 void CorInfoMax::deliver(Step& step, double divisor, Sink& sink) {

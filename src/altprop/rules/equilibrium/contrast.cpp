@@ -12,13 +12,10 @@ struct WithInput : PassingSink {
   WithInput(const std::vector<Tensor>& tangent, Sink& next) : PassingSink(next), tangent(tangent) {}
   using PassingSink::take;
   void take(const LocalSignal& signal) override {
-    const Tensor& input = tangent[at(signal.node->inputs[0])];
-    if (!input.defined()) return;
     const ParamPtr weight = signal.op->weight();
-    if (!weight) return;
-    const Saved saved{.t = {input}, .shape = input.sizes().vec()};
     LocalSignal moved = signal;
-    moved.saved = &saved;
+    moved.input = tangent[at(signal.site->node.inputs[0])];
+    if (!weight || !moved.input.defined()) return;
     moved.only = {weight.get()};
     next.take(moved);
   }
@@ -31,8 +28,10 @@ struct Redirect : PassingSink {
   using PassingSink::take;
   void take(const LocalSignal& signal) override {
     LocalSignal moved = signal;
-    moved.node = &to.node(signal.node->id);
-    moved.op = moved.node->op.get();
+    const Site site{to.node(signal.site->node.id), signal.site->number};
+    moved.site = &site;
+    moved.op = site.node.op.get();
+    moved.shared = nullptr;
     const std::vector<ParamPtr> here = signal.op->params(), there = moved.op->params();
     for (const Param*& param : moved.only)
       for (size_t i = 0; i < here.size(); ++i)

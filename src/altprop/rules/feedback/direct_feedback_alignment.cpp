@@ -58,25 +58,29 @@ class DirectFeedbackAlignment : public FeedbackRule {
           text::cat("direct feedback projects one output error, but there are ", n, " outputs"),
           "use a network with one output");
     FeedbackRule::admit(net, loss);
-    find_points(net);
+    find_points(Sites(net));
   }
 
   void bind(Graph& net, const Loss& loss, uint64_t seed) override {
     FeedbackRule::bind(net, loss, seed);
-    output_ = net.output_node();
-    output_weight_ = net.node(output_).op->weight();
-    std::tie(points_, blocks_) = find_points(net);
-    point_at_.assign(net.nodes().size(), -1);
+    const Sites sites(net);
+    sources_.clear();
+    for (const SiteInfo& site : sites.all()) sources_.push_back(site.inputs);
+    output_ = sites.output();
+    output_name_ = sites[output_].name;
+    output_weight_ = sites[output_].op()->weight();
+    std::tie(points_, blocks_) = find_points(sites);
+    point_at_.assign(sites.size(), -1);
     for (size_t i = 0; i < points_.size(); ++i)
-      point_at_[static_cast<size_t>(points_[i].node)] = static_cast<int>(i);
-    tokens_ = net.node(output_).spec.shape.size() == 2;
+      point_at_[static_cast<size_t>(points_[i].site)] = static_cast<int>(i);
+    tokens_ = sites[output_].node->spec.shape.size() == 2;
     joins_ = false;
-    for (const Node& node : net.nodes()) joins_ |= node.inputs.size() > 1;
+    for (const SiteInfo& site : sites.all()) joins_ |= site.inputs.size() > 1;
     point_names_.clear();
-    for (const Point& point : points_) point_names_.push_back(net.node(point.node).name);
+    for (const Point& point : points_) point_names_.push_back(sites[point.site].name);
     draw_matrix(net.options());
     for (Point& point : points_)
-      if (point.kernel) point.coverage = coverage_of(net, point);
+      if (point.kernel) point.coverage = coverage_of(*sites[point.site].node, point);
   }
 
   void assign(Step& step, Sink& sink) override {
@@ -92,7 +96,7 @@ class DirectFeedbackAlignment : public FeedbackRule {
       const Block& block = blocks_[point.block];
       if (output_weight_ && point.feeds == output_ && !point.kernel &&
           output_weight_->value.sizes() == IntArrayRef(block.shape))
-        facts.push_back({net.node(output_).name, matrix_of(block), output_weight_->value});
+        facts.push_back({output_name_, matrix_of(block), output_weight_->value});
     }
     return facts;
   }
@@ -127,21 +131,27 @@ class DirectFeedbackAlignment : public FeedbackRule {
 
  protected:
   /// No weight has a substitute of its own shape.
-  std::vector<int> substituted(const Graph&) const override { return {}; }
+  std::vector<int> substituted(const Sites&) const override { return {}; }
 
-  Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override {
+  Credits pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+               Sweep& sweep) override {
+    const size_t here = static_cast<size_t>(site.number);
     if (place_ == "activation") {
-      const bool cut = point_at_[static_cast<size_t>(node.inputs[static_cast<size_t>(input)])] >= 0;
-      return cut ? Tensor() : FeedbackRule::pull(node, saved, cot, input);
+      // Where the projected error replaces a credit, none needs to be computed.
+      c10::SmallVector<char, 4> uncut(wanted.begin(), wanted.end());
+      const std::vector<int>& sources = sources_[here];
+      for (size_t i = 0; i < uncut.size(); ++i)
+        if (sources[i] >= 0 && point_at_[static_cast<size_t>(sources[i])] >= 0) uncut[i] = 0;
+      return FeedbackRule::pull(site, saved, cot, {uncut.data(), uncut.size()}, sweep);
     }
-    const int at = point_at_[static_cast<size_t>(node.id)];
-    return at < 0 ? FeedbackRule::pull(node, saved, cot, input)
-                  : clipped(credit(points_[static_cast<size_t>(at)]));
+    const int at = point_at_[here];
+    if (at < 0) return FeedbackRule::pull(site, saved, cot, wanted, sweep);
+    return {clipped(credit(points_[static_cast<size_t>(at)]))};
   }
 
-  Tensor arrive(const Node& node, Tensor cot) override {
-    if (node.id == output_) project(cot);
-    const int at = place_ == "activation" ? point_at_[static_cast<size_t>(node.id)] : -1;
+  Tensor arrive(const Site& site, Tensor cot) override {
+    if (site.number == output_) project(cot);
+    const int at = place_ == "activation" ? point_at_[static_cast<size_t>(site.number)] : -1;
     return at < 0 ? cot : clipped(credit(points_[static_cast<size_t>(at)]));
   }
 
@@ -155,7 +165,7 @@ class DirectFeedbackAlignment : public FeedbackRule {
   };
   /// A place where the projected error enters.
   struct Point {
-    int node;   ///< weight-input: the weight operation; activation: the operation with this output
+    int site;   ///< weight-input: the weight operation; activation: the operation with this output
     int feeds;  ///< the weight operation behind it, or -1
     std::vector<int64_t> shape;  ///< of the credit of one sample
     size_t block = 0;
@@ -165,9 +175,9 @@ class DirectFeedbackAlignment : public FeedbackRule {
 
   static bool is_convolution(const Node& node) { return node.op->weight()->value.dim() > 2; }
 
-  std::pair<std::vector<Point>, std::vector<Block>> find_points(const Graph& net) const;
+  std::pair<std::vector<Point>, std::vector<Block>> find_points(const Sites& sites) const;
   void draw_matrix(at::TensorOptions options);
-  Tensor coverage_of(const Graph& net, const Point& point) const;
+  Tensor coverage_of(const Node& node, const Point& point) const;
   void project(const Tensor& cot);
   Tensor credit(const Point& point) const;
 
@@ -184,7 +194,9 @@ class DirectFeedbackAlignment : public FeedbackRule {
   ParamPtr output_weight_;
   std::vector<Point> points_;
   std::vector<Block> blocks_;
-  std::vector<int> point_at_;  ///< per node: its point, or -1
+  std::vector<int> point_at_;  ///< per site: its point, or -1
+  std::vector<std::vector<int>> sources_;  ///< per site: SiteInfo::inputs
+  std::string output_name_;
   std::vector<std::string> point_names_;
   bool tokens_ = false;  ///< the output is one error per token
   bool joins_ = false;   ///< some operation has several inputs
@@ -194,10 +206,10 @@ class DirectFeedbackAlignment : public FeedbackRule {
 };
 
 std::pair<std::vector<DirectFeedbackAlignment::Point>, std::vector<DirectFeedbackAlignment::Block>>
-DirectFeedbackAlignment::find_points(const Graph& net) const {
+DirectFeedbackAlignment::find_points(const Sites& sites) const {
   std::vector<Point> points;
   std::vector<Block> blocks;
-  const Spec& output = net.node(net.output_node()).spec;
+  const Spec& output = sites[sites.output()].node->spec;
   if (output.shape.size() > 2 && output.numel() > max_outputs_)
     throw Refusal("network",
                   text::cat("its spatial output has ", output.numel(),
@@ -209,10 +221,10 @@ DirectFeedbackAlignment::find_points(const Graph& net) const {
   const int64_t width = tokens ? output.shape[1] : output.numel();
   std::vector<const Param*> owner;  // per block: the weight it belongs to
 
-  auto add = [&](int node, int feeds, const Spec& spec, const std::string& name) {
-    Point point{.node = node, .feeds = feeds, .shape = spec.shape};
-    const ParamPtr weight = place_ == "weight-input" ? net.node(feeds).op->weight() : ParamPtr();
-    point.kernel = weight && is_convolution(net.node(feeds));
+  auto add = [&](int site, int feeds, const Spec& spec, const std::string& name) {
+    Point point{.site = site, .feeds = feeds, .shape = spec.shape};
+    const ParamPtr weight = place_ == "weight-input" ? sites[feeds].op()->weight() : ParamPtr();
+    point.kernel = weight && is_convolution(*sites[feeds].node);
     if (tokens && (point.kernel || point.shape.size() != 2 || point.shape[0] != output.shape[0]))
       throw Refusal("node '" + name + "'",
                     text::cat("the error of ", output.shape[0],
@@ -238,10 +250,10 @@ DirectFeedbackAlignment::find_points(const Graph& net) const {
     points.push_back(std::move(point));
   };
 
-  const std::vector<int> weighted = FeedbackRule::substituted(net);
+  const std::vector<int> weighted = FeedbackRule::substituted(sites);
   auto fed_by = [&](int source) {
     for (int id : weighted)
-      if (net.node(id).inputs[0] == source) return id;
+      if (sites[id].inputs[0] == source) return id;
     return -1;
   };
   if (place_ == "weight-input") {
@@ -249,42 +261,44 @@ DirectFeedbackAlignment::find_points(const Graph& net) const {
       throw Refusal("dfa.points", "weight-input placement has a point at every weight operation",
                     "use dfa.place=activation, or feedback.skip to leave operations out");
     for (int id : weighted) {
-      const Node& node = net.node(id);
-      const Spec& in = net.node(node.inputs[0]).spec;
+      const Node& node = *sites[id].node;
+      const Spec& in = sites[id].graph->node(node.inputs[0]).spec;
+      const std::string& name = sites[id].name;
       if (is_convolution(node)) {
         if (node.op->type().find("transpose") != std::string::npos)
-          throw Refusal("node '" + node.name + "'",
+          throw Refusal("node '" + name + "'",
                         "the projected error has no kernel placement in a transposed convolution",
                         "use dfa.place=activation");
         if (node.op->weight()->value.size(1) != in.shape.at(0))
-          throw Refusal("node '" + node.name + "'",
+          throw Refusal("node '" + name + "'",
                         "the projected error has no kernel placement in a grouped convolution",
                         "use dfa.place=activation");
       }
-      add(id, id, in, node.name);
+      add(id, id, in, name);
     }
     return {points, blocks};
   }
   std::vector<int> sources;
   for (const std::string& name : named_points_) {
-    const int id = net.find(name);
-    if (id == net.output_node())
+    const int id = sites.find(name);
+    if (id == sites.output())
       throw Refusal("node '" + name + "'", "it is the output, whose error is known exactly",
                     "name hidden operations in dfa.points");
-    if (!net.needs_credit()[static_cast<size_t>(id)])
+    if (!sites[id].needs_credit)
       throw Refusal("node '" + name + "'", "no parameter at or before it needs credit",
                     "name an operation behind a weight in dfa.points");
     sources.push_back(id);
   }
   if (named_points_.empty())
-    for (int id : weighted) sources.push_back(net.node(id).inputs[0]);
+    for (int id : weighted)
+      if (sites[id].inputs[0] >= 0) sources.push_back(sites[id].inputs[0]);
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
   for (int source : sources) {
     const int feeds = fed_by(source);
     // Named after the operation behind it, so that both placements draw the same D in plain nets.
-    add(source, feeds, net.node(source).spec,
-        feeds < 0 ? net.node(source).name + ".output" : net.node(feeds).name);
+    add(source, feeds, sites[source].node->spec,
+        feeds < 0 ? sites[source].name + ".output" : sites[feeds].name);
   }
   return {points, blocks};
 }
@@ -320,9 +334,8 @@ void DirectFeedbackAlignment::draw_matrix(at::TensorOptions options) {
 /// Which positions each tap of a kernel reaches: the input credit of a convolution whose output
 /// credit is one everywhere and whose kernel is that tap alone. With it the transposed convolution
 /// of a spatially constant error is a product of matrices: credit = (e D) coverage.
-Tensor DirectFeedbackAlignment::coverage_of(const Graph& net, const Point& point) const {
-  const Node& node = net.node(point.node);
-  const at::TensorOptions options = net.options();
+Tensor DirectFeedbackAlignment::coverage_of(const Node& node, const Point& point) const {
+  const at::TensorOptions options = node.op->weight()->value.options();
   auto with_row = [](IntArrayRef shape) {
     std::vector<int64_t> out{1};
     out.insert(out.end(), shape.begin(), shape.end());

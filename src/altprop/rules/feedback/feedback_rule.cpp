@@ -37,12 +37,13 @@ void FeedbackRule::declare(Options& o) {
 
 void FeedbackRule::admit(const Graph& net, const Loss&) const {
   net.output_node();
+  const Sites sites(net);
   bool any = false;
-  for (const Node& node : net.nodes()) {
-    if (!node.op) continue;
-    any |= node.op->weight() != nullptr;
-    if (node.op->hides_weights() && !allow_exact_ && !node.op->params().empty())
-      throw Refusal("node '" + node.name + "'",
+  for (const SiteInfo& site : sites.all()) {
+    if (!site.is_leaf()) continue;
+    any |= site.op()->weight() != nullptr;
+    if (site.op()->hides_weights() && !allow_exact_ && !site.op()->params().empty())
+      throw Refusal("node '" + site.name + "'",
                     "it hides its weights, so they cannot be substituted",
                     "set feedback.allow-exact=true to treat it as exact backprop");
   }
@@ -50,7 +51,7 @@ void FeedbackRule::admit(const Graph& net, const Loss&) const {
     throw Refusal("network", "no operation has a weight that a feedback tensor could stand for",
                   "use backprop");
   for (const std::string& name : skip_)
-    if (const Node& node = net.node(net.find(name)); !node.op || !node.op->weight())
+    if (const SiteInfo& site = sites[sites.find(name)]; !site.is_leaf() || !site.op()->weight())
       throw Refusal("node '" + name + "'", "it has no weight, so its credit is exact anyway",
                     "name operations with weights in feedback.skip");
 }
@@ -69,32 +70,33 @@ void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
       Stream(feedback_seed_ >= 0 ? static_cast<uint64_t>(feedback_seed_) : seed + 1).at("feedback");
   paths_.clear();
   path_index_.clear();
-  path_at_.assign(net.nodes().size(), -1);
-  for (int id : substituted(net)) {
-    const Node& node = net.node(id);
-    const ParamPtr weight = node.op->weight();
+  const Sites sites(net);
+  path_at_.assign(sites.size(), -1);
+  for (int id : substituted(sites)) {
+    const SiteInfo& site = sites[id];
+    const ParamPtr weight = site.op()->weight();
     auto [at, fresh] = path_index_.try_emplace(weight.get(), paths_.size());
     if (fresh) {
-      Path path{.weight = weight, .name = node.name};
+      Path path{.weight = weight, .name = site.name};
       if (density_ < 1)
-        path.mask = stream("mask").at(node.name).bernoulli(density_, weight->value.sizes(),
+        path.mask = stream("mask").at(site.name).bernoulli(density_, weight->value.sizes(),
                                                            weight->value.options());
-      path.m = draw(path, stream("draw").at(node.name));
+      path.m = draw(path, stream("draw").at(site.name));
       paths_.push_back(std::move(path));
     }
-    paths_[at->second].nodes.push_back(id);
+    paths_[at->second].sites.push_back(id);
     path_at_[static_cast<size_t>(id)] = static_cast<int>(at->second);
   }
-  unit_gains_.assign(net.nodes().size(), Tensor());
+  unit_gains_.assign(sites.size(), Tensor());
   if (norm_gain_ == "one")
-    for (const Node& node : net.nodes())
-      if (const ParamPtr gain = node.op ? gain_of(*node.op) : nullptr)
-        unit_gains_[static_cast<size_t>(node.id)] = at::ones_like(gain->value);
+    for (int leaf : sites.leaves())
+      if (const ParamPtr gain = gain_of(*sites[leaf].op()))
+        unit_gains_[static_cast<size_t>(leaf)] = at::ones_like(gain->value);
   norms_.clear();
   if (!weight_norm_) return;
   std::set<const Param*> seen;
-  for (const Node& node : net.nodes()) {
-    const ParamPtr weight = node.op ? node.op->weight() : nullptr;
+  for (int leaf : sites.leaves()) {
+    const ParamPtr weight = sites[leaf].op()->weight();
     if (!weight || !seen.insert(weight.get()).second) continue;
     // A weight that starts at zero has no norm to keep.
     if (const double norm = weight->value.norm().item<double>(); norm > 0)
@@ -102,11 +104,11 @@ void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
   }
 }
 
-std::vector<int> FeedbackRule::substituted(const Graph& net) const {
-  std::vector<int> nodes = net.feedback_nodes();
-  if (exact_last_ && !nodes.empty()) nodes.pop_back();
-  for (const std::string& name : skip_) std::erase(nodes, net.find(name));
-  return nodes;
+std::vector<int> FeedbackRule::substituted(const Sites& sites) const {
+  std::vector<int> crossed = sites.crossed_weights();
+  if (exact_last_ && !crossed.empty()) crossed.pop_back();
+  for (const std::string& name : skip_) std::erase(crossed, sites.find(name));
+  return crossed;
 }
 
 Tensor FeedbackRule::draw_random(const Path& path, const Stream& stream) const {
@@ -141,14 +143,16 @@ void FeedbackRule::within_bounds(const Graph& net, Sink& sink,
 
 void FeedbackRule::sweep(Step& step, Sink& sink) { sweep_step(step, *this, sink); }
 
-Tensor FeedbackRule::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
-  const int at = path_at_[static_cast<size_t>(node.id)];
-  if (at < 0) {
-    const Tensor& ones = unit_gains_[static_cast<size_t>(node.id)];
-    return node.op->vjp(saved, cot, input, ones.defined() ? &ones : nullptr);
-  }
-  const Tensor& m = paths_[static_cast<size_t>(at)].m;
-  return clipped(node.op->vjp(saved, cot, input, m.defined() ? &m : nullptr));
+Credits FeedbackRule::pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+                           Sweep& sweep) {
+  const Tensor& m = substitute_at(site.number);
+  Credits out = site.node.op->credit(saved, cot, wanted, m.defined() ? &m : nullptr, sweep);
+  return path_at(site.number) ? clipped(std::move(out)) : out;
+}
+
+Credits FeedbackRule::clipped(Credits credits) const {
+  for (Tensor& credit : credits) credit = clipped(std::move(credit));
+  return credits;
 }
 
 Tensor FeedbackRule::clipped(Tensor credit) const {

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "altprop/network/init.h"
+#include "altprop/network/sites.h"
 #include "altprop/rules/rule.h"
 
 namespace altprop {
@@ -36,7 +37,7 @@ class FeedbackRule : public Rule, protected Feedback {
   /// One weight tensor and its substitute.
   struct Path {
     ParamPtr weight;
-    std::vector<int> nodes;  ///< all operations with this weight that the rule substitutes
+    std::vector<int> sites;  ///< all places with this weight where the rule substitutes it
     std::string name;        ///< of the first of them
     Tensor m;     ///< the substitute, of the weight's shape; undefined: the weight itself
     Tensor mask;  ///< 0/1, of the weight's shape; undefined at density 1
@@ -44,7 +45,8 @@ class FeedbackRule : public Rule, protected Feedback {
 
   /// The operations whose input credit the rule replaces: all that credit has to cross, less those
   /// that the options keep exact.
-  virtual std::vector<int> substituted(const Graph& net) const;
+  /// @returns numbers of sites
+  virtual std::vector<int> substituted(const Sites& sites) const;
   /// First value of path.m: random by default; undefined if `prepare` makes it. The mask has been
   /// drawn.
   virtual Tensor draw(const Path& path, const Stream& stream) { return draw_random(path, stream); }
@@ -56,23 +58,25 @@ class FeedbackRule : public Rule, protected Feedback {
   /// elsewhere).
   virtual bool keeps_substitutes() const { return true; }
 
-  Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override;
+  Credits pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+               Sweep& sweep) override;
 
   /// feedback.init times feedback.scale, masked.
   Tensor draw_random(const Path& path, const Stream& stream) const;
   bool looks_at_gradients() const { return grad_clip_ > 0; }
   /// A credit within feedback.grad-clip.
   Tensor clipped(Tensor credit) const;
+  Credits clipped(Credits credits) const;
   Path* path_of(const Param* weight);
-  /// The path that the rule substitutes at a node, or null.
-  Path* path_at(int node) {
-    const int at = path_at_[static_cast<size_t>(node)];
+  /// The path that the rule substitutes at a site, or null.
+  Path* path_at(int site) {
+    const int at = path_at_[static_cast<size_t>(site)];
     return at < 0 ? nullptr : &paths_[static_cast<size_t>(at)];
   }
-  /// What stands for a node's weight or norm gain in its Jacobian; undefined: the thing itself.
-  const Tensor& substitute_at(const Node& node) const {
-    const int at = path_at_[static_cast<size_t>(node.id)];
-    return at < 0 ? unit_gains_[static_cast<size_t>(node.id)] : paths_[static_cast<size_t>(at)].m;
+  /// What stands for a site's weight or norm gain in its Jacobian; undefined: the thing itself.
+  const Tensor& substitute_at(int site) const {
+    const int at = path_at_[static_cast<size_t>(site)];
+    return at < 0 ? unit_gains_[static_cast<size_t>(site)] : paths_[static_cast<size_t>(at)].m;
   }
   /// The stream of this rule for one purpose.
   Stream stream(const std::string& purpose) const { return stream_.at(purpose); }
@@ -95,9 +99,9 @@ class FeedbackRule : public Rule, protected Feedback {
 
   Stream stream_;
   std::map<const Param*, size_t> path_index_;
-  std::vector<int> path_at_;  ///< per node: its path, or -1
+  std::vector<int> path_at_;  ///< per site: its path, or -1
   std::vector<NormKept> norms_;
-  std::vector<Tensor> unit_gains_;  ///< per node, defined for norms if norm-gain is one
+  std::vector<Tensor> unit_gains_;  ///< per site, defined for norms if norm-gain is one
   double clip_at_ = 0;  ///< grad_clip in units of the batch-summed loss, for the step in progress
 };
 

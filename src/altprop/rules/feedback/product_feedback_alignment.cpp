@@ -63,7 +63,8 @@ class ProductFeedbackAlignment : public FeedbackRule {
 
   void admit(const Graph& net, const Loss& loss) const override {
     FeedbackRule::admit(net, loss);
-    for (int id : substituted(net)) channels_of(net, net.node(id));
+    const Sites sites(net);
+    for (int id : substituted(sites)) channels_of(*sites[id].graph, *sites[id].node);
   }
 
   void prepare_for(const OptimizerSettings& settings) override {
@@ -81,9 +82,11 @@ class ProductFeedbackAlignment : public FeedbackRule {
     const Expansion expansion = Expansion::parse(expand_);
     const double gain = density_gain_ == "full" ? 1 / std::sqrt(density_) : 1;
     products_.clear();
+    const Sites sites(net);
     for (Path& path : paths_) {
-      const Node& node = net.node(path.nodes[0]);
-      const Channels channels = channels_of(net, node);
+      const SiteInfo& site = sites[path.sites[0]];
+      const Node& node = *site.node;
+      const Channels channels = channels_of(*site.graph, node);
       const Tensor& w = path.weight->value;
       path.mask = path.m = Tensor();  // the masks are on B and R here
       Product p{
@@ -94,7 +97,7 @@ class ProductFeedbackAlignment : public FeedbackRule {
                                 density_, " its row of B is empty"),
                       "raise pfa.density or pfa.expand, or set another pfa.seed");
       p.dense = channels.dense;
-      p.positions = node.spec.numel() / channels.count * static_cast<int64_t>(path.nodes.size());
+      p.positions = node.spec.numel() / channels.count * static_cast<int64_t>(path.sites.size());
       std::vector<int64_t> shape(w.sizes().begin(), w.sizes().end());
       shape[0] = p.map.units();
       Tensor r =
@@ -217,23 +220,26 @@ class ProductFeedbackAlignment : public FeedbackRule {
     return p.q.defined() ? at::add(sw, p.q, p.law.factor()) : sw;
   }
 
-  Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override {
-    Path* path = path_at(node.id);
+  Credits pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+               Sweep& sweep) override {
+    Path* path = path_at(site.number);
     if (!path || product(*path).plan == Plan::Substitute)
-      return FeedbackRule::pull(node, saved, cot, input);
+      return FeedbackRule::pull(site, saved, cot, wanted, sweep);
     Product& p = product(*path);
+    const Op& op = *site.node.op;
     if (p.plan == Plan::Activity) {
       const Tensor r = p.map.spread(cot);
-      if (learning_) p.feedback[node.id] = r;
-      return clipped(node.op->vjp(saved, r, input, &p.r->value));
+      if (learning_) p.feedback[{site.number, site.use}] = r;
+      return clipped(op.credit(saved, r, wanted, &p.r->value, sweep));
     }
     const Tensor rows = cot.reshape({-1, cot.size(-1)});
-    Tensor credit = node.op->vjp(saved, gemm(rows, p.s[0]).view(cot.sizes()), input);
+    Credits credits =
+        op.credit(saved, gemm(rows, p.s[0]).view(cot.sizes()), wanted, nullptr, sweep);
     if (p.q.defined()) {
-      Tensor sum = credit.view({rows.size(0), -1});
+      Tensor sum = credits[0].view({rows.size(0), -1});
       gemm_into(sum, rows, p.q, 1, p.law.factor());
     }
-    return clipped(credit);
+    return clipped(std::move(credits));
   }
 
  private:
@@ -252,7 +258,8 @@ class ProductFeedbackAlignment : public FeedbackRule {
     double distance = 0;    ///< |R0 - B^T W0|
     AlignmentLaw law;
     Plan plan = Plan::Substitute;
-    std::map<int, Tensor> feedback;  ///< activity of the feedback population by node, for dR
+    /// Activity of the feedback population by place and use, for dR.
+    std::map<std::pair<int, int>, Tensor> feedback;
 
     Tensor unaligned(const Tensor& r, const Tensor& w) const {
       const Tensor target = map.expand(w);
@@ -266,12 +273,14 @@ class ProductFeedbackAlignment : public FeedbackRule {
     LearningR(ProductFeedbackAlignment& rule, Sink& next) : PassingSink(next), rule(rule) {}
     using PassingSink::take;
     void take(const LocalSignal& signal) override {
-      if (Path* path = rule.path_at(signal.node->id)) {
+      if (Path* path = rule.path_at(signal.site->number)) {
         Product& p = rule.product(*path);
-        if (auto at = p.feedback.find(signal.node->id); at != p.feedback.end()) {
+        const auto at = p.feedback.find({signal.site->number, signal.site->use});
+        if (at != p.feedback.end()) {
           LocalSignal own = signal;
           own.cot = at->second;
           own.stand_in = p.r.get();
+          own.shared = nullptr;
           next.take(own);
           p.feedback.erase(at);
         }

@@ -67,9 +67,12 @@ class WeightMirror : public FeedbackRule {
     FeedbackRule::bind(net, loss, seed);
     mirrors_.clear();
     mirrored_ = 0;
+    const Sites sites(net);
     for (const Path& path : paths_) {
       Mirror mirror;
-      if (tap_correction_ && path.weight->value.dim() > 2) mirror.taps = tap_weights(net, path);
+      mirror.site = sites[path.sites[0]];  // tied weights: the first place mirrors for all
+      if (tap_correction_ && path.weight->value.dim() > 2)
+        mirror.taps = tap_weights(mirror.site, path);
       mirrors_.push_back(std::move(mirror));
     }
   }
@@ -118,6 +121,7 @@ class WeightMirror : public FeedbackRule {
 
  private:
   struct Mirror {
+    SiteInfo site;
     /// What growth control has multiplied the running sum by so far. New contributions are
     /// multiplied by it too, so that eta and lambda keep their meaning.
     double gain = 1;
@@ -129,12 +133,12 @@ class WeightMirror : public FeedbackRule {
     const int64_t n = samples_ > 0 ? samples_ : step.batch();
     const Stream draws = stream("mirror").at(mirrored_++);
     for (size_t i = 0; i < paths_.size(); ++i)
-      mirror(step.net, paths_[i], mirrors_[i], n, draws.at(paths_[i].name));
+      mirror(paths_[i], mirrors_[i], n, draws.at(paths_[i].name));
   }
 
-  void mirror(const Graph& net, Path& path, Mirror& mirror, int64_t n, const Stream& draws) {
-    // Tied weights: the first operation mirrors for all.
-    const Node& node = net.node(path.nodes[0]);
+  void mirror(Path& path, Mirror& mirror, int64_t n, const Stream& draws) {
+    const Graph& net = *mirror.site.graph;
+    const Node& node = *mirror.site.node;
     const Op& op = *node.op;
     // A linear response is scaled afterwards, as a number instead of as a batch.
     const bool scaled_later = response_ == "linear";
@@ -188,8 +192,9 @@ class WeightMirror : public FeedbackRule {
 
   /// Zero padding hides the input from the outer taps of a kernel at some positions. The number of
   /// positions that a tap sees is its weight gradient for inputs and credits of one.
-  static Tensor tap_weights(const Graph& net, const Path& path) {
-    const Node& node = net.node(path.nodes[0]);
+  static Tensor tap_weights(const SiteInfo& site, const Path& path) {
+    const Graph& net = *site.graph;
+    const Node& node = *site.node;
     Saved saved;
     const Tensor ones =
         at::ones(rows(1, net.node(node.inputs[0]).spec), path.weight->value.options());

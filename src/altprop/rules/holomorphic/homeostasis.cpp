@@ -10,12 +10,20 @@ namespace altprop {
 
 namespace {
 
-/// A signal for the weight of a matrix whose gradient is to be `gradient`: unit inputs.
+/// A signal for the weight that makes a map's output: this input, this credit.
+void send_weight(const PlanarMap& map, const Tensor& input, const Tensor& credit, double scale,
+                 Sink& sink) {
+  const Node& node = map.graph().node(map.graph().output_node());
+  const Site site{node, node.id};
+  LocalSignal signal{node.op.get(), &site, nullptr, credit, scale, 0, {node.op->weight().get()}};
+  signal.input = input;
+  sink.take(signal);
+}
+
+/// ... whose gradient is to be `gradient`: unit inputs.
 void send_matrix(const Coupling& c, const Tensor& gradient, double scale, Sink& sink) {
-  const Node& node = c.map.graph().node(c.map.graph().output_node());
-  const Saved units{.t = {at::eye(gradient.size(1), gradient.options())}};
-  sink.take(LocalSignal{node.op.get(), &node, &units, gradient.t().contiguous(), scale, 0,
-                        {node.op->weight().get()}});
+  send_weight(c.map, at::eye(gradient.size(1), gradient.options()), gradient.t().contiguous(),
+              scale, sink);
 }
 
 }  // namespace
@@ -162,10 +170,7 @@ void Homeostasis::deliver(const Field& rest, const Stream& draws, int64_t count,
     if (!pair.transposed) {
       pair.partner->map.sweep(second, cot, nullptr, &minus);
     } else {
-      const Node& node = pair.partner->map.graph().node(pair.partner->map.graph().output_node());
-      const Saved seen{.t = {d}};
-      sink.take(LocalSignal{node.op.get(), &node, &seen, drawn.e[0].flatten(1), -each * h, 0,
-                            {node.op->weight().get()}});
+      send_weight(pair.partner->map, d, drawn.e[0].flatten(1), -each * h, sink);
     }
   }
 }

@@ -75,14 +75,15 @@ Tensor PlanarMap::run(std::span<const Tensor> inputs, const PlanarRows& rows,
 
 void PlanarMap::send(const Node& node, const Saved& saved, const PlanarRows& rows,
                      const Tensor& cot, const Delivery& to) const {
+  const Site site{node, node.id};
   for (const ParamPtr& param : node.op->params()) {
     const std::vector<const Param*> only = {param.get()};
     if (param != node.op->weight()) {
       const Tensor own =
           to.part == Part::Real ? cot.narrow(0, 0, rows.points()) : imaginary_parts(cot, rows);
-      const Tensor seen = saved.t[0].narrow(0, 0, own.size(0));
-      const Saved part{.t = {seen}, .shape = seen.sizes().vec()};
-      to.sink.take(LocalSignal{node.op.get(), &node, &part, own, to.scale, 0, only});
+      LocalSignal part{node.op.get(), &site, nullptr, own, to.scale, 0, only};
+      part.input = saved.t[0].narrow(0, 0, own.size(0));
+      to.sink.take(part);
       continue;
     }
     // Re(c a) = Re c Re a - Im c Im a, and Im(c a) = Im c Re a + Re c Im a, summed over rows.
@@ -93,7 +94,7 @@ void PlanarMap::send(const Node& node, const Saved& saved, const PlanarRows& row
     } else if (to.part == Part::Imaginary) {
       turned = at::cat({imaginary_parts(cot, rows), real_parts(cot, rows)});
     }
-    to.sink.take(LocalSignal{node.op.get(), &node, &saved, turned, to.scale, 0, only});
+    to.sink.take(LocalSignal{node.op.get(), &site, &saved, turned, to.scale, 0, only});
   }
 }
 

@@ -102,6 +102,9 @@ class ActivationRelaxation : public FeedbackRule {
     blocks_ = std::make_unique<RowBlocks>(*pass_);
     relaxation_ = std::make_unique<LinearRelaxation>(pass_->graph());
     learnt_.clear();
+    leaves_.clear();
+    const Sites sites(net);
+    for (int leaf : sites.leaves()) leaves_.emplace_back(sites[leaf].op(), leaf);
     if (feedback_ == "learned")
       for (Path& path : paths_) {
         auto psi = std::make_shared<Param>(path.weight->name + ".feedback", path.m);
@@ -143,8 +146,8 @@ class ActivationRelaxation : public FeedbackRule {
   void state(StateIO io) override { FeedbackRule::state(io); }
 
  protected:
-  std::vector<int> substituted(const Graph& net) const override {
-    return feedback_ == "transpose" ? std::vector<int>{} : FeedbackRule::substituted(net);
+  std::vector<int> substituted(const Sites& sites) const override {
+    return feedback_ == "transpose" ? std::vector<int>{} : FeedbackRule::substituted(sites);
   }
   bool keeps_substitutes() const override { return feedback_ == "fixed"; }
 
@@ -178,10 +181,8 @@ class ActivationRelaxation : public FeedbackRule {
     relaxing_.derivatives = derivative_in_relaxation_;
     relaxing_.clamp = grad_clip_ * static_cast<double>(step.batch());
     relaxing_.substitutes.clear();
-    for (const Node& node : step.net.nodes())
-      if (node.op)
-        if (const Tensor& t = substitute_at(node); t.defined())
-          relaxing_.substitutes[node.op.get()] = t;
+    for (const auto& [op, site] : leaves_)
+      if (const Tensor& t = substitute_at(site); t.defined()) relaxing_.substitutes[op] = t;
     relaxation_->freeze(pass_->activity(), relaxing_,
                         step.loss.gradient(step.output, step.targets));
   }
@@ -280,6 +281,7 @@ class ActivationRelaxation : public FeedbackRule {
   std::unique_ptr<LinearRelaxation> relaxation_;
   HopFeedback relaxing_;
   std::vector<ParamPtr> learnt_;  ///< one per path
+  std::vector<std::pair<const Op*, int>> leaves_;  ///< operations with their sites
 };
 
 std::vector<std::string> ActivationRelaxation::warnings(const OptimizerSettings& settings) const {

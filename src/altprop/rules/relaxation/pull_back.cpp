@@ -20,9 +20,10 @@ const Tensor* HopFeedback::substitute(const Op* op) const {
   return it == substitutes.end() ? nullptr : &it->second;
 }
 
-Tensor HopFeedback::pull(const Node& node, const Saved& saved, const Tensor& cot, int input) {
-  if (!derivatives && is_activation(node)) return cot;
-  return node.op->vjp(saved, cot, input, substitute(node.op.get()));
+Credits HopFeedback::pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+                          Sweep& sweep) {
+  if (is_activation(site.node)) return {cross(*site.node.op, saved, cot)};
+  return site.node.op->credit(saved, cot, wanted, substitute(site.node.op.get()), sweep);
 }
 
 PullBack::PullBack(const StateGraph& graph) : graph_(graph), fast_(graph.edges.size()) {
@@ -105,8 +106,8 @@ void PullBack::pull_through(int edge, Activity& activity, const Tensor& credit, 
     const Tensor* other = feedback_->substitute(linear);
     const Tensor behind = f.activation < 0
                               ? credit
-                              : feedback_->pull(e.map.node(f.activation),
-                                                activity.saved[at(f.activation)], credit, 0);
+                              : feedback_->cross(*e.map.node(f.activation).op,
+                                                 activity.saved[at(f.activation)], credit);
     multiply(behind, other ? *other : linear->weight()->value, f.packed, alpha, receivers[0]);
     return;
   }

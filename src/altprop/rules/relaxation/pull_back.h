@@ -18,7 +18,12 @@ struct HopFeedback : Feedback {
   double clamp = 0;
 
   const Tensor* substitute(const Op* op) const;
-  Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override;
+  Credits pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+               Sweep& sweep) override;
+  /// Credit through the activation of an edge.
+  Tensor cross(const Op& activation, const Saved& saved, const Tensor& cot) const {
+    return derivatives ? activation.vjp(saved, cot) : cot;
+  }
 };
 
 /// The frozen Jacobians of all edges. Edges that are one linear operation and an activation are

@@ -14,9 +14,9 @@ bool has_memory(const Op& op) {
 
 StatePass::StatePass(const Graph& net, Cut cut, bool levelled) : graph_(states(net, cut)) {
   if (levelled) graph_ = level(graph_);
-  const int node = net.output_node();
+  net.output_node();  // the only one
   for (size_t s = 0; s < graph_.states.size(); ++s)
-    if (graph_.states[s].output && graph_.states[s].node == node) output_ = static_cast<int>(s);
+    if (graph_.states[s].output) output_ = static_cast<int>(s);
   for (const StateGraph::Edge& edge : graph_.edges)
     for (const Node& node : edge.map.nodes()) replays_ |= node.op && has_memory(*node.op);
   activity_.resize(graph_.edges.size());
