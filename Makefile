@@ -3,8 +3,13 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 BUILD ?= build
 OUT ?= runs/demo
+# A new build folder compiles many files as one, which is quick from nothing but slow after a change; UNITY=OFF compiles
+# file by file. A folder that exists stays what it is unless UNITY is given.
+ifeq ($(wildcard $(BUILD)/CMakeCache.txt),)
+UNITY ?= ON
+endif
 
-.PHONY: help setup build demo test sanitize bench install docs tidy format clean
+.PHONY: help setup build dev demo test sanitize bench install docs tidy format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +17,7 @@ help:
 	@echo "make test     set up, build, run all tests"
 	@echo "make sanitize build the readers with address and undefined-behaviour sanitizers and feed them damaged input"
 	@echo "make build    set up and build; leaves the program at build/altprop"
+	@echo "make dev      set up and build file by file into build-dev/: for whoever changes the code"
 	@echo "make bench    measure every rule against the arithmetic limit of this machine"
 	@echo "make install  install program, library and headers (PREFIX=/usr/local)"
 	@echo "make docs     write the option tables of the documentation from the program's listings"
@@ -26,10 +32,16 @@ setup: .cache/setup.stamp
 	@mkdir -p .cache && touch $@
 
 $(BUILD)/build.ninja: .cache/setup.stamp CMakeLists.txt
-	cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release
+	cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release $(if $(UNITY),-DALTPROP_UNITY=$(UNITY))
+ifdef UNITY
+.PHONY: $(BUILD)/build.ninja
+endif
 
 build: $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)
+
+dev:
+	@$(MAKE) --no-print-directory build BUILD=build-dev UNITY=OFF
 
 demo: build
 	$(BUILD)/altprop compare --rules 'backprop,feedback-alignment[lr=0.005],direct-feedback-alignment[lr=0.005],uniform-sign,kolen-pollack,product-feedback-alignment,last-layer-only' \

@@ -52,7 +52,7 @@ void expect_equal(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << "parameter " << i;
 }
 
-class EveryRule : public testing::TestWithParam<size_t> {
+class EveryRule : public ::testing::TestWithParam<size_t> {
  protected:
   const RuleEntry& entry() const { return rule_entries()[GetParam()]; }
   static Step step_of(Experiment& e, const Tensor& x, const Tensor& y, Activity& activity) {
@@ -289,7 +289,7 @@ TEST_P(EveryRule, ProbesLeaveNoTrace) {
   expect_equal(weights(plain.net()), weights(probed.net()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Contract, EveryRule, testing::Range(size_t{0}, rule_entries().size()),
+INSTANTIATE_TEST_SUITE_P(Contract, EveryRule, ::testing::Range(size_t{0}, rule_entries().size()),
                          [](const auto& info) {
                            std::string name = rule_entries()[info.param].name;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -5,10 +5,8 @@
 #include "altprop/data/read/file.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
-
-using namespace testing;
 
 std::string record(const std::string& labels, int first) {
   std::string out = labels;
@@ -67,4 +65,4 @@ TEST(Cifar, ClassNamesMustFitTheClasses) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

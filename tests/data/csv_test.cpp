@@ -5,10 +5,8 @@
 #include "altprop/data/source.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
-
-using namespace testing;
 
 TEST(Csv, FindsHeaderSeparatorAndTarget) {
   TempFolder folder;
@@ -93,4 +91,4 @@ TEST(Csv, SourceNumbersClasses) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

@@ -9,10 +9,8 @@
 #include "altprop/data/source.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
-
-using namespace testing;
 
 Splits numbered(int64_t train, int64_t test) {
   Splits out;
@@ -172,4 +170,4 @@ TEST(Source, NamesAliasesAndSuggestions) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

@@ -13,10 +13,9 @@
 #include "altprop/tensor/random.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
 
-using namespace testing;
 namespace fs = std::filesystem;
 
 class Download : public ::testing::Test {
@@ -205,4 +204,4 @@ TEST(RemoteSets, AreSourcesWithChecksums) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

@@ -11,10 +11,8 @@
 #include "altprop/data/source.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
-
-using namespace testing;
 
 /// Fuzzes a reader of files: each input is written to `name`, which a refusal has to name.
 void fuzz_file(const std::string& name, std::vector<std::string> seeds,
@@ -123,16 +121,17 @@ TEST(Fuzz, CsvDataSet) {
         1500);
 }
 
-std::string npy(const std::string& header, const std::string& values) {
+std::string short_npy(const std::string& header, const std::string& values) {
   return "\x93NUMPY\1" + std::string(1, '\0') + static_cast<char>(header.size()) + '\0' + header +
          values;
 }
 
 const std::vector<std::string> kArrays = {
-    npy("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2), }\n", std::string(24, '\1')),
-    npy("{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", std::string(24, '\2')),
-    npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3, 1, 2, 2), }\n",
-        std::string(12, '\3'))};
+    short_npy("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2), }\n",
+              std::string(24, '\1')),
+    short_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", std::string(24, '\2')),
+    short_npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3, 1, 2, 2), }\n",
+              std::string(12, '\3'))};
 
 TEST(Fuzz, Npy) {
   fuzz_file(
@@ -142,8 +141,8 @@ TEST(Fuzz, Npy) {
 TEST(Fuzz, NpyDataSet) {
   TempFolder folder;
   const std::string y = write(
-      folder / "y.npy",
-      npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }\n", std::string("\0\1\1", 3)));
+      folder / "y.npy", short_npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }\n",
+                                  std::string("\0\1\1", 3)));
   // Refusals of the whole set name one of its files.
   fuzz::run({.name = "npy data set",
              .seeds = kArrays,
@@ -195,4 +194,4 @@ TEST(Fuzz, Tar) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

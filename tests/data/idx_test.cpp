@@ -5,10 +5,8 @@
 #include "altprop/data/source.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
-
-using namespace testing;
 
 std::string images(uint32_t n, uint32_t rows, uint32_t columns) {
   std::string out = be32({2051, n, rows, columns});
@@ -97,4 +95,4 @@ TEST(Idx, SourceChecksThatFilesBelongTogether) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

@@ -7,10 +7,8 @@
 #include "altprop/data/prefetch.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
-
-using namespace testing;
 
 Dataset photographs(int64_t n = 23) {
   const Stream stream(3);
@@ -274,4 +272,4 @@ TEST(Prefetcher, ManyCallersGetTheirOwnItems) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

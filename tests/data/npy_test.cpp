@@ -9,10 +9,8 @@
 #include "altprop/data/source.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
-
-using namespace testing;
 
 std::string npy(const std::string& header, const std::string& values, int version = 1) {
   std::string out = "\x93NUMPY" + std::string(1, static_cast<char>(version)) + '\0';
@@ -109,4 +107,4 @@ TEST(Npy, SourceBuildsClassesAndRegression) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

@@ -113,5 +113,7 @@ TEST(RealData, Cifar10) {
   expect_published_statistics(all, 6e-5);
 }
 
+#undef NEED_DATA
+
 }  // namespace
 }  // namespace altprop::data

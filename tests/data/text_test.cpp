@@ -6,10 +6,8 @@
 #include "altprop/data/source.h"
 #include "data/helpers.h"
 
-namespace altprop::data {
+namespace altprop::data::testing {
 namespace {
-
-using namespace testing;
 
 /// The characters of a row of token numbers.
 std::string text_of(const Dataset& data, const Tensor& row) {
@@ -217,4 +215,4 @@ TEST(Tokens, DatasetsAreChecked) {
 }
 
 }  // namespace
-}  // namespace altprop::data
+}  // namespace altprop::data::testing

@@ -6,12 +6,8 @@
 #include "altprop/network/ops/combine.h"
 #include "network/support.h"
 
-namespace altprop {
+namespace altprop::test {
 namespace {
-
-using test::parameters;
-using test::random_batch;
-using test::ready;
 
 struct Known {
   std::string text;
@@ -142,7 +138,7 @@ TEST(Architecture, TakesSeveralInputsAndOutputs) {
 }
 
 TEST(Architecture, ReadsTextFromAFile) {
-  const std::string path = testing::TempDir() + "altprop_net.txt";
+  const std::string path = ::testing::TempDir() + "altprop_net.txt";
   std::ofstream(path) << "dag:  # a comment: with = and (\n"
                          "  x = input(1, 8, 8)\n"
                          "  a = relu(conv(x, 4,   # another\n    k=3))\n\n"
@@ -173,4 +169,4 @@ TEST(Builder, BuildsWithSkips) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::test

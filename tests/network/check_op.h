@@ -77,6 +77,8 @@ class OpCheck {
     }
     for (int i = 0; i < differentiable(); ++i) derivatives(i);
     parameters();
+    credits();
+    rows();
     many_cotangents();
     substitute();
     strides(y);
@@ -160,12 +162,55 @@ class OpCheck {
     }
     slots(once);
     if (!differentiable()) return;
-    // Right after a vjp of the same cotangent, where results may be shared.
-    const Tensor again = cot_.clone();
-    op_->vjp(saved_, again, 0);
-    const std::vector<Tensor> shared = gradients(saved_, again, 0.5);
+    // Behind the pull of all inputs at once, which may leave what the parameters need.
+    Feedback exact;
+    Gradients sink, behind;
+    Shared shared;
+    Sweep sweep{exact, &sink};
+    sweep.shared = &shared;
+    op_->credit(saved_, cot_, all_wanted(), nullptr, sweep);
+    op_->accumulate(saved_, cot_, 0.5, behind, nullptr, &shared);
     for (size_t i = 0; i < params.size(); ++i)
-      expect_close(shared[i], once[i], 1e-12, "after vjp, " + params[i]->name);
+      expect_close(behind.of_param(*params[i]), once[i], 1e-12, "after credit, " + params[i]->name);
+  }
+
+  std::vector<char> all_wanted() const { return std::vector<char>(x_.size(), 1); }
+
+  /// All inputs at once give what each alone gives, and none where none is wanted.
+  void credits() {
+    if (differentiable() < static_cast<int>(x_.size())) return;
+    Feedback exact;
+    Sweep sweep{exact};
+    std::vector<char> wanted = all_wanted();
+    const Credits together = op_->credit(saved_, cot_, wanted, nullptr, sweep);
+    ASSERT_EQ(together.size(), x_.size());
+    for (size_t i = 0; i < x_.size(); ++i)
+      expect_close(together[i], op_->vjp(saved_, cot_, static_cast<int>(i)), 1e-13,
+                   text::cat("credit of input ", i));
+    for (size_t i = 0; i < x_.size(); ++i) {
+      wanted.assign(x_.size(), 0);
+      wanted[i] = 1;
+      const Credits one = op_->credit(saved_, cot_, wanted, nullptr, sweep);
+      for (size_t j = 0; j < x_.size(); ++j) EXPECT_EQ(one[j].defined(), i == j);
+    }
+  }
+
+  /// The weight's gradient is what its rows make, all of them or sample by sample.
+  void rows() {
+    const std::optional<WeightRows> rows = op_->rows(saved_, cot_);
+    if (!rows) return;
+    const Tensor whole = gradients(saved_, cot_, 1)[0];
+    Tensor sum = at::zeros_like(whole).flatten(1);
+    for (int64_t i = 0; i < rows->samples; ++i) {
+      const auto [inputs, credits] = rows->of(i, i + 1);
+      EXPECT_EQ(inputs.size(0), rows->per_sample);
+      sum += credits.t().mm(inputs);
+    }
+    expect_close(sum.view(whole.sizes()), whole, 1e-12, "rows, sample by sample");
+    const auto [inputs, credits] = rows->of(0, rows->samples);
+    expect_close(credits.t().mm(inputs).view(whole.sizes()), whole, 1e-12, "rows");
+    if (rows->inputs.defined())
+      expect_close(rows->credits.t().mm(rows->inputs), whole.flatten(1), 1e-12, "rows at hand");
   }
 
   /// What a store may ask for: a second call, tensors of somebody else that lie otherwise in memory

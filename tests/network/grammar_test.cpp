@@ -1,11 +1,8 @@
 // The texts of networks: bad ones are refused with a sentence that points at the fault.
 #include "network/support.h"
 
-namespace altprop {
+namespace altprop::test {
 namespace {
-
-using test::contains;
-using test::message_of;
 
 struct Bad {
   std::string text;
@@ -94,4 +91,4 @@ TEST(Grammar, RefusesDeepNestingAndLongTexts) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::test

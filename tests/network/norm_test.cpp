@@ -56,18 +56,26 @@ TEST(BatchNorm, LaterTrainPassesDoNotReachIntoAnEvaluationPass) {
   EXPECT_TRUE(at::equal(b.op->vjp(eval, cot), before));
 }
 
-TEST(BatchNorm, ANewPassForgetsResultsSharedByTheOldOne) {
+TEST(BatchNorm, WhatThePullSharesIsForItsOwnCotangentAlone) {
   Built b;
   Saved saved;
   const Tensor cot = at::randn({6, 2});
   for (double factor : {1.0, -1.0}) {
     b.op->forward(std::vector<Tensor>{factor * at::arange(12).view({6, 2})}, saved, {Mode::Train});
-    Gradients alone, together;
+    Gradients alone, together, of_another;
     b.op->accumulate(saved, cot, 1, alone);
-    b.op->vjp(saved, cot);
-    b.op->accumulate(saved, cot, 1, together);
+    Feedback exact;
+    Shared shared;
+    Sweep sweep{exact, &together};
+    sweep.shared = &shared;
+    const char wanted = 1;
+    b.op->credit(saved, cot, {&wanted, 1}, nullptr, sweep);
+    ASSERT_EQ(shared.t.size(), 2u);
+    b.op->accumulate(saved, cot, 1, together, nullptr, &shared);
+    b.op->accumulate(saved, -cot, 1, of_another, nullptr, &shared);
     const Param& gain = *b.op->params()[0];
     EXPECT_TRUE(at::allclose(together.of_param(gain), alone.of_param(gain)));
+    EXPECT_TRUE(at::allclose(of_another.of_param(gain), -alone.of_param(gain)));
   }
 }
 

@@ -11,11 +11,8 @@
 #include "check_op.h"
 #include "support.h"
 
-namespace altprop {
+namespace altprop::test {
 namespace {
-
-using test::contains;
-using test::message_of;
 
 TEST(Sequence, OperationsKeepTheContract) {
   check_op(take_step(1), {{3, 4}});
@@ -85,15 +82,15 @@ InputInfo tokens(int64_t length, int64_t vocabulary, bool per_step = true) {
 TEST(Recurrent, WeightsAreSharedByAllSteps) {
   const Graph lstm = network("lstm:*-8-*", tokens(5, 6));
   // 4 gates: a table of 6 x 32 with 32 biases and 32 x 8 recurrent weights; 6 x 8 + 6 out.
-  EXPECT_EQ(test::parameters(lstm), 6 * 32 + 32 + 32 * 8 + 6 * 8 + 6);
+  EXPECT_EQ(parameters(lstm), 6 * 32 + 32 + 32 * 8 + 6 * 8 + 6);
   std::vector<std::string> names;
   for (const ParamPtr& p : lstm.params()) names.push_back(p->name);
   EXPECT_EQ(names,
             (std::vector<std::string>{"lstm1.input.weight", "lstm1.input.bias",
                                       "lstm1.recurrent.weight", "output.weight", "output.bias"}));
-  EXPECT_EQ(test::parameters(network("lstm:*-8-7-*:bias=false", tokens(5, 6))),
+  EXPECT_EQ(parameters(network("lstm:*-8-7-*:bias=false", tokens(5, 6))),
             6 * 32 + 32 * 8 + 28 * 8 + 28 * 7 + 6 * 7);
-  EXPECT_EQ(test::parameters(network("rnn:*-8-*:embedding=3", tokens(5, 6))),
+  EXPECT_EQ(parameters(network("rnn:*-8-*:embedding=3", tokens(5, 6))),
             6 * 3 + 8 * 3 + 8 + 8 * 8 + 6 * 8 + 6);
   EXPECT_EQ(network("rnn:3-8-4:relu:length=5,output=last").node(0).spec.shape,
             (std::vector<int64_t>{5, 3}));
@@ -254,4 +251,4 @@ TEST(Recurrent, DescriptionShowsRepeatedStepsOnce) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::test

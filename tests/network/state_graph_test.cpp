@@ -3,12 +3,8 @@
 #include "altprop/network/chain.h"
 #include "network/support.h"
 
-namespace altprop {
+namespace altprop::test {
 namespace {
-
-using test::message_of;
-using test::random_batch;
-using test::ready;
 
 const char* const kConv =
     "dag: x = input(3, 16, 16); c1 = conv(x, 8, k=3, p=1); n1 = batch-norm(c1); r1 = relu(n1); p1 "
@@ -161,8 +157,8 @@ TEST(Chain, ResidualsInsideABlockAreFine) {
 
 TEST(Chain, RefusesSkipsAcrossBlocksByName) {
   const std::string message = message_of([] { chain(network(kResidual)); });
-  EXPECT_TRUE(test::contains(message, "from 'ra' to 's'")) << message;
+  EXPECT_TRUE(contains(message, "from 'ra' to 's'")) << message;
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::test

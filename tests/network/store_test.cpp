@@ -146,9 +146,10 @@ TEST(Store, FreezingTheFirstLayersSparesTheirCredit) {
     for (const ParamPtr& p : e.net.node(e.net.find(name)).op->params()) p->learnt = false;
   struct Counting : Feedback {
     int pulls = 0;
-    Tensor pull(const Node& node, const Saved& saved, const Tensor& cot, int input) override {
+    Credits pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
+                 Sweep& sweep) override {
       ++pulls;
-      return Feedback::pull(node, saved, cot, input);
+      return Feedback::pull(site, saved, cot, wanted, sweep);
     }
   } counting;
   const auto count = [&] {

@@ -14,7 +14,7 @@ namespace altprop {
 namespace {
 
 /// A network with its updater, trained on the same random batches whatever the updater does.
-struct Trained {
+struct TrainedNet {
   Graph net;
   std::unique_ptr<Learner> rule;
   std::unique_ptr<Loss> loss = make_loss("cross-entropy");
@@ -22,8 +22,8 @@ struct Trained {
   Activity activity;
   int64_t steps = 0;
 
-  Trained(const std::string& text, const OptimizerSettings& settings, bool in_place,
-          const std::string& rule_name = "backprop")
+  TrainedNet(const std::string& text, const OptimizerSettings& settings, bool in_place,
+             const std::string& rule_name = "backprop")
       : net(network(text, {.input_shape = {2, 8, 8}, .classes = 4})), rule(make_rule(rule_name)) {
     net.to(test::test_device(), at::kDouble);
     initialise(net, Initialiser("xavier"), Stream(3).at("init"));
@@ -54,7 +54,7 @@ struct Trained {
   }
 };
 
-void expect_equal(Trained& a, Trained& b) {
+void expect_equal(TrainedNet& a, TrainedNet& b) {
   const auto left = a.net.params(), right = b.net.params();
   for (size_t i = 0; i < left.size(); ++i)
     EXPECT_TRUE(at::allclose(left[i]->value, right[i]->value, 1e-10, 1e-12)) << left[i]->name;
@@ -78,7 +78,7 @@ TEST(InPlace, SameStepsAsWithGradients) {
          {"backprop", "feedback-alignment", "direct-feedback-alignment", "uniform-sign",
           "kolen-pollack", "product-feedback-alignment", "weight-mirror"}) {
       SCOPED_TRACE(std::string(rule) + ", " + settings.kind);
-      Trained stored(kConvNet, settings, false, rule), in_place(kConvNet, settings, true, rule);
+      TrainedNet stored(kConvNet, settings, false, rule), in_place(kConvNet, settings, true, rule);
       stored.train(4);
       in_place.train(4);
       expect_equal(stored, in_place);
@@ -87,8 +87,8 @@ TEST(InPlace, SameStepsAsWithGradients) {
 
 TEST(InPlace, ParametersWithoutSignalsStepOn) {
   for (const auto& settings : {optimizer("sgd"), optimizer("momentum")}) {
-    Trained stored(kConvNet, settings, false), in_place(kConvNet, settings, true);
-    for (Trained* run : {&stored, &in_place}) {
+    TrainedNet stored(kConvNet, settings, false), in_place(kConvNet, settings, true);
+    for (TrainedNet* run : {&stored, &in_place}) {
       run->train(2);
       run->updater->apply();  // momentum alone
       run->train(1);
@@ -98,7 +98,8 @@ TEST(InPlace, ParametersWithoutSignalsStepOn) {
 }
 
 TEST(InPlace, GradientsAreNotStored) {
-  Trained momentum(kConvNet, optimizer("momentum"), true), plain(kConvNet, optimizer("sgd"), true);
+  TrainedNet momentum(kConvNet, optimizer("momentum"), true),
+      plain(kConvNet, optimizer("sgd"), true);
   for (const ParamPtr& param : plain.net.params())
     EXPECT_EQ(plain.updater->slot(*param)->into.data_ptr(), param->value.data_ptr());
   for (const ParamPtr& param : momentum.net.params())
@@ -106,7 +107,7 @@ TEST(InPlace, GradientsAreNotStored) {
 }
 
 TEST(InPlace, OnlyWhatATwinStepsAsStoresGradients) {
-  const Trained run(kConvNet, optimizer("momentum"), true, "kolen-pollack");
+  const TrainedNet run(kConvNet, optimizer("momentum"), true, "kolen-pollack");
   for (const ParamPtr& param : run.net.params()) {
     const auto owned = run.rule->owned();
     const bool paired = std::any_of(owned.begin(), owned.end(), [&](const ParamPtr& twin) {
@@ -121,7 +122,7 @@ TEST(InPlace, NotWhereGradientsAreChangedFirst) {
   clipped.clip_norm = 1;
   rates.lr_of = {"weight=0.5"};
   for (const auto& settings : {clipped, rates, optimizer("sgd", 0.1), optimizer("nesterov")}) {
-    Trained run(kConvNet, settings, true);
+    TrainedNet run(kConvNet, settings, true);
     for (const ParamPtr& param : run.net.params()) {
       EXPECT_NE(run.updater->slot(*param)->into.data_ptr(), param->value.data_ptr());
       EXPECT_EQ(run.updater->slot(*param)->keep, 0);
@@ -131,7 +132,7 @@ TEST(InPlace, NotWhereGradientsAreChangedFirst) {
 
 TEST(InPlace, SomebodyElsesLookAtGradientsChangesNoBit) {
   at::NoGradGuard no_grad;
-  Trained alone(kConvNet, optimizer("momentum"), true), watched(kConvNet, optimizer("momentum"), true);
+  TrainedNet alone(kConvNet, optimizer("momentum"), true), watched(kConvNet, optimizer("momentum"), true);
   alone.train(3);
   watched.train(2);
   Gradients seen;

@@ -9,12 +9,12 @@ namespace altprop {
 namespace {
 
 /// One affine map with its updater; float32, as the fused step needs it.
-struct Trained {
+struct TrainedMap {
   OpPtr map = linear(20);
   std::unique_ptr<Updater> updater;
   Tensor start;
 
-  Trained(const OptimizerSettings& settings, bool in_place) {
+  TrainedMap(const OptimizerSettings& settings, bool in_place) {
     const Spec in{{50}};
     map->build({&in, 1});
     map->params()[0]->value = Stream(1).normal({20, 50});
@@ -48,15 +48,15 @@ OptimizerSettings momentum(double decay) {
   return s;
 }
 
-void expect_equal(Trained& a, Trained& b) {
+void expect_equal(TrainedMap& a, TrainedMap& b) {
   EXPECT_TRUE(at::allclose(a.weight(), b.weight(), 1e-5, 1e-5));
   EXPECT_TRUE(at::allclose(a.bias(), b.bias(), 1e-5, 1e-5));
 }
 
 /// Both after the same calls.
-void compare(double decay, const std::function<void(Trained&)>& train) {
+void compare(double decay, const std::function<void(TrainedMap&)>& train) {
   at::NoGradGuard no_grad;
-  Trained stored(momentum(decay), false), fused(momentum(decay), true);
+  TrainedMap stored(momentum(decay), false), fused(momentum(decay), true);
   train(stored);
   train(fused);
   EXPECT_FALSE(stored.weight().equal(stored.start));
@@ -65,7 +65,7 @@ void compare(double decay, const std::function<void(Trained&)>& train) {
 
 TEST(StepAtOnce, EqualsTheStepBehindTheGradient) {
   for (const double decay : {0.0, 0.1})
-    compare(decay, [](Trained& run) {
+    compare(decay, [](TrainedMap& run) {
       for (int64_t i = 0; i < 4; ++i) {
         run.updater->set_rate_factor(1.0 / static_cast<double>(1 + i));
         run.signal(i, 0.125);
@@ -76,7 +76,7 @@ TEST(StepAtOnce, EqualsTheStepBehindTheGradient) {
 
 TEST(StepAtOnce, SeveralSignalsOneSignalAndNone) {
   for (const double decay : {0.0, 0.1})
-    compare(decay, [](Trained& run) {
+    compare(decay, [](TrainedMap& run) {
       run.signal(0, 0.125);
       run.signal(1, -0.5);
       run.signal(2, 0.25, {}, /*strided=*/true);
@@ -100,7 +100,7 @@ TEST(StepAtOnce, SeveralSignalsOneSignalAndNone) {
 }
 
 TEST(StepAtOnce, TheDecayOfAnEpochCounts) {
-  compare(0, [](Trained& run) {
+  compare(0, [](TrainedMap& run) {
     run.updater->set_weight_decay(0.3);
     run.signal(0, 0.125);
     run.updater->apply();
@@ -111,7 +111,7 @@ TEST(StepAtOnce, KeptSignsAreKept) {
   at::NoGradGuard no_grad;
   OptimizerSettings settings = momentum(0);
   settings.keep_signs = true;
-  Trained run(settings, true);
+  TrainedMap run(settings, true);
   for (int64_t i = 0; i < 5; ++i) {
     run.signal(i, 1);
     run.updater->apply();

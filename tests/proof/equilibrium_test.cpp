@@ -67,9 +67,10 @@ struct Equilibrium : Rule {
     settle(ls, x, s, nudged_steps, y, betas);
     for (size_t l = 0; l < ls.size(); ++l)
       for (int phase = 0; phase < 2; ++phase) {
-        Saved saved{.t = {(l ? s[l - 1] : x).narrow(0, phase * b, b)}};
         const double c = (phase ? 1 : -1) / (2 * beta);
-        sink.take(LocalSignal{ls[l].affine->op.get(), ls[l].affine, &saved, s[l].narrow(0, phase * b, b), c / static_cast<double>(b), phase});
+        LocalSignal signal{ls[l].affine->op.get(), nullptr, nullptr, s[l].narrow(0, phase * b, b), c / static_cast<double>(b), phase};
+        signal.input = (l ? s[l - 1] : x).narrow(0, phase * b, b);
+        sink.take(signal);
       }
   }
 };

@@ -51,7 +51,7 @@ struct PartialSign : FeedbackRule {
   }
 };
 
-const RegisterRule registered{
+const RegisterRule registered_partial_sign{
     {.name = "partial-sign",
      .aliases = {"ps"},
      .summary = "credit through fixed random matrices, part of which follow the weights' signs",

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "altprop/base/error.h"
+#include "report/embedded.h"
 
 namespace altprop::report {
 namespace {
@@ -15,11 +16,11 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-class Report : public testing::Test {
+class Report : public ::testing::Test {
  protected:
-  fs::path dir = fs::path(testing::TempDir()) /
+  fs::path dir = fs::path(::testing::TempDir()) /
                  (std::string("altprop_report_") +
-                  testing::UnitTest::GetInstance()->current_test_info()->name());
+                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
 
   void SetUp() override {
     fs::remove_all(dir);
@@ -45,13 +46,6 @@ class Report : public testing::Test {
     return "no error";
   }
 };
-
-/// The records as the page's script gets them.
-json embedded(const std::string& page) {
-  const std::string open = "<script type=\"application/json\" id=\"records\">";
-  const size_t begin = page.find(open) + open.size();
-  return json::parse(page.substr(begin, page.find("</script>", begin) - begin));
-}
 
 size_t count(const std::string& text, const std::string& part) {
   size_t n = 0;

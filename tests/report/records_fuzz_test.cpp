@@ -5,6 +5,7 @@
 #include "altprop/report/html_report.h"
 #include "altprop/report/records.h"
 #include "data/helpers.h"
+#include "report/embedded.h"
 #include "support/fuzz.h"
 
 namespace altprop::report {
@@ -12,12 +13,6 @@ namespace {
 
 using data::testing::TempFolder;
 using nlohmann::json;
-
-json embedded(const std::string& page) {
-  const std::string open = "<script type=\"application/json\" id=\"records\">";
-  const size_t begin = page.find(open) + open.size();
-  return json::parse(page.substr(begin, page.find("</script>", begin) - begin));
-}
 
 const std::string kRun =
     R"({"rule": "backprop", "label": "bp", "folder": "bp-seed1", "seed": 1, "status": "done",)"

@@ -8,18 +8,8 @@
 #include "altprop/base/error.h"
 #include "rules/pathways.h"
 
-namespace altprop {
+namespace altprop::pathways {
 namespace {
-
-using pathways::conv_net;
-using pathways::distance;
-using pathways::expect_same;
-using pathways::NamedGradients;
-using pathways::random;
-using pathways::ready;
-using pathways::saved;
-using testing::gradients;
-using testing::mlp;
 
 /// An output gradient that the network cannot change.
 struct FixedError : Loss {
@@ -32,16 +22,9 @@ struct FixedError : Loss {
   Tensor link(const Tensor& y) const override { return y; }
 };
 
-std::unique_ptr<Learner> bound(Graph& net, const OptionValues& options = {},
-                               const std::string& name = "dfa") {
-  auto rule = make_rule(name, options);
-  rule->bind(net, *make_loss("squared-error"), 1);
-  return rule;
-}
-
 std::string refusal(Graph& net, const OptionValues& options = {}) {
   try {
-    bound(net, options);
+    bound("dfa", net, options);
   } catch (const Refusal& error) {
     return error.what();
   }
@@ -55,7 +38,7 @@ TEST(DirectFeedback, HiddenGradientsIgnoreTheWeightsBehind) {
   const FixedError loss(random({7, 5}));
   for (const char* place : {"weight-input", "activation"}) {
     Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
-    auto rule = bound(net, {{"dfa.place", place}});
+    auto rule = bound("dfa", net, {{"dfa.place", place}});
     NamedGradients before = gradients(*rule, net, loss, x, {});
     for (const char* name : {"fc2", "fc3"}) net.node(net.find(name)).op->weight()->value.mul_(-3);
     NamedGradients after = gradients(*rule, net, loss, x, {});
@@ -68,8 +51,8 @@ TEST(DirectFeedback, PlacementsCoincideInPlainNets) {
   const auto loss = make_loss("cross-entropy");
   Graph net = mlp({9, 12, 8, 10, 5}, "tanh", 1, at::kDouble);
   const Tensor x = random({7, 9}), y = at::arange(7, at::kLong).remainder_(5);
-  expect_same(gradients(*bound(net, {{"dfa.place", "activation"}}), net, *loss, x, y),
-              gradients(*bound(net), net, *loss, x, y), 0);
+  expect_same(gradients(*bound("dfa", net, {{"dfa.place", "activation"}}), net, *loss, x, y),
+              gradients(*bound("dfa", net), net, *loss, x, y), 0);
 }
 
 TEST(DirectFeedback, ErrorSignAndTarget) {
@@ -81,7 +64,7 @@ TEST(DirectFeedback, ErrorSignAndTarget) {
   const Tensor h = at::tanh(at::linear(x, net.params()[0]->value, net.params()[1]->value));
   for (const auto& [error, rows] :
        {std::pair{"e", e}, {"sign", e.sign()}, {"target", at::one_hot(y, 5).to(at::kDouble)}}) {
-    auto rule = bound(net, {{"dfa.error", error}});
+    auto rule = bound("dfa", net, {{"dfa.error", error}});
     const Tensor d = saved(*rule).at("feedback.fc2");
     const Tensor delta = at::mm(rows, d) * (1 - h * h);
     NamedGradients g = gradients(*rule, net, *loss, x, y);
@@ -94,7 +77,7 @@ TEST(DirectFeedback, SharedMatrixIsSlicedByWidth) {
   Graph net = mlp({9, 12, 8, 5}, "identity", 1, at::kDouble);
   const FixedError loss(random({7, 5}));
   const Tensor x = random({7, 9});
-  auto rule = bound(net, {{"dfa.shared", "true"}});
+  auto rule = bound("dfa", net, {{"dfa.shared", "true"}});
   const TensorMap state = saved(*rule);
   ASSERT_EQ(state.size(), 1u);
   const Tensor d = state.at("feedback.shared");
@@ -109,7 +92,7 @@ TEST(DirectFeedback, SharedMatrixIsSlicedByWidth) {
 TEST(DirectFeedback, InstrumentsSeeTheOutputLayerOnly) {
   Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
   for (const char* place : {"weight-input", "activation"}) {
-    auto rule = bound(net, {{"dfa.place", place}});
+    auto rule = bound("dfa", net, {{"dfa.place", place}});
     const auto facts = dynamic_cast<Rule&>(*rule).feedback(net);
     ASSERT_EQ(facts.size(), 1u) << place;
     EXPECT_EQ(facts[0].name, "fc3");
@@ -132,7 +115,7 @@ TEST(DirectFeedback, KernelPlacementIsATransposedConvolutionOfTheSpreadError) {
     Graph net = conv_net(second);
     const Tensor x = random({7, 3, 6, 6});
     const FixedError loss(random({7, 5}));
-    auto rule = bound(net);
+    auto rule = bound("dfa", net);
     const Tensor d = saved(*rule).at("feedback.conv2");
     const auto out = net.node(net.find("conv2")).spec.shape;
     const int64_t kw = second.kernel_w ? second.kernel_w : second.kernel;
@@ -164,7 +147,7 @@ TEST(DirectFeedback, ActivationPlacementProjectsToEveryPosition) {
   Graph net = conv_net({.out = 6, .kernel = 3, .padding = 1});
   const Tensor x = random({7, 3, 6, 6});
   const FixedError loss(random({7, 5}));
-  auto rule = bound(net, {{"dfa.place", "activation"}, {"feedback.init", "kaiming"}});
+  auto rule = bound("dfa", net, {{"dfa.place", "activation"}, {"feedback.init", "kaiming"}});
   const TensorMap state = saved(*rule);
   const Tensor d = state.at("feedback.conv2");
   EXPECT_EQ(d.sizes(), IntArrayRef({5, 4 * 36}));
@@ -190,7 +173,7 @@ TEST(DirectFeedback, SkipConnectionsAddTheirCreditOrAreCut) {
   ready(net);
   const Tensor x = random({5, 4});
   const FixedError loss(random({5, 3}));
-  auto input = bound(net), cut = bound(net, {{"dfa.place", "activation"}});
+  auto input = bound("dfa", net), cut = bound("dfa", net, {{"dfa.place", "activation"}});
   const Tensor d2 = saved(*input).at("feedback.fc2"), d3 = saved(*input).at("feedback.fc3");
   EXPECT_LE(
       distance(gradients(*input, net, loss, x, {})["fc1.bias"], at::mm(loss.e, d2 + d3).mean(0)),
@@ -208,7 +191,7 @@ TEST(DirectFeedback, NamedPointsLeaveTheRestExact) {
   Graph net = mlp({9, 12, 8, 10, 5}, "tanh", 1, at::kDouble);
   const FixedError loss(random({7, 5}));
   const Tensor x = random({7, 9});
-  auto rule = bound(net, {{"dfa.place", "activation"}, {"dfa.points", "tanh2"}});
+  auto rule = bound("dfa", net, {{"dfa.place", "activation"}, {"dfa.points", "tanh2"}});
   NamedGradients own = gradients(*rule, net, loss, x, {}),
             exact = gradients(*rule, net, loss, x, {}, 0, true);
   EXPECT_TRUE(at::equal(own["fc3.weight"], exact["fc3.weight"]));
@@ -232,7 +215,7 @@ TEST(DirectFeedback, ProjectsTokenByToken) {
   const FixedError loss(random({7, 3, 5}));
   const Tensor in = random({7, 3, 4});
   for (const char* place : {"weight-input", "activation"}) {
-    auto rule = bound(net, {{"dfa.place", place}});
+    auto rule = bound("dfa", net, {{"dfa.place", place}});
     const Tensor d = saved(*rule).at("feedback.fc2");
     EXPECT_EQ(d.sizes(), IntArrayRef({5, 6}));
     const Tensor h = at::tanh(at::linear(in, net.params()[0]->value, net.params()[1]->value));
@@ -252,7 +235,7 @@ TEST(DirectFeedback, OneErrorPerSampleGoesToAllTokens) {
   ready(net);
   const FixedError loss(random({7, 5}));
   const Tensor in = random({7, 3, 4});
-  auto rule = bound(net);
+  auto rule = bound("dfa", net);
   const Tensor d = saved(*rule).at("feedback.fc2");
   EXPECT_EQ(d.sizes(), IntArrayRef({5, 6}));
   const Tensor h = at::tanh(at::linear(in, net.params()[0]->value, net.params()[1]->value));
@@ -308,4 +291,4 @@ TEST(DirectFeedback, SentencesOfRefusal) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::pathways

@@ -3,24 +3,8 @@
 
 #include "rules/pathways.h"
 
-namespace altprop {
+namespace altprop::pathways {
 namespace {
-
-using pathways::distance;
-using pathways::expect_same;
-using pathways::NamedGradients;
-using pathways::random;
-using pathways::ready;
-using pathways::residual_net;
-using pathways::Symmetric;
-using testing::gradients;
-
-std::unique_ptr<Learner> bound(Graph& net, const OptionValues& options = {},
-                               const std::string& name = "dfa") {
-  auto rule = make_rule(name, options);
-  rule->bind(net, *make_loss("squared-error"), 1);
-  return rule;
-}
 
 TEST(Feedback, WeightsAsSubstitutesGiveBackpropInResidualNets) {
   Graph net = residual_net();
@@ -38,7 +22,7 @@ TEST(Feedback, OutputLayerOfAResidualNetLearnsByBackprop) {
   const auto loss = make_loss("cross-entropy");
   for (const char* name : {"fa", "usf", "frsf", "brsf", "dfa"}) {
     Graph net = residual_net();
-    auto rule = bound(net, {}, name);
+    auto rule = bound(name, net);
     NamedGradients own = gradients(*rule, net, *loss, x, y),
               exact = gradients(*rule, net, *loss, x, y, 0, true);
     EXPECT_TRUE(at::equal(own["fc.weight"], exact["fc.weight"])) << name;
@@ -56,7 +40,7 @@ TEST(Feedback, UnitGainLeavesTheGainsOutOfTheCredit) {
     h = net.add(kind == std::string("batch") ? batch_norm() : layer_norm(), {h}, "norm");
     net.output(net.add(linear(5), {net.add(activation("tanh"), {h})}, "fc2"));
     ready(net);
-    auto exact = bound(net, {}, "fa"), one = bound(net, {{"feedback.norm-gain", "one"}}, "fa");
+    auto exact = bound("fa", net), one = bound("fa", net, {{"feedback.norm-gain", "one"}});
     // At gain one both are the same.
     expect_same(gradients(*one, net, *loss, x, y), gradients(*exact, net, *loss, x, y), 0);
     const ParamPtr gain = net.node(net.find("norm")).op->params()[0];
@@ -70,4 +54,4 @@ TEST(Feedback, UnitGainLeavesTheGainsOutOfTheCredit) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::pathways

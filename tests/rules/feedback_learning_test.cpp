@@ -18,7 +18,7 @@ TEST(FeedbackLearning, FitsSixtyFourSamples) {
   const auto loss = make_loss("squared-error");
   for (const std::string& name : kRules) {
     Graph net = testing::mlp({20, 32, 32, 5}, "tanh", 1, at::kDouble);
-    testing::Run run(net, *loss, make_rule(name), {.lr = 0.1, .momentum = 0.9});
+    testing::TestRun run(net, *loss, make_rule(name), {.lr = 0.1, .momentum = 0.9});
     const double before = run.step(x, t);
     double after = before;
     for (int step = 1; step <= 300; ++step) after = run.step(x, t);
@@ -33,7 +33,7 @@ TEST(FeedbackLearning, OneSmallStepLowersTheLoss) {
     Graph net = testing::mlp({20, 32, 5}, "tanh", 1, at::kDouble);
     const Tensor x = Stream(5).at("x").normal({64, 20}, at::kDouble),
                  y = x.narrow(1, 0, 5).argmax(1);
-    testing::Run run(net, *loss, make_rule(name), {.kind = "sgd", .lr = 0.01});
+    testing::TestRun run(net, *loss, make_rule(name), {.kind = "sgd", .lr = 0.01});
     const double before = run.step(x, y);
     EXPECT_LT(run.step(x, y), before) << name;
   }

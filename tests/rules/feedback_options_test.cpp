@@ -4,29 +4,11 @@
 #include "altprop/base/error.h"
 #include "rules/pathways.h"
 
-namespace altprop {
+namespace altprop::pathways {
 namespace {
 
-using pathways::Batch;
-using pathways::bound;
-using pathways::distance;
-using pathways::expect_same;
-using pathways::NamedGradients;
-using pathways::load;
-using pathways::random;
-using pathways::saved;
-using pathways::Worked;
-using testing::gradients;
-using testing::mlp;
-
-const std::vector<std::string> kAll = {"feedback-alignment", "direct-feedback-alignment",
-                                       "uniform-sign", "fixed-random-sign",
-                                       "batchwise-random-sign"};
-
-const std::unique_ptr<Loss> kCrossEntropy = make_loss("cross-entropy");
-
 TEST(FeedbackOptions, ExactLastAndSkipKeepTheWeight) {
-  for (const std::string& name : kAll) {
+  for (const std::string& name : kPathways) {
     Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
     Batch batch(net);
     auto rule = bound(name, net, {{"feedback.exact-last", "true"}});
@@ -40,7 +22,7 @@ TEST(FeedbackOptions, ExactLastAndSkipKeepTheWeight) {
 }
 
 TEST(FeedbackOptions, DensityThinsTheSubstituteForGood) {
-  for (const std::string& name : kAll) {
+  for (const std::string& name : kPathways) {
     Graph net = mlp({9, 40, 50, 5}, "tanh", 1, at::kDouble);
     Batch batch(net);
     auto rule = bound(name, net, {{"feedback.density", "0.3"}});
@@ -69,7 +51,8 @@ TEST(FeedbackOptions, WeightNormHoldsInEveryLayer) {
     norms.push_back(param->value.norm().item<double>());
     before.push_back(param->value.clone());
   }
-  testing::Run run(net, *loss, make_rule("fa", {{"feedback.weight-norm", "true"}}), {.lr = 0.1});
+  testing::TestRun run(net, *loss, make_rule("fa", {{"feedback.weight-norm", "true"}}),
+                       {.lr = 0.1});
   for (int i = 0; i < 5; ++i) run.step(batch.x, batch.y);
   for (size_t i = 0; i < norms.size(); ++i) {
     const Tensor& value = net.params()[i]->value;
@@ -125,4 +108,4 @@ TEST(FeedbackOptions, WarnsWhereUniformSignsBlowUp) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::pathways

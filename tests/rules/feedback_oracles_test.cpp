@@ -5,31 +5,8 @@
 
 #include "rules/pathways.h"
 
-namespace altprop {
+namespace altprop::pathways {
 namespace {
-
-using pathways::Batch;
-using pathways::bound;
-using pathways::distance;
-using pathways::expect_same;
-using pathways::NamedGradients;
-using pathways::load;
-using pathways::random;
-using pathways::saved;
-using pathways::Symmetric;
-using pathways::Worked;
-using testing::gradients;
-using testing::mlp;
-
-const std::vector<std::string> kAll = {"feedback-alignment", "direct-feedback-alignment",
-                                       "uniform-sign", "fixed-random-sign",
-                                       "batchwise-random-sign"};
-
-double cosine(const Tensor& a, const Tensor& b) {
-  return ((a * b).sum() / (a.norm() * b.norm())).item<double>();
-}
-
-const std::unique_ptr<Loss> kCrossEntropy = make_loss("cross-entropy");
 
 // ---- the substitute ----
 
@@ -61,10 +38,10 @@ TEST(Feedback, WeightsLoadedIntoFeedbackAlignmentGiveBackprop) {
 
 TEST(Feedback, OutputLayerLearnsByBackpropInEveryStep) {
   const auto loss = make_loss("cross-entropy");
-  for (const std::string& name : kAll) {
+  for (const std::string& name : kPathways) {
     Graph net = mlp({9, 12, 8, 5}, "relu", 1, at::kDouble);
     Batch batch(net);
-    testing::Run run(net, *loss, make_rule(name), {.lr = 0.1});
+    testing::TestRun run(net, *loss, make_rule(name), {.lr = 0.1});
     for (int step = 0; step < 3; ++step) {
       NamedGradients own = gradients(run.rule(), net, *loss, batch.x, batch.y, step);
       NamedGradients exact = gradients(run.rule(), net, *loss, batch.x, batch.y, step, true);
@@ -127,7 +104,7 @@ TEST(Feedback, GaussianMagnitudesForGaussianWeights) {
 }
 
 TEST(Feedback, TiedWeightsShareOneSubstitute) {
-  for (const std::string& name : kAll) {
+  for (const std::string& name : kPathways) {
     Graph net;
     int x = net.input({{6}});
     x = net.add(relu(), {net.add(linear(8), {x}, "first")});
@@ -200,7 +177,7 @@ TEST(Feedback, ScalesOfUniformSigns) {
 // ---- invariances ----
 
 TEST(Feedback, DuplicatingTheBatchChangesNothing) {
-  for (const std::string& name : kAll) {
+  for (const std::string& name : kPathways) {
     for (const char* error : {"e", "sign", "target"}) {
       if (name != "direct-feedback-alignment" && error != std::string("e")) continue;
       Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
@@ -256,7 +233,7 @@ TEST(BatchwiseRandomSign, RedrawsForEachStepAndOnlyThen) {
 }
 
 TEST(Feedback, SavedStateMakesAnotherSeedTheSameRun) {
-  for (const std::string& name : kAll) {
+  for (const std::string& name : kPathways) {
     if (name == "batchwise-random-sign") continue;
     Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
     Batch batch(net);
@@ -268,4 +245,4 @@ TEST(Feedback, SavedStateMakesAnotherSeedTheSameRun) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::pathways

@@ -14,9 +14,15 @@
 
 namespace altprop::pathways {
 
+using testing::cosine;
 using testing::gradients;
 using testing::mlp;
 
+
+inline const std::vector<std::string> kPathways = {"feedback-alignment",
+                                                   "direct-feedback-alignment", "uniform-sign",
+                                                   "fixed-random-sign", "batchwise-random-sign"};
+inline const std::unique_ptr<Loss> kCrossEntropy = make_loss("cross-entropy");
 
 /// |a - b| / |b| over all entries: zero only if direction and magnitude agree.
 inline double distance(const Tensor& a, const Tensor& b) {

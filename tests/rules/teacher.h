@@ -16,6 +16,10 @@
 
 namespace altprop::testing {
 
+inline double cosine(const Tensor& a, const Tensor& b) {
+  return (a * b).sum().item<double>() / a.norm().item<double>() / b.norm().item<double>();
+}
+
 /// Dense layers of these sizes, the first being the input's, with an activation after each but the
 /// last: fc1, fc2, ... Weights xavier from `seed`, biases zero.
 inline Graph mlp(const std::vector<int64_t>& sizes, const std::string& function = "relu",
@@ -58,10 +62,10 @@ inline NamedGradients gradients(Learner& rule, Graph& net, const Loss& loss, con
 }
 
 /// One rule with its network and updater, as the trainer would bring them together.
-class Run {
+class TestRun {
  public:
-  Run(Graph& net, const Loss& loss, std::unique_ptr<Learner> rule,
-      const OptimizerSettings& settings, uint64_t seed = 1)
+  TestRun(Graph& net, const Loss& loss, std::unique_ptr<Learner> rule,
+          const OptimizerSettings& settings, uint64_t seed = 1)
       : net_(net), loss_(loss), rule_(std::move(rule)), updater_(settings), seed_(seed) {
     rule_->prepare_for(settings);
     rule_->bind(net_, loss_, seed_);
@@ -141,8 +145,8 @@ struct Teacher {
   double accuracy_of(const std::string& rule, const OptionValues& options, uint64_t seed) const {
     Graph net = mlp({64, 128, 128, 128, 10}, "relu", seed);
     const auto loss = make_loss("cross-entropy");
-    Run run(net, *loss, make_rule(rule, options),
-            {.kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-4}, seed);
+    TestRun run(net, *loss, make_rule(rule, options),
+                {.kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-4}, seed);
     for (int64_t epoch = 0; epoch < 8; ++epoch) run.epoch(epoch, x, y, 64);
     return run.accuracy(test_x, test_y);
   }

@@ -244,7 +244,7 @@ Outcome run(const Target& target) {
   const auto seed = static_cast<uint64_t>(number_from_environment("ALTPROP_FUZZ_SEED", 1));
   Watch watch(target);
   const auto good = static_cast<int64_t>(target.seeds.size());
-  for (int64_t i = -good; i < rounds && !testing::Test::HasFailure(); ++i) {
+  for (int64_t i = -good; i < rounds && !::testing::Test::HasFailure(); ++i) {
     const std::string input = i < 0 ? target.seeds[static_cast<size_t>(i + good)]
                                     : mutated(target.seeds, Stream(seed).at(target.name).at(i));
     SCOPED_TRACE(text::cat(target.name, ", input ", i, ": ", shown(input)));
@@ -260,7 +260,7 @@ Outcome run(const Target& target) {
       ADD_FAILURE() << "a foreign exception: " << other.what();
     }
   }
-  if (testing::Test::HasFailure()) return out;
+  if (::testing::Test::HasFailure()) return out;
   watch.check_memory();
   EXPECT_GT(out.refused, rounds / 50) << "hardly any damage was noticed";
   EXPECT_GT(out.accepted, good) << "no damaged input was accepted: the damage is too coarse";

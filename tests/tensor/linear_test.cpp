@@ -5,7 +5,7 @@
 #include "altprop/base/error.h"
 #include "altprop/tensor/random.h"
 
-namespace altprop {
+namespace altprop::linear_map_tests {
 namespace {
 
 std::vector<LinearBackend> backends() {
@@ -14,7 +14,7 @@ std::vector<LinearBackend> backends() {
   return out;
 }
 
-class Linear : public testing::TestWithParam<LinearBackend> {
+class Linear : public ::testing::TestWithParam<LinearBackend> {
  protected:
   void SetUp() override { set_linear_backend(GetParam()); }
   void TearDown() override { set_linear_backend(before_); }
@@ -22,7 +22,7 @@ class Linear : public testing::TestWithParam<LinearBackend> {
  private:
   LinearBackend before_ = linear_backend();
 };
-INSTANTIATE_TEST_SUITE_P(Backends, Linear, testing::ValuesIn(backends()), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Backends, Linear, ::testing::ValuesIn(backends()), [](const auto& info) {
   return info.param == LinearBackend::Aten ? "Aten" : "OneDnn";
 });
 
@@ -107,4 +107,4 @@ TEST(LinearBackends, AgreeWithEachOther) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::linear_map_tests

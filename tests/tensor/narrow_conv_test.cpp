@@ -12,13 +12,13 @@
 namespace altprop {
 namespace {
 
-struct Case {
+struct ConvCase {
   int64_t images, in, out, h, w, kh, kw, padding;
 };
 
 Tensor channels_last(const Tensor& t) { return t.contiguous(at::MemoryFormat::ChannelsLast); }
 
-Tensor library(const Tensor& credit, const Tensor& weight, const Case& c) {
+Tensor library(const Tensor& credit, const Tensor& weight, const ConvCase& c) {
   const Tensor input =
       at::zeros({c.images, c.in, c.h + c.kh - 1 - 2 * c.padding, c.w + c.kw - 1 - 2 * c.padding},
                 at::kDouble);
@@ -30,10 +30,10 @@ Tensor library(const Tensor& credit, const Tensor& weight, const Case& c) {
 TEST(NarrowCredit, IsThatOfTheLibrary) {
   // One to four vectors in a row of the window, full and cut; fewer columns than the window has;
   // more windows than are taken together.
-  for (const Case& c : {Case{2, 6, 16, 10, 10, 5, 5, 0}, Case{1, 1, 3, 4, 7, 3, 3, 1},
-                        Case{3, 12, 20, 6, 9, 3, 5, 0}, Case{2, 8, 5, 2, 1, 2, 2, 0},
-                        Case{1, 4, 7, 13, 17, 1, 12, 0}, Case{2, 3, 6, 8, 8, 5, 5, 2},
-                        Case{1, 12, 2, 3, 3, 5, 5, 1}, Case{1, 5, 1, 1, 1, 1, 1, 0}}) {
+  for (const ConvCase& c : {ConvCase{2, 6, 16, 10, 10, 5, 5, 0}, ConvCase{1, 1, 3, 4, 7, 3, 3, 1},
+                            ConvCase{3, 12, 20, 6, 9, 3, 5, 0}, ConvCase{2, 8, 5, 2, 1, 2, 2, 0},
+                            ConvCase{1, 4, 7, 13, 17, 1, 12, 0}, ConvCase{2, 3, 6, 8, 8, 5, 5, 2},
+                            ConvCase{1, 12, 2, 3, 3, 5, 5, 1}, ConvCase{1, 5, 1, 1, 1, 1, 1, 0}}) {
     const Stream s(static_cast<uint64_t>(c.in * 100 + c.out));
     const Tensor credit = channels_last(s.at("credit").normal({c.images, c.out, c.h, c.w})),
                  weight = s.at("weight").normal({c.out, c.in, c.kh, c.kw});

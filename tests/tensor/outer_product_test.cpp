@@ -21,17 +21,17 @@ struct Operands {
 };
 
 /// Heights around the tile of 14, widths around vectors of 16 and tiles of 32.
-const std::vector<std::array<int64_t, 3>> kShapes = {
+const std::vector<std::array<int64_t, 3>> kOuterShapes = {
     {1, 1, 1}, {3, 14, 32}, {64, 15, 33}, {5, 29, 16}, {64, 10, 500}, {7, 13, 47}, {33, 500, 17}};
 
-bool here() {
+bool has_outer_product() {
   const Operands o(2, 3, 4);
   return outer_product_fits(o.sum, o.a, o.b);
 }
 
 TEST(OuterProduct, EqualsTheLibrarysProduct) {
-  if (!here()) GTEST_SKIP() << "no AVX-512";
-  for (const auto& [samples, n, m] : kShapes)
+  if (!has_outer_product()) GTEST_SKIP() << "no AVX-512";
+  for (const auto& [samples, n, m] : kOuterShapes)
     for (const double keep : {0.0, 0.9, 1.0}) {
       Operands o(samples, n, m);
       const Tensor expected =
@@ -44,8 +44,8 @@ TEST(OuterProduct, EqualsTheLibrarysProduct) {
 }
 
 TEST(OuterProduct, MomentumsStepInOnePass) {
-  if (!here()) GTEST_SKIP() << "no AVX-512";
-  for (const auto& [samples, n, m] : kShapes) {
+  if (!has_outer_product()) GTEST_SKIP() << "no AVX-512";
+  for (const auto& [samples, n, m] : kOuterShapes) {
     Operands o(samples, n, m);
     const Tensor average = (o.sum * 0.9).addmm_(o.a, o.b, 1, 0.25).add_(o.value, 0.01);
     const Tensor value = o.value - average * 0.1;
@@ -56,7 +56,7 @@ TEST(OuterProduct, MomentumsStepInOnePass) {
 }
 
 TEST(OuterProduct, SameBitsWithAnyNumberOfThreads) {
-  if (!here()) GTEST_SKIP() << "no AVX-512";
+  if (!has_outer_product()) GTEST_SKIP() << "no AVX-512";
   const int before = at::get_num_threads();
   Tensor first;
   for (const int threads : {1, 2, 3}) {

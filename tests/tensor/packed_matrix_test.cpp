@@ -11,11 +11,11 @@ namespace altprop {
 namespace {
 
 /// rows, k, n: heights around the tile of 11, widths around vectors of 16 and panels of 32.
-const std::vector<std::array<int64_t, 3>> kShapes = {{1, 1, 1},    {10, 7, 16},  {11, 3, 17},
-                                                     {12, 40, 32}, {23, 5, 33},  {32, 300, 100},
-                                                     {64, 9, 10},  {50, 64, 120}};
+const std::vector<std::array<int64_t, 3>> kPackedShapes = {
+    {1, 1, 1},   {10, 7, 16},    {11, 3, 17}, {12, 40, 32},
+    {23, 5, 33}, {32, 300, 100}, {64, 9, 10}, {50, 64, 120}};
 
-class PackedMatrixOf : public testing::TestWithParam<at::ScalarType> {
+class PackedMatrixOf : public ::testing::TestWithParam<at::ScalarType> {
  protected:
   static Tensor numbers(int64_t seed, IntArrayRef shape) {
     return Stream(static_cast<uint64_t>(seed)).normal(shape, GetParam());
@@ -30,7 +30,7 @@ class PackedMatrixOf : public testing::TestWithParam<at::ScalarType> {
 };
 
 TEST_P(PackedMatrixOf, MultipliesAsTheLibraryDoes) {
-  for (const auto& [rows, k, n] : kShapes)
+  for (const auto& [rows, k, n] : kPackedShapes)
     for (const bool turned : {false, true})
       for (const double keep : {0.0, 0.75}) {
         const Tensor matrix = turned ? numbers(1, {n, k}).t() : numbers(1, {k, n});
@@ -61,7 +61,7 @@ TEST_P(PackedMatrixOf, IsFilledByParts) {
   EXPECT_TRUE(at::equal(packed.unpacked().narrow(0, 0, 5), above));
 }
 
-INSTANTIATE_TEST_SUITE_P(Numbers, PackedMatrixOf, testing::Values(at::kFloat, at::kDouble),
+INSTANTIATE_TEST_SUITE_P(Numbers, PackedMatrixOf, ::testing::Values(at::kFloat, at::kDouble),
                          [](const auto& info) { return toString(info.param); });
 
 TEST(PackedMatrix, SameBitsForAnyNumberOfThreadsAndRows) {

@@ -11,8 +11,8 @@
 namespace altprop {
 namespace {
 
-const std::vector<Squash> kForms = {{Squash::Kind::Clamp, 0.5, 0.25, 0, 1},
-                                    {Squash::Kind::Sigmoid, 4, -2}};
+const std::vector<Squash> kPairForms = {{Squash::Kind::Clamp, 0.5, 0.25, 0, 1},
+                                        {Squash::Kind::Sigmoid, 4, -2}};
 
 Tensor squashed(const Tensor& a, const Squash& s) {
   const Tensor z = a * s.gain + s.shift;
@@ -66,11 +66,11 @@ TEST(SettlePair, TakesTheStepsWrittenOut) {
   if (!settle_pair_fits(example(2, 64, 3))) GTEST_SKIP() << "no AVX-512";
   for (const auto& [rows, n, k] : std::vector<std::tuple<int64_t, int64_t, int64_t>>{
            {1, 4, 1}, {2, 32, 3}, {3, 33, 8}, {5, 70, 10}, {50, 512, 10}, {7, 129, 12}})
-    for (const Squash& form : kForms)
+    for (const Squash& form : kPairForms)
       for (const bool at_once : {false, true}) {
         SettlingPair p = example(rows, n, k);
         p.wide_sigma = form;
-        p.narrow_sigma = kForms[0];
+        p.narrow_sigma = kPairForms[0];
         p.at_once = at_once;
         const std::string what =
             std::to_string(rows) + " " + std::to_string(n) + " " + std::to_string(k);
@@ -90,7 +90,7 @@ TEST(SettlePair, TakesTheStepsWrittenOut) {
 
 TEST(SettlePair, IsTheSameOnSeveralThreads) {
   SettlingPair p = example(51, 300, 10);
-  p.wide_sigma = p.narrow_sigma = kForms[1];
+  p.wide_sigma = p.narrow_sigma = kPairForms[1];
   if (!settle_pair_fits(p)) GTEST_SKIP() << "no AVX-512";
   SettlingPair q = p;
   q.wide = p.wide.clone();
@@ -108,7 +108,7 @@ TEST(SettlePair, IsTheSameOnSeveralThreads) {
 
 TEST(SettlePair, KeepsNaN) {
   SettlingPair p = example(2, 64, 3);
-  p.wide_sigma = p.narrow_sigma = kForms[0];
+  p.wide_sigma = p.narrow_sigma = kPairForms[0];
   if (!settle_pair_fits(p)) GTEST_SKIP() << "no AVX-512";
   p.drive[1][5] = NAN;
   settle_pair(p, 3);

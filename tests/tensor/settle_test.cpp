@@ -10,9 +10,9 @@
 namespace altprop {
 namespace {
 
-const std::vector<Squash> kForms = {{Squash::Kind::Identity},
-                                    {Squash::Kind::Clamp, 0.5, 0.1, -0.25, 0.75},
-                                    {Squash::Kind::Sigmoid, 4, -2}};
+const std::vector<Squash> kSquashForms = {{Squash::Kind::Identity},
+                                          {Squash::Kind::Clamp, 0.5, 0.1, -0.25, 0.75},
+                                          {Squash::Kind::Sigmoid, 4, -2}};
 
 Tensor expected(const Tensor& a, const Squash& s) {
   const Tensor z = a.to(at::kDouble) * s.gain + s.shift;
@@ -26,7 +26,7 @@ double far(const Tensor& a, const Tensor& b) {
 }
 
 TEST(Settle, SquashesAsTheLibraryDoes) {
-  for (const Squash& form : kForms)
+  for (const Squash& form : kSquashForms)
     for (const int64_t n : {1, 15, 16, 17, 200}) {
       Tensor x = Stream(n).normal({3, n}).mul_(4);
       if (!settle_fits(x)) GTEST_SKIP() << "no AVX-512";
@@ -36,11 +36,11 @@ TEST(Settle, SquashesAsTheLibraryDoes) {
     }
   // Far out, and where nothing is known.
   Tensor x = at::tensor({-1000.f, -25.f, 0.5f, 25.f, 1000.f, NAN});
-  squash_(x, kForms[2]);
+  squash_(x, kSquashForms[2]);
   EXPECT_LT(far(x.narrow(0, 0, 5), at::tensor({0., 0., 0.5, 1., 1.}, at::kDouble)), 1e-7);
   EXPECT_TRUE(std::isnan(x[5].item<float>()));
   Tensor nan = at::tensor({NAN});
-  squash_(nan, kForms[1]);
+  squash_(nan, kSquashForms[1]);
   EXPECT_TRUE(std::isnan(nan[0].item<float>()));
 }
 
@@ -59,7 +59,7 @@ TEST(Settle, ProductsAsTheLibraryDoes) {
                  w = Stream(3).normal({k, n}), x = wide.narrow(1, 1, k);
     if (!spread_fits(base, x, w)) GTEST_SKIP() << "no AVX-512";
     const Tensor a = base.to(at::kDouble) + x.to(at::kDouble).mm(w.to(at::kDouble));
-    for (const Squash& form : kForms) {
+    for (const Squash& form : kSquashForms) {
       Tensor out = at::full({rows, n}, NAN);
       spread_and_squash(out, base, x, w, form);
       EXPECT_LT(far(out, expected(a, form)), 1e-4) << rows << " " << n << " " << k;

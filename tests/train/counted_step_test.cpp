@@ -13,7 +13,7 @@ namespace {
 
 using test::RuleCase;
 
-const std::vector<RuleCase> kCases = {
+const std::vector<RuleCase> kCountedCases = {
     {"loop_of_activation_relaxation",
      "activation-relaxation",
      {{"ar.engine", "loop"}, {"ar.steps", "20"}},
@@ -41,7 +41,7 @@ struct StopAfterFirst : Observer {
   void on_step(const Trainer&) override { interrupt::request(); }
 };
 
-class CountedStep : public testing::TestWithParam<RuleCase> {};
+class CountedStep : public ::testing::TestWithParam<RuleCase> {};
 
 TEST_P(CountedStep, IsAStepLikeAnyOther) {
   const RuleCase& c = GetParam();
@@ -76,7 +76,7 @@ TEST_P(CountedStep, IsAStepLikeAnyOther) {
     EXPECT_TRUE(at::equal(expected[i]->value, found[i]->value)) << expected[i]->name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Rules, CountedStep, testing::ValuesIn(kCases),
+INSTANTIATE_TEST_SUITE_P(Rules, CountedStep, ::testing::ValuesIn(kCountedCases),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -19,7 +19,7 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-std::shared_ptr<const data::Splits> glyphs(bool with_test = true) {
+std::shared_ptr<const data::Splits> few_glyphs(bool with_test = true) {
   RunSettings s;
   s.data_options = {{"glyphs.train", "96"}, {"glyphs.test", with_test ? "32" : "0"}};
   return load_data(s);
@@ -62,7 +62,7 @@ std::string outcome(Experiment& e, Watcher& watcher) {
   return "";
 }
 
-struct Case {
+struct DivergingCase {
   std::string net, optimizer;
 };
 
@@ -84,10 +84,10 @@ bool all_finite(const Graph& net) {
 }
 
 TEST(Divergence, EveryRuleWithAnAbsurdRateSaysWhereItBroke) {
-  const auto data = glyphs();
+  const auto data = few_glyphs();
   for (const RuleEntry& entry : rule_entries())
-    for (const Case& c :
-         {Case{"mlp:784-12-12-10:relu", "sgd"},
+    for (const DivergingCase& c :
+         {DivergingCase{"mlp:784-12-12-10:relu", "sgd"},
           {"mlp:784-12-12-10:relu", "adam"},
           {"mlp:784-12-12-10:relu", "momentum"},
           {"chain: conv 4 k=3 s=3, relu, conv 4 k=3, relu, gap, linear *", "sgd"},
@@ -116,7 +116,7 @@ TEST(Divergence, EveryRuleWithAnAbsurdRateSaysWhereItBroke) {
 
 /// Rates that are clamped need not overflow; if anything does, the run ends with a sentence.
 TEST(Divergence, RulesOfDenseChainsWithAnAbsurdRate) {
-  const auto data = glyphs();
+  const auto data = few_glyphs();
   for (const RuleEntry& entry : rule_entries())
     for (const char* optimizer : {"sgd", "adam", "momentum"}) {
       if (!entry.dense_only) continue;
@@ -144,7 +144,7 @@ TEST(Divergence, RulesOfDenseChainsWithAnAbsurdRate) {
 /// Lets a number become infinite after some step, where no loss shows it yet.
 std::string poisoned(int64_t step, const std::string& name, Watcher& watcher, bool with_test,
                      RunSettings s = small()) {
-  Experiment e(std::move(s), glyphs(with_test));
+  Experiment e(std::move(s), few_glyphs(with_test));
   watcher.after_step = [&](Trainer& trainer) {
     if (trainer.position().step != step) return;
     for (const ParamPtr& param : trainer.net().params())
@@ -178,7 +178,7 @@ TEST(Divergence, OfTheRulesOwnMatricesIsSeenToo) {
   s.rule = "kolen-pollack";
   s.epochs = 1;
   s.max_steps = 2;
-  Experiment e(s, glyphs(false));
+  Experiment e(s, few_glyphs(false));
   Watcher watcher;
   watcher.after_step = [&](Trainer& trainer) {
     if (trainer.position().step == 2) trainer.rule().owned().at(0)->value.fill_(INFINITY);
@@ -191,7 +191,7 @@ TEST(Divergence, OfTheTestLossAloneIsSeen) {
   // Finite weights whose products overflow on the test set only.
   RunSettings s = small();
   s.optimizer.lr = 0;
-  auto data = std::make_shared<data::Splits>(*glyphs());
+  auto data = std::make_shared<data::Splits>(*few_glyphs());
   data->test.inputs = data->test.inputs.to(at::kFloat).mul(1e36);
   data->test.mean.clear(), data->test.stddev.clear();
   data->test.scale = 1;

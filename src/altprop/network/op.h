@@ -60,7 +60,7 @@ class Graph;
 
 /// What an affine map's weight learns from, row by row: its gradient, as a matrix
 /// [outputs, inputs], is credits^T inputs, summed over all rows. What second-order directions take.
-struct Rows {
+struct WeightRows {
   int64_t samples = 0;
   int64_t per_sample = 1;  ///< positions of a convolution, steps of a sequence
   /// inputs [rows, inputs], credits [rows, outputs], where they lie in memory already; undefined
@@ -114,7 +114,7 @@ class Op {
                           const Tensor* substitute = nullptr, const Shared* shared = nullptr) const {
   }
   /// The gradient of the weight of a map that is affine in it, as rows. None: not that kind of map.
-  virtual std::optional<Rows> rows(const Saved& saved, const Tensor& cot) const {
+  virtual std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const {
     return std::nullopt;
   }
   /// What `accumulate` would read had the operation seen another input: for signals that replace

@@ -26,8 +26,8 @@ struct LocalSignal {
 
   /// The default use of a signal.
   void accumulate(Store& store) const;
-  /// The weight's gradient as rows, if the operation is affine in it (see Rows).
-  std::optional<Rows> rows() const {
+  /// The weight's gradient as rows, if the operation is affine in it (see WeightRows).
+  std::optional<WeightRows> rows() const {
     return input.defined() ? op->rows(op->saved_for(input), cot) : op->rows(*saved, cot);
   }
   /// True if a parameter of the operation learns from it.

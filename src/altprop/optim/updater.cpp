@@ -201,7 +201,7 @@ bool Updater::step_at_once(const LocalSignal& signal) {
   if (!weight || signal.stand_in || !signal.teaches(*weight)) return false;
   const auto at = at_once_.find(weight.get());
   if (at == at_once_.end()) return false;
-  const std::optional<Rows> rows = signal.rows();
+  const std::optional<WeightRows> rows = signal.rows();
   if (!rows || !rows->inputs.defined()) return false;
   const Tensor &credits = rows->credits, &inputs = rows->inputs;
   Slot& slot = slots_.at(weight);

@@ -1,9 +1,15 @@
 // All learning rules by name. A rule registers itself from its own source file:
 //
-//   const RegisterRule registered{{.name = "feedback-alignment", .aliases = {"fa"}, .summary =
-//   "...", .source = "...",
-//                                  .example_net = "mlp:784-100-10:relu", .make = [] { return
-//                                  std::make_unique<FeedbackAlignment>(); }}};
+//   const RegisterRule registered_feedback_alignment{
+//       {.name = "feedback-alignment",
+//        .aliases = {"fa"},
+//        .summary = "...",
+//        .source = "...",
+//        .example_net = "mlp:784-100-10:relu",
+//        .make = [] { return std::make_unique<FeedbackAlignment>(); }}};
+//
+// The variable carries the file's name: names in anonymous namespaces are unique over the library,
+// because many files are compiled as one.
 #pragma once
 
 #include <functional>

@@ -111,7 +111,7 @@ TEST(CorInfoMaxAdmission, WarnsOfStepsThatAreTooLarge) {
 TEST(CorInfoMaxAdmission, RemarksOnStepsThatHaveBecomeTooLarge) {
   const auto loss = make_loss("squared-error");
   Graph net = dense_net(example_weights(), "hard-sigmoid");
-  altprop::testing::Run run(net, *loss, make_rule("corinfomax", {{"cim.lateral", "off"}}), {});
+  TestRun run(net, *loss, make_rule("corinfomax", {{"cim.lateral", "off"}}), {});
   EXPECT_TRUE(run.rule().notices().empty());
   net.params()[1]->value.fill_(3);
   run.rule().owned()[0]->value.fill_(3);
@@ -139,7 +139,7 @@ TEST(CorInfoMaxAdmission, RemarksOnSilentUnits) {
     for (Tensor& w : weights) w.abs_();
     if (silent) weights[0].narrow(0, 0, 3).neg_();
     Graph net = dense_net(weights, "hard-sigmoid");
-    altprop::testing::Run run(net, *loss, make_rule("corinfomax"), {.kind = "sgd", .lr = 1e-6});
+    TestRun run(net, *loss, make_rule("corinfomax"), {.kind = "sgd", .lr = 1e-6});
     run.step(example_inputs(), example_targets());
     const auto remarks = run.rule().notices();
     ASSERT_EQ(remarks.size(), silent ? 1u : 0u);
@@ -154,7 +154,7 @@ TEST(CorInfoMaxAdmission, RemarksOnSilentUnits) {
 TEST(CorInfoMaxAdmission, FiguresOfAnEpoch) {
   const auto loss = make_loss("squared-error");
   Graph net = dense_net(example_weights(), "hard-sigmoid");
-  altprop::testing::Run run(net, *loss, make_rule("corinfomax"), {.kind = "sgd", .lr = 1e-6});
+  TestRun run(net, *loss, make_rule("corinfomax"), {.kind = "sgd", .lr = 1e-6});
   run.step(example_inputs(), example_targets());
   std::map<std::string, double> figures;
   for (const auto& [name, value] : run.rule().measurements()) figures[name] = value;

@@ -46,10 +46,6 @@ Tensor all_of(const std::map<std::string, Tensor>& gradients) {
   return at::cat(flat);
 }
 
-double cosine(const Tensor& a, const Tensor& b) {
-  return (a * b).sum().item<double>() / a.norm().item<double>() / b.norm().item<double>();
-}
-
 TEST(CorInfoMax, WorkedExampleUpdates) {
   const auto g = Example(OptionValues{}).gradients();
   const Tensor forward =
@@ -66,7 +62,7 @@ TEST(CorInfoMax, WorkedExampleUpdates) {
 TEST(CorInfoMax, FirstLayerIsThePureHebbianContrast) {
   const Example example(OptionValues{});
   const DynamicsWeights w = example_matrices();
-  Settled settled(w, {}, boxes(), example_inputs(), 4000);
+  SettledRates settled(w, {}, boxes(), example_inputs(), 4000);
   const Tensor x = example_inputs(), free = settled.state.layer[0].clone();
   settled.nudge(1, example_targets(), 4000);
   const Tensor nudged = settled.state.layer[0];
@@ -192,7 +188,7 @@ TEST(CorInfoMax, ThreePhasesAreTheMeanOfTheTwoSigns) {
 
 TEST(CorInfoMax, TheThirdPhaseOfTheAuthorsStartsAtTheNudgedState) {
   const DynamicsWeights w = example_matrices();
-  Settled settled(w, {}, boxes(), example_inputs(), 4000);
+  SettledRates settled(w, {}, boxes(), example_inputs(), 4000);
   settled.nudge(1, example_targets(), 7);
   const Tensor up = settled.state.layer[0].clone();
   settled.nudge(-1, example_targets(), 7);
@@ -230,7 +226,7 @@ TEST(CorInfoMax, OnlyAnUpdateMovesTheLateralMatrices) {
   example.gradients();
   example.rule->state(StateIO::saving(after));
   EXPECT_TRUE(at::equal(before["lateral1"], after["lateral1"]));
-  Settled settled(example_matrices(), {}, boxes(), example_inputs(), 4000);
+  SettledRates settled(example_matrices(), {}, boxes(), example_inputs(), 4000);
   settled.nudge(1, example_targets(), 4000);
 
   Updater updater({.kind = "sgd", .lr = 0.1});
@@ -251,8 +247,7 @@ TEST(CorInfoMax, ForwardAndBackwardWeightsTakeRatesOfTheirOwn) {
   const auto loss = make_loss("squared-error");
   auto step = [&](const std::vector<std::string>& factors) {
     Graph net = dense_net(example_weights(), "hard-sigmoid");
-    altprop::testing::Run run(net, *loss, make_rule("corinfomax"),
-                              {.kind = "sgd", .lr = 1, .lr_of = factors});
+    TestRun run(net, *loss, make_rule("corinfomax"), {.kind = "sgd", .lr = 1, .lr_of = factors});
     std::map<std::string, Tensor> moves;
     std::vector<ParamPtr> params = net.params();
     params.push_back(run.rule().owned()[0]);

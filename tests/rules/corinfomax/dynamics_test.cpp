@@ -41,7 +41,7 @@ TEST(CorInfoMaxDynamics, AgreesWithItsEquationsWrittenDownAgain) {
                                  .multiplier_hidden = 0.2,
                                  .multiplier_output = 0.1};
         NaiveState naive = naive_zero(2, w);
-        Settled own(w, d, domains, example_inputs(), 25);
+        SettledRates own(w, d, domains, example_inputs(), 25);
         naive_settle(naive, example_inputs(), w, d, domains, 25, 0, example_targets());
         own.nudge(-0.7, example_targets(), 9);
         naive_settle(naive, example_inputs(), w, d, domains, 9, -0.7, example_targets());
@@ -62,24 +62,24 @@ TEST(CorInfoMaxDynamics, AMultiplierHoldsTheSumOfSparseRates) {
   w.backward[1].abs_();
   const std::vector<RateDomain> sparse(2, RateDomain::Sparse);
   DynamicsSettings d{.eta = 0.02, .multiplier_hidden = 0, .multiplier_output = 0};
-  const Settled loose(w, d, sparse, example_inputs(), 20000);
+  const SettledRates loose(w, d, sparse, example_inputs(), 20000);
   EXPECT_GT(loose.state.layer[0].sum(1).max().item<double>(), 1.5);
   EXPECT_EQ(largest(loose.state.mu[0]), 0);
   d.multiplier_hidden = d.multiplier_output = 0.01;
-  const Settled held(w, d, sparse, example_inputs(), 20000);
+  const SettledRates held(w, d, sparse, example_inputs(), 20000);
   EXPECT_LT(held.state.layer[0].sum(1).max().item<double>(), 1 + 1e-6);
   EXPECT_GT(largest(held.state.mu[0]), 0.1);
 }
 
 TEST(CorInfoMaxDynamics, WorkedExampleAfterOneAndThirtyIterations) {
   const DynamicsWeights w = example_matrices();
-  const Settled one(w, kSettings, boxes(), example_inputs(), 1);
+  const SettledRates one(w, kSettings, boxes(), example_inputs(), 1);
   EXPECT_LT(largest(one.state.layer[0] -
                     rows({{0.08554661136122374, 0, 0, 0},
                           {0.11652304575938721, 0.10529342486472869, 0.044542661001040845, 0}})),
             1e-15);
   EXPECT_LT(largest(one.state.layer[1] - rows({{0.000592847461553823, 0}, {0, 0}})), 1e-15);
-  const Settled thirty(w, kSettings, boxes(), example_inputs(), 30);
+  const SettledRates thirty(w, kSettings, boxes(), example_inputs(), 30);
   EXPECT_LT(largest(thirty.state.layer[0] -
                     rows({{0.12920611032358773, 0, 0, 0},
                           {0.1753105001394983, 0.1584153834474344, 0.06701503661139506, 0}})),
@@ -88,7 +88,7 @@ TEST(CorInfoMaxDynamics, WorkedExampleAfterOneAndThirtyIterations) {
 }
 
 TEST(CorInfoMaxDynamics, WorkedExampleAfterTenNudgedIterations) {
-  Settled settled(example_matrices(), kSettings, boxes(), example_inputs(), 4000);
+  SettledRates settled(example_matrices(), kSettings, boxes(), example_inputs(), 4000);
   settled.nudge(1, example_targets(), 10);
   EXPECT_LT(largest(settled.state.layer[0] -
                     rows({{0.15294652291311284, 0.010811172785143493, 0, 0},
@@ -101,7 +101,7 @@ TEST(CorInfoMaxDynamics, WorkedExampleAfterTenNudgedIterations) {
 
 /// dJ/ds of the objective of section 2 at the rates of a layer, and the membrane's distance times
 /// its decay, which it must equal.
-void expect_stationary(const Settled& settled, const DynamicsWeights& w, const Tensor& x,
+void expect_stationary(const SettledRates& settled, const DynamicsWeights& w, const Tensor& x,
                        double beta, const Tensor& y) {
   const DynamicsSettings& d = settled.dynamics.settings();
   const auto& s = settled.state.layer;
@@ -125,22 +125,22 @@ TEST(CorInfoMaxDynamics, ItsFixedPointIsStationaryForTheObjective) {
   DynamicsWeights strong = example_matrices();
   strong.forward[0].mul_(12);  // so that some rates are held at 1
   for (const DynamicsWeights& w : {example_matrices(), strong}) {
-    Settled settled(w, kSettings, boxes(), example_inputs(), 4000);
+    SettledRates settled(w, kSettings, boxes(), example_inputs(), 4000);
     expect_stationary(settled, w, example_inputs(), 0, example_targets());
     settled.nudge(1, example_targets(), 4000);
     expect_stationary(settled, w, example_inputs(), 1, example_targets());
   }
-  const Settled held(strong, kSettings, boxes(), example_inputs(), 4000);
+  const SettledRates held(strong, kSettings, boxes(), example_inputs(), 4000);
   EXPECT_TRUE(held.state.layer[0].ge(1).any().item<bool>());
 }
 
 TEST(CorInfoMaxDynamics, TheFixedPointDoesNotDependOnLeakStepSizeAndOrder) {
   const DynamicsWeights w = deep();
-  const Settled usual(w, {.epsilon = 0.3, .eta = 0.05}, boxes(4), example_inputs(), 2500);
+  const SettledRates usual(w, {.epsilon = 0.3, .eta = 0.05}, boxes(4), example_inputs(), 2500);
   for (const double leak : {0.0, 0.2, 1.0})
     for (const double eta : {0.02, 0.08})
       for (const char* order : {"gauss-seidel", "synchronous", "red-black"}) {
-        const Settled other(
+        const SettledRates other(
             w, {.epsilon = 0.3, .leak = leak, .eta = eta, .step_rule = "constant", .order = order},
             boxes(4), example_inputs(), 2500);
         EXPECT_LT(largest(usual.state.rates - other.state.rates), 1e-12)
@@ -153,7 +153,7 @@ TEST(CorInfoMaxDynamics, OrdersDifferOnTheirWay) {
   std::vector<Tensor> found;
   for (const char* order : {"gauss-seidel", "synchronous", "red-black"})
     found.push_back(
-        Settled(w, {.order = order}, boxes(4), example_inputs(), 3).state.rates.clone());
+        SettledRates(w, {.order = order}, boxes(4), example_inputs(), 3).state.rates.clone());
   EXPECT_GT(largest(found[0] - found[1]), 1e-4);
   EXPECT_GT(largest(found[0] - found[2]), 1e-4);
   EXPECT_GT(largest(found[1] - found[2]), 1e-4);
@@ -162,8 +162,8 @@ TEST(CorInfoMaxDynamics, OrdersDifferOnTheirWay) {
 TEST(CorInfoMaxDynamics, LateralDriveWithoutStrengthIsNoLateralDrive) {
   DynamicsWeights w = deep();
   w.gamma = 0;
-  const Settled with(w, kSettings, boxes(4), example_inputs(), 20);
-  const Settled without(without_lateral(w), kSettings, boxes(4), example_inputs(), 20);
+  const SettledRates with(w, kSettings, boxes(4), example_inputs(), 20);
+  const SettledRates without(without_lateral(w), kSettings, boxes(4), example_inputs(), 20);
   EXPECT_LT(largest(with.state.rates - without.state.rates), 1e-15);
 }
 
@@ -173,7 +173,7 @@ TEST(CorInfoMaxDynamics, CouplingOfTwoUnits) {
       .forward = {at::ones({1, 1}, at::kDouble), at::full({1, 1}, .8, at::kDouble)},
       .backward = {Tensor(), at::full({1, 1}, .8, at::kDouble)},
       .lateral = {Tensor(), Tensor()}};
-  const Settled settled(w, kSettings, boxes(), at::ones({1, 1}, at::kDouble), 1);
+  const SettledRates settled(w, kSettings, boxes(), at::ones({1, 1}, at::kDouble), 1);
   EXPECT_NEAR(settled.dynamics.coupling(), (0.5 + 0.8 / 0.15) / (0.5 + 2 / 0.15), 1e-12);
 }
 

@@ -106,12 +106,12 @@ inline NaiveState naive_zero(int64_t rows, const DynamicsWeights& w) {
 }
 
 /// Rates of the dynamics after a free phase from zero and, if any, a nudged one.
-struct Settled {
+struct SettledRates {
   Dynamics dynamics;
   RateState state;
 
-  Settled(const DynamicsWeights& w, DynamicsSettings d, std::vector<RateDomain> domains,
-          const Tensor& x, int64_t free_steps) {
+  SettledRates(const DynamicsWeights& w, DynamicsSettings d, std::vector<RateDomain> domains,
+               const Tensor& x, int64_t free_steps) {
     std::vector<int64_t> sizes;
     for (const Tensor& weight : w.forward) sizes.push_back(weight.size(0));
     dynamics = Dynamics(sizes, std::move(domains), std::move(d));

@@ -173,7 +173,7 @@ TEST(EquilibriumDropout, DroppingNothingChangesNoBit) {
     SCOPED_TRACE(text);
     auto [dropping, plain] = with_and_without(text, loss, "0");
     ASSERT_NE(dropping.net.nodes().size(), plain.net.nodes().size());
-    altprop::testing::Run a(dropping.net, *dropping.loss, make_rule(kEp, {}), {.lr = 0.1}),
+    TestRun a(dropping.net, *dropping.loss, make_rule(kEp, {}), {.lr = 0.1}),
         b(plain.net, *plain.loss, make_rule(kEp, {}), {.lr = 0.1});
     for (int i = 0; i < 3; ++i) {
       EXPECT_EQ(a.step(dropping.x, dropping.y), b.step(plain.x, plain.y));
@@ -186,7 +186,7 @@ TEST(EquilibriumDropout, PredictionsDropNothing) {
   for (const auto& [text, loss] : kFused) {
     SCOPED_TRACE(text);
     auto [dropping, plain] = with_and_without(text, loss, "0.3");
-    altprop::testing::Run run(dropping.net, *dropping.loss, make_rule(kEp, {}), {.lr = 0.1});
+    TestRun run(dropping.net, *dropping.loss, make_rule(kEp, {}), {.lr = 0.1});
     const auto other = bound(kEp, {}, plain.net, *plain.loss);
     for (int i = 0; i < 2; ++i) {
       copy_weights(dropping.net, plain.net);
@@ -223,9 +223,8 @@ TEST(EquilibriumDropout, ContinualUpdatesKeepTheMasks) {
         {"ep.beta", "0.1"}, {"ep.free-steps", "60"}, {"ep.nudged-steps", "7"}};
     const Estimate once = e.own(values);
     const std::vector<Tensor> before = values_of(e.net);
-    altprop::testing::Run run(e.net, *e.loss,
-                              make_rule(kEp, with(values, {{"ep.continual", "true"}})),
-                              {.kind = "sgd", .lr = lr});
+    TestRun run(e.net, *e.loss, make_rule(kEp, with(values, {{"ep.continual", "true"}})),
+                {.kind = "sgd", .lr = lr});
     run.step(e.x, e.y);
     Estimate moved;
     for (size_t i = 0; i < before.size(); ++i)

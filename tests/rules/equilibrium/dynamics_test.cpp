@@ -177,7 +177,7 @@ TEST(EquilibriumDynamics, StartingFromASweepUpIsNearer) {
 
 /// What the rule says after one step on a batch.
 std::string said(EpExample& e, const OptionValues& values, double lr = 1e-3) {
-  altprop::testing::Run run(e.net, *e.loss, make_rule(kEp, values), {.kind = "sgd", .lr = lr});
+  TestRun run(e.net, *e.loss, make_rule(kEp, values), {.kind = "sgd", .lr = lr});
   run.step(e.x, e.y);
   std::string all;
   for (const std::string& sentence : run.rule().notices()) all += sentence + "\n";
@@ -229,7 +229,7 @@ TEST(EquilibriumDynamics, RefusesOptionsThatDoNotGoTogether) {
 
 TEST(EquilibriumDynamics, CountsItsStepsForTheRecord) {
   EpExample e = dense_example();
-  altprop::testing::Run run(
+  TestRun run(
       e.net, *e.loss,
       make_rule(kEp, {{"ep.tolerance", "1e-5"}, {"ep.check-every", "2"}, {"ep.free-steps", "90"}}),
       {.kind = "sgd", .lr = 1e-3});

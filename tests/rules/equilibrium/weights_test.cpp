@@ -75,8 +75,8 @@ TEST(EquilibriumWeights, SameUpdatesBringTheWaysTogether) {
       EXPECT_LT(EpExample::apart(gradients(*rule, e.net, *e.loss, e.x, e.y), e.own({})), 1e-12);
     }
     const double lr = 0.1, decay = 0.05;
-    altprop::testing::Run run(e.net, *e.loss, make_rule(kEp, values),
-                              {.kind = "sgd", .lr = lr, .weight_decay = decay});
+    TestRun run(e.net, *e.loss, make_rule(kEp, values),
+                {.kind = "sgd", .lr = lr, .weight_decay = decay});
     const auto difference = [&] {
       const FeedbackFact fact = facts_of(run, e.net)[0];
       return fact.feedback - fact.weight;
@@ -114,9 +114,8 @@ TEST(EquilibriumWeights, ContinualUpdatesAreEquilibriumPropagationToFirstOrder) 
           {"ep.estimator", estimator}, {"ep.free-steps", "60"}, {"ep.nudged-steps", "7"}};
       const auto once = e.own(values);
       const std::vector<Tensor> before = values_of(e.net);
-      altprop::testing::Run run(e.net, *e.loss,
-                                make_rule(kEp, with(values, {{"ep.continual", "true"}})),
-                                {.kind = "sgd", .lr = lr});
+      TestRun run(e.net, *e.loss, make_rule(kEp, with(values, {{"ep.continual", "true"}})),
+                  {.kind = "sgd", .lr = lr});
       run.step(e.x, e.y);
       EXPECT_EQ(run.updater().steps(), 7);
       std::map<std::string, Tensor> moved;
@@ -131,11 +130,11 @@ TEST(EquilibriumWeights, ContinualUpdatesAreEquilibriumPropagationToFirstOrder) 
     EpExample e = random_example("mlp:5-7-6-3:sigmoid", {5}, "cross-entropy", 0.5),
               same = random_example("mlp:5-7-6-3:sigmoid", {5}, "cross-entropy", 0.5);
     const double lr = 0.5, beta = 0.5;
-    altprop::testing::Run run(e.net, *e.loss,
-                              make_rule(kEp, {{"ep.continual", "true"},
-                                              {"ep.estimator", "one-sided"},
-                                              {"ep.nudged-steps", "4"}}),
-                              {.kind = "sgd", .lr = lr});
+    TestRun run(e.net, *e.loss,
+                make_rule(kEp, {{"ep.continual", "true"},
+                                {"ep.estimator", "one-sided"},
+                                {"ep.nudged-steps", "4"}}),
+                {.kind = "sgd", .lr = lr});
     run.step(e.x, e.y);
     InMotion m(same, Timing::Alternating);
     m.dynamics.settle({.steps = 20});

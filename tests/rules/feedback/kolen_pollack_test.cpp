@@ -1,22 +1,20 @@
 // Kolen-Pollack: exactness with aligned feedback, the law of the difference, its implicit form.
 #include "rules/feedback/lab.h"
 
-namespace altprop {
+namespace altprop::testing {
 namespace {
 
-using namespace testing;
-
-const OptimizerSettings kMomentum{
+const OptimizerSettings kKpMomentum{
     .kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 0.01};
 
 /// Largest deviation of V - W from c (V0 - W0), relative to |V0 - W0|.
 struct Law {
   std::vector<Tensor> first;
-  Law(testing::Run& run, const Graph& net) {
+  Law(TestRun& run, const Graph& net) {
     for (const FeedbackFact& f : facts_of(run, net))
       first.push_back((f.feedback - f.weight).clone());
   }
-  double deviation(testing::Run& run, const Graph& net, double c) const {
+  double deviation(TestRun& run, const Graph& net, double c) const {
     double worst = 0;
     const auto facts = facts_of(run, net);
     for (size_t i = 0; i < facts.size(); ++i)
@@ -31,7 +29,7 @@ TEST(KolenPollack, DifferenceDecaysAsTheLawSaysWhateverTheData) {
   // Values of the law at lr .05, decay .01, momentum .9: computed independently.
   Graph net = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
   const auto loss = make_loss("cross-entropy");
-  testing::Run run(net, *loss, make_rule("kp"), kMomentum);
+  TestRun run(net, *loss, make_rule("kp"), kKpMomentum);
   const Law law(run, net);
   for (int i = 0; i < 200; ++i) {
     const BatchOf batch = draw_batch({8, 6}, 4, 100 + i);
@@ -52,7 +50,7 @@ TEST(KolenPollack, LawOfPlainDescentAndOfAdamWIsAPowerOfTheDecay) {
   for (const std::string kind : {"sgd", "adamw"}) {
     Graph net = conv_net();
     const auto loss = make_loss("cross-entropy");
-    testing::Run run(net, *loss, make_rule("kp"), {.kind = kind, .lr = 0.05, .weight_decay = 0.1});
+    TestRun run(net, *loss, make_rule("kp"), {.kind = kind, .lr = 0.05, .weight_decay = 0.1});
     const Law law(run, net);
     for (int i = 0; i < 60; ++i) {
       const BatchOf batch = draw_batch({4, 3, 9, 9}, 5, 100 + i);
@@ -76,7 +74,7 @@ TEST(KolenPollack, LawSurvivesClippingSignsAndRateFactors) {
   for (const OptimizerSettings& s : variants) {
     Graph net = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
     const auto loss = make_loss("cross-entropy");
-    testing::Run run(net, *loss, make_rule("kp"), s);
+    TestRun run(net, *loss, make_rule("kp"), s);
     for (int i = 0; i < 100; ++i) {
       run.updater().set_rate_factor(i < 50 ? 1 : 0.3);
       const BatchOf batch = draw_batch({8, 6}, 4, 100 + i);
@@ -94,7 +92,7 @@ TEST(KolenPollack, OptimizersWithoutALawArePredictedNothingAndWarnedAbout) {
     Graph net = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
     const auto loss = make_loss("cross-entropy");
     const OptimizerSettings settings{.kind = kind, .lr = 0.01, .weight_decay = 0.1};
-    testing::Run run(net, *loss, make_rule("kp"), settings);
+    TestRun run(net, *loss, make_rule("kp"), settings);
     for (int i = 0; i < 100; ++i) {
       const BatchOf batch = draw_batch({8, 6}, 4, 100 + i);
       run.step(batch.x, batch.y);
@@ -118,15 +116,13 @@ TEST_P(KolenPollackForms, ImplicitEqualsExplicitThroughSchedulesAndClipping) {
   for (const std::string density : {"1", "0.6"}) {
     Graph a = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble),
           b = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
-    testing::Run one(a, *loss,
-                     make_rule("kp", {{"kp.form", "explicit"}, {"feedback.density", density}}),
-                     settings);
-    testing::Run two(b, *loss,
-                     make_rule("kp", {{"kp.form", "implicit"}, {"feedback.density", density}}),
-                     settings);
+    TestRun one(a, *loss, make_rule("kp", {{"kp.form", "explicit"}, {"feedback.density", density}}),
+                settings);
+    TestRun two(b, *loss, make_rule("kp", {{"kp.form", "implicit"}, {"feedback.density", density}}),
+                settings);
     const BatchOf batch = draw_batch({32, 6}, 4);
     for (int i = 0; i < 400; ++i)
-      for (testing::Run* run : {&one, &two}) {
+      for (TestRun* run : {&one, &two}) {
         run->updater().set_rate_factor(i < 100 ? 1 : i < 250 ? 0.3 : 0.6);
         run->updater().set_weight_decay(i < 150 ? 0.03 : i < 300 ? -1 : 0);
         run->step(batch.x, batch.y);
@@ -147,8 +143,8 @@ INSTANTIATE_TEST_SUITE_P(Optimizers, KolenPollackForms,
 TEST(KolenPollack, ImplicitFormBecomesBackpropOnceTheDifferenceHasGone) {
   Graph net = conv_net();
   const auto loss = make_loss("cross-entropy");
-  testing::Run run(net, *loss, make_rule("kp", {{"kp.form", "implicit"}}),
-                   {.kind = "sgd", .lr = 0.1, .weight_decay = 1});
+  TestRun run(net, *loss, make_rule("kp", {{"kp.form", "implicit"}}),
+              {.kind = "sgd", .lr = 0.1, .weight_decay = 1});
   const BatchOf batch = draw_batch({4, 3, 9, 9}, 5);
   for (int i = 0; i < 160; ++i) run.step(batch.x, batch.y);  // .9^160 < 1e-7
   for (const ParamPtr& param : net.params()) param->value.normal_();
@@ -173,7 +169,7 @@ TEST(KolenPollack, WorkedExample) {
   set(4, matrix({.5, -.4, .2, .3}, 2));
   set(5, matrix({0, .1}, 2)[0]);
   const auto loss = make_loss("squared-error");
-  testing::Run run(net, *loss, make_rule("kp"), {.kind = "sgd", .lr = 0.1, .weight_decay = 0.01});
+  TestRun run(net, *loss, make_rule("kp"), {.kind = "sgd", .lr = 0.1, .weight_decay = 0.01});
   const std::vector<ParamPtr> v = run.rule().owned();
   v[0]->value.copy_(matrix({.3, .1, -.2, .2, -.5, .4}, 3));
   v[1]->value.copy_(matrix({.1, .6, -.7, .2}, 2));
@@ -193,7 +189,7 @@ TEST(KolenPollack, WorkedExample) {
 TEST(KolenPollack, MasksAreReappliedAfterEveryUpdate) {
   Graph net = mlp({6, 30, 30, 4}, "relu", 3, at::kDouble);
   const auto loss = make_loss("cross-entropy");
-  testing::Run run(net, *loss, make_rule("kp", {{"feedback.density", "0.5"}}), kMomentum);
+  TestRun run(net, *loss, make_rule("kp", {{"feedback.density", "0.5"}}), kKpMomentum);
   const Tensor empty = facts_of(run, net)[0].feedback.eq(0);
   EXPECT_NEAR(empty.to(at::kDouble).mean().item<double>(), 0.5, 0.06);
   const BatchOf batch = draw_batch({8, 6}, 4);
@@ -207,10 +203,10 @@ TEST(KolenPollack, WeightsSparedByDecayKeepTheirDifference) {
   for (const std::string form : {"explicit", "implicit"}) {
     Graph net = mlp({6, 9, 8, 4}, "relu", 3, at::kDouble);
     net.node(net.find("fc2")).op->weight()->decay = false;
-    OptimizerSettings settings = kMomentum;
+    OptimizerSettings settings = kKpMomentum;
     settings.decay_all = false;
     const auto loss = make_loss("cross-entropy");
-    testing::Run run(net, *loss, make_rule("kp", {{"kp.form", form}}), settings);
+    TestRun run(net, *loss, make_rule("kp", {{"kp.form", form}}), settings);
     const Tensor first = facts_of(run, net)[0].feedback - facts_of(run, net)[0].weight;
     const BatchOf batch = draw_batch({8, 6}, 4);
     for (int i = 0; i < 50; ++i) run.step(batch.x, batch.y);
@@ -256,4 +252,4 @@ TEST(KolenPollack, RefusalsAndWarningsSayWhatToDo) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::testing

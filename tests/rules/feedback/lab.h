@@ -91,7 +91,7 @@ inline std::vector<GradientRow> against_backprop(Learner& rule, Graph& net, cons
 }
 
 /// The rule's gradients on a batch.
-inline std::vector<Tensor> gradients_of(Run& run, Graph& net, const Loss& loss,
+inline std::vector<Tensor> gradients_of(TestRun& run, Graph& net, const Loss& loss,
                                         const BatchOf& batch) {
   const auto by_name = gradients(run.rule(), net, loss, batch.x, batch.y);
   std::vector<Tensor> out;
@@ -99,12 +99,12 @@ inline std::vector<Tensor> gradients_of(Run& run, Graph& net, const Loss& loss,
   return out;
 }
 
-inline std::vector<FeedbackFact> facts_of(Run& run, const Graph& net) {
+inline std::vector<FeedbackFact> facts_of(TestRun& run, const Graph& net) {
   return dynamic_cast<Rule&>(run.rule()).feedback(net);
 }
 
 /// Everything that a checkpoint of the trainer would hold of a run.
-inline void checkpoint(Run& run, Graph& net, StateIO io) {
+inline void checkpoint(TestRun& run, Graph& net, StateIO io) {
   for (const ParamPtr& param : net.params()) io.tensor("net." + param->name, param->value);
   for (const ParamPtr& param : run.rule().owned()) io.tensor("rule." + param->name, param->value);
   run.updater().state(io.scope("updater"));

@@ -4,10 +4,8 @@
 
 #include "rules/feedback/lab.h"
 
-namespace altprop {
+namespace altprop::testing {
 namespace {
-
-using namespace testing;
 
 class LearnedFeedback : public ::testing::TestWithParam<std::string> {
  protected:
@@ -19,15 +17,15 @@ class LearnedFeedback : public ::testing::TestWithParam<std::string> {
     const RuleText text = parse_rule(GetParam());
     return make_rule(text.name, text.values);
   }
-  testing::Run run(Graph& net, uint64_t seed = 1) const {
-    return testing::Run(net, *loss_, rule(), settings_, seed);
+  TestRun run(Graph& net, uint64_t seed = 1) const {
+    return TestRun(net, *loss_, rule(), settings_, seed);
   }
   static BatchOf batch(uint64_t seed, int64_t n = 6) { return draw_batch({n, 3, 9, 9}, 5, seed); }
 };
 
 TEST_P(LearnedFeedback, OutputLayerGetsItsExactGradientAndOthersDoNotYet) {
   Graph net = conv_net();
-  testing::Run r = run(net);
+  TestRun r = run(net);
   for (int i = 0; i < 3; ++i) {
     const auto rows = against_backprop(r.rule(), net, *loss_, batch(1));
     for (const GradientRow& row : rows)
@@ -42,7 +40,7 @@ TEST_P(LearnedFeedback, OutputLayerGetsItsExactGradientAndOthersDoNotYet) {
 
 TEST_P(LearnedFeedback, DuplicatedBatchGivesTheSameGradient) {
   Graph net = conv_net();
-  testing::Run r = run(net);
+  TestRun r = run(net);
   const BatchOf once = batch(1);
   const BatchOf twice{at::cat({once.x, once.x}), at::cat({once.y, once.y})};
   const auto a = gradients_of(r, net, *loss_, once), b = gradients_of(r, net, *loss_, twice);
@@ -52,7 +50,7 @@ TEST_P(LearnedFeedback, DuplicatedBatchGivesTheSameGradient) {
 TEST_P(LearnedFeedback, Float32FollowsFloat64) {
   Graph exact = conv_net(), single = conv_net();
   single.to(at::kCPU, at::kFloat);
-  testing::Run a = run(exact), b = run(single);
+  TestRun a = run(exact), b = run(single);
   const BatchOf data = batch(1), narrow{data.x.to(at::kFloat), data.y};
   const auto ga = gradients_of(a, exact, *loss_, data),
              gb = gradients_of(b, single, *loss_, narrow);
@@ -61,17 +59,17 @@ TEST_P(LearnedFeedback, Float32FollowsFloat64) {
 
 TEST_P(LearnedFeedback, ResumedRunContinuesIdentically) {
   Graph straight = conv_net();
-  testing::Run whole = run(straight);
+  TestRun whole = run(straight);
   for (int i = 0; i < 16; ++i) whole.step(batch(i).x, batch(i).y);
 
   Graph first = conv_net();
-  testing::Run begun = run(first);
+  TestRun begun = run(first);
   for (int i = 0; i < 9; ++i) begun.step(batch(i).x, batch(i).y);
   TensorMap map;
   checkpoint(begun, first, StateIO::saving(map));
 
   Graph second = conv_net(77);  // other weights, to be overwritten
-  testing::Run resumed = run(second);
+  TestRun resumed = run(second);
   checkpoint(resumed, second, StateIO::loading(map));
   for (int i = 9; i < 16; ++i) resumed.step(batch(i).x, batch(i).y);
 
@@ -88,11 +86,11 @@ TEST_P(LearnedFeedback, ResumedRunContinuesIdentically) {
 TEST_P(LearnedFeedback, SeedsDecideAndForwardWeightsAreLeftAlone) {
   Graph a = conv_net(), b = conv_net(), c = conv_net();
   const std::vector<Tensor> before = values_of(a);
-  testing::Run ra = run(a), rb = run(b), rc = run(c, 2);
+  TestRun ra = run(a), rb = run(b), rc = run(c, 2);
   for (size_t i = 0; i < before.size(); ++i)
     EXPECT_TRUE(at::equal(before[i], a.params()[i]->value));
   EXPECT_GT(distance(facts_of(rc, c)[0].feedback, facts_of(ra, a)[0].feedback), 0.5);
-  for (testing::Run* r : {&ra, &rb, &rc})
+  for (TestRun* r : {&ra, &rb, &rc})
     for (int i = 0; i < 5; ++i) r->step(batch(i).x, batch(i).y);
   EXPECT_EQ(distance(a, b), 0);
   EXPECT_GT(distance(c, a), 1e-3);
@@ -103,7 +101,7 @@ TEST_P(LearnedFeedback, SkippedOperationsStayExact) {
   const RuleText text = parse_rule(GetParam());
   OptionValues values = text.values;
   values["feedback.skip"] = "conv2,conv3,fc";
-  testing::Run r(net, *loss_, make_rule(text.name, values), settings_);
+  TestRun r(net, *loss_, make_rule(text.name, values), settings_);
   EXPECT_TRUE(facts_of(r, net).empty());
   r.step(batch(1).x, batch(1).y);
   for (const GradientRow& row : against_backprop(r.rule(), net, *loss_, batch(1)))
@@ -133,8 +131,8 @@ Learnt learn(const std::string& written) {
   for (uint64_t seed : {1, 2}) {
     const Teacher teacher(seed);
     Graph net = mlp({64, 128, 128, 128, 10}, "relu", seed);
-    testing::Run run(net, *loss, make_rule(text.name, text.values),
-                     {.kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-4}, seed);
+    TestRun run(net, *loss, make_rule(text.name, text.values),
+                {.kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-4}, seed);
     for (int64_t epoch = 0; epoch < 8; ++epoch) run.epoch(epoch, teacher.x, teacher.y, 64);
     out.accuracy += run.accuracy(teacher.test_x, teacher.test_y) / 2;
     for (const AlignmentRow& row : measure_alignment(dynamic_cast<Rule&>(run.rule()), net)) {
@@ -165,4 +163,4 @@ TEST(LearnedFeedbackTeacher, WithoutAStrongFirstEpochAlignmentIsVisiblyLower) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::testing

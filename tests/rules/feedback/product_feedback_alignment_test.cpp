@@ -2,15 +2,13 @@
 #include "altprop/rules/feedback/product_map.h"
 #include "rules/feedback/lab.h"
 
-namespace altprop {
+namespace altprop::testing {
 namespace {
 
-using namespace testing;
-
-const OptimizerSettings kMomentum{
+const OptimizerSettings kPfaMomentum{
     .kind = "momentum", .lr = 0.05, .momentum = 0.9, .weight_decay = 0.01};
 
-Graph dense_net() { return mlp({6, 9, 8, 4}, "relu", 3, at::kDouble); }
+Graph relu_net() { return mlp({6, 9, 8, 4}, "relu", 3, at::kDouble); }
 
 BatchOf batch_for(const Graph& net, int64_t n, uint64_t seed = 1) {
   std::vector<int64_t> rows{n};
@@ -20,7 +18,7 @@ BatchOf batch_for(const Graph& net, int64_t n, uint64_t seed = 1) {
 }
 
 /// R as large as the parameter that a rule owns for this weight.
-ParamPtr r_of(testing::Run& run, const std::string& weight) {
+ParamPtr r_of(TestRun& run, const std::string& weight) {
   for (const ParamPtr& param : run.rule().owned())
     if (param->name == weight + ".feedback") return param;
   return nullptr;
@@ -32,10 +30,10 @@ TEST(ProductFeedbackAlignment, AlignedFeedbackGivesBackprop) {
   for (const std::string form : {"implicit", "product", "activity"})
     for (const std::string expand : {"ortho", "identity"})
       for (int which = 0; which < 3; ++which) {
-        Graph net = which == 0 ? dense_net() : which == 1 ? conv_net() : tied_net();
+        Graph net = which == 0 ? relu_net() : which == 1 ? conv_net() : tied_net();
         const auto loss = make_loss("cross-entropy");
-        testing::Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", expand}}),
-                         {.kind = "sgd", .lr = 0.5, .weight_decay = 1});
+        TestRun run(net, *loss, make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", expand}}),
+                    {.kind = "sgd", .lr = 0.5, .weight_decay = 1});
         const BatchOf batch = batch_for(net, 5);
         for (int i = 0; i < 25; ++i) run.step(batch.x, batch.y);  // c = .5^25 < 1e-7
         initialise(net, Initialiser("xavier"), Stream(9));
@@ -48,10 +46,10 @@ TEST(ProductFeedbackAlignment, AlignedFeedbackGivesBackprop) {
 TEST(ProductFeedbackAlignment, ResidualDecaysAsTheLawSaysWhateverTheData) {
   for (const std::string form : {"product", "activity"})
     for (int which = 0; which < 3; ++which) {
-      Graph net = which == 0 ? dense_net() : which == 1 ? conv_net() : tied_net();
+      Graph net = which == 0 ? relu_net() : which == 1 ? conv_net() : tied_net();
       const auto loss = make_loss("cross-entropy");
-      testing::Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", "3"}}),
-                       kMomentum);
+      TestRun run(net, *loss, make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", "3"}}),
+                  kPfaMomentum);
       for (int i = 0; i < 200; ++i) {
         const BatchOf batch = batch_for(net, 4, 100 + i);
         run.step(batch.x, batch.y);
@@ -68,7 +66,7 @@ TEST(ProductFeedbackAlignment, ResidualDecaysAsTheLawSaysWhateverTheData) {
 TEST(ProductFeedbackAlignment, LawHoldsWithMasksOnBothMatrices) {
   Graph net = mlp({6, 30, 30, 10}, "relu", 3, at::kDouble);
   const auto loss = make_loss("cross-entropy");
-  testing::Run run(net, *loss, make_rule("pfa", {{"pfa.density", "0.4"}}), kMomentum);
+  TestRun run(net, *loss, make_rule("pfa", {{"pfa.density", "0.4"}}), kPfaMomentum);
   const ParamPtr r = r_of(run, "fc2.weight");
   ASSERT_TRUE(r);  // auto must not have chosen the implicit form
   const Tensor empty = r->value.eq(0);
@@ -121,9 +119,9 @@ TEST(ProductFeedbackAlignment, GradientOfRIsTheProjectedGradientOfW) {
   // Plain descent at rate 1 without decay: the step of R is minus its gradient.
   for (const std::string form : {"product", "activity"})
     for (int which = 0; which < 3; ++which) {
-      Graph net = which == 0 ? dense_net() : which == 1 ? conv_net() : tied_net();
+      Graph net = which == 0 ? relu_net() : which == 1 ? conv_net() : tied_net();
       const auto loss = make_loss("cross-entropy");
-      testing::Run run(
+      TestRun run(
           net, *loss,
           make_rule("pfa", {{"pfa.form", form}, {"pfa.expand", "3"}, {"pfa.min-decay", "0"}}),
           {.kind = "sgd", .lr = 1});
@@ -145,7 +143,7 @@ TEST(ProductFeedbackAlignment, GradientOfRIsTheProjectedGradientOfW) {
 class ProductForms : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(ProductForms, AllFormsAgreeThroughSchedulesAndClipping) {
-  OptimizerSettings settings = kMomentum;
+  OptimizerSettings settings = kPfaMomentum;
   settings.kind = GetParam();
   settings.clip_norm = 0.5;
   const auto loss = make_loss("cross-entropy");
@@ -156,11 +154,11 @@ TEST_P(ProductForms, AllFormsAgreeThroughSchedulesAndClipping) {
       const int64_t n = which == 0 ? 4 : which == 1 ? 64 : 5;
       const int steps = which == 2 ? 60 : 400;
       std::vector<Graph> nets;
-      for (int i = 0; i < 4; ++i) nets.push_back(which == 2 ? conv_net() : dense_net());
-      std::vector<std::unique_ptr<testing::Run>> runs;
+      for (int i = 0; i < 4; ++i) nets.push_back(which == 2 ? conv_net() : relu_net());
+      std::vector<std::unique_ptr<TestRun>> runs;
       const std::vector<std::string> forms{"product", "activity", "implicit", "auto"};
       for (size_t i = 0; i < 4; ++i)
-        runs.push_back(std::make_unique<testing::Run>(
+        runs.push_back(std::make_unique<TestRun>(
             nets[i], *loss, make_rule("pfa", {{"pfa.form", forms[i]}, {"pfa.expand", expand}}),
             settings));
       EXPECT_TRUE(runs[2]->rule().owned().empty());
@@ -192,7 +190,7 @@ TEST(ProductFeedbackAlignment, FormsAgreeInFloat32ForAFewSteps) {
   for (int i = 0; i < 3; ++i) nets.push_back(mlp({20, 64, 48, 10}, "relu", 3));
   const std::vector<std::string> forms{"implicit", "product", "activity"};
   for (size_t i = 0; i < 3; ++i) {
-    testing::Run run(nets[i], *loss, make_rule("pfa", {{"pfa.form", forms[i]}}), kMomentum);
+    TestRun run(nets[i], *loss, make_rule("pfa", {{"pfa.form", forms[i]}}), kPfaMomentum);
     const BatchOf batch = draw_batch({16, 20}, 10, 1, at::kFloat);
     for (int k = 0; k < 5; ++k) run.step(batch.x, batch.y);
   }
@@ -201,11 +199,11 @@ TEST(ProductFeedbackAlignment, FormsAgreeInFloat32ForAFewSteps) {
 }
 
 TEST(ProductFeedbackAlignment, FromWAlignsUnderAdam) {
-  Graph net = dense_net();
+  Graph net = relu_net();
   const auto loss = make_loss("cross-entropy");
   const OptimizerSettings adam{.kind = "adam", .lr = 0.01, .weight_decay = 0.5};
-  testing::Run run(net, *loss,
-                   make_rule("pfa", {{"pfa.r-update", "from-w"}, {"pfa.expand", "ortho"}}), adam);
+  TestRun run(net, *loss, make_rule("pfa", {{"pfa.r-update", "from-w"}, {"pfa.expand", "ortho"}}),
+              adam);
   EXPECT_TRUE(run.rule().warnings(adam).empty());
   const Tensor w0 = facts_of(run, net)[0].weight.clone();
   const Tensor q = facts_of(run, net)[0].feedback - w0;  // B (R0 - B^T W0), B B^T = I
@@ -219,10 +217,10 @@ TEST(ProductFeedbackAlignment, FromWAlignsUnderAdam) {
 
 TEST(ProductFeedbackAlignment, AdaptiveOptimizersDoNotAlignAndAreWarnedAbout) {
   for (const std::string kind : {"adam", "adamw"}) {
-    Graph net = dense_net();
+    Graph net = relu_net();
     const auto loss = make_loss("cross-entropy");
     const OptimizerSettings settings{.kind = kind, .lr = 0.01, .weight_decay = 0.01};
-    testing::Run run(net, *loss, make_rule("pfa"), settings);
+    TestRun run(net, *loss, make_rule("pfa"), settings);
     for (int i = 0; i < 200; ++i) {
       const BatchOf batch = batch_for(net, 8, 100 + i);
       run.step(batch.x, batch.y);
@@ -241,12 +239,12 @@ TEST(ProductFeedbackAlignment, AdaptiveOptimizersDoNotAlignAndAreWarnedAbout) {
 }
 
 TEST(ProductFeedbackAlignment, PerTensorClippingBreaksTheLawOnlyWhereRHasAGradientOfItsOwn) {
-  OptimizerSettings settings = kMomentum;
+  OptimizerSettings settings = kPfaMomentum;
   settings.clip_tensor_norm = 0.05;
   for (const std::string form : {"auto", "product", "activity"}) {
-    Graph net = dense_net();
+    Graph net = relu_net();
     const auto loss = make_loss("cross-entropy");
-    testing::Run run(net, *loss, make_rule("pfa", {{"pfa.form", form}}), settings);
+    TestRun run(net, *loss, make_rule("pfa", {{"pfa.form", form}}), settings);
     for (int i = 0; i < 100; ++i) {
       const BatchOf batch = batch_for(net, 8, 100 + i);
       run.step(batch.x, batch.y);
@@ -277,8 +275,8 @@ TEST(ProductFeedbackAlignment, CreditTurnsByTheSameFactorAtEveryLayer) {
     net.to(at::kCPU, at::kDouble);
     initialise(net, Initialiser("orthogonal"), Stream(1));
     const auto loss = make_loss("squared-error");
-    testing::Run run(net, *loss, make_rule("pfa", {{"pfa.expand", k}, {"pfa.form", "product"}}),
-                     {.kind = "sgd", .lr = 0.1});
+    TestRun run(net, *loss, make_rule("pfa", {{"pfa.expand", k}, {"pfa.form", "product"}}),
+                {.kind = "sgd", .lr = 0.1});
     for (const ParamPtr& r : run.rule().owned()) r->value.copy_(r->carry(r->twin->value));
     const BatchOf batch{Stream(2).normal({64, 300}, at::kDouble),
                         Stream(3).normal({64, 300}, at::kDouble)};
@@ -318,7 +316,7 @@ TEST(ProductFeedbackAlignment, WorkedExample) {
 
   Updater updater({.kind = "sgd", .lr = 0.1, .weight_decay = 0.02});
   updater.bind({w, r});
-  updater.take(LocalSignal{.op = &op, .node = nullptr, .saved = &saved, .cot = delta});
+  updater.take(LocalSignal{.op = &op, .site = nullptr, .saved = &saved, .cot = delta});
   EXPECT_LT(
       distance(map.expand(updater.slot(*w)->into), matrix({-.025, .05, -.075, .15, .075, -.15, -.025, .05}, 2)),
       1e-14);
@@ -331,7 +329,7 @@ TEST(ProductFeedbackAlignment, WorkedExample) {
 }
 
 TEST(ProductFeedbackAlignment, RefusalsSayWhatToDo) {
-  Graph net = dense_net();
+  Graph net = relu_net();
   const auto loss = make_loss("cross-entropy");
   auto bound = [&](const OptionValues& options, const OptimizerSettings& settings = {}) {
     return refusal([&] {
@@ -384,4 +382,4 @@ TEST(ProductFeedbackAlignment, WarnsOfMissingDecay) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::testing

@@ -4,10 +4,8 @@
 
 #include "rules/feedback/lab.h"
 
-namespace altprop {
+namespace altprop::testing {
 namespace {
-
-using namespace testing;
 
 TEST(ProductMap, AlignmentLawOfRandomAndSparseMatrices) {
   // Angle and norm ratio of B maskR(B^T W) to W; N = 100, 256 inputs; published curve and its law.
@@ -77,4 +75,4 @@ TEST(ProductMap, SpectrumOfBBTIsMarchenkoPasturs) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::testing

@@ -1,16 +1,14 @@
 // Weight mirror: the statistics of the learnt feedback, its size, and what the options change.
 #include "rules/feedback/lab.h"
 
-namespace altprop {
+namespace altprop::testing {
 namespace {
-
-using namespace testing;
 
 /// Mirrors only: `batches` batches of `n` noise samples, weights frozen. Returns the last
 /// operation's feedback and weight.
 FeedbackFact mirrored(Graph& net, const OptionValues& options, int64_t n, int batches) {
   const auto loss = make_loss("cross-entropy");
-  testing::Run run(net, *loss, make_rule("wm", options), {.kind = "sgd", .lr = 0});
+  TestRun run(net, *loss, make_rule("wm", options), {.kind = "sgd", .lr = 0});
   const std::vector<int64_t>& shape = net.nodes()[0].spec.shape;
   std::vector<int64_t> rows{n};
   rows.insert(rows.end(), shape.begin(), shape.end());
@@ -114,8 +112,7 @@ TEST(WeightMirror, TapCorrectionTakesTheBorderOutOfAConvolution) {
 TEST(WeightMirror, MirrorsStridesDilationsGroupsAndTiedWeights) {
   for (Graph& net : std::vector<Graph>{conv_net(), tied_net()}) {
     const auto loss = make_loss("cross-entropy");
-    testing::Run run(net, *loss, make_rule("wm", {{"wm.samples", "256"}}),
-                     {.kind = "sgd", .lr = 0});
+    TestRun run(net, *loss, make_rule("wm", {{"wm.samples", "256"}}), {.kind = "sgd", .lr = 0});
     const std::vector<int64_t>& shape = net.nodes()[0].spec.shape;
     std::vector<int64_t> rows{1};
     rows.insert(rows.end(), shape.begin(), shape.end());
@@ -135,7 +132,7 @@ TEST(WeightMirror, FollowsWeightsThatMoveAndWarmsUpFirst) {
   EXPECT_EQ(rule->passes(1), (std::vector<std::string>{"train"}));
   Graph net = mlp({6, 40, 30, 4}, "relu", 3, at::kDouble);
   const auto loss = make_loss("cross-entropy");
-  testing::Run run(net, *loss, std::move(rule), {.kind = "sgd", .lr = 0.05});
+  TestRun run(net, *loss, std::move(rule), {.kind = "sgd", .lr = 0.05});
   const BatchOf batch = draw_batch({64, 6}, 4);
   for (int i = 0; i < 600; ++i) run.step(batch.x, batch.y);
   EXPECT_GT(distance(net, mlp({6, 40, 30, 4}, "relu", 3, at::kDouble)), 0.2);  // they did move
@@ -181,4 +178,4 @@ TEST(WeightMirror, WarnsOfFeedbackThatCannotFollow) {
 }
 
 }  // namespace
-}  // namespace altprop
+}  // namespace altprop::testing

@@ -7,7 +7,7 @@
 namespace altprop::testing {
 namespace {
 
-struct Case {
+struct GuardedCase {
   std::string text;
   std::vector<int64_t> shape;
   std::string loss;
@@ -16,7 +16,7 @@ struct Case {
 };
 
 /// With a readout and without, tied and separate, dense and with poolings that bend the field.
-const std::vector<Case> kCases = {
+const std::vector<GuardedCase> kGuardedCases = {
     {"mlp:5-7-6-3:shifted-sigmoid", {5}, "cross-entropy", 0.8},
     {"mlp:5-7-6-3:dsilu", {5}, "cross-entropy", 0.8, {{"hep.form", "vector-field"}}},
     {"mlp:5-6-3:sigmoid:out=sigmoid", {5}, "squared-error", 0.8, {{"hep.damping", "0.5"}}},
@@ -30,7 +30,7 @@ const std::vector<Case> kCases = {
      "cross-entropy",
      0.5}};
 
-EpExample example(const Case& c, int64_t batch = 4) {
+EpExample example(const GuardedCase& c, int64_t batch = 4) {
   EpExample e = random_example(c.text, c.shape, c.loss, c.scale, batch);
   for (int64_t i = 0; i < batch; ++i) e.x[i].mul_(std::pow(2.0, static_cast<double>(i) - 2));
   return e;
@@ -41,7 +41,7 @@ OptionValues short_circle(int64_t points, const OptionValues& more) {
   return circle(points, 0.4, with({{"hep.free-steps", "6"}, {"hep.nudged-steps", "5"}}, more));
 }
 
-EpExample one_of(const EpExample& e, const Case& c, int64_t i) {
+EpExample one_of(const EpExample& e, const GuardedCase& c, int64_t i) {
   EpExample out = example(c);
   out.x = e.x.slice(0, i, i + 1);
   out.y = e.y.slice(0, i, i + 1);
@@ -54,7 +54,7 @@ double size(const NamedGradients& g) {
   return std::sqrt(out);
 }
 
-void add(NamedGradients& sum, const NamedGradients& g, double factor) {
+void add_scaled(NamedGradients& sum, const NamedGradients& g, double factor) {
   for (const auto& [name, value] : g)
     sum[name] = sum.count(name) ? sum.at(name) + value * factor : value * factor;
 }
@@ -67,7 +67,7 @@ bool same(const NamedGradients& a, const NamedGradients& b) {
 std::string number(double value) { return text::from_number(value); }
 
 TEST(HolomorphicGuards, FallingBackIsTheEstimateOfTwoPoints) {
-  for (const Case& c : kCases)
+  for (const GuardedCase& c : kGuardedCases)
     for (int64_t points : {3, 4, 5, 6}) {
       SCOPED_TRACE(text::cat(c.text, " ", points));
       EpExample e = example(c);
@@ -81,7 +81,7 @@ TEST(HolomorphicGuards, FallingBackIsTheEstimateOfTwoPoints) {
 }
 
 TEST(HolomorphicGuards, WithoutNeedNothingChanges) {
-  for (const Case& c : kCases)
+  for (const GuardedCase& c : kGuardedCases)
     for (int64_t points : {0, 1, 2, 3, 4}) {
       SCOPED_TRACE(text::cat(c.text, " ", points));
       EpExample e = example(c);
@@ -113,7 +113,7 @@ double threshold(EpExample& one, const OptionValues& values, const std::string& 
 }
 
 TEST(HolomorphicGuards, EverySampleIsJudgedByItself) {
-  const Case& c = kCases[0];
+  const GuardedCase& c = kGuardedCases[0];
   EpExample e = example(c);
   for (int64_t points : {4, 5}) {
     const OptionValues values = short_circle(points, {});
@@ -128,7 +128,7 @@ TEST(HolomorphicGuards, EverySampleIsJudgedByItself) {
       for (size_t i = 0; i < 4; ++i) {
         EpExample one = one_of(e, c, static_cast<int64_t>(i));
         fallen += moves[i] > bound;
-        add(sum, hep(one, moves[i] > bound ? short_circle(2, {}) : values), 0.25);
+        add_scaled(sum, hep(one, moves[i] > bound ? short_circle(2, {}) : values), 0.25);
       }
       EXPECT_TRUE(fallen > 0 && fallen < 4);
       EXPECT_LT(
@@ -139,12 +139,12 @@ TEST(HolomorphicGuards, EverySampleIsJudgedByItself) {
 }
 
 TEST(HolomorphicGuards, DroppedSamplesAreNotInTheGradient) {
-  std::vector<Case> cases = kCases;
+  std::vector<GuardedCase> cases = kGuardedCases;
   cases.push_back({"chain: conv 3 k=3 p=1, sigmoid, maxpool 2, conv 4 k=2, sigmoid, linear 3",
                    {2, 6, 6},
                    "cross-entropy",
                    0.8});
-  for (const Case& c : cases)
+  for (const GuardedCase& c : cases)
     for (int64_t points : {0, 1, 2, 4}) {
       if (points != 2 && points != 1 && c.text.find("maxpool 2") != std::string::npos &&
           c.text.find("softmaxpool") == std::string::npos)
@@ -165,7 +165,7 @@ TEST(HolomorphicGuards, DroppedSamplesAreNotInTheGradient) {
         if (moves[i] > bound) {
           EXPECT_EQ(size(alone), 0);
         } else {
-          add(sum, alone, 0.25);
+          add_scaled(sum, alone, 0.25);
         }
       }
       EXPECT_GT(size(sum), 0);
@@ -201,7 +201,7 @@ TEST(HolomorphicGuards, TheBoundIsOnTheNormOfTwoSteps) {
 
 /// Noise moves every state in every step, settled or not.
 TEST(HolomorphicGuards, NoiseIsNoMove) {
-  EpExample e = example(kCases[0]);
+  EpExample e = example(kGuardedCases[0]);
   const ConvergentNetwork net = convergent_network(e.net, *e.loss);
   const VectorField field(net, nullptr, {});
   HolomorphicDynamics noisy(field, {.noise = 0.05}), still(field, {});
@@ -214,7 +214,7 @@ TEST(HolomorphicGuards, NoiseIsNoMove) {
 
 /// An example on a circle of four points, settled, with its first sample as it should be.
 struct Circled {
-  EpExample e = example(kCases[0]);
+  EpExample e = example(kGuardedCases[0]);
   ConvergentNetwork net = convergent_network(e.net, *e.loss);
   VectorField field{net, nullptr, {}};
   HolomorphicDynamics run{field, {}};
@@ -275,11 +275,10 @@ TEST(HolomorphicGuards, OverflowOfComplexPointsLeavesTheRealOnes) {
 }
 
 TEST(HolomorphicGuards, RecordsAndNoticesCountThem) {
-  const Case& c = kCases[0];
+  const GuardedCase& c = kGuardedCases[0];
   EpExample e = example(c);
   const auto trained = [&](const OptionValues& more, std::string& said) {
-    altprop::testing::Run run(e.net, *e.loss, make_rule(kHep, short_circle(4, more)),
-                              {.kind = "sgd", .lr = 0});
+    TestRun run(e.net, *e.loss, make_rule(kHep, short_circle(4, more)), {.kind = "sgd", .lr = 0});
     for (int i = 0; i < 3; ++i) run.step(e.x, e.y);
     gradients(run.rule(), e.net, *e.loss, e.x, e.y);  // a look, which is not counted
     for (const std::string& sentence : run.rule().notices()) said += sentence + "\n";
@@ -306,7 +305,7 @@ TEST(HolomorphicGuards, RecordsAndNoticesCountThem) {
 
 /// What is no number in a sample at rest becomes zero, and the sample is dropped.
 TEST(HolomorphicGuards, AFreePhaseThatOverflowedIsDropped) {
-  EpExample e = example(kCases[0]);
+  EpExample e = example(kGuardedCases[0]);
   const ConvergentNetwork net = convergent_network(e.net, *e.loss);
   const VectorField field(net, nullptr, {});
   HolomorphicDynamics run(field, {});

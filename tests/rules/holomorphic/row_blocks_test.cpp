@@ -6,7 +6,7 @@
 namespace altprop::testing {
 namespace {
 
-constexpr int64_t kRows = 27;  // does not divide by the threads
+constexpr int64_t kRowsOfCircle = 27;  // does not divide by the threads
 
 OptionValues brief(int64_t points, const OptionValues& more = {}) {
   return circle(points, 0.1, with({{"hep.free-steps", "30"}, {"hep.nudged-steps", "20"}}, more));
@@ -32,7 +32,7 @@ TEST(HolomorphicRowBlocks, GiveWhatTheWholeBatchGives) {
   const std::vector<OptionValues> kinds = {
       {}, {{"hep.weights", "separate"}}, {{"hep.damping", "0.5"}}};
   for (const auto& [text, shape, loss] : shapes) {
-    EpExample e = random_example(text, shape, loss, 0.4, kRows);
+    EpExample e = random_example(text, shape, loss, 0.4, kRowsOfCircle);
     for (const OptionValues& kind : kinds)
       for (const int64_t points : {0, 1, 2, 3, 4}) {
         const NamedGradients alone = on(1, e, brief(points, kind));
@@ -46,7 +46,7 @@ TEST(HolomorphicRowBlocks, GiveWhatTheWholeBatchGives) {
 // Draws, stops by residual and the correction at rest are of the whole batch.
 TEST(HolomorphicRowBlocks, AreLeftWhereSamplesAreLookedAtTogether) {
   if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
-  EpExample e = random_example("mlp:5-7-6-3:tanh", {5}, "cross-entropy", 0.4, kRows);
+  EpExample e = random_example("mlp:5-7-6-3:tanh", {5}, "cross-entropy", 0.4, kRowsOfCircle);
   for (const OptionValues& kind :
        std::vector<OptionValues>{{{"hep.noise", "0.04"}},
                                  {{"hep.tolerance", "1e-3"}},
@@ -59,7 +59,8 @@ TEST(HolomorphicRowBlocks, AreLeftWhereSamplesAreLookedAtTogether) {
 TEST(HolomorphicRowBlocks, InFloatTheyAreThoseOfDoubleToRounding) {
   if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
   for (const OptionValues& kind : std::vector<OptionValues>{{}, {{"hep.weights", "separate"}}}) {
-    EpExample e = random_example("mlp:20-40-35-30-3:sigmoid", {20}, "cross-entropy", 0.4, kRows);
+    EpExample e =
+        random_example("mlp:20-40-35-30-3:sigmoid", {20}, "cross-entropy", 0.4, kRowsOfCircle);
     const NamedGradients exact = on(2, e, brief(4, kind));
     e.net.to(at::kCPU, at::kFloat);
     e.x = e.x.to(at::kFloat);

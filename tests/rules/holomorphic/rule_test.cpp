@@ -203,7 +203,7 @@ struct Trained {
 };
 
 Trained one_step(EpExample& e, const OptionValues& values, int steps = 1) {
-  altprop::testing::Run run(e.net, *e.loss, make_rule(kHep, values), {.kind = "sgd", .lr = 0.05});
+  TestRun run(e.net, *e.loss, make_rule(kHep, values), {.kind = "sgd", .lr = 0.05});
   for (int i = 0; i < steps; ++i) run.step(e.x, e.y);
   Trained out{run.rule().notices(), {}};
   for (const auto& [name, value] : run.rule().measurements()) out.figures[name] = value;

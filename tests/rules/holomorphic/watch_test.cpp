@@ -6,14 +6,14 @@
 namespace altprop::testing {
 namespace {
 
-Settling watched(Learner& rule, EpExample& e) {
+Settling watched_circle(Learner& rule, EpExample& e) {
   Activity activity;
   return watch_settling(dynamic_cast<Rule&>(rule), {e.net, *e.loss, nullptr, activity, e.x, e.y})
       .value_or(Settling{});
 }
 
-Settling watched(EpExample& e, const OptionValues& values) {
-  return watched(*bound(kHep, values, e.net, *e.loss), e);
+Settling watched_circle(EpExample& e, const OptionValues& values) {
+  return watched_circle(*bound(kHep, values, e.net, *e.loss), e);
 }
 
 /// Of one sample in the vector-field form, the gradient of a layer's bias is the layer's credit.
@@ -35,7 +35,7 @@ TEST(HolomorphicWatch, EveryStepIsTheEstimateOfAPhaseThatEndsThere) {
     SCOPED_TRACE(points);
     EpExample e = single();
     const OptionValues values = circle(points, 0.3, with(field, more));
-    const Settling settling = watched(e, values);
+    const Settling settling = watched_circle(e, values);
     EXPECT_EQ(settling.compared_with, "implicit gradient");
     EXPECT_EQ(settling.steps.back(), 12);
     ASSERT_EQ(settling.states.size(), 3u);
@@ -59,7 +59,7 @@ TEST(HolomorphicWatch, EveryStepIsTheEstimateOfAPhaseThatEndsThere) {
 
 TEST(HolomorphicWatch, TheResidualIsTheMoveOfAllPointsInAStep) {
   EpExample e = single();
-  const Settling settling = watched(e, circle(4, 0.3, {{"hep.nudged-steps", "6"}}));
+  const Settling settling = watched_circle(e, circle(4, 0.3, {{"hep.nudged-steps", "6"}}));
   const ConvergentNetwork net = convergent_network(e.net, *e.loss);
   const VectorField field(net, nullptr, {});
   const Contour contour = Contour::half_circle(4, 0.3, at::kDouble);
@@ -90,7 +90,7 @@ TEST(HolomorphicWatch, SymmetricNudgesAreBackpropagationThroughTime) {
         "chain: conv 3 k=3 p=1, dsilu, conv 4 k=3 p=1, softmaxpool 2, "
         "dsilu, linear 3",
         {2, 6, 6}, "cross-entropy", 0.5);
-    const Settling settling = watched(e, circle(0, 1, {{"hep.damping", damping}}));
+    const Settling settling = watched_circle(e, circle(0, 1, {{"hep.damping", damping}}));
     for (const Settling::State& state : settling.states) {
       SCOPED_TRACE(state.name);
       EXPECT_EQ(state.hops, state.layer == "conv2" ? 1 : 2) << state.layer;
@@ -104,29 +104,30 @@ TEST(HolomorphicWatch, SymmetricNudgesAreBackpropagationThroughTime) {
     }
   }
   EpExample e = single();
-  EXPECT_GT(watched(e, circle(2, 1)).states[0].apart.back(), 1e-3);
-  EXPECT_GT(watched(e, circle(0, 1, {{"hep.weights", "separate"}})).states[0].apart.back(), 1e-2);
+  EXPECT_GT(watched_circle(e, circle(2, 1)).states[0].apart.back(), 1e-3);
+  EXPECT_GT(watched_circle(e, circle(0, 1, {{"hep.weights", "separate"}})).states[0].apart.back(),
+            1e-2);
 }
 
 TEST(HolomorphicWatch, EndsWhereTheRuleEnds) {
   EpExample e = single();
   const OptionValues values = circle(4, 0.1, {{"hep.tolerance", "1e-5"}});
-  altprop::testing::Run run(e.net, *e.loss, make_rule(kHep, values), {.kind = "sgd", .lr = 0});
+  TestRun run(e.net, *e.loss, make_rule(kHep, values), {.kind = "sgd", .lr = 0});
   run.step(e.x, e.y);
-  const Settling settling = watched(run.rule(), e);
+  const Settling settling = watched_circle(run.rule(), e);
   std::map<std::string, double> figures;
   for (const auto& [name, value] : run.rule().measurements()) figures[name] = value;
   EXPECT_LT(settling.steps.back(), 100);
   EXPECT_EQ(settling.steps.back(), figures.at("nudged_steps"));
   // Looking is not counted, and leaves nothing behind.
-  watched(run.rule(), e);
+  watched_circle(run.rule(), e);
   EXPECT_TRUE(run.rule().measurements().empty());
 }
 
 TEST(HolomorphicWatch, SaysThatTheRadiusIsTooLarge) {
   const auto look = [](int64_t points, double radius) {
     EpExample e = random_example("mlp:5-7-6-3:shifted-sigmoid", {5}, "cross-entropy", 0.7, 8);
-    return watched(e, circle(points, radius));
+    return watched_circle(e, circle(points, radius));
   };
   const auto apart = [](const Settling& s) { return s.figures.at(0).second; };
   EXPECT_TRUE(look(3, 0.1).figures.empty());
@@ -157,8 +158,8 @@ TEST(HolomorphicWatch, SaysThatTheRadiusIsTooLarge) {
 
 TEST(HolomorphicWatch, NothingToSeeWithoutARest) {
   EpExample e = single();
-  EXPECT_TRUE(watched(e, {{"hep.estimator", "implicit"}}).states.empty());
-  EXPECT_TRUE(watched(e, {{"hep.oscillating", "true"}}).states.empty());
+  EXPECT_TRUE(watched_circle(e, {{"hep.estimator", "implicit"}}).states.empty());
+  EXPECT_TRUE(watched_circle(e, {{"hep.oscillating", "true"}}).states.empty());
 }
 
 }  // namespace

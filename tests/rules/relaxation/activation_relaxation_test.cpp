@@ -6,8 +6,6 @@
 namespace altprop::testing {
 namespace {
 
-const char* kRule = "activation-relaxation";
-
 Graph lenet() {
   Graph net =
       network("chain: conv 3 k=3, tanh, maxpool 2, conv 4 k=3, tanh, linear 6, tanh, linear *",
@@ -29,7 +27,7 @@ TEST(ActivationRelaxation, OneUnitSweepIsBackprop) {
     const BatchOf b = draw_batch(shape, classes);
     for (const std::string engine : {"loop", "fast-forward"})
       for (const std::string granularity : {"block", "op"}) {
-        const auto rule = bound(kRule,
+        const auto rule = bound(kAr,
                                 {{"ar.eta", "1"},
                                  {"ar.steps", "1"},
                                  {"ar.engine", engine},
@@ -44,7 +42,7 @@ TEST(ActivationRelaxation, OneUnitSweepIsBackprop) {
 TEST(ActivationRelaxation, GradientsOfTheWorkedExample) {
   const auto loss = make_loss("squared-error");
   Graph net = fixture_net();
-  const auto rule = bound(kRule, {{"ar.eta", "1"}, {"ar.steps", "1"}}, net, *loss);
+  const auto rule = bound(kAr, {{"ar.eta", "1"}, {"ar.steps", "1"}}, net, *loss);
   const auto g = gradients(*rule, net, *loss, fixture_inputs(), fixture_targets());
   EXPECT_NEAR(2 * g.at("fc1.weight").norm().item<double>(), 1.1695266990769, 1e-12);
   EXPECT_NEAR(2 * g.at("fc2.weight").norm().item<double>(), 0.5459760149091, 1e-12);
@@ -58,7 +56,7 @@ TEST(ActivationRelaxation, CreditGrowsWithTheSource) {
   Graph net = fixture_net();
   const auto loss = make_loss("squared-error");
   for (const auto& [start, linear] : {std::pair{"zero", true}, {"activation", false}}) {
-    const auto rule = bound(kRule, {{"ar.steps", "20"}, {"ar.init", start}}, net, *loss);
+    const auto rule = bound(kAr, {{"ar.steps", "20"}, {"ar.init", start}}, net, *loss);
     const Tensor x = fixture_inputs(), y = net.predict(x);
     const Tensor off = at::ones_like(y);
     const auto one = gradients(*rule, net, *loss, x, y + off),
@@ -72,12 +70,12 @@ TEST(ActivationRelaxation, WithoutDerivativesCreditCrossesALinearNetwork) {
   Graph net = fixture_net();
   const OptionValues values = {
       {"ar.derivative-in-relaxation", "false"}, {"ar.eta", "1"}, {"ar.steps", "1"}};
-  const auto rule = bound(kRule, values, net, *loss);
+  const auto rule = bound(kAr, values, net, *loss);
   const auto own = gradients(*rule, net, *loss, fixture_inputs(), fixture_targets()),
              exact = gradients(*rule, net, *loss, fixture_inputs(), fixture_targets(), 0, true);
   EXPECT_NEAR(cosine(own.at("fc1.weight"), exact.at("fc1.weight")), 0.99979420, 1e-8);
   Graph straight = fixture_net(true);
-  const auto same = bound(kRule, values, straight, *loss);
+  const auto same = bound(kAr, values, straight, *loss);
   EXPECT_LT(distance_from_backprop(*same, straight, *loss, fixture_inputs(), fixture_targets()),
             1e-13);
 }
@@ -86,7 +84,7 @@ TEST(ActivationRelaxation, WithoutDerivativesInPlasticityOnlyBiasesHaveThem) {
   const auto loss = make_loss("squared-error");
   Graph net = fixture_net();
   const auto rule =
-      bound(kRule, {{"ar.derivative-in-plasticity", "false"}, {"ar.eta", "1"}, {"ar.steps", "1"}},
+      bound(kAr, {{"ar.derivative-in-plasticity", "false"}, {"ar.eta", "1"}, {"ar.steps", "1"}},
             net, *loss);
   const Tensor x = fixture_inputs(), y = fixture_targets();
   const auto own = gradients(*rule, net, *loss, x, y),
@@ -115,7 +113,7 @@ TEST(ActivationRelaxation, CurrentQuantitiesComeFromTheRelaxingStates) {
   for (const auto& [name, d] : {std::pair{"current", current}, {"child", child}}) {
     OptionValues values = one;
     values["ar.derivative-x"] = name;
-    const auto g = gradients(*bound(kRule, values, net, *loss), net, *loss, x, y);
+    const auto g = gradients(*bound(kAr, values, net, *loss), net, *loss, x, y);
     const Tensor x1 = (x2 * d).mm(w(1));
     EXPECT_LT(distance(2 * g.at("fc1.weight"), (x1 * (1 - a1.square())).t().mm(x)), 1e-12) << name;
     EXPECT_LT(distance(2 * g.at("fc2.weight"), (x2 * (1 - a2.square())).t().mm(a1)), 1e-12);
@@ -126,13 +124,13 @@ TEST(ActivationRelaxation, CurrentQuantitiesComeFromTheRelaxingStates) {
         {"child", slope(x1), slope(x2)}}) {
     OptionValues values = one;
     values["ar.derivative-w"] = name;
-    const auto g = gradients(*bound(kRule, values, net, *loss), net, *loss, x, y);
+    const auto g = gradients(*bound(kAr, values, net, *loss), net, *loss, x, y);
     EXPECT_LT(distance(2 * g.at("fc1.weight"), (x1 * d1).t().mm(x)), 1e-12) << name;
     EXPECT_LT(distance(2 * g.at("fc2.weight"), (x2 * d2).t().mm(a1)), 1e-12) << name;
   }
   OptionValues values = one;
   values["ar.plasticity-pre"] = "current";
-  const auto g = gradients(*bound(kRule, values, net, *loss), net, *loss, x, y);
+  const auto g = gradients(*bound(kAr, values, net, *loss), net, *loss, x, y);
   EXPECT_LT(distance(2 * g.at("fc1.weight"), (x1 * (1 - a1.square())).t().mm(x)), 1e-12)
       << "the input is clamped";
   EXPECT_LT(distance(2 * g.at("fc2.weight"), (x2 * (1 - a2.square())).t().mm(x1)), 1e-12);
@@ -144,7 +142,7 @@ TEST(ActivationRelaxation, SchedulesAgreeAtTheFixedPoint) {
   Graph net = conv_net();
   const BatchOf b = draw_batch({3, 3, 9, 9}, 5);
   for (const std::string schedule : {"gauss-seidel", "synchronous", "red-black"}) {
-    const auto rule = bound(kRule,
+    const auto rule = bound(kAr,
                             {{"ar.schedule", schedule},
                              {"ar.eta", "0.5"},
                              {"ar.steps", "500"},
@@ -158,8 +156,8 @@ TEST(ActivationRelaxation, LearntFeedbackKeepsItsDifferenceUnderAnyOptimizer) {
   for (const std::string kind : {"sgd", "momentum", "adam"}) {
     Graph net = mlp({6, 8, 7, 4}, "tanh", 1, at::kDouble);
     const auto loss = make_loss("cross-entropy");
-    altprop::testing::Run run(net, *loss, make_rule(kRule, {{"ar.feedback", "learned"}}),
-                              {.kind = kind, .lr = 0.01});
+    TestRun run(net, *loss, make_rule(kAr, {{"ar.feedback", "learned"}}),
+                {.kind = kind, .lr = 0.01});
     const auto differences = [&] {
       std::vector<Tensor> out;
       const auto owned = run.rule().owned();
@@ -187,7 +185,7 @@ TEST(ActivationRelaxation, FixedFeedbackIsFeedbackAlignmentAtTheFixedPoint) {
     Graph net = made;
     const BatchOf b = draw_batch(shape, classes);
     const auto rule =
-        bound(kRule, {{"ar.feedback", "fixed"}, {"ar.eta", "1"}, {"ar.steps", "1"}}, net, *loss);
+        bound(kAr, {{"ar.feedback", "fixed"}, {"ar.eta", "1"}, {"ar.steps", "1"}}, net, *loss);
     const auto fa = bound("feedback-alignment", {}, net, *loss);
     const auto own = gradients(*rule, net, *loss, b.x, b.y),
                other = gradients(*fa, net, *loss, b.x, b.y);
@@ -199,10 +197,10 @@ TEST(ActivationRelaxation, ManyStepsOfUnitSweepsTrainAsBackprop) {
   const auto loss = make_loss("cross-entropy");
   Graph a = mlp({6, 8, 7, 4}, "relu", 1, at::kDouble),
         b = mlp({6, 8, 7, 4}, "relu", 1, at::kDouble);
-  altprop::testing::Run relaxed(
-      a, *loss, make_rule(kRule, {{"ar.eta", "1"}, {"ar.steps", "1"}, {"ar.engine", "loop"}}),
-      {.kind = "sgd", .lr = 0.05});
-  altprop::testing::Run exact(b, *loss, make_rule("backprop"), {.kind = "sgd", .lr = 0.05});
+  TestRun relaxed(a, *loss,
+                  make_rule(kAr, {{"ar.eta", "1"}, {"ar.steps", "1"}, {"ar.engine", "loop"}}),
+                  {.kind = "sgd", .lr = 0.05});
+  TestRun exact(b, *loss, make_rule("backprop"), {.kind = "sgd", .lr = 0.05});
   for (int i = 0; i < 200; ++i) {
     const BatchOf batch = draw_batch({8, 6}, 4, static_cast<uint64_t>(i));
     relaxed.step(batch.x, batch.y);
@@ -215,20 +213,20 @@ TEST(ActivationRelaxation, SaysWhatDoesNotFit) {
   const auto loss = make_loss("cross-entropy");
   Graph net = mlp({6, 8, 4}, "relu", 1, at::kDouble);
   EXPECT_NE(refusal([&] {
-              bound(kRule, {{"ar.eta", "2.5"}}, net, *loss);
+              bound(kAr, {{"ar.eta", "2.5"}}, net, *loss);
             }).find("ar.eta"),
             std::string::npos);
   EXPECT_NE(refusal([&] {
-              bound(kRule, {{"ar.engine", "fast-forward"}, {"ar.tolerance", "0.1"}}, net, *loss);
+              bound(kAr, {{"ar.engine", "fast-forward"}, {"ar.tolerance", "0.1"}}, net, *loss);
             }).find("ar.engine=loop"),
             std::string::npos);
   Graph pooled = lenet();
   EXPECT_NE(refusal([&] {
-              bound(kRule, {{"ar.derivative-w", "child"}}, pooled, *loss);
+              bound(kAr, {{"ar.derivative-w", "child"}}, pooled, *loss);
             }).find("ar.granularity=op"),
             std::string::npos);
   Graph deep = mlp({6, 8, 8, 8, 8, 4}, "relu", 1, at::kDouble);
-  const auto rule = bound(kRule, {{"ar.schedule", "synchronous"}, {"ar.steps", "2"}}, deep, *loss);
+  const auto rule = bound(kAr, {{"ar.schedule", "synchronous"}, {"ar.steps", "2"}}, deep, *loss);
   const auto warnings = rule->warnings({});
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_NE(warnings[0].find("with ar.steps=2 fc1 receives 0 % of backprop"), std::string::npos)

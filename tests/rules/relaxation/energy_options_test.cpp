@@ -9,12 +9,10 @@
 namespace altprop::testing {
 namespace {
 
-const char* kRule = "predictive-coding";
-
 std::map<std::string, Tensor> gradients_with(const OptionValues& values, Graph& net,
                                              bool exact = false) {
   const auto loss = make_loss("squared-error");
-  const auto rule = bound(kRule, values, net, *loss);
+  const auto rule = bound(kPc, values, net, *loss);
   at::NoGradGuard no_grad;
   return gradients(*rule, net, *loss, fixture_inputs(), fixture_targets(), 0, exact);
 }
@@ -30,7 +28,7 @@ std::string refusal_of(const OptionValues& values, Graph net,
                        const std::string& loss_name = "squared-error") {
   const auto loss = make_loss(loss_name);
   try {
-    bound(kRule, values, net, *loss);
+    bound(kPc, values, net, *loss);
   } catch (const UsageError& error) {
     return error.what();
   }
@@ -182,7 +180,7 @@ TEST(Levels, IdentityStatesMakeUnitStepsExactOnSkips) {
     Graph net = skip_net();
     const auto loss = make_loss(loss_name);
     const Tensor x = at::randn({5, 4}, at::kDouble), y = at::tensor({0, 1, 2, 1, 0}, at::kLong);
-    const auto rule = bound(kRule, {{"pc.mode", "zil"}, {"pc.level", "true"}}, net, *loss);
+    const auto rule = bound(kPc, {{"pc.mode", "zil"}, {"pc.level", "true"}}, net, *loss);
     EXPECT_LT(distance_from_backprop(*rule, net, *loss, x, y), 1e-12);
   }
   EXPECT_NE(refusal_of({{"pc.mode", "zil"}}, skip_net()).find("use pc.level=true"),

@@ -13,6 +13,9 @@
 
 namespace altprop::testing {
 
+inline const char* const kAr = "activation-relaxation";
+inline const char* const kPc = "predictive-coding";
+
 /// A matrix from rows of numbers.
 inline Tensor matrix(std::initializer_list<std::initializer_list<double>> rows) {
   std::vector<double> flat;
@@ -104,10 +107,6 @@ struct Frozen {
   }
 };
 
-inline double cosine(const Tensor& a, const Tensor& b) {
-  return (a * b).sum().item<double>() / a.norm().item<double>() / b.norm().item<double>();
-}
-
 /// A named rule bound to a network.
 inline std::unique_ptr<Learner> bound(const std::string& name, const OptionValues& values,
                                       Graph& net, const Loss& loss) {
@@ -126,7 +125,7 @@ inline double distance_from_backprop(Learner& rule, Graph& net, const Loss& loss
   double worst = 0;
   for (const auto& [name, gradient] : exact)
     if (gradient.norm().item<double>() > 1e-12)
-      worst = std::max(worst, distance(own.at(name), gradient));
+      worst = std::max(worst, testing::distance(own.at(name), gradient));
   return worst;
 }
 

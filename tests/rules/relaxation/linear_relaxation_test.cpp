@@ -7,15 +7,15 @@ namespace {
 
 const double kTight = 1e-12;
 
-struct Case {
+struct SettledCase {
   std::string name;
   std::function<Graph()> net;
   std::vector<int64_t> shape;
   int64_t classes;
 };
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all = {
+const std::vector<SettledCase>& settled_cases() {
+  static const std::vector<SettledCase> all = {
       {"mlp",
        [] {
          return mlp({6, 8, 7, 5, 4}, "tanh", 1, at::kDouble);
@@ -43,7 +43,7 @@ const std::vector<Case>& cases() {
 
 class EveryNet : public ::testing::TestWithParam<std::tuple<size_t, Cut>> {
  protected:
-  const Case& one() const { return cases()[std::get<0>(GetParam())]; }
+  const SettledCase& one() const { return settled_cases()[std::get<0>(GetParam())]; }
   Cut cut() const { return std::get<1>(GetParam()); }
   BatchOf batch() const { return draw_batch(one().shape, one().classes); }
 };
@@ -59,8 +59,8 @@ TEST_P(EveryNet, FixedPointIsBackprop) {
   const Tensor out = net.run(b.x, activity, {Mode::Train, Stream(7)});
   struct Recorder : Feedback {
     std::map<std::string, Tensor> credit;
-    Tensor arrive(const Node& node, Tensor cot) override {
-      if (cot.defined()) credit[node.name] = cot.clone();
+    Tensor arrive(const Site& site, Tensor cot) override {
+      if (cot.defined()) credit[site.name()] = cot.clone();
       return cot;
     }
   } exact;
@@ -141,10 +141,10 @@ TEST_P(EveryNet, StopsByTheResidualAndNotBeforeCreditHasArrived) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Relaxation, EveryNet,
-                         ::testing::Combine(::testing::Range<size_t>(0, cases().size()),
+                         ::testing::Combine(::testing::Range<size_t>(0, settled_cases().size()),
                                             ::testing::Values(Cut::Blocks, Cut::EveryNode)),
                          [](const auto& info) {
-                           std::string name = cases()[std::get<0>(info.param)].name;
+                           std::string name = settled_cases()[std::get<0>(info.param)].name;
                            std::erase(name, '-');
                            return name +
                                   (std::get<1>(info.param) == Cut::Blocks ? "Blocks" : "Ops");

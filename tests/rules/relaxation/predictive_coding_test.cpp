@@ -9,10 +9,8 @@
 namespace altprop::testing {
 namespace {
 
-const char* kRule = "predictive-coding";
-
 /// Values in motion after a forward pass on the worked example.
-struct Moving {
+struct MovingExample {
   Graph net;
   std::unique_ptr<Loss> loss = make_loss("squared-error");
   Activity unused;
@@ -20,7 +18,7 @@ struct Moving {
   StatePass pass;
   ValueRelaxation relaxation;
 
-  explicit Moving(bool linear_net = false, double beta = 1)
+  explicit MovingExample(bool linear_net = false, double beta = 1)
       : net(fixture_net(linear_net)), pass(net, Cut::Blocks), relaxation(pass) {
     Step step{net, *loss, nullptr, unused, x, y};
     pass.forward(step);
@@ -66,7 +64,7 @@ TEST(PredictiveCoding, ExactAndUnitStepsAreBackprop) {
              {{"pc.eta", "1"}, {"pc.steps", "3"}},
              {{"pc.eta", "1"}, {"pc.steps", "1"}, {"pc.schedule", "gauss-seidel"}},
              {{"pc.eta", "0.4"}, {"pc.steps", "900"}, {"pc.schedule", "red-black"}}})
-      EXPECT_LT(distance_from_backprop(*bound(kRule, values, net, *loss), net, *loss, b.x, b.y),
+      EXPECT_LT(distance_from_backprop(*bound(kPc, values, net, *loss), net, *loss, b.x, b.y),
                 1e-12);
   }
 }
@@ -76,7 +74,7 @@ TEST(PredictiveCoding, FewFixedStepsScaleEachLayer) {
   const auto loss = make_loss("cross-entropy");
   const BatchOf b = draw_batch({5, 6}, 4);
   // Errors read before the update (Rosenbaum 2022): 20 steps there are 19 here.
-  const auto rule = bound(kRule, {{"pc.steps", "19"}}, net, *loss);
+  const auto rule = bound(kPc, {{"pc.steps", "19"}}, net, *loss);
   const std::vector<double> share = {0.1150, 0.2946, 0.5797, 0.8649, 1};
   const auto own = gradients(*rule, net, *loss, b.x, b.y),
              exact = gradients(*rule, net, *loss, b.x, b.y, 0, true);
@@ -89,7 +87,7 @@ TEST(PredictiveCoding, FewFixedStepsScaleEachLayer) {
 
 TEST(PredictiveCoding, StrictCreditArrivesOneHopAStep) {
   at::NoGradGuard no_grad;
-  Moving m;
+  MovingExample m;
   m.steps(1, 0.2);
   EXPECT_LT(distance(m.error(2), -0.2 * g2), 1e-7);
   EXPECT_EQ(m.error(1).abs().max().item<double>(), 0);
@@ -99,7 +97,7 @@ TEST(PredictiveCoding, StrictCreditArrivesOneHopAStep) {
 
 TEST(PredictiveCoding, StrictValuesOfTheWorkedExample) {
   at::NoGradGuard no_grad;
-  Moving m;
+  MovingExample m;
   const std::vector<std::pair<int, double>> energies = {
       {0, 0.950072378845828}, {1, 0.7782931656613}, {2, 0.6983633971782}, {20, 0.5755581478556}};
   int done = 0;
@@ -108,7 +106,7 @@ TEST(PredictiveCoding, StrictValuesOfTheWorkedExample) {
     done = steps;
     EXPECT_NEAR(m.relaxation.energy(), energy, 1e-12) << steps;
   }
-  Moving five;
+  MovingExample five;
   five.steps(5, 0.2);
   EXPECT_NEAR(five.relaxation.energy(), 0.6102669133396285, 1e-14);
   EXPECT_LT(
@@ -121,7 +119,7 @@ TEST(PredictiveCoding, StrictValuesOfTheWorkedExample) {
   Graph net = fixture_net();
   const auto loss = make_loss("squared-error");
   const auto rule =
-      bound(kRule, {{"pc.mode", "strict"}, {"pc.eta", "0.2"}, {"pc.steps", "5"}}, net, *loss);
+      bound(kPc, {{"pc.mode", "strict"}, {"pc.eta", "0.2"}, {"pc.steps", "5"}}, net, *loss);
   expect_near(norms(gradients(*rule, net, *loss, five.x, five.y), 2),
               {0.2152012781682, 0.2265052872824, 0.4605689103187}, 1e-12);
 }
@@ -133,7 +131,7 @@ TEST(PredictiveCoding, StrictEquilibriumOfTheWorkedExample) {
   const Tensor x = fixture_inputs(), y = fixture_targets();
   for (const std::string schedule : {"synchronous", "gauss-seidel", "red-black"}) {
     const auto rule = bound(
-        kRule,
+        kPc,
         {{"pc.mode", "strict"}, {"pc.eta", "0.3"}, {"pc.steps", "2000"}, {"pc.schedule", schedule}},
         net, *loss);
     const auto g = gradients(*rule, net, *loss, x, y),
@@ -143,7 +141,7 @@ TEST(PredictiveCoding, StrictEquilibriumOfTheWorkedExample) {
     EXPECT_NEAR(cosine(g.at("fc2.weight"), exact.at("fc2.weight")), 0.88396270, 1e-8);
     EXPECT_NEAR(cosine(g.at("fc3.weight"), exact.at("fc3.weight")), 0.48118677, 1e-8);
   }
-  Moving m;
+  MovingExample m;
   m.steps(2000, 0.3);
   EXPECT_NEAR(m.relaxation.energy(), 0.5744607280013754, 1e-14);
   EXPECT_LT(distance(m.error(1)[1], matrix({{0.01051435, -0.19451004, 0.15137512, 0.06852148}})[0]),
@@ -162,7 +160,7 @@ TEST(PredictiveCoding, SmallOutputPrecisionIsBackprop) {
       {"0.001", {.00159, .00187, .00348}}};
   for (const auto& [beta, errors] : table) {
     const auto rule = bound(
-        kRule, {{"pc.mode", "strict"}, {"pc.eta", "0.3"}, {"pc.steps", "2000"}, {"pc.beta", beta}},
+        kPc, {{"pc.mode", "strict"}, {"pc.eta", "0.3"}, {"pc.steps", "2000"}, {"pc.beta", beta}},
         net, *loss);
     const auto g = gradients(*rule, net, *loss, x, y),
                exact = gradients(*rule, net, *loss, x, y, 0, true);
@@ -176,13 +174,13 @@ TEST(PredictiveCoding, SmallOutputPrecisionIsBackprop) {
 
 TEST(PredictiveCoding, ErrorsRelaxFasterToTheSameEquilibrium) {
   at::NoGradGuard no_grad;
-  Moving one;
+  MovingExample one;
   one.relaxation.descend_errors(0.2);
   EXPECT_LT(distance(one.error(2), -0.2 * g2), 1e-7);
   EXPECT_LT(distance(one.error(1), -0.2 * g1), 1e-7);
-  Moving end;
+  MovingExample end;
   end.steps(3000, 0.3);
-  const auto far = [&](const Moving& m) {
+  const auto far = [&](const MovingExample& m) {
     double largest = 0;
     for (const int layer : {1, 2})
       largest = std::max(largest, (m.error(layer) - end.error(layer)).abs().max().item<double>());
@@ -191,7 +189,7 @@ TEST(PredictiveCoding, ErrorsRelaxFasterToTheSameEquilibrium) {
   const std::vector<std::tuple<int, double, double>> table = {
       {5, 5.6e-2, 1.1e-1}, {20, 7.7e-4, 2.1e-2}, {100, 8.2e-13, 5.6e-5}};
   for (const auto& [steps, errors, values] : table) {
-    Moving a, b;
+    MovingExample a, b;
     for (int i = 0; i < steps; ++i) a.relaxation.descend_errors(0.2);
     b.steps(steps, 0.2);
     EXPECT_NEAR(far(a), errors, 0.02 * errors) << steps;
@@ -201,7 +199,7 @@ TEST(PredictiveCoding, ErrorsRelaxFasterToTheSameEquilibrium) {
 
 TEST(PredictiveCoding, LinearNetworkInClosedForm) {
   at::NoGradGuard no_grad;
-  Moving m(true);
+  MovingExample m(true);
   m.steps(4000, 0.3);
   const auto w = [&](int l) { return m.net.params()[static_cast<size_t>(l)]->value; };
   const Tensor p1 = w(2).mm(w(1)), p2 = w(2);
@@ -227,7 +225,7 @@ TEST(PredictiveCoding, CurvatureTellsWhichStepsAreStable) {
   for (const bool errors : {false, true}) {
     double largest = 0;
     for (const double part : {0.97, 1.03}) {
-      Moving m(true);
+      MovingExample m(true);
       largest = errors ? m.relaxation.error_curvature(200) : m.relaxation.curvature(200);
       const double eta = 2 * part / largest;
       if (errors)
@@ -268,10 +266,10 @@ TEST(PredictiveCoding, LearningAtFirstArrivalIsBackprop) {
   const auto loss = make_loss("cross-entropy");
   Graph deep = mlp({6, 8, 7, 5, 4}, "tanh", 1, at::kDouble), conv = conv_net();
   const BatchOf b = draw_batch({5, 6}, 4), images = draw_batch({3, 3, 9, 9}, 5);
-  EXPECT_LT(distance_from_backprop(*bound(kRule, {{"pc.mode", "zil"}}, deep, *loss), deep, *loss,
-                                   b.x, b.y),
-            1e-13);
-  EXPECT_LT(distance_from_backprop(*bound(kRule, {{"pc.mode", "zil"}}, conv, *loss), conv, *loss,
+  EXPECT_LT(
+      distance_from_backprop(*bound(kPc, {{"pc.mode", "zil"}}, deep, *loss), deep, *loss, b.x, b.y),
+      1e-13);
+  EXPECT_LT(distance_from_backprop(*bound(kPc, {{"pc.mode", "zil"}}, conv, *loss), conv, *loss,
                                    images.x, images.y),
             1e-12);
 }
@@ -282,7 +280,7 @@ TEST(PredictiveCoding, NothingHappensAtTheTarget) {
   const Tensor x = fixture_inputs(), y = net.predict(x);
   for (const std::string mode : {"fixed", "exact", "strict", "zil", "epc"})
     for (const auto& [name, g] :
-         gradients(*bound(kRule, {{"pc.mode", mode}}, net, *loss), net, *loss, x, y))
+         gradients(*bound(kPc, {{"pc.mode", mode}}, net, *loss), net, *loss, x, y))
       EXPECT_LE(g.abs().max().item<double>(), mode == "strict" ? 1e-15 : 0) << mode << " " << name;
 }
 
@@ -291,15 +289,14 @@ TEST(PredictiveCoding, ValuesBeforeTheActivationHaveTheSameLimitAndOtherDynamics
   const auto loss = make_loss("squared-error");
   const Tensor x = fixture_inputs(), y = fixture_targets();
   const auto fixed =
-      bound(kRule, {{"pc.values", "pre"}, {"pc.eta", "1"}, {"pc.steps", "2"}}, net, *loss);
+      bound(kPc, {{"pc.values", "pre"}, {"pc.eta", "1"}, {"pc.steps", "2"}}, net, *loss);
   EXPECT_LT(distance_from_backprop(*fixed, net, *loss, x, y), 1e-13);
   const OptionValues strict = {{"pc.mode", "strict"}, {"pc.eta", "0.2"}, {"pc.steps", "200"}};
   OptionValues pre = strict;
   pre["pc.values"] = "pre";
-  EXPECT_GT(
-      distance(gradients(*bound(kRule, pre, net, *loss), net, *loss, x, y).at("fc1.weight"),
-               gradients(*bound(kRule, strict, net, *loss), net, *loss, x, y).at("fc1.weight")),
-      1e-2);
+  EXPECT_GT(distance(gradients(*bound(kPc, pre, net, *loss), net, *loss, x, y).at("fc1.weight"),
+                     gradients(*bound(kPc, strict, net, *loss), net, *loss, x, y).at("fc1.weight")),
+            1e-2);
 }
 
 TEST(PredictiveCoding, MasksAndStatisticsStayThroughInference) {
@@ -311,7 +308,7 @@ TEST(PredictiveCoding, MasksAndStatisticsStayThroughInference) {
   const auto loss = make_loss("cross-entropy");
   const BatchOf b = draw_batch({7, 6}, 4);
   const auto rule =
-      bound(kRule, {{"pc.mode", "epc"}, {"pc.beta", "1e-6"}, {"pc.eta", "0.5"}, {"pc.steps", "60"}},
+      bound(kPc, {{"pc.mode", "epc"}, {"pc.beta", "1e-6"}, {"pc.eta", "0.5"}, {"pc.steps", "60"}},
             net, *loss);
   EXPECT_LT(distance_from_backprop(*rule, net, *loss, b.x, b.y), 1e-4);
 }
@@ -326,7 +323,7 @@ TEST(PredictiveCoding, IncrementalStepsUpdateAtEveryInferenceStep) {
                                                   2}}) {
     Graph net = mlp({6, 8, 7, 4}, "tanh", 1, at::kDouble);
     const auto loss = make_loss("cross-entropy");
-    altprop::testing::Run run(net, *loss, make_rule(kRule, values), {.kind = "sgd", .lr = 0.05});
+    TestRun run(net, *loss, make_rule(kPc, values), {.kind = "sgd", .lr = 0.05});
     const BatchOf b = draw_batch({16, 6}, 4);
     const double before = run.step(b.x, b.y);
     EXPECT_EQ(run.updater().steps(), updates);
@@ -340,12 +337,12 @@ TEST(PredictiveCoding, SaysWhatDoesNotFit) {
   const auto loss = make_loss("squared-error");
   Graph net = skip_net();
   EXPECT_NE(refusal([&] {
-              bound(kRule, {{"pc.mode", "zil"}}, net, *loss);
+              bound(kPc, {{"pc.mode", "zil"}}, net, *loss);
             }).find("pc.mode=fixed"),
             std::string::npos);
   Graph wild = fixture_net(true);
   const auto rule =
-      bound(kRule, {{"pc.mode", "strict"}, {"pc.eta", "0.9"}, {"pc.steps", "100"}}, wild, *loss);
+      bound(kPc, {{"pc.mode", "strict"}, {"pc.eta", "0.9"}, {"pc.steps", "100"}}, wild, *loss);
   std::string said;
   try {
     gradients(*rule, wild, *loss, fixture_inputs(), fixture_targets());
@@ -358,7 +355,7 @@ TEST(PredictiveCoding, SaysWhatDoesNotFit) {
   Graph steep = mlp({6, 20, 20, 20, 4}, "tanh", 1, at::kDouble);
   for (const auto& param : steep.params()) param->value.mul_(4);
   const auto errors =
-      bound(kRule, {{"pc.mode", "epc"}, {"pc.eta", "1"}, {"pc.steps", "5"}}, steep, *softmax);
+      bound(kPc, {{"pc.mode", "epc"}, {"pc.eta", "1"}, {"pc.steps", "5"}}, steep, *softmax);
   const BatchOf b = draw_batch({8, 6}, 4);
   said.clear();
   try {
@@ -371,11 +368,11 @@ TEST(PredictiveCoding, SaysWhatDoesNotFit) {
   const std::string stable = said.substr(number + std::string("use pc.eta below ").size());
   EXPECT_LT(std::stod(stable), 1) << said;
   const auto calm =
-      bound(kRule, {{"pc.mode", "epc"}, {"pc.eta", stable}, {"pc.steps", "5"}}, steep, *softmax);
+      bound(kPc, {{"pc.mode", "epc"}, {"pc.eta", stable}, {"pc.steps", "5"}}, steep, *softmax);
   EXPECT_NO_THROW(gradients(*calm, steep, *softmax, b.x, b.y));
   Graph deep = mlp({6, 8, 8, 8, 8, 4}, "relu", 1, at::kDouble);
   const auto warnings = [&](const std::string& steps) {
-    return bound(kRule, {{"pc.steps", steps}}, deep, *loss)->warnings({});
+    return bound(kPc, {{"pc.steps", steps}}, deep, *loss)->warnings({});
   };
   ASSERT_EQ(warnings("19").size(), 1u);
   EXPECT_EQ(

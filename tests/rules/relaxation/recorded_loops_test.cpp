@@ -24,7 +24,7 @@ OptionValues brief(const std::string& rule, OptionValues more = {}) {
 const char* const kDense = "mlp:6-9-7-5:tanh";
 const char* const kSquashed = "mlp:6-9-7-5:hard-sigmoid";
 
-const std::vector<RuleCase> kCases = {
+const std::vector<RuleCase> kRecordedCases = {
     {"activation_relaxation",
      "activation-relaxation",
      {{"ar.engine", "loop"}, {"ar.steps", "30"}},
@@ -139,7 +139,7 @@ void expect_the_same(const RuleCase& c, const std::vector<int64_t>& shape) {
 
 class RecordedLoops : public ::testing::TestWithParam<RuleCase> {};
 TEST_P(RecordedLoops, GiveWhatTheCallsGive) { expect_the_same(GetParam(), {6}); }
-INSTANTIATE_TEST_SUITE_P(Dense, RecordedLoops, ::testing::ValuesIn(kCases),
+INSTANTIATE_TEST_SUITE_P(Dense, RecordedLoops, ::testing::ValuesIn(kRecordedCases),
                          [](const auto& info) { return info.param.name; });
 
 class RecordedLoopsOnImages : public ::testing::TestWithParam<RuleCase> {};

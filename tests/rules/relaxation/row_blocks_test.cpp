@@ -12,7 +12,7 @@
 namespace altprop::testing {
 namespace {
 
-constexpr int64_t kRows = 21;  // does not divide by the threads
+constexpr int64_t kRowsApart = 21;  // does not divide by the threads
 
 /// NamedGradients of a rule on some threads.
 std::map<std::string, Tensor> gradients_on(int threads, const std::string& rule,
@@ -42,7 +42,8 @@ TEST(RowBlocks, GiveWhatTheWholeBatchGives) {
       {"predictive-coding",
        {{"pc.mode", "strict"}, {"pc.schedule", "gauss-seidel"}, {"pc.momentum", "0.5"}}}};
   Graph dense = mlp({6, 8, 7, 5}, "tanh", 1, at::kDouble), image = conv_net();
-  const BatchOf rows = draw_batch({kRows, 6}, 5), images = draw_batch({kRows, 3, 9, 9}, 5);
+  const BatchOf rows = draw_batch({kRowsApart, 6}, 5),
+                images = draw_batch({kRowsApart, 3, 9, 9}, 5);
   for (const auto& [rule, settings] : rules)
     for (const bool on_images : {false, true}) {
       Graph& net = on_images ? image : dense;
@@ -70,7 +71,8 @@ TEST(RowBlocks, GiveWhatTheWholeBatchGivesWhereStatesSettle) {
       {"equilibrium-propagation", {{"ep.weights", "separate"}}, image, "cross-entropy"}};
   for (const auto& [rule, settings, text, minimised] : cases) {
     const bool on_images = text == image;
-    const BatchOf batch = on_images ? draw_batch({kRows, 2, 9, 9}, 5) : draw_batch({kRows, 6}, 5);
+    const BatchOf batch =
+        on_images ? draw_batch({kRowsApart, 2, 9, 9}, 5) : draw_batch({kRowsApart, 6}, 5);
     Graph net = network(text, {.input_shape = batch.x.sizes().slice(1).vec(), .classes = 5});
     net.to(test::test_device(), at::kDouble);
     initialise(net, Initialiser("xavier"), Stream(1).at("init"));

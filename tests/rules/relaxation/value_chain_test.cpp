@@ -14,7 +14,7 @@ constexpr double kEta = 0.1;
 const std::vector<int64_t> kSizes = {6, 70, 33, 8, 5};
 
 /// Values of a network in motion.
-struct Moving {
+struct MovingValues {
   Graph net;
   std::unique_ptr<Loss> loss;
   Activity unused;
@@ -22,8 +22,8 @@ struct Moving {
   StatePass pass;
   ValueRelaxation relaxation;
 
-  Moving(Graph with, const std::string& loss_name, const EnergyTerms& terms,
-         at::ScalarType type = at::kFloat)
+  MovingValues(Graph with, const std::string& loss_name, const EnergyTerms& terms,
+               at::ScalarType type = at::kFloat)
       : net(std::move(with)),
         loss(make_loss(loss_name)),
         batch(draw_batch({37, 6}, 5, 1, type)),
@@ -43,10 +43,10 @@ double far(const Field& a, const Field& b) {
   return out;
 }
 
-bool here() { return value_steps_fit(at::empty({2, 2}, test::on_device(at::kFloat))); }
+bool chain_fits() { return value_steps_fit(at::empty({2, 2}, test::on_device(at::kFloat))); }
 
 TEST(ValueChain, TakesTheStepsThatAreTakenOneByOne) {
-  if (!here()) GTEST_SKIP() << "no AVX-512";
+  if (!chain_fits()) GTEST_SKIP() << "no AVX-512";
   const std::vector<EnergyTerms> energies = {{},
                                              {.beta = -0.5},
                                              {.beta = 0.3, .clamps_output = true},
@@ -56,9 +56,9 @@ TEST(ValueChain, TakesTheStepsThatAreTakenOneByOne) {
       for (const EnergyTerms& terms : energies) {
         if (terms.clamps_output && loss != std::string("squared-error")) continue;
         const auto moving = [&] {
-          return Moving(mlp(kSizes, function, 1, at::kFloat), loss, terms);
+          return MovingValues(mlp(kSizes, function, 1, at::kFloat), loss, terms);
         };
-        Moving singly = moving(), alone = moving(), shared = moving();
+        MovingValues singly = moving(), alone = moving(), shared = moving();
         for (int t = 0; t < kSteps; ++t)
           singly.relaxation.descend(Order::Synchronous, kEta, 0, false);
         const int before = at::get_num_threads();
@@ -84,7 +84,7 @@ TEST(ValueChain, TakesTheStepsThatAreTakenOneByOne) {
 TEST(ValueChain, StandsAsideWhereItDoesNotFit) {
   const auto takes = [](Graph net, at::ScalarType type = at::kFloat) {
     net.to(test::test_device(), type);
-    Moving m(std::move(net), "cross-entropy", {}, type);
+    MovingValues m(std::move(net), "cross-entropy", {}, type);
     const Field before = {m.relaxation.values()[1].clone()};
     const bool taken = m.relaxation.descend_chain(3, kEta);
     if (!taken) {
@@ -92,7 +92,7 @@ TEST(ValueChain, StandsAsideWhereItDoesNotFit) {
     }
     return taken;
   };
-  EXPECT_EQ(takes(mlp(kSizes, "relu", 1, at::kFloat)), here());
+  EXPECT_EQ(takes(mlp(kSizes, "relu", 1, at::kFloat)), chain_fits());
   EXPECT_FALSE(takes(mlp(kSizes, "relu", 1, at::kDouble), at::kDouble));
   EXPECT_FALSE(takes(mlp(kSizes, "tanh", 1, at::kFloat))) << "not one of its functions";
   EXPECT_FALSE(takes(mlp({6, 5}, "relu", 1, at::kFloat))) << "nothing is hidden";
@@ -108,10 +108,10 @@ TEST(ValueChain, StandsAsideWhereItDoesNotFit) {
 
 // A number that is none must reach the caller, who says so.
 TEST(ValueChain, KeepsWhatIsNoNumber) {
-  if (!here()) GTEST_SKIP() << "no AVX-512";
+  if (!chain_fits()) GTEST_SKIP() << "no AVX-512";
   Graph net = mlp(kSizes, "relu", 1, at::kFloat);
   net.params().back()->value[0] = NAN;
-  Moving m(std::move(net), "squared-error", {});
+  MovingValues m(std::move(net), "squared-error", {});
   EXPECT_TRUE(m.relaxation.descend_chain(2 * kSteps, kEta));
   EXPECT_TRUE(m.relaxation.values()[1].isnan().any().item<bool>());
 }

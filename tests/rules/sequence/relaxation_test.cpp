@@ -301,7 +301,7 @@ TEST(SequenceRelaxation, EveryRuleLearnsOrRefuses) {
         OptimizerSettings settings;
         settings.kind = "sgd";
         settings.lr = 0.1;
-        altprop::testing::Run run(net, *loss, make_rule(entry.name), settings);
+        TestRun run(net, *loss, make_rule(entry.name), settings);
         for (int64_t epoch = 0; epoch < 30; ++epoch) run.epoch(epoch, b.x, b.y, 16);
         const double after = loss->value(net.predict(b.x), b.y).mean().item<double>();
         EXPECT_LT(after, before);

@@ -201,10 +201,10 @@ void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, Store
   }
 }
 
-std::optional<Rows> Conv::rows(const Saved& saved, const Tensor& cot) const {
+std::optional<WeightRows> Conv::rows(const Saved& saved, const Tensor& cot) const {
   if (transposed() || settings_.groups != 1) return std::nullopt;
   const Tensor input = saved.t[0], delta = fold_rows(cot, input.size(0));
-  Rows out{input.size(0), delta[0][0].numel()};
+  WeightRows out{input.size(0), delta[0][0].numel()};
   const bool one_d = form_ == Form::OneD;
   const auto square = [one_d](const std::vector<int64_t>& v, int64_t fill) {
     return one_d ? std::vector<int64_t>{fill, v[0]} : v;

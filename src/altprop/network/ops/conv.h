@@ -38,7 +38,7 @@ class Conv : public Op {
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
-  std::optional<Rows> rows(const Saved& saved, const Tensor& cot) const override;
+  std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const override;
   Saved saved_for(const Tensor& input) const override {
     return {.t = {input}, .shape = input.sizes().vec()};
   }

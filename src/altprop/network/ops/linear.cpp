@@ -65,10 +65,10 @@ std::pair<Tensor, Tensor> Linear::gradient_factors(const Saved& saved, const Ten
   return {flat(fold_rows(cot, input.size(0))), flat(input)};
 }
 
-std::optional<Rows> Linear::rows(const Saved& saved, const Tensor& cot) const {
+std::optional<WeightRows> Linear::rows(const Saved& saved, const Tensor& cot) const {
   auto [credits, inputs] = gradient_factors(saved, cot);
   const int64_t samples = saved.t[0].size(0), each = samples ? inputs.size(0) / samples : 1;
-  Rows out{samples, each, inputs, credits};
+  WeightRows out{samples, each, inputs, credits};
   out.of = [=, inputs = inputs, credits = credits](int64_t from, int64_t to) {
     const int64_t n = (to - from) * each;
     return std::pair(inputs.narrow(0, from * each, n), credits.narrow(0, from * each, n));

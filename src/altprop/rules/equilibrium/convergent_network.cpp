@@ -96,7 +96,7 @@ std::string nearest_convergent(const Graph& net, Admitted admitted) {
 namespace {
 
 /// What a state is made of, as nodes of the network.
-struct Site {
+struct CutSite {
   int value;               ///< the node whose value it is
   int drive;               ///< the node that enters the activation
   int activation = -1;     ///< node, or -1
@@ -130,7 +130,7 @@ class ConvergentCutter {
     std::vector<int> state_of(net_.nodes().size(), -1);
     for (const Node& node : net_.nodes()) {
       const auto site = std::find_if(sites_.begin(), sites_.end(),
-                                     [&](const Site& s) { return s.value == node.id; });
+                                     [&](const CutSite& s) { return s.value == node.id; });
       if (node.op ? site == sites_.end() : !used_[at(node.id)]) continue;
       state_of[at(node.id)] = static_cast<int>(out.graph.states.size());
       out.graph.states.push_back(
@@ -172,7 +172,7 @@ class ConvergentCutter {
   void find_sites() {
     for (const Node& node : net_.nodes()) {
       if (!node.op || !used_[at(node.id)] || !is_sigma(*node.op)) continue;
-      Site site{.value = node.id, .drive = node.inputs[0], .activation = node.id};
+      CutSite site{.value = node.id, .drive = node.inputs[0], .activation = node.id};
       while (site.value != out_) {
         const std::vector<int> next = consumers(site.value);
         if (next.size() != 1 || !dynamic_cast<const MaxPool*>(net_.node(next[0]).op.get())) break;
@@ -181,15 +181,15 @@ class ConvergentCutter {
       }
       sites_.push_back(site);
     }
-    const auto is_site = [&](const Site& s) { return s.value == out_; };
+    const auto is_site = [&](const CutSite& s) { return s.value == out_; };
     if (std::none_of(sites_.begin(), sites_.end(), is_site))
       sites_.push_back({.value = out_, .drive = out_});
   }
 
   StateGraph::Edge edge_to(int value, const std::vector<int>& state_of,
                            std::set<int>& owned) const {
-    const Site& site = *std::find_if(sites_.begin(), sites_.end(),
-                                     [&](const Site& s) { return s.value == value; });
+    const CutSite& site = *std::find_if(sites_.begin(), sites_.end(),
+                                     [&](const CutSite& s) { return s.value == value; });
     // A linear output is its own drive: its inputs are looked at whatever it is.
     const auto is_state = [&](int node) {
       return state_of[at(node)] >= 0 && !(node == site.drive && node == site.value);
@@ -295,7 +295,7 @@ class ConvergentCutter {
   const std::string& readout_;
   Admitted admitted_;
   std::vector<char> used_;
-  std::vector<Site> sites_;
+  std::vector<CutSite> sites_;
   int out_ = -1;
 };
 
