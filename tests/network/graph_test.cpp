@@ -370,12 +370,18 @@ TEST(Graph, RefusalsNameTheNodeAndTheReason) {
   EXPECT_EQ(net.nodes().size(), 2u);  // what was refused left nothing behind
 }
 
-TEST(Graph, ANestedGraphRefusesSubstitutesAndPartialLearning) {
+TEST(Graph, ANestedGraphRefusesSubstitutesAndLearnsInParts) {
   auto net = small_graph(3, 4);
   Saved saved;
   const Tensor y = net->forward(std::vector<Tensor>{at::ones({2, 3})}, saved, {});
-  expect_refusal([&] { net->vjp(saved, y, 0, &y); }, "splice the graph in");
-  expect_refusal([&] { net->accumulate(saved, y, 1, 1); }, "splice the graph in");
+  expect_refusal([&] { net->vjp(saved, y, 0, &y); }, "substitute those of its parts");
+  const Op& op = *net;
+  Gradients all, one({net->params()[2]});
+  expect_refusal([&] { op.accumulate(saved, y, 1, all, &y); }, "substitute those of its parts");
+  op.accumulate(saved, y, 1, all);
+  op.accumulate(saved, y, 1, one);
+  EXPECT_EQ(one.all().size(), 1u);
+  EXPECT_TRUE(one.of_param(*net->params()[2]).equal(all.of_param(*net->params()[2])));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace altprop::pathways {
 using testing::cosine;
 using testing::gradients;
 using testing::mlp;
-
+using testing::NamedGradients;
 
 inline const std::vector<std::string> kPathways = {"feedback-alignment",
                                                    "direct-feedback-alignment", "uniform-sign",

@@ -105,7 +105,7 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
   }
   // A parameter is named after the node that it first appeared in. The names inside a nested graph
   // are complete there, but two such graphs may share them: they get the outer node's name as well.
-  auto* inner = dynamic_cast<Graph*>(op.get());
+  const Graph* inner = op->parts();
   for (const ParamPtr& param : op->params()) {
     if (!param->placed || (inner && !inner->nested_)) param->name = name + "." + param->name;
     param->placed = true;
@@ -409,10 +409,12 @@ Credits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Sweep& outer,
     const Site site{node, outer.first_site + plan.site_of[k], outer.use, outer.around};
     Tensor cot = feedback.arrive(site, std::move(credit[k]));
     credit[k] = Tensor();
-    if (!cot.defined()) continue;
+    const bool composite = plan.composite[k], signals = sink && plan.learns[k] && !composite;
+    // Inside of a graph credit may begin where none arrived from outside.
+    const bool begins = composite && node.op->parts() == node.op.get() && feedback.makes_credit();
+    if (!cot.defined() && !begins) continue;
     Saved& saved = activity.saved[k];
     Shared shared;
-    const bool composite = plan.composite[k], signals = sink && plan.learns[k] && !composite;
     const auto send = [&] {
       LocalSignal signal{node.op.get(), &site, &saved, cot, outer.scale, outer.phase};
       signal.shared = &shared;

@@ -140,7 +140,8 @@ class Graph : public Op {
                   const Tensor* substitute, const Shared* shared) const override;
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
-  bool hides_weights() const override { return true; }
+  /// Of its parts together.
+  Traits traits() const override;
   bool keeps_output() const override;
 
  private:
@@ -151,7 +152,8 @@ class Graph : public Op {
   std::vector<int> inputs_, outputs_;
   std::vector<std::vector<int>> consumers_;
   mutable std::shared_ptr<const Plan> plan_;
-  bool nested_ = false;  ///< its parameters' names already carry the name of a node around it
+  /// Its parameters' names already carry the name of a node around it.
+  mutable bool nested_ = false;
 };
 
 }  // namespace altprop

@@ -1,4 +1,6 @@
 // A graph as an operation of another graph.
+#include <set>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/graph.h"
@@ -86,6 +88,22 @@ int64_t Graph::multiply_adds(std::span<const Spec>) const {
     total += node.op->multiply_adds(specs);
   }
   return total;
+}
+
+Traits Graph::traits() const {
+  Traits out;
+  std::set<const Param*> seen;
+  for (const Node& node : nodes_) {
+    if (!node.op) continue;
+    const Traits part = node.op->traits();
+    out.substitutable &= part.substitutable;
+    out.draws |= part.draws;
+    out.couples_samples |= part.couples_samples;
+    out.reuses |= part.reuses;
+    for (const ParamPtr& param : node.op->params())
+      out.reuses |= !seen.insert(param.get()).second;
+  }
+  return out;
 }
 
 bool Graph::keeps_output() const {

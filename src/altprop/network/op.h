@@ -58,6 +58,14 @@ struct Saved {
 
 class Graph;
 
+/// What an operation is to those who do not know its kind.
+struct Traits {
+  bool substitutable = true;     ///< false: its weights are hidden, so that nothing can stand for them
+  bool draws = false;            ///< random numbers in training, which a repeated pass must not draw anew
+  bool couples_samples = false;  ///< in training a sample's output depends on the other samples
+  bool reuses = false;           ///< its parameters are used more than once in a step
+};
+
 /// What an affine map's weight learns from, row by row: its gradient, as a matrix
 /// [outputs, inputs], is credits^T inputs, summed over all rows. What second-order directions take.
 struct WeightRows {
@@ -154,8 +162,7 @@ class Op {
   /// True if the derivative reads tensors that alias the output, so that a consumer must not
   /// overwrite it.
   virtual bool keeps_output() const { return false; }
-  /// A network hidden in a box (user module): weights cannot be substituted.
-  virtual bool hides_weights() const { return false; }
+  virtual Traits traits() const { return {}; }
 };
 
 using OpPtr = std::shared_ptr<Op>;

@@ -13,7 +13,9 @@ namespace altprop {
 namespace {
 
 /// Operations that hold a layer's weights: where an edge of Cut::Blocks begins.
-bool starts_block(const Op& op) { return op.is_affine() || op.weight() || op.hides_weights(); }
+bool starts_block(const Op& op) {
+  return op.is_affine() || op.weight() || !op.traits().substitutable;
+}
 
 class Cutter {
  public:
@@ -108,7 +110,7 @@ class Cutter {
     for (const Node& node : net_.nodes()) {
       if (!node.op) continue;
       char& here = bound[at(node.id)];
-      here = !node.op->params().empty() || node.op->type() == "dropout";
+      here = !node.op->params().empty() || node.op->traits().draws;
       for (int i : node.inputs) here |= !is_state_[at(i)] && bound[at(i)];
     }
     return bound;

@@ -80,6 +80,8 @@ struct Feedback {
   /// The credit of the site's output when all its consumers have been swept; may replace it. `cot`
   /// may be undefined.
   virtual Tensor arrive(const Site& site, Tensor cot) { return cot; }
+  /// True if `arrive` may make a credit where none came.
+  virtual bool makes_credit() const { return false; }
 };
 
 }  // namespace altprop

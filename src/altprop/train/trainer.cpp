@@ -37,18 +37,6 @@ void add_to(Tensor& sums, const Tensor& loss, const Tensor& output, const Tensor
   if (classes) sums[1].add_(right_answers_there(output, target));
 }
 
-/// False for tied weights, and where operations hide what they do with theirs.
-bool each_weight_used_once(const Graph& net) {
-  std::set<const Param*> seen;
-  for (const Node& node : net.nodes()) {
-    if (!node.op) continue;
-    if (node.op->hides_weights()) return false;
-    for (const ParamPtr& param : node.op->params())
-      if (!seen.insert(param.get()).second) return false;
-  }
-  return true;
-}
-
 bool finite(const Tensor& values) { return values.isfinite().all().item<bool>(); }
 
 }  // namespace
@@ -80,7 +68,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
   std::vector<ParamPtr> params = rule_.trained(net_);
   for (const ParamPtr& param : rule_.owned()) params.push_back(param);
-  updater_.set_in_place(rule_.allows_in_place() && each_weight_used_once(net_));
+  updater_.set_in_place(rule_.allows_in_place() && !net_.traits().reuses);
   updater_.bind(params);
   warnings_ = rule_.warnings(settings_.optimizer);
   std::vector<std::string> names;

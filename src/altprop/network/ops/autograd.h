@@ -36,7 +36,7 @@ class AutogradOp : public Op {
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   bool keeps_output() const override { return true; }
-  bool hides_weights() const override { return true; }
+  Traits traits() const override { return {.substitutable = false, .reuses = true}; }
 
  protected:
   /// The leaves that accumulate differentiates, in the order of params(); called before each run.

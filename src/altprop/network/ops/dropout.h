@@ -12,6 +12,7 @@ class Dropout : public Op {
  public:
   explicit Dropout(double p);
   std::string type() const override { return "dropout"; }
+  Traits traits() const override { return {.draws = true}; }
   std::string settings() const override;
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
   /// What Train multiplies inputs of this shape by: 0 or 1 / (1 - p); undefined where p is 0.

@@ -21,6 +21,7 @@ class BatchNorm : public Op {
   BatchNorm(double eps, double momentum);
 
   std::string type() const override { return "batch_norm"; }
+  Traits traits() const override { return {.couples_samples = true}; }
   std::string settings() const override;
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;

@@ -149,6 +149,8 @@ class DirectFeedbackAlignment : public FeedbackRule {
     return {clipped(credit(points_[static_cast<size_t>(at)]))};
   }
 
+  bool makes_credit() const override { return place_ == "activation"; }
+
   Tensor arrive(const Site& site, Tensor cot) override {
     if (site.number == output_) project(cot);
     const int at = place_ == "activation" ? point_at_[static_cast<size_t>(site.number)] : -1;

@@ -42,7 +42,7 @@ void FeedbackRule::admit(const Graph& net, const Loss&) const {
   for (const SiteInfo& site : sites.all()) {
     if (!site.is_leaf()) continue;
     any |= site.op()->weight() != nullptr;
-    if (site.op()->hides_weights() && !allow_exact_ && !site.op()->params().empty())
+    if (!site.op()->traits().substitutable && !allow_exact_ && !site.op()->params().empty())
       throw Refusal("node '" + site.name + "'",
                     "it hides its weights, so they cannot be substituted",
                     "set feedback.allow-exact=true to treat it as exact backprop");

@@ -75,18 +75,19 @@ class ActivationRelaxation : public FeedbackRule {
     } else {
       FeedbackRule::admit(net, loss);
     }
+    const Sites sites(net);
     if (!takes_all_derivatives_at_the_forward_pass())
-      for (const Node& node : net.nodes())
-        if (node.op && node.op->holds_state())
-          throw Refusal("node '" + node.name + "'",
-                        "its activations are part of '" + node.op->type() +
+      for (const SiteInfo& site : sites.all())
+        if (site.is_leaf() && site.op()->holds_state())
+          throw Refusal("node '" + site.name + "'",
+                        "its activations are part of '" + site.op()->type() +
                             "', so that their derivatives cannot be left out or taken elsewhere",
                         "use a network of plain activations, or leave the ar.derivative options "
                         "alone");
     if (frozen()) return;
-    for (const Node& node : net.nodes())
-      if (node.op && node.op->hides_weights())
-        throw Refusal("node '" + node.name + "'",
+    for (const SiteInfo& site : sites.all())
+      if (site.is_leaf() && !site.op()->traits().substitutable)
+        throw Refusal("node '" + site.name + "'",
                       "what happens inside is hidden, so its activity cannot be replaced in parts",
                       "leave ar.plasticity-pre, ar.derivative-x and ar.derivative-w at frozen");
   }

@@ -7,7 +7,8 @@ namespace altprop {
 namespace {
 
 bool has_memory(const Op& op) {
-  return op.type() == "dropout" || op.type() == "batch_norm" || op.hides_weights();
+  const Traits traits = op.traits();
+  return traits.draws || traits.couples_samples || !traits.substitutable;
 }
 
 }  // namespace
