@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "altprop/network/gradients.h"
 #include "altprop/network/loss.h"
 #include "altprop/network/ops/combine.h"
 #include "network/support.h"

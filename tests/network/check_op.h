@@ -2,12 +2,14 @@
 // derivative against central differences, and against each other.
 #pragma once
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <ATen/Parallel.h>
+#include <map>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/gradients.h"
 #include "altprop/network/op.h"
 #include "support/device.h"
 
@@ -161,6 +163,7 @@ class OpCheck {
       }
     }
     slots(once);
+    parameter_tangents();
     if (!differentiable()) return;
     // Behind the pull of all inputs at once, which may leave what the parameters need.
     Feedback exact;
@@ -211,6 +214,29 @@ class OpCheck {
     expect_close(credits.t().mm(inputs).view(whole.sizes()), whole, 1e-12, "rows");
     if (rows->inputs.defined())
       expect_close(rows->credits.t().mm(rows->inputs), whole.flatten(1), 1e-12, "rows at hand");
+  }
+
+  /// <cot, J_p t> = <J_p^T cot, t>, for all parameters together and for each alone.
+  void parameter_tangents() {
+    const std::vector<ParamPtr> params = op_->params();
+    const std::vector<Tensor> found = gradients(saved_, cot_, 1);
+    std::map<const Param*, Tensor> t;
+    for (const ParamPtr& p : params)
+      t[p.get()] = stream_.at("tangent of").at(p->name).normal(p->value.sizes(), p->value.options());
+    double together = 0;
+    for (size_t i = 0; i < params.size(); ++i) {
+      const double expected = dot_product(found[i], t.at(params[i].get()));
+      const Tensor pushed = op_->jvp_params(saved_, [&](const Param& p) {
+        return &p == params[i].get() ? t.at(&p) : Tensor();
+      });
+      ASSERT_TRUE(pushed.defined()) << params[i]->name;
+      EXPECT_NEAR(dot_product(cot_, pushed), expected, 1e-10 * std::max(1.0, std::abs(expected)))
+          << "tangent along " << params[i]->name;
+      together += expected;
+    }
+    const Tensor pushed = op_->jvp_params(saved_, [&](const Param& p) { return t.at(&p); });
+    EXPECT_NEAR(dot_product(cot_, pushed), together, 1e-10 * std::max(1.0, std::abs(together)));
+    EXPECT_FALSE(op_->jvp_params(saved_, [](const Param&) { return Tensor(); }).defined());
   }
 
   /// What a store may ask for: a second call, tensors of somebody else that lie otherwise in memory

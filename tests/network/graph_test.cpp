@@ -1,3 +1,4 @@
+#include "altprop/network/gradients.h"
 #include "altprop/network/graph.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -94,6 +95,34 @@ TEST(Graph, PushIsTheDirectionalDerivative) {
   r.net.sweep(activity, {{r.last, r.cot}}, exact, nullptr, {.input_credits = &credits});
   const Tensor pulled = credits.at(0);
   EXPECT_NEAR(dot_product(r.cot, pushed), dot_product(pulled, t[0]), 1e-10);
+}
+
+TEST(Graph, PushBeginsAnywhere) {
+  Residual r;
+  Activity activity, scratch;
+  r.net.run(r.x, activity, {Mode::Train});
+  std::map<const Param*, Tensor> t;
+  for (const ParamPtr& p : r.net.params())
+    t[p.get()] = Stream(6).at(p->name).normal(p->value.sizes(), at::kDouble);
+  const Tensor pushed =
+      r.net.push(activity, Push{.params = [&](const Param& p) { return t.at(&p); }});
+  const double h = 1e-6;
+  const auto moved = [&](double by) {
+    for (const ParamPtr& p : r.net.params()) p->value = p->value + by * t.at(p.get());
+    return r.net.run(r.x, scratch, {Mode::Train}).clone();
+  };
+  const Tensor above = moved(h), below = moved(-2 * h);
+  moved(h);
+  expect_close(pushed, (above - below) / (2 * h), 1e-6, "along the parameters");
+  // From the stem's output: its parents' part of a push from the input.
+  const std::vector<Tensor> from_input = {Stream(5).normal(r.x.sizes(), at::kDouble)};
+  Activity again;
+  r.net.run(r.x, again, {Mode::Train});
+  const Tensor at_stem =
+      r.net.node(r.stem).op->jvp(again.saved[static_cast<size_t>(r.stem)], from_input[0], 0);
+  expect_close(r.net.push(again, Push{.nodes = {{r.stem, at_stem}}}),
+               r.net.push(again, from_input), 1e-11, "from a node");
+  EXPECT_FALSE(r.net.push(again, Push{}).defined());
 }
 
 /// Forward and sweep; everything that a caller can see.

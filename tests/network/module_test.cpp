@@ -1,3 +1,4 @@
+#include "altprop/network/gradients.h"
 #include "altprop/network/ops/module.h"
 
 #include <torch/nn/modules.h>

@@ -1,3 +1,4 @@
+#include "altprop/network/gradients.h"
 #include "altprop/network/ops/norm.h"
 
 #include "check_op.h"

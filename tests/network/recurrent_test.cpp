@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "altprop/network/describe.h"
+#include "altprop/network/gradients.h"
 #include "altprop/network/loss.h"
 #include "altprop/network/ops/embedding.h"
 #include "altprop/network/ops/lstm.h"

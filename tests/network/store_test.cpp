@@ -9,7 +9,10 @@
 #include "altprop/network/init.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/conv.h"
+#include "altprop/network/ops/diagonal.h"
+#include "altprop/network/ops/embedding.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/network/ops/norm.h"
 #include "altprop/optim/updater.h"
 #include "support/device.h"
 
@@ -273,6 +276,92 @@ TEST(Store, ValuesOfSomebodyElseStayWhereTheyAre) {
             << kind << " " << apart.param(i).name;
       }
     }
+}
+
+TEST(Store, OneOperationMayStepAlone) {
+  at::NoGradGuard no_grad;
+  for (const char* kind : {"sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"}) {
+    Example all, one;
+    Updater whole({.kind = kind, .lr = 0.1, .weight_decay = 0.01}),
+        alone({.kind = kind, .lr = 0.1, .weight_decay = 0.01});
+    whole.set_gathered(false);
+    alone.set_gathered(false);
+    whole.bind(all.net.params());
+    alone.bind(one.net.params());
+    const auto op = one.net.node(one.net.find("conv2")).op;
+    for (int i = 0; i < 2; ++i) {
+      // The other operations' parameters must not have moved, or their gradients would differ.
+      all.sweep(whole);
+      one.sweep(alone);
+      const Tensor others = one.param(0).value.clone();
+      alone.apply_to(*op);
+      EXPECT_TRUE(one.param(0).value.equal(others)) << kind;
+      for (const ParamPtr& p : one.net.params())
+        for (const ParamPtr& q : op->params())
+          if (p == q) {
+            EXPECT_TRUE(alone.slot(*p)->fresh);
+          }
+      if (i > 0) break;
+      whole.apply();
+      for (size_t k = 0; k < one.net.params().size(); ++k)
+        for (const ParamPtr& q : op->params())
+          if (one.net.params()[k] == q) {
+            EXPECT_TRUE(at::allclose(q->value, all.param(k).value, 1e-12, 1e-12)) << kind;
+          }
+    }
+  }
+  Example e;
+  Updater gathered({});
+  gathered.bind(e.net.params());
+  EXPECT_THROW(gathered.apply_to(*e.net.node(e.net.find("conv2")).op), Error);
+  Updater bounded({.clip_norm = 1});
+  bounded.set_gathered(false);
+  bounded.bind(e.net.params());
+  EXPECT_THROW(bounded.apply_to(*e.net.node(e.net.find("conv2")).op), Error);
+}
+
+TEST(Store, EveryOperationWithParametersSharesThem) {
+  const auto check = [](const OpPtr& own, const OpPtr& shared, const std::vector<int64_t>& shape) {
+    const Spec in{shape};
+    shared->infer({&in, 1});
+    shared->build({&in, 1});
+    ASSERT_EQ(own->params().size(), shared->params().size()) << own->type();
+    for (size_t i = 0; i < own->params().size(); ++i)
+      EXPECT_EQ(own->params()[i], shared->params()[i]) << own->type();
+    Graph net;
+    const int x = net.input(in);
+    net.output(net.add(shared, {net.add(own, {x})}));
+    EXPECT_EQ(net.params().size(), own->params().size());
+    EXPECT_TRUE(net.traits().reuses);
+    Activity activity;
+    std::vector<int64_t> batch = shape;
+    batch.insert(batch.begin(), 6);
+    net.run(Stream(1).normal(batch), activity, {Mode::Train});
+  };
+  const auto built = [](const OpPtr& op, const std::vector<int64_t>& shape) {
+    const Spec in{shape};
+    op->build({&in, 1});
+    return op->params();
+  };
+  OpPtr op = batch_norm();
+  auto p = built(op, {3, 4, 4});
+  check(op, std::make_shared<BatchNorm>(1e-5, 0.1, p[0], p[1]), {3, 4, 4});
+  op = layer_norm();
+  p = built(op, {5});
+  check(op, std::make_shared<LayerNorm>(1e-5, false, p[0], p[1]), {5});
+  op = diagonal();
+  p = built(op, {5});
+  check(op, std::make_shared<Diagonal>(p[0], p[1]), {5});
+  op = linear(5);
+  p = built(op, {5});
+  check(op, std::make_shared<Linear>(p[0], p[1]), {5});
+  op = conv2d({.out = 3, .kernel = 3, .padding = 1});
+  p = built(op, {3, 4, 4});
+  check(op, conv2d({.out = 0, .kernel = 3, .padding = 1}, p[0], p[1]), {3, 4, 4});
+  const auto table = Embedding::one_hot(7, 4, true);
+  p = built(table, {});
+  const Embedding shared(p[0], p[1]);
+  EXPECT_EQ(shared.params(), table->params());
 }
 
 TEST(Store, AnUpdateIsSeenByAutograd) {

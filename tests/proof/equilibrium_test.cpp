@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "proof/toy.h"
+#include "altprop/network/gradients.h"
 
 namespace altprop::proof {
 namespace {

@@ -1,5 +1,7 @@
 // Rules inside of graphs inside of graphs: a block, and one that stands at two places, learn as the
 // same network spliced flat does, under every rule.
+#include <ATen/core/grad_mode.h>
+
 #include "altprop/base/error.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/dropout.h"

@@ -447,19 +447,24 @@ Credits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Sweep& outer,
 }
 
 Tensor Graph::push(const Activity& activity, std::span<const Tensor> tangents) const {
+  return push(activity, Push{.inputs = {tangents.begin(), tangents.end()}});
+}
+
+Tensor Graph::push(const Activity& activity, const Push& from) const {
   std::vector<Tensor> tangent(nodes_.size());
-  for (size_t i = 0; i < tangents.size(); ++i)
-    tangent[static_cast<size_t>(inputs_.at(i))] = tangents[i];
+  const auto add = [&](int node, const Tensor& part) {
+    Tensor& here = tangent[static_cast<size_t>(node)];
+    if (part.defined()) here = here.defined() ? here + part : part;
+  };
+  for (size_t i = 0; i < from.inputs.size(); ++i) add(inputs_.at(i), from.inputs[i]);
+  for (const Seed& seed : from.nodes) add(seed.node, seed.cot);
   for (const Node& node : nodes_) {
     if (!node.op) continue;
-    Tensor& out = tangent[static_cast<size_t>(node.id)];
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      const Tensor& in = tangent[static_cast<size_t>(node.inputs[i])];
-      if (!in.defined()) continue;
-      Tensor part =
-          node.op->jvp(activity.saved[static_cast<size_t>(node.id)], in, static_cast<int>(i));
-      out = out.defined() ? out + part : part;
-    }
+    const Saved& saved = activity.saved[static_cast<size_t>(node.id)];
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      if (const Tensor& in = tangent[static_cast<size_t>(node.inputs[i])]; in.defined())
+        add(node.id, node.op->jvp(saved, in, static_cast<int>(i)));
+    if (from.params) add(node.id, node.op->jvp_params(saved, from.params));
   }
   return tangent[static_cast<size_t>(outputs_.at(0))];
 }

@@ -57,6 +57,13 @@ struct SweepOptions {
   SweepOrder order = SweepOrder::CreditFirst;
 };
 
+/// Where a forward-mode pass begins.
+struct Push {
+  std::vector<Tensor> inputs = {};  ///< per input of the graph; undefined or left out: none
+  std::vector<Seed> nodes = {};     ///< tangents of nodes' outputs
+  ParamTangents params = {};        ///< null: none moves
+};
+
 class Graph : public Op {
  public:
   // Building. Every call checks shapes and throws Refusal naming the node.
@@ -124,6 +131,9 @@ class Graph : public Op {
   /// Forward-mode pass at a saved activity: tangents of the inputs to the tangent of the first
   /// output.
   Tensor push(const Activity& activity, std::span<const Tensor> tangents) const;
+  /// The same from anywhere: inputs, outputs of nodes (added to what arrives there) and parameters.
+  /// @returns undefined if nothing that moves reaches the output
+  Tensor push(const Activity& activity, const Push& from) const;
 
   // As an operation of another graph.
   std::string type() const override { return "graph"; }
@@ -138,6 +148,7 @@ class Graph : public Op {
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
+  Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
   /// Of its parts together.

@@ -60,6 +60,10 @@ Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
   return push(activity_of(saved), tangents);
 }
 
+Tensor Graph::jvp_params(const Saved& saved, const ParamTangents& of) const {
+  return push(activity_of(saved), Push{.params = of});
+}
+
 namespace {
 /// Signals from inside a nested graph, accumulated where those of the graph around it are.
 struct IntoStore : Sink {

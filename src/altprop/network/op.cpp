@@ -25,6 +25,14 @@ Credits Op::credit(const Saved& saved, const Tensor& cot, Wanted wanted, const T
   return out;
 }
 
+Tensor Op::jvp_params(const Saved&, const ParamTangents& of) const {
+  for (const ParamPtr& param : params())
+    if (of(*param).defined())
+      throw Refusal(type(), "it has no tangent along its parameters",
+                    "leave '" + param->name + "' where it is");
+  return {};
+}
+
 Saved Op::saved_for(const Tensor&) const {
   throw Refusal(type(), "what its parameters learn does not follow from an input alone",
                 "send a signal with what the operation has saved");

@@ -58,6 +58,9 @@ struct Saved {
 
 class Graph;
 
+/// A direction in the space of parameters.
+using ParamTangents = std::function<Tensor(const Param&)>;
+
 /// What an operation is to those who do not know its kind.
 struct Traits {
   bool substitutable = true;     ///< false: its weights are hidden, so that nothing can stand for them
@@ -112,6 +115,11 @@ class Op {
 
   /// J tangent, the linear part without bias.
   virtual Tensor jvp(const Saved& saved, const Tensor& tangent, int input = 0) const = 0;
+
+  /// Tangent of the output along its parameters, at the saved activity: sum of (d output / d p) of(p).
+  /// @param of the tangents, of the parameters' shapes; undefined: that one does not move
+  /// @returns undefined if none moves
+  virtual Tensor jvp_params(const Saved& saved, const ParamTangents& of) const;
 
   /// Adds scale * (d output / d parameter)^T cot, summed over rows, to those parameters that
   /// `store` has slots for.

@@ -234,6 +234,16 @@ double Updater::gradient_norm(const std::string& group) const {
   return std::sqrt(sum);
 }
 
+/// The gradients of a block that a step takes as they are: of twins those of their own, as the
+/// others take finished ones.
+std::vector<Tensor> Updater::treated(const Block& block) {
+  if (!block.twins) return block.grads;
+  std::vector<Tensor> out;
+  for (const ParamPtr& param : block.params)
+    if (!slots_.at(param).fresh) out.push_back(slots_.at(param).into);
+  return out;
+}
+
 void Updater::clip(const std::string& group, const OptimizerSettings& s, StepFacts& facts) {
   if (s.clip_norm > 0) {
     const double norm = gradient_norm(group);
@@ -241,26 +251,24 @@ void Updater::clip(const std::string& group, const OptimizerSettings& s, StepFac
   }
   for (Block& block : blocks_) {
     if (block.group != group) continue;
-    // Of the twins only gradients of their own are left to treat: the others take finished ones.
-    std::vector<Tensor> grads = block.grads;
-    if (block.twins) {
-      grads.clear();
-      for (const ParamPtr& param : block.params)
-        if (!slots_.at(param).fresh) grads.push_back(slots_.at(param).into);
-    }
-    for (Tensor& grad : grads)
+    for (Tensor grad : treated(block))
       if (facts.clip_factor != 1) grad.mul_(facts.clip_factor);
-    if (s.clip_tensor_norm > 0)
-      for (const ParamPtr& param : block.params) {
-        Slot& slot = slots_.at(param);
-        if (block.twins && slot.fresh) continue;
-        const double norm = slot.into.norm().item<double>();
-        if (norm > s.clip_tensor_norm) slot.into.mul_(s.clip_tensor_norm / norm);
-      }
-    for (Tensor& grad : grads) {
-      if (s.clip_value > 0) grad.clamp_(-s.clip_value, s.clip_value);
-      if (s.sign_gradient) grad.sign_();
+    clip_each(block, s);
+  }
+}
+
+/// What is done to each tensor's gradient by itself.
+void Updater::clip_each(Block& block, const OptimizerSettings& s) {
+  if (s.clip_tensor_norm > 0)
+    for (const ParamPtr& param : block.params) {
+      Slot& slot = slots_.at(param);
+      if (block.twins && slot.fresh) continue;
+      const double norm = slot.into.norm().item<double>();
+      if (norm > s.clip_tensor_norm) slot.into.mul_(s.clip_tensor_norm / norm);
     }
+  for (Tensor grad : treated(block)) {
+    if (s.clip_value > 0) grad.clamp_(-s.clip_value, s.clip_value);
+    if (s.sign_gradient) grad.sign_();
   }
 }
 
@@ -276,15 +284,53 @@ void Updater::apply(const std::string& group) {
   clip(group, s, facts);
   for (Block& block : blocks_)
     if (block.group == group) step(block, s, facts, progress.steps == 0);
-  for (Block& block : blocks_)
-    if (block.group == group)
-      for (const ParamPtr& param : block.params) {
-        slots_.at(param).fresh = true;
-        mark_written(param->value);
-        stepped_.erase(param.get());
-      }
+  for (const Block& block : blocks_)
+    if (block.group == group) finish_step(block);
   progress.facts = facts;
   ++progress.steps;
+}
+
+void Updater::apply_to(const Op& op) {
+  if (gathered_)
+    throw Error(
+        "updater: one operation cannot be stepped alone where values lie in one buffer; call "
+        "set_gathered(false) before bind");
+  if (direction_)
+    throw Error("updater: a direction finishes the gradients of a whole group; use apply");
+  for (Block& block : blocks_) {
+    Block part{block.group, block.key, block.lr_factor, block.decay, block.twins, block.target};
+    const OptimizerSettings& s = settings(block.group);
+    for (size_t i = 0; i < block.params.size(); ++i) {
+      const std::vector<ParamPtr> own = op.params();
+      if (std::find(own.begin(), own.end(), block.params[i]) == own.end()) continue;
+      if (block.twins || block.target != Target::Gradient || s.clip_norm > 0)
+        throw Error("updater: '" + block.params[i]->name +
+                    "' cannot be stepped alone: in-place updates, twins and clip-norm need all "
+                    "gradients of a step");
+      slots_.at(block.params[i]).settle();
+      part.params.push_back(block.params[i]);
+      part.values.push_back(block.values[i]);
+      part.grads.push_back(block.grads[i]);
+      if (i < block.first.size()) part.first.push_back(block.first[i]);
+      if (i < block.second.size()) part.second.push_back(block.second[i]);
+      if (i < block.step_counts.size()) part.step_counts.push_back(block.step_counts[i]);
+    }
+    if (part.params.empty()) continue;
+    const StepFacts facts{s.kind, s.lr * rate_factor_, s.effective_momentum(),
+                          decay_of(block.group), 1, s.linear()};
+    clip_each(part, s);
+    step(part, s, facts, false);
+    finish_step(part);
+    progress_[block.group].facts = facts;
+  }
+}
+
+void Updater::finish_step(const Block& block) {
+  for (const ParamPtr& param : block.params) {
+    slots_.at(param).fresh = true;
+    mark_written(param->value);
+    stepped_.erase(param.get());
+  }
 }
 
 void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& facts,

@@ -64,6 +64,11 @@ class Updater : public Sink {
   /// last one. Parameters that received no signal count as having gradient zero.
   void apply(const std::string& group = "weights");
 
+  /// The same for the parameters of one operation alone, between the signals of a sweep (semi-
+  /// implicit rules, SweepOrder::SignalFirst). Needs values that stay where they are.
+  /// @throws Error where values are gathered, in-place, twins of others, or bounded by a norm of all
+  void apply_to(const Op& op);
+
   /// Factor on every group's learning rate, from the schedule.
   void set_rate_factor(double factor);
   /// Overrides the weight decay of all groups until reset by a negative number (a rule's alignment
@@ -114,6 +119,9 @@ class Updater : public Sink {
   /// the usual way
   bool step_at_once(const LocalSignal& signal);
   void clip(const std::string& group, const OptimizerSettings& settings, StepFacts& facts);
+  std::vector<Tensor> treated(const Block& block);
+  void clip_each(Block& block, const OptimizerSettings& settings);
+  void finish_step(const Block& block);
   void step(Block& block, const OptimizerSettings& settings, const StepFacts& facts,
             bool first_step);
 

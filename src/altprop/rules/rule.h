@@ -62,7 +62,7 @@ class Learner {
   virtual void step(Step& step) = 0;
   /// Network output for evaluation.
   virtual Tensor predict(Graph& net, const Tensor& inputs) { return net.predict(inputs); }
-  /// True if the rule does not look at Param::grad and uses no weight between the signal of its
+  /// True if the rule does not look at gradients and uses no weight between the signal of its
   /// operation and the update, so that updates need no gradients (see Updater::set_in_place).
   virtual bool allows_in_place() const { return false; }
   /// After each update of the group "weights": refresh what depends on the weights.

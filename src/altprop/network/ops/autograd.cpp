@@ -203,6 +203,23 @@ Tensor AutogradOp::jvp(const Saved& saved, const Tensor& tangent, int input) con
                    [&](const Tensor& t) { return gradients(pulled, t, {u})[0]; });
 }
 
+Tensor AutogradOp::jvp_params(const Saved& saved, const ParamTangents& of) const {
+  const std::vector<ParamPtr> owned = params();
+  const auto tape = tape_of(saved);
+  Tensor out;
+  at::AutoGradMode on(true);
+  for (size_t i = 0; i < owned.size(); ++i) {
+    const Tensor t = of(*owned[i]);
+    if (!t.defined()) continue;
+    // As in jvp: the derivative of <J^T u, t> in u.
+    const Tensor u = at::zeros_like(tape->output.detach()).requires_grad_(true);
+    const Tensor pulled = gradients(tape->output, u, {tape->leaves[i]}, true)[0];
+    const Tensor part = gradients(pulled, t, {u})[0];
+    out = out.defined() ? out + part : part;
+  }
+  return out;
+}
+
 void AutogradOp::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                             const Tensor* substitute, const Shared* shared) const {
   if (substitute) refuse_substitute();

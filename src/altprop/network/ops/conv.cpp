@@ -142,8 +142,8 @@ Tensor Conv::stored(const Tensor& images) const {
   return last ? images.contiguous(at::MemoryFormat::ChannelsLast) : images;
 }
 
-Tensor Conv::apply(const Tensor& x, const Tensor& bias) const {
-  return at::convolution(x, weight_->value, bias, stride_, padding_, dilation_, transposed(),
+Tensor Conv::apply(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
+  return at::convolution(x, weight, bias, stride_, padding_, dilation_, transposed(),
                          output_padding_, settings_.groups);
 }
 
@@ -159,7 +159,7 @@ Tensor Conv::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) 
   // Kept as it came: a copy in another layout would stay alive until the reverse pass.
   saved.t.assign(1, inputs[0]);
   saved.shape = inputs[0].sizes().vec();
-  return apply(stored(inputs[0]), bias_ ? bias_->value : Tensor());
+  return apply(stored(inputs[0]), weight_->value, bias_ ? bias_->value : Tensor());
 }
 
 // Two separate calls for the input's and the parameters' gradients: one combined call was measured
@@ -180,7 +180,7 @@ Tensor Conv::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* subst
 }
 
 Tensor Conv::jvp(const Saved&, const Tensor& tangent, int) const {
-  return apply(stored(tangent), {});
+  return apply(stored(tangent), weight_->value, {});
 }
 
 void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
@@ -199,6 +199,12 @@ void Conv::accumulate(const Saved& saved, const Tensor& cot, double scale, Store
   } else {
     to_bias->add(delta.transpose(0, 1).flatten(1).sum(1), scale);
   }
+}
+
+Tensor Conv::jvp_params(const Saved& saved, const ParamTangents& of) const {
+  const Tensor dw = of(*weight_), db = bias_ ? of(*bias_) : Tensor();
+  if (!dw.defined() && !db.defined()) return {};
+  return apply(stored(saved.t[0]), dw.defined() ? dw : at::zeros_like(weight_->value), db);
 }
 
 std::optional<WeightRows> Conv::rows(const Saved& saved, const Tensor& cot) const {

@@ -36,6 +36,7 @@ class Conv : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const override;
@@ -55,7 +56,7 @@ class Conv : public Op {
   size_t dims() const { return form_ == Form::OneD ? 1 : 2; }
   std::vector<int64_t> weight_shape(int64_t channels) const;
   Tensor stored(const Tensor& images) const;
-  Tensor apply(const Tensor& x, const Tensor& bias) const;
+  Tensor apply(const Tensor& x, const Tensor& weight, const Tensor& bias) const;
   std::tuple<Tensor, Tensor, Tensor> backward(const Tensor& cot, const Tensor& input,
                                               const Tensor& weight, bool to_input, bool to_weight,
                                               bool to_bias) const;

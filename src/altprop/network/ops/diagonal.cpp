@@ -33,6 +33,13 @@ Tensor Diagonal::jvp(const Saved&, const Tensor& tangent, int) const {
   return tangent * weight_->value;
 }
 
+Tensor Diagonal::jvp_params(const Saved& saved, const ParamTangents& of) const {
+  const Tensor dw = of(*weight_), db = bias_ ? of(*bias_) : Tensor();
+  if (!dw.defined()) return db.defined() ? db.expand_as(saved.t[0]) : Tensor();
+  const Tensor out = saved.t[0] * dw;
+  return db.defined() ? out + db : out;
+}
+
 void Diagonal::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                           const Tensor*, const Shared*) const {
   const Tensor delta = fold_rows(cot, saved.t[0].size(0));

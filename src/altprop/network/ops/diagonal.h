@@ -9,6 +9,9 @@ namespace altprop {
 class Diagonal : public Op {
  public:
   explicit Diagonal(bool bias) : with_bias_(bias) {}
+  /// Shares these parameters; `bias` may be null.
+  Diagonal(ParamPtr weight, ParamPtr bias)
+      : with_bias_(bias != nullptr), weight_(std::move(weight)), bias_(std::move(bias)) {}
 
   std::string type() const override { return "diagonal"; }
   std::string settings() const override { return with_bias_ ? "" : "bias=false"; }
@@ -18,6 +21,7 @@ class Diagonal : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   Saved saved_for(const Tensor& input) const override {

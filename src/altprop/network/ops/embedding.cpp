@@ -16,8 +16,11 @@ Embedding::Embedding(int64_t vocabulary, int64_t width) : vocabulary_(vocabulary
                                     " and ", width));
 }
 
-Embedding::Embedding(ParamPtr table) : Embedding(table->value.size(0), table->value.size(1)) {
+Embedding::Embedding(ParamPtr table, ParamPtr bias)
+    : Embedding(table->value.size(0), table->value.size(1)) {
+  one_hot_ = with_bias_ = bias != nullptr;  // the product of one-hot rows, written as one
   table_ = std::move(table);
+  bias_ = std::move(bias);
 }
 
 std::shared_ptr<Embedding> Embedding::one_hot(int64_t vocabulary, int64_t width, bool bias) {
@@ -94,6 +97,14 @@ Tensor Embedding::vjp(const Saved&, const Tensor&, int, const Tensor*) const {
 Tensor Embedding::jvp(const Saved&, const Tensor&, int) const {
   throw Refusal(type(), "token numbers have no tangent",
                 "start from a tangent of the embedding's output");
+}
+
+Tensor Embedding::jvp_params(const Saved& saved, const ParamTangents& of) const {
+  const Tensor d_table = of(*table_), db = bias_ ? of(*bias_) : Tensor();
+  if (!d_table.defined() && !db.defined()) return {};
+  const Tensor out =
+      rows_of(d_table.defined() ? d_table : at::zeros_like(table_->value), saved.t[0]);
+  return db.defined() ? out + db : out;
 }
 
 void Embedding::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,

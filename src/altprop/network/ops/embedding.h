@@ -13,7 +13,7 @@ class Embedding : public Op {
  public:
   Embedding(int64_t vocabulary, int64_t width);
   /// Shares the table (tied weights), e.g. with a `linear` output layer.
-  explicit Embedding(ParamPtr table);
+  explicit Embedding(ParamPtr table, ParamPtr bias = nullptr);
   /// The product of one-hot rows with a learnt matrix: the table takes the network's initial
   /// distribution, as a linear layer does.
   static std::shared_ptr<Embedding> one_hot(int64_t vocabulary, int64_t width, bool bias);
@@ -27,6 +27,7 @@ class Embedding : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   Saved saved_for(const Tensor& input) const override {

@@ -65,6 +65,15 @@ std::pair<Tensor, Tensor> Linear::gradient_factors(const Saved& saved, const Ten
   return {flat(fold_rows(cot, input.size(0))), flat(input)};
 }
 
+Tensor Linear::jvp_params(const Saved& saved, const ParamTangents& of) const {
+  const Tensor dw = of(*weight_), db = bias_ ? of(*bias_) : Tensor();
+  const Tensor& input = saved.t[0];
+  const std::vector<int64_t> shape = with_last(input.sizes(), out_);
+  if (!dw.defined()) return db.defined() ? db.expand(shape) : Tensor();
+  const Tensor out = gemm(flat(input), dw.t()).view(shape);
+  return db.defined() ? out + db : out;
+}
+
 std::optional<WeightRows> Linear::rows(const Saved& saved, const Tensor& cot) const {
   auto [credits, inputs] = gradient_factors(saved, cot);
   const int64_t samples = saved.t[0].size(0), each = samples ? inputs.size(0) / samples : 1;

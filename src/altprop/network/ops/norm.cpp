@@ -66,11 +66,13 @@ Spec BatchNorm::infer(std::span<const Spec> inputs) const {
 }
 
 void BatchNorm::build(std::span<const Spec> inputs) {
-  if (gain_) return;
   const int64_t channels = inputs[0].shape[0];
-  gain_ = std::make_shared<Param>("weight", at::ones({channels}));
-  bias_ = std::make_shared<Param>("bias", at::zeros({channels}));
-  gain_->decay = bias_->decay = false;
+  if (!gain_) {
+    gain_ = std::make_shared<Param>("weight", at::ones({channels}));
+    bias_ = std::make_shared<Param>("bias", at::zeros({channels}));
+    gain_->decay = bias_->decay = false;
+  }
+  if (running_mean_.defined()) return;
   running_mean_ = at::zeros({channels});
   running_var_ = at::ones({channels});
 }
@@ -134,6 +136,16 @@ Tensor BatchNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
   const Tensor mean = per_channel(sum_but_channels(tangent) / count, tangent);
   const Tensor drift = per_channel(sum_but_channels(xhat * tangent) / count, tangent);
   return (tangent - mean).sub_(xhat * drift).mul_(slope);
+}
+
+Tensor BatchNorm::jvp_params(const Saved& saved, const ParamTangents& of) const {
+  const Tensor d_gain = of(*gain_), d_bias = of(*bias_);
+  const Tensor& x = saved.t[0];
+  if (!d_gain.defined())
+    return d_bias.defined() ? per_channel(d_bias, x).expand_as(x) : Tensor();
+  const Tensor out =
+      (x - per_channel(saved.t[1], x)).mul_(per_channel(saved.t[2] * d_gain, x));
+  return d_bias.defined() ? out + per_channel(d_bias, x) : out;
 }
 
 void BatchNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
@@ -231,6 +243,14 @@ Tensor LayerNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
       .sub_(xhat * (xhat * tangent).mean(over, true))
       .mul_(scale)
       .mul_(gain_->value);
+}
+
+Tensor LayerNorm::jvp_params(const Saved& saved, const ParamTangents& of) const {
+  const Tensor d_gain = of(*gain_), d_bias = of(*bias_);
+  const Tensor& x = saved.t[0];
+  if (!d_gain.defined()) return d_bias.defined() ? d_bias.expand_as(x) : Tensor();
+  const Tensor out = (x - saved.t[1]).mul_(saved.t[2]).mul_(d_gain);
+  return d_bias.defined() ? out + d_bias : out;
 }
 
 void LayerNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,

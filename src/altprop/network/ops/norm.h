@@ -19,6 +19,12 @@ namespace altprop {
 class BatchNorm : public Op {
  public:
   BatchNorm(double eps, double momentum);
+  /// Shares these parameters; running statistics are its own.
+  BatchNorm(double eps, double momentum, ParamPtr gain, ParamPtr bias)
+      : BatchNorm(eps, momentum) {
+    gain_ = std::move(gain);
+    bias_ = std::move(bias);
+  }
 
   std::string type() const override { return "batch_norm"; }
   Traits traits() const override { return {.couples_samples = true}; }
@@ -31,6 +37,7 @@ class BatchNorm : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   std::vector<ParamPtr> params() const override;
@@ -55,6 +62,12 @@ class BatchNorm : public Op {
 class LayerNorm : public Op {
  public:
   LayerNorm(double eps, bool all_features);
+  /// Shares these parameters.
+  LayerNorm(double eps, bool all_features, ParamPtr gain, ParamPtr bias)
+      : LayerNorm(eps, all_features) {
+    gain_ = std::move(gain);
+    bias_ = std::move(bias);
+  }
 
   std::string type() const override { return "layer_norm"; }
   std::string settings() const override;
@@ -66,6 +79,7 @@ class LayerNorm : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   std::vector<ParamPtr> params() const override;
