@@ -19,8 +19,10 @@ struct Outcome {
   bool settled = false, diverged = false, unsettled = false;
 };
 
+/// NaN, which is recorded as null, where the matrix has none.
 double smallest_eigenvalue(const Tensor& symmetric) {
-  return at::linalg_eigvalsh(symmetric.to(at::kDouble)).min().item<double>();
+  const auto found = spectrum(symmetric);
+  return found ? found->smallest : NAN;
 }
 
 nlohmann::json number(double x) {

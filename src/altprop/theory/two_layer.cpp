@@ -58,6 +58,12 @@ std::optional<Tensor> expected_gram(Psi psi, const Tensor& x) {
   return scale * (angle.sin() + (std::numbers::pi - angle) * angle.cos()) / (2 * std::numbers::pi);
 }
 
+std::optional<Spectrum> spectrum(const Tensor& gram) {
+  if (!gram.isfinite().all().item<bool>()) return std::nullopt;
+  const Tensor ascending = at::linalg_eigvalsh(gram.to(at::kDouble));
+  return Spectrum{ascending[0].item<double>(), ascending[-1].item<double>()};
+}
+
 Draw draw(Psi psi, const std::string& teacher, const Size& size, const Stream& stream,
           at::ScalarType dtype) {
   const int64_t n = size.samples, d = size.inputs, p = size.width;

@@ -28,6 +28,14 @@ Tensor slope(Psi psi, const Tensor& z);
 /// network. x: [n, d]. Nothing for tanh and sigmoid, which have no closed form.
 std::optional<Tensor> expected_gram(Psi psi, const Tensor& x);
 
+struct Spectrum {
+  double smallest = 0, largest = 0;
+};
+/// Smallest and largest eigenvalue of a Gram matrix [n, n], in float64. Nothing for one that holds
+/// a number that is not finite, as that of a diverged trajectory does: LAPACK ends with an error of
+/// its own there, on some processors and not on others.
+std::optional<Spectrum> spectrum(const Tensor& gram);
+
 /// One repetition: data and the starting point.
 struct Draw {
   Tensor x;     ///< [n, d], standard normal

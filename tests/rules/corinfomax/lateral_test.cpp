@@ -87,6 +87,38 @@ TEST(CorInfoMaxLateral, SaysWhichMatrixIsLost) {
   EXPECT_NO_THROW(exact.update({small, large}));
 }
 
+std::string sentence_of(Lateral& lateral, const std::vector<Tensor>& rates) {
+  try {
+    lateral.update(rates);
+  } catch (const Diverged& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CorInfoMaxLateral, RatesThatAreNotFiniteAreNamedAndNotTheMatrix) {
+  for (const bool exact : {false, true})
+    for (const double wrong : {NAN, INFINITY}) {
+      Lateral lateral({3, 4}, {.lambda = 0.5, .exact = exact}, Stream(1), at::kDouble);
+      Tensor rates = at::full({2, 4}, 0.1, at::kDouble);
+      rates[1][2] = wrong;
+      EXPECT_EQ(sentence_of(lateral, {at::full({2, 3}, 0.1, at::kDouble), rates}),
+                "corinfomax: the rates of layer 2 are not finite: use smaller learning rates");
+    }
+}
+
+TEST(CorInfoMaxLateral, ADecompositionThatFailsIsNoInverse) {
+  // A matrix that is not definite, though its diagonal is positive, as rounding can leave it.
+  Lateral lateral({2}, {.lambda = 0.5, .exact = true}, Stream(1), at::kDouble);
+  TensorMap map;
+  lateral.state(StateIO::saving(map));
+  map["lateral1"] = at::full({2, 2}, 3, at::kDouble).fill_diagonal_(1);
+  lateral.state(StateIO::loading(map));
+  EXPECT_EQ(sentence_of(lateral, {at::tensor({1.0, -1.0}, at::kDouble).view({1, 2})}),
+            "corinfomax: lateral matrix of layer 1 lost positive definiteness: raise cim.lambda or "
+            "compute in float64 (--dtype float64)");
+}
+
 TEST(CorInfoMaxLateral, LargestEigenvalue) {
   const Lateral lateral({5}, {}, Stream(9), at::kDouble);
   EXPECT_NEAR(lateral.norm(0),

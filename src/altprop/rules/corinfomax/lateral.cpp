@@ -35,23 +35,28 @@ void Lateral::update(const std::vector<Tensor>& rates) {
     if (settings_.exact && gamma > 0) {
       Tensor inner = gemm(z, s.t());
       inner.diagonal().add_(n / gamma);
-      const Tensor solved = at::cholesky_solve(z, std::get<0>(at::linalg_cholesky_ex(inner)));
-      gemm_into(b_[k], z.t(), solved, 1 / lambda, -1 / lambda);
+      const auto [root, failed] = at::linalg_cholesky_ex(inner);
+      // Half a root would still give B a positive diagonal.
+      if (failed.item<int>() != 0) lose(k, s);
+      gemm_into(b_[k], z.t(), at::cholesky_solve(z, root), 1 / lambda, -1 / lambda);
     } else {
       gemm_into(b_[k], z.t(), z, 1 / lambda, -gamma / (lambda * n));
     }
     if (symmetrise) b_[k] = (b_[k] + b_[k].t()).mul_(0.5);
-    require_definite(k);
+    const Tensor diagonal = b_[k].diagonal();
+    // Not finite counts as lost: no comparison with it holds.
+    if (!diagonal.gt(0).logical_and_(diagonal.isfinite()).all().item<bool>()) lose(k, s);
   }
 }
 
-void Lateral::require_definite(size_t layer) const {
-  const Tensor diagonal = b_[layer].diagonal();
-  // Not finite counts as lost: no comparison with it holds.
-  if (diagonal.gt(0).logical_and_(diagonal.isfinite()).all().item<bool>()) return;
-  throw Diverged(
-      text::cat("corinfomax: lateral matrix of layer ", layer + 1,
-                " lost positive definiteness: raise cim.lambda or use cim.lateral=exact"));
+void Lateral::lose(size_t layer, const Tensor& rates) const {
+  if (!rates.isfinite().all().item<bool>())
+    throw Diverged(text::cat("corinfomax: the rates of layer ", layer + 1,
+                             " are not finite: use smaller learning rates"));
+  throw Diverged(text::cat(
+      "corinfomax: lateral matrix of layer ", layer + 1,
+      " lost positive definiteness: raise cim.lambda or ",
+      settings_.exact ? "compute in float64 (--dtype float64)" : "use cim.lateral=exact"));
 }
 
 double Lateral::norm(size_t layer) const {
@@ -62,7 +67,7 @@ double Lateral::norm(size_t layer) const {
   for (int i = 0; i < 30; ++i) {
     v = at::mm(b, v);
     norm = v.norm().item<double>();
-    if (!(norm > 0)) return 0;
+    if (!(norm > 0)) return norm;  // 0, or not a number
     v.div_(norm);
   }
   return norm;

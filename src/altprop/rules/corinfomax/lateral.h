@@ -30,8 +30,8 @@ class Lateral {
   Lateral(const std::vector<int64_t>& sizes, Settings settings, const Stream& stream,
           const at::TensorOptions& options);
 
-  /// @param rates per layer [n, size], of the nudged phase. @throws Error naming the layer (1 is
-  /// the first hidden one) if its matrix has lost positive definiteness
+  /// @param rates per layer [n, size], of the nudged phase. @throws Diverged naming the layer (1 is
+  /// the first hidden one) if its rates are not finite or its matrix has lost positive definiteness
   void update(const std::vector<Tensor>& rates);
 
   const std::vector<Tensor>& matrices() const { return b_; }
@@ -41,7 +41,8 @@ class Lateral {
   void state(StateIO io);
 
  private:
-  void require_definite(size_t layer) const;
+  /// Says why a layer's matrix is lost. @throws Diverged
+  [[noreturn]] void lose(size_t layer, const Tensor& rates) const;
 
   Settings settings_;
   std::vector<Tensor> b_;
