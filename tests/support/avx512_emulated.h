@@ -1,7 +1,7 @@
 // What the instructions of AVX-512 do that own kernels use, in plain C++: so the kernels' logic -
 // masks, tails, the order of operands, NaN - is tested on any processor (target altprop_emulated).
-// Written after Intel's descriptions of the instructions. Roundings differ from the processor's where
-// a product and a sum are one instruction there.
+// Written after Intel's descriptions of the instructions. Roundings differ from the processor's
+// where a product and a sum are one instruction there.
 #pragma once
 
 #include <bit>

@@ -16,7 +16,8 @@ namespace {
 
 /// tools/kernels.sh reads this.
 TEST(KernelSwitches, Listed) {
-  for (const std::string& name : OwnKernels::all().names()) std::printf("own kernel %s\n", name.c_str());
+  for (const std::string& name : OwnKernels::all().names())
+    std::printf("own kernel %s\n", name.c_str());
   std::fflush(stdout);
   EXPECT_EQ(OwnKernels::named(OwnKernels::all().names()), OwnKernels::all());
 }
@@ -24,7 +25,8 @@ TEST(KernelSwitches, Listed) {
 TEST(KernelSwitches, AreReadFromLeftToRight) {
   EXPECT_TRUE(OwnKernels::off_by("").empty());
   EXPECT_EQ(OwnKernels::off_by("none"), OwnKernels::all());
-  EXPECT_EQ(OwnKernels::off_by(" -rows , -avx512"), OwnKernels({OwnKernel::Rows, OwnKernel::Avx512}));
+  EXPECT_EQ(OwnKernels::off_by(" -rows , -avx512"),
+            OwnKernels({OwnKernel::Rows, OwnKernel::Avx512}));
   EXPECT_EQ(OwnKernels::off_by("none,rows"), OwnKernels::all().without({OwnKernel::Rows}));
   EXPECT_EQ(OwnKernels::off_by("-rows,all,-lstm"), OwnKernels({OwnKernel::Lstm}));
 }
@@ -34,8 +36,9 @@ TEST(KernelSwitches, AWrongNameIsToldWithTheRightOnes) {
     OwnKernels::off_by("-outer-produce");
     ADD_FAILURE() << "was taken";
   } catch (const UsageError& error) {
-    EXPECT_EQ(std::string(error.what()).find("there is no own kernel 'outer-produce'; there are outer-product, "
-                                             "packed-matrix, "),
+    EXPECT_EQ(std::string(error.what())
+                  .find("there is no own kernel 'outer-produce'; there are outer-product, "
+                        "packed-matrix, "),
               0u)
         << error.what();
   }
@@ -66,8 +69,8 @@ TEST(KernelSwitches, EachTurnsOffItsKernelAndNoOther) {
     const KernelsOff guard(off);
     for (size_t i = 0; i < questions.size(); ++i) {
       const Question& q = questions[i];
-      const bool hit = q.needs.without(off) != q.needs ||
-                       (q.of_avx512 && off.has(OwnKernel::Avx512));
+      const bool hit =
+          q.needs.without(off) != q.needs || (q.of_avx512 && off.has(OwnKernel::Avx512));
       EXPECT_EQ(q.fits(), here[i] && !hit) << name << " " << i;
     }
   }

@@ -78,7 +78,8 @@ TEST(SpecialValuesAvx512, PackedProducts) {
 }
 
 TEST(SpecialValuesAvx512, CreditOfNarrowConvolutions) {
-  for (const auto& [in, padding] : std::vector<std::pair<int64_t, int64_t>>{{1, 0}, {6, 1}, {12, 0}}) {
+  for (const auto& [in, padding] :
+       std::vector<std::pair<int64_t, int64_t>>{{1, 0}, {6, 1}, {12, 0}}) {
     const Tensor plain = with_zeros(1, {2, 5, 4, 7}), weight = with_zeros(2, {5, in, 3, 5});
     const auto last = at::MemoryFormat::ChannelsLast;
     if (!narrow_credit_fits(plain.contiguous(last), weight, padding)) GTEST_SKIP() << "no AVX-512";
@@ -155,20 +156,20 @@ TEST(SpecialValuesAvx512, SettlingPairs) {
           p.keep_wide = p.keep_narrow = partly ? 0.75 : 0;
           p.target = partly ? target : Tensor();
           p.push = partly ? push : Tensor();
-          with_special_values(
-              {p.wide, p.narrow, p.drive, p.weight, p.back, p.bias, target, push},
-              [&](const std::string& what) {
-                for (const int64_t steps : {1, 2}) {
-                  SettlingPair own = p, library = p;
-                  own.wide = p.wide.clone();
-                  own.narrow = p.narrow.clone();
-                  const double moved = settle_pair(own, steps), as = by_steps(library, steps);
-                  expect_as_library(own.wide, library.wide, what, kLoose);
-                  expect_as_library(own.narrow, library.narrow, what, kLoose);
-                  expect_as_library(at::scalar_tensor(moved), at::scalar_tensor(as),
-                                    what + ", the move", kLoose);
-                }
-              });
+          with_special_values({p.wide, p.narrow, p.drive, p.weight, p.back, p.bias, target, push},
+                              [&](const std::string& what) {
+                                for (const int64_t steps : {1, 2}) {
+                                  SettlingPair own = p, library = p;
+                                  own.wide = p.wide.clone();
+                                  own.narrow = p.narrow.clone();
+                                  const double moved = settle_pair(own, steps),
+                                               as = by_steps(library, steps);
+                                  expect_as_library(own.wide, library.wide, what, kLoose);
+                                  expect_as_library(own.narrow, library.narrow, what, kLoose);
+                                  expect_as_library(at::scalar_tensor(moved), at::scalar_tensor(as),
+                                                    what + ", the move", kLoose);
+                                }
+                              });
         }
   }
 }

@@ -1,5 +1,5 @@
-// NaN and infinity reach the results of own kernels as they reach the library's: a kernel that hides
-// them hides that a network has diverged.
+// NaN and infinity reach the results of own kernels as they reach the library's: a kernel that
+// hides them hides that a network has diverged.
 #include "support/special_values.h"
 
 #include "altprop/network/softmax.h"
@@ -67,8 +67,8 @@ TEST_P(SpecialValues, LinearWithEveryEpilogue) {
           for (const Epilogue e :
                {Epilogue::None, Epilogue::Relu, Epilogue::Tanh, Epilogue::Sigmoid})
             for (const Tensor& bias : {b, Tensor()})
-              expect_as_library(linear_forward(x, w, bias, e),
-                                activated(at::linear(x, w, bias), e), backend + what);
+              expect_as_library(linear_forward(x, w, bias, e), activated(at::linear(x, w, bias), e),
+                                backend + what);
         });
       });
     }
@@ -168,9 +168,8 @@ TEST_P(SpecialValues, LstmSteps) {
 TEST_P(SpecialValues, AnalyticFunctions) {
   using Kind = Analytic::Kind;
   for (const auto type : {at::kFloat, at::kDouble})
-    for (const Analytic& f :
-         {Analytic{Kind::Logistic}, Analytic{Kind::Logistic, 4, -2}, Analytic{Kind::Tanh},
-          Analytic{Kind::Dsilu}})
+    for (const Analytic& f : {Analytic{Kind::Logistic}, Analytic{Kind::Logistic, 4, -2},
+                              Analytic{Kind::Tanh}, Analytic{Kind::Dsilu}})
       for (const int64_t n : kWidths) {
         const Tensor x = with_zeros(1, {3, n}, type);
         const auto applied = [&] {
@@ -235,8 +234,8 @@ TEST_P(SpecialValues, SoftmaxOfRows) {
         EXPECT_EQ(count_right(x, classes), x.argmax(1).eq(classes).sum().item<int64_t>()) << what;
         if (!softmax_rows_fit(x, classes)) return;
         const Tensor log = at::log_softmax(x, 1);
-        expect_as_library(softmax_loss(x, classes),
-                          -log.gather(1, classes.unsqueeze(1)).squeeze(1), what);
+        expect_as_library(softmax_loss(x, classes), -log.gather(1, classes.unsqueeze(1)).squeeze(1),
+                          what);
         expect_as_library(softmax_loss_gradient(x, classes),
                           at::softmax(x, 1) - at::one_hot(classes, n), what);
       });

@@ -42,10 +42,11 @@ int64_t first_largest(const T* row, int64_t width) {
 
 bool softmax_rows_fit(const Tensor& output, const Tensor& classes) {
   const auto type = output.scalar_type();
-  return (type == at::kFloat || type == at::kDouble) && own_kernel_reaches(OwnKernel::SoftmaxRows, output) &&
-         output.dim() == 2 && output.is_contiguous() && output.numel() > 0 &&
-         output.numel() <= kMostNumbers && classes.scalar_type() == at::kLong &&
-         classes.dim() == 1 && classes.is_contiguous() && classes.size(0) == output.size(0);
+  return (type == at::kFloat || type == at::kDouble) &&
+         own_kernel_reaches(OwnKernel::SoftmaxRows, output) && output.dim() == 2 &&
+         output.is_contiguous() && output.numel() > 0 && output.numel() <= kMostNumbers &&
+         classes.scalar_type() == at::kLong && classes.dim() == 1 && classes.is_contiguous() &&
+         classes.size(0) == output.size(0);
 }
 
 Tensor softmax_loss(const Tensor& output, const Tensor& classes) {

@@ -17,10 +17,12 @@
 // dispatcher, tried out once at start-up against at::linear, and never used where it is missing or
 // wrong.
 //
-// Its fused activations are not used. oneDNN's ReLU makes 0 of NaN, so that a diverged network looks
-// healthy from its second layer on; and what its other activations make of NaN and infinity depends
-// on the code that it generates for processor and shape, which no test at start-up can cover. A pass
-// of libtorch's own over the product, which is still in the cache, costs a hundredth of the product.
+// Its fused activations are not used. oneDNN's ReLU makes 0 of NaN, so that a diverged network
+// looks healthy from its second layer on; and what its other activations make of NaN and infinity
+// depends on the code that it generates for processor and shape, which no test at start-up can
+// cover. A pass of libtorch's own follows over the product, which is still in the cache: of
+// [64, 784] [784, 500], ReLU's takes less than a hundredth of the product's time, and tanh's is
+// faster than the fused one.
 
 namespace altprop {
 

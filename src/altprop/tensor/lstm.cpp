@@ -74,8 +74,8 @@ bool lstm_kernels_fit(std::initializer_list<const Tensor*> tensors) {
   int64_t rows = -1;
   for (const Tensor* t : tensors) {
     if (!t->defined()) continue;
-    if (t->scalar_type() != at::kFloat || !own_kernel_reaches(OwnKernel::Lstm, *t) || t->dim() != 2 ||
-        t->stride(1) != 1 || (rows >= 0 && t->size(0) != rows))
+    if (t->scalar_type() != at::kFloat || !own_kernel_reaches(OwnKernel::Lstm, *t) ||
+        t->dim() != 2 || t->stride(1) != 1 || (rows >= 0 && t->size(0) != rows))
       return false;
     rows = t->size(0);
   }

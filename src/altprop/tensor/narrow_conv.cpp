@@ -122,8 +122,8 @@ ALTPROP_AVX512_END
 bool narrow_credit_fits(const Tensor& credit, const Tensor& weight, int64_t padding) {
 #if defined(ALTPROP_HAS_AVX512_CODE)
   return avx512_runs(OwnKernel::NarrowConv) && credit.dim() == 4 && weight.dim() == 4 &&
-         credit.device().is_cpu() &&
-         credit.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat &&
+         credit.device().is_cpu() && credit.scalar_type() == at::kFloat &&
+         weight.scalar_type() == at::kFloat &&
          credit.is_contiguous(at::MemoryFormat::ChannelsLast) && credit.numel() > 0 &&
          weight.size(0) == credit.size(1) && weight.size(1) <= kMostChannels &&
          weight.size(1) * weight.size(3) <= kMostInRow &&

@@ -139,8 +139,9 @@ bool plain(const Tensor& t) {
 }  // namespace
 
 bool outer_product_fits(const Tensor& out, const Tensor& a, const Tensor& b) {
-  return avx512_runs(OwnKernel::OuterProduct) && plain(a) && plain(b) && plain(out) && out.is_contiguous() && a.stride(0) == 1 &&
-         b.stride(1) == 1 && a.size(1) > 0 && a.size(1) <= kMostSamples && out.numel() > 0;
+  return avx512_runs(OwnKernel::OuterProduct) && plain(a) && plain(b) && plain(out) &&
+         out.is_contiguous() && a.stride(0) == 1 && b.stride(1) == 1 && a.size(1) > 0 &&
+         a.size(1) <= kMostSamples && out.numel() > 0;
 }
 
 void outer_product_into(Tensor& out, const Tensor& a, const Tensor& b, double keep, double scale) {

@@ -16,9 +16,10 @@ constinit std::atomic<uint32_t> kernels_off{0};
 namespace {
 
 /// In the order of OwnKernel.
-constexpr std::array kKernelNames = {
-    "outer-product", "packed-matrix", "narrow-conv",  "settle", "settle-pair", "value-steps", "lstm",
-    "planar",        "softmax-pool",  "softmax-rows", "signs",  "rows",        "avx512",      "avx2"};
+constexpr std::array kKernelNames = {"outer-product", "packed-matrix", "narrow-conv", "settle",
+                                     "settle-pair",   "value-steps",   "lstm",        "planar",
+                                     "softmax-pool",  "softmax-rows",  "signs",       "rows",
+                                     "avx512",        "avx2"};
 constexpr const char* kVariable = "ALTPROP_KERNELS";
 
 OwnKernels named_kernel(const std::string& name) {
@@ -78,9 +79,7 @@ std::vector<std::string> OwnKernels::names() const {
   return out;
 }
 
-OwnKernels kernels_off() {
-  return OwnKernels(detail::kernels_off.load(std::memory_order_relaxed));
-}
+OwnKernels kernels_off() { return OwnKernels(detail::kernels_off.load(std::memory_order_relaxed)); }
 
 void set_kernels_off(OwnKernels off) {
   detail::kernels_off.store(off.bits(), std::memory_order_relaxed);

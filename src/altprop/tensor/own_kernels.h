@@ -1,5 +1,5 @@
-// The own kernels that take the place of libtorch's operations, and a switch for each: a kernel that
-// is off leaves its work to libtorch, as on devices other than the CPU. So every kernel can be
+// The own kernels that take the place of libtorch's operations, and a switch for each: a kernel
+// that is off leaves its work to libtorch, as on devices other than the CPU. So every kernel can be
 // tested against the library by itself, and a wrong result be traced to one.
 #pragma once
 

@@ -36,7 +36,7 @@ ALTPROP_INLINE T logistic(T x) {
 
 template <class T>
 ALTPROP_VECTORISED void complex_range(T* __restrict re, T* __restrict im, int64_t n,
-                                  Analytic::Kind kind, T gain, T shift) {
+                                      Analytic::Kind kind, T gain, T shift) {
   switch (kind) {
     case Analytic::Kind::Logistic:
       for (int64_t i = 0; i < n; ++i) {
@@ -63,7 +63,8 @@ ALTPROP_VECTORISED void complex_range(T* __restrict re, T* __restrict im, int64_
 }
 
 template <class T>
-ALTPROP_VECTORISED void real_range(T* __restrict x, int64_t n, Analytic::Kind kind, T gain, T shift) {
+ALTPROP_VECTORISED void real_range(T* __restrict x, int64_t n, Analytic::Kind kind, T gain,
+                                   T shift) {
   switch (kind) {
     case Analytic::Kind::Logistic:
       for (int64_t i = 0; i < n; ++i) x[i] = logistic(gain * x[i] + shift);

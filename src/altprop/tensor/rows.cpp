@@ -15,7 +15,8 @@ constexpr int64_t kGrain = 1 << 15;  ///< numbers that are worth a thread
 constexpr int64_t kChunk = 256;      ///< columns that are summed at a time, in the cache
 
 bool plain(const Tensor& t) {
-  return t.scalar_type() == at::kFloat && own_kernel_reaches(OwnKernel::Rows, t) && t.is_contiguous();
+  return t.scalar_type() == at::kFloat && own_kernel_reaches(OwnKernel::Rows, t) &&
+         t.is_contiguous();
 }
 
 ALTPROP_VECTORISED void add_bias(float* __restrict x, const float* __restrict bias, int64_t n) {
@@ -64,7 +65,8 @@ void add_bias_(Tensor& x, const Tensor& bias, bool relu) {
                    [&](int64_t from, int64_t to) {
                      for (int64_t i = from; i < to; ++i) {
                        float* const row = rows + i * n;
-                       relu ? vectorised<add_bias_relu>(row, b, n) : vectorised<add_bias>(row, b, n);
+                       relu ? vectorised<add_bias_relu>(row, b, n)
+                            : vectorised<add_bias>(row, b, n);
                      }
                    });
 }

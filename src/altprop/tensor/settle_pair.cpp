@@ -118,14 +118,12 @@ ALTPROP_INLINE void wide_block(const Job& job, const Rows& rows, const Vectors& 
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
       float* place = rows.wide + r * stride + at + v * kLanes;
-      if (rows.part)
-        h[r][v] = partly(h[r][v], rows.share, rows.keep_wide, _mm512_load_ps(place));
+      if (rows.part) h[r][v] = partly(h[r][v], rows.share, rows.keep_wide, _mm512_load_ps(place));
       h[r][v] = squashed(h[r][v], sigma);
       // The columns that fill up the last block stay 0: their weights are 0, but times infinity, or
       // from an infinite source, they would send NaN.
       if (Last) h[r][v] = _mm512_maskz_mov_ps(lanes(at + v * kLanes, job.n), h[r][v]);
-      if (Measure)
-        moved = _mm512_max_epu32(moved, size_of_move(_mm512_load_ps(place), h[r][v]));
+      if (Measure) moved = _mm512_max_epu32(moved, size_of_move(_mm512_load_ps(place), h[r][v]));
       _mm512_store_ps(place, h[r][v]);
     }
   gather<R, K>(sums, h, job.weight + at * K);

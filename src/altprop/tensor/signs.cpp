@@ -11,11 +11,12 @@ namespace {
 constexpr int64_t kGrain = 1 << 15;  ///< numbers that are worth a thread
 
 bool plain(const Tensor& t) {
-  return t.scalar_type() == at::kFloat && own_kernel_reaches(OwnKernel::Signs, t) && t.is_contiguous();
+  return t.scalar_type() == at::kFloat && own_kernel_reaches(OwnKernel::Signs, t) &&
+         t.is_contiguous();
 }
 
-/// 0 for NaN, as the library has it. Times an infinite magnitude 0 has to be NaN, so that it may not
-/// be a choice between magnitudes.
+/// 0 for NaN, as the library has it. Times an infinite magnitude 0 has to be NaN, so that it may
+/// not be a choice between magnitudes.
 ALTPROP_VECTORISED float sign(float w) { return (w > 0 ? 1.0f : 0.0f) - (w < 0 ? 1.0f : 0.0f); }
 
 ALTPROP_VECTORISED void signs_times_one(float* __restrict out, const float* __restrict w, float m,

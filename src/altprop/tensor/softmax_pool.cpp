@@ -26,8 +26,8 @@ struct Plane {
 };
 
 // Minus infinity has the weight 0, so that it makes NaN of the mean, and that of the window's
-// slopes. But the smallest weight that is made here is above 0: the mean becomes infinite, and minus
-// itself NaN.
+// slopes. But the smallest weight that is made here is above 0: the mean becomes infinite, and
+// minus itself NaN.
 
 template <class T>
 ALTPROP_VECTORISED void pool_real(const T* v, T* out, T* slope, const Lanes& l, T inverse, T* e) {
@@ -67,7 +67,7 @@ ALTPROP_VECTORISED void pool_real(const T* v, T* out, T* slope, const Lanes& l, 
 
 template <class T>
 ALTPROP_VECTORISED void pool_complex(const T* re, const T* im, Plane<T> out, Plane<T> slope,
-                                 const Lanes& l, T inverse, T* e) {
+                                     const Lanes& l, T inverse, T* e) {
   T top[kBlock], sum_re[kBlock], sum_im[kBlock], mean_re[kBlock], mean_im[kBlock];
   T* f = e + l.entries * kBlock;
   for (int64_t from = 0; from < l.lanes; from += kBlock) {
@@ -97,7 +97,8 @@ ALTPROP_VECTORISED void pool_complex(const T* re, const T* im, Plane<T> out, Pla
     for (int64_t i = 0; i < n; ++i) {
       const T size = T(1) / (sum_re[i] * sum_re[i] + sum_im[i] * sum_im[i]);
       const T a = sum_re[i] * size, b = -sum_im[i] * size;
-      const T c = mean_re[i] + (mean_re[i] - mean_re[i]), d = mean_im[i] + (mean_im[i] - mean_im[i]);
+      const T c = mean_re[i] + (mean_re[i] - mean_re[i]),
+              d = mean_im[i] + (mean_im[i] - mean_im[i]);
       sum_re[i] = a;
       sum_im[i] = b;
       out.re[from + i] = mean_re[i] = a * c - b * d;
@@ -145,10 +146,9 @@ void pool_here(const Tensor& x, const PlanarRows& rows, int64_t k, double temper
                                        scratch.data());
             } else {
               const int64_t other = rows.complex * image, above = rows.complex * pooled;
-              vectorised<pool_complex<T>>(v + from, v + from + other,
-                                          Plane<T>{out + to, out + to + above},
-                                          Plane<T>{slope + from, slope + from + other}, lanes,
-                                          inverse, scratch.data());
+              vectorised<pool_complex<T>>(
+                  v + from, v + from + other, Plane<T>{out + to, out + to + above},
+                  Plane<T>{slope + from, slope + from + other}, lanes, inverse, scratch.data());
             }
           }
         }

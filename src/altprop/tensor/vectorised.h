@@ -1,5 +1,5 @@
-// Loops that the compiler makes vectors of, compiled for several instruction sets. What is called is
-// the processor's best, or what is left of it by the switches of the instructions.
+// Loops that the compiler makes vectors of, compiled for several instruction sets. What is called
+// is the processor's best, or what is left of it by the switches of the instructions.
 //
 //   ALTPROP_VECTORISED void add(float* out, const float* x, int64_t n) { ... }
 //   vectorised<add>(out, x, n);

@@ -116,11 +116,12 @@ void ReluSweep::step(double eta, double lambda) {
         for (int64_t j = 0; j < n_; ++j)
           blocks[static_cast<size_t>((i / kBlock * rows + j) * kBlock + i % kBlock)] =
               -gram[i * n_ + j] * scaled[static_cast<size_t>(j)];
-      vectorised<sweep>(blocks.data(), scaled.data(), reinterpret_cast<Vector*>(z + rep * columns * rows),
-            reinterpret_cast<Vector*>(beta + rep * columns),
-            reinterpret_cast<const Vector*>(credit + rep * columns),
-            static_cast<float>(1 - eta * lambda), tiles, rows,
-            reinterpret_cast<Vector*>(credits.data()), reinterpret_cast<Vector*>(sums.data()));
+      vectorised<sweep>(
+          blocks.data(), scaled.data(), reinterpret_cast<Vector*>(z + rep * columns * rows),
+          reinterpret_cast<Vector*>(beta + rep * columns),
+          reinterpret_cast<const Vector*>(credit + rep * columns),
+          static_cast<float>(1 - eta * lambda), tiles, rows,
+          reinterpret_cast<Vector*>(credits.data()), reinterpret_cast<Vector*>(sums.data()));
       for (int64_t i = 0; i < n_; ++i) {
         float sum = 0;
         for (int64_t lane = 0; lane < kLanes; ++lane)

@@ -188,8 +188,10 @@ void RunFolder::resume() {
         "this run has failed before and will again if its config.toml is the same: ", failure));
   const Meta meta(meta_of(map), (dir_ / "checkpoint.pt").string());
   if (const std::string differs = meta.what_differs(); !differs.empty())
-    trainer.warn(text::cat("the checkpoint is of a processor with other instructions, so the run "
-                           "will not end with the same bits as an uninterrupted one: ", differs));
+    trainer.warn(
+        text::cat("the checkpoint is of a processor with other instructions, so the run "
+                  "will not end with the same bits as an uninterrupted one: ",
+                  differs));
   write_atomically(dir_ / "config.toml",
                    experiment_.settings().to_toml());  // epochs may have been added
 }
