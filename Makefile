@@ -9,13 +9,14 @@ ifeq ($(wildcard $(BUILD)/CMakeCache.txt),)
 UNITY ?= ON
 endif
 
-.PHONY: help setup build dev demo test sanitize bench install docs tidy format clean
+.PHONY: help setup build dev demo test sanitize kernels bench install docs tidy format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     set up, build, compare rules on the embedded data set; ends with a table and an HTML report"
 	@echo "make test     set up, build, run all tests"
 	@echo "make sanitize build the readers with address and undefined-behaviour sanitizers and feed them damaged input"
+	@echo "make kernels  run the tests of kernels under each choice of kernels, those for AVX-512 on any processor"
 	@echo "make build    set up and build; leaves the program at build/altprop"
 	@echo "make dev      set up and build file by file into build-dev/: for whoever changes the code"
 	@echo "make bench    measure every rule against the arithmetic limit of this machine"
@@ -58,6 +59,10 @@ test: .cache/setup-tests.stamp build
 sanitize: build
 	cmake --build $(BUILD) -j $(JOBS) --target altprop_sanitized
 	@tools/sanitize.sh $(BUILD)
+
+kernels: .cache/setup-tests.stamp build
+	cmake --build $(BUILD) -j $(JOBS) --target altprop_emulated
+	@tools/kernels.sh $(BUILD)
 
 bench: build
 	$(BUILD)/altprop bench

@@ -12,6 +12,7 @@
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/tensor/memory.h"
+#include "altprop/tensor/own_kernels.h"
 #include "command.h"
 
 namespace {
@@ -53,6 +54,7 @@ int run(int argc, char** argv) {
                     cli::add_data, cli::add_bench, cli::add_theory})
     add(program);
   try {
+    check_kernels_variable();
     if (argc > 1 && argv[1][0] != '-') check_command(program, argv[1]);
     program.parse(argc, argv);
   } catch (const CLI::Success& done) {  // --help, --version

@@ -24,6 +24,7 @@ run_all() {  # on the device in $1
 }
 
 run_all cpu
+tools/kernels.sh "$build" || crashed=1
 devices=cpu
 if .venv/bin/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
   run_all cuda
@@ -34,7 +35,7 @@ fi
 import glob, json, sys, xml.etree.ElementTree as xml
 logs, crashed, devices = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 passed = skipped = 0
-failed = crashed
+failed = crashed  # also if a choice of kernels failed
 for path in glob.glob(logs + "/*-shard*.json"):
     for suite in json.load(open(path))["testsuites"]:
         for test in suite["testsuite"]:

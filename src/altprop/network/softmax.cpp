@@ -29,14 +29,24 @@ T largest(const T* row, int64_t width) {
   return top;
 }
 
+/// NaN counts as the largest number, as in the library.
+template <class T>
+int64_t first_largest(const T* row, int64_t width) {
+  int64_t at = 0;
+  for (int64_t c = 1; c < width && !std::isnan(row[at]); ++c)
+    if (row[c] > row[at] || std::isnan(row[c])) at = c;
+  return at;
+}
+
 }  // namespace
 
 bool softmax_rows_fit(const Tensor& output, const Tensor& classes) {
   const auto type = output.scalar_type();
-  return (type == at::kFloat || type == at::kDouble) && own_kernels_reach(output) &&
-         output.dim() == 2 && output.is_contiguous() && output.numel() > 0 &&
-         output.numel() <= kMostNumbers && classes.scalar_type() == at::kLong &&
-         classes.dim() == 1 && classes.is_contiguous() && classes.size(0) == output.size(0);
+  return (type == at::kFloat || type == at::kDouble) &&
+         own_kernel_reaches(OwnKernel::SoftmaxRows, output) && output.dim() == 2 &&
+         output.is_contiguous() && output.numel() > 0 && output.numel() <= kMostNumbers &&
+         classes.scalar_type() == at::kLong && classes.dim() == 1 && classes.is_contiguous() &&
+         classes.size(0) == output.size(0);
 }
 
 Tensor softmax_loss(const Tensor& output, const Tensor& classes) {
@@ -77,7 +87,7 @@ int64_t count_right(const Tensor& output, const Tensor& classes) {
   const int64_t width = output.size(1);
   AT_DISPATCH_FLOATING_TYPES(output.scalar_type(), "count_right", [&] {
     each_row<scalar_t>(output, classes, [&](int64_t, const scalar_t* row, int64_t target) {
-      right += std::max_element(row, row + width) - row == target;
+      right += first_largest(row, width) == target;
     });
   });
   return right;

@@ -10,11 +10,19 @@
 #include <cpuid.h>
 #endif
 
+#include <cstdlib>
 #include <cstring>
 
 // `mkldnn::_linear_pointwise` is an internal operator of libtorch: reached by name through the
 // dispatcher, tried out once at start-up against at::linear, and never used where it is missing or
 // wrong.
+//
+// Its fused activations are not used. oneDNN's ReLU makes 0 of NaN, so that a diverged network
+// looks healthy from its second layer on; and what its other activations make of NaN and infinity
+// depends on the code that it generates for processor and shape, which no test at start-up can
+// cover. A pass of libtorch's own follows over the product, which is still in the cache: of
+// [64, 784] [784, 500], ReLU's takes less than a hundredth of the product's time, and tanh's is
+// faster than the fused one.
 
 namespace altprop {
 
@@ -34,33 +42,16 @@ std::optional<c10::TypedOperatorHandle<LinearPointwise>> find_linear_pointwise()
   }
 }
 
-const char* name_of(Epilogue epilogue) {
-  switch (epilogue) {
-    case Epilogue::Relu:
-      return "relu";
-    case Epilogue::Tanh:
-      return "tanh";
-    case Epilogue::Sigmoid:
-      return "sigmoid";
-    case Epilogue::None:
-      break;
-  }
-  return "none";
-}
-
-Tensor onednn_linear(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epilogue) {
+Tensor onednn_linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
   static const auto op = find_linear_pointwise();
-  return op->call(x, w, bias.defined() ? std::optional<Tensor>(bias) : std::nullopt,
-                  name_of(epilogue), c10::List<std::optional<at::Scalar>>(), "");
+  return op->call(x, w, bias.defined() ? std::optional<Tensor>(bias) : std::nullopt, "none",
+                  c10::List<std::optional<at::Scalar>>(), "");
 }
 
-Tensor aten_linear(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epilogue) {
-  const bool apart = bias.defined() && x.device().is_cpu();
-  Tensor out = bias.defined() && !apart ? at::addmm(bias, x, w.t()) : at::mm(x, w.t());
-  if (apart) add_bias_(out, bias, epilogue == Epilogue::Relu);
+void apply_(Tensor& out, Epilogue epilogue) {
   switch (epilogue) {
     case Epilogue::Relu:
-      if (!apart) out.relu_();
+      out.relu_();
       break;
     case Epilogue::Tanh:
       out.tanh_();
@@ -71,6 +62,14 @@ Tensor aten_linear(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogu
     case Epilogue::None:
       break;
   }
+}
+
+Tensor aten_linear(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epilogue) {
+  const bool apart = bias.defined() && x.device().is_cpu();
+  Tensor out = bias.defined() && !apart ? at::addmm(bias, x, w.t()) : at::mm(x, w.t());
+  const bool relu_too = apart && epilogue == Epilogue::Relu;
+  if (apart) add_bias_(out, bias, relu_too);
+  if (!relu_too) apply_(out, epilogue);
   return out;
 }
 
@@ -81,10 +80,8 @@ bool passes_self_test() {
            w = at::arange(20, at::kFloat).view({5, 4}).cos();
     Tensor b = at::arange(5, at::kFloat).sub(2);
     const Tensor strided = w.t().contiguous().t();
-    return at::allclose(onednn_linear(x, w, b, Epilogue::Relu),
-                        aten_linear(x, w, b, Epilogue::Relu), 1e-5, 1e-6) &&
-           at::allclose(onednn_linear(x, strided, {}, Epilogue::Tanh),
-                        aten_linear(x, w, {}, Epilogue::Tanh), 1e-5, 1e-6);
+    return at::allclose(onednn_linear(x, w, b), at::linear(x, w, b), 1e-5, 1e-6) &&
+           at::allclose(onednn_linear(x, strided, {}), at::linear(x, w), 1e-5, 1e-6);
   } catch (const std::exception&) {
     return false;
   }
@@ -100,11 +97,26 @@ bool is_amd() {
 #endif
 }
 
-/// MKL takes a slow path on AMD processors (less than half of oneDNN's rate); on Intel's own the
-/// two are close.
+[[noreturn]] void no_onednn() {
+  throw UsageError("this libtorch offers no working oneDNN linear operator; use the ATen backend");
+}
+
+/// What ALTPROP_LINEAR_BACKEND says, else by the table: MKL takes a slow path on AMD processors
+/// (less than half of oneDNN's rate); on Intel's own the two are close.
+LinearBackend first_backend() {
+  const char* set = std::getenv("ALTPROP_LINEAR_BACKEND");
+  if (!set || !*set)
+    return is_amd() && onednn_available() ? LinearBackend::OneDnn : LinearBackend::Aten;
+  const std::string wanted = set;
+  if (wanted == "aten") return LinearBackend::Aten;
+  if (wanted != "onednn")
+    throw UsageError("ALTPROP_LINEAR_BACKEND is 'aten' or 'onednn', not '" + wanted + "'");
+  if (!onednn_available()) no_onednn();
+  return LinearBackend::OneDnn;
+}
+
 LinearBackend& backend_slot() {
-  static LinearBackend backend =
-      is_amd() && onednn_available() ? LinearBackend::OneDnn : LinearBackend::Aten;
+  static LinearBackend backend = first_backend();
   return backend;
 }
 
@@ -123,25 +135,25 @@ bool onednn_available() {
 LinearBackend linear_backend() { return backend_slot(); }
 
 void set_linear_backend(LinearBackend backend) {
-  if (backend == LinearBackend::OneDnn && !onednn_available())
-    throw UsageError(
-        "this libtorch offers no working oneDNN linear operator; use the ATen backend");
+  if (backend == LinearBackend::OneDnn && !onednn_available()) no_onednn();
   backend_slot() = backend;
 }
 
 Tensor linear_forward(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epilogue) {
-  return takes_onednn(x, w) ? onednn_linear(x, w, bias, epilogue)
-                            : aten_linear(x, w, bias, epilogue);
+  if (!takes_onednn(x, w)) return aten_linear(x, w, bias, epilogue);
+  Tensor out = onednn_linear(x, w, bias);
+  apply_(out, epilogue);
+  return out;
 }
 
 Tensor gemm(const Tensor& a, const Tensor& b) {
-  return takes_onednn(a, b) ? onednn_linear(a, b.t(), {}, Epilogue::None) : at::mm(a, b);
+  return takes_onednn(a, b) ? onednn_linear(a, b.t(), {}) : at::mm(a, b);
 }
 
 void gemm_into(Tensor& out, const Tensor& a, const Tensor& b, double beta, double alpha) {
   if (outer_product_fits(out, a, b)) return outer_product_into(out, a, b, beta, alpha);
   if (takes_onednn(a, b)) {
-    Tensor product = onednn_linear(a, b.t(), {}, Epilogue::None);
+    Tensor product = onednn_linear(a, b.t(), {});
     if (beta == 0) {
       if (alpha == 1) {
         out.copy_(product);

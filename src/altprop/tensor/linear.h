@@ -7,7 +7,8 @@
 
 namespace altprop {
 
-/// Activations that the linear path can apply to its result without a second pass over it.
+/// Activations that the linear path can apply to its result while it is in the cache. NaN and
+/// infinity reach the result as in the library's operations of their own.
 enum class Epilogue { None, Relu, Tanh, Sigmoid };
 
 /// epilogue(x w^T + bias): x [B, n_in], w [n_out, n_in], bias [n_out] or undefined.
@@ -21,9 +22,10 @@ Tensor gemm(const Tensor& a, const Tensor& b);
 void gemm_into(Tensor& out, const Tensor& a, const Tensor& b, double beta, double alpha);
 
 /// Which library multiplies float32 matrices on the CPU. The choice is made from a table of
-/// processors, never from timings, so that a resumed run takes the same kernels; it is recorded in
-/// checkpoints.
+/// processors, or by ALTPROP_LINEAR_BACKEND (aten, onednn), never from timings, so that a resumed
+/// run takes the same kernels; it is recorded in checkpoints.
 enum class LinearBackend { Aten, OneDnn };
+/// @throws UsageError if the variable names another, or oneDNN where there is none
 LinearBackend linear_backend();
 /// @throws UsageError if oneDNN is asked for and this libtorch does not offer it
 void set_linear_backend(LinearBackend backend);

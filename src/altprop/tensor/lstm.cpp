@@ -1,6 +1,5 @@
 #include "altprop/tensor/lstm.h"
 
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -75,8 +74,8 @@ bool lstm_kernels_fit(std::initializer_list<const Tensor*> tensors) {
   int64_t rows = -1;
   for (const Tensor* t : tensors) {
     if (!t->defined()) continue;
-    if (t->scalar_type() != at::kFloat || !own_kernels_reach(*t) || t->dim() != 2 ||
-        t->stride(1) != 1 || (rows >= 0 && t->size(0) != rows))
+    if (t->scalar_type() != at::kFloat || !own_kernel_reaches(OwnKernel::Lstm, *t) ||
+        t->dim() != 2 || t->stride(1) != 1 || (rows >= 0 && t->size(0) != rows))
       return false;
     rows = t->size(0);
   }
@@ -86,35 +85,35 @@ bool lstm_kernels_fit(std::initializer_list<const Tensor*> tensors) {
 Tensor lstm_next_cell(const Tensor& gates, const Tensor& before) {
   const Rows y(gates), c(before);
   return by_rows(gates, 1, [&](float* out, int64_t row, int64_t width) {
-    cell_row(out, y[row], c[row], width);
+    vectorised<cell_row>(out, y[row], c[row], width);
   });
 }
 
 Tensor lstm_pull_gates(const Tensor& credit, const Tensor& gates) {
   const Rows e(credit), y(gates);
   return by_rows(gates, 4, [&](float* out, int64_t row, int64_t width) {
-    pull_gates_row(out, e[row], y[row], width);
+    vectorised<pull_gates_row>(out, e[row], y[row], width);
   });
 }
 
 Tensor lstm_pull_cell(const Tensor& credit, const Tensor& gates, const Tensor& before) {
   const Rows e(credit), y(gates), c(before);
   return by_rows(gates, 4, [&](float* out, int64_t row, int64_t width) {
-    pull_cell_row(out, e[row], y[row], c[row], width);
+    vectorised<pull_cell_row>(out, e[row], y[row], c[row], width);
   });
 }
 
 Tensor lstm_pull_output(const Tensor& credit, const Tensor& gates, const Tensor& squashed) {
   const Rows e(credit), s(squashed);
   return by_rows(gates, 4, [&](float* out, int64_t row, int64_t width) {
-    pull_output_row(out, e[row], s[row], width);
+    vectorised<pull_output_row>(out, e[row], s[row], width);
   });
 }
 
 Tensor lstm_pull_output_to_cell(const Tensor& credit, const Tensor& gates, const Tensor& squashed) {
   const Rows e(credit), y(gates), s(squashed);
   return by_rows(gates, 1, [&](float* out, int64_t row, int64_t width) {
-    pull_output_to_cell_row(out, e[row], y[row] + 3 * width, s[row], width);
+    vectorised<pull_output_to_cell_row>(out, e[row], y[row] + 3 * width, s[row], width);
   });
 }
 

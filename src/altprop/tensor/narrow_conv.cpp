@@ -8,7 +8,6 @@
 #include "altprop/base/error.h"
 #include "altprop/tensor/announced.h"
 #include "altprop/tensor/avx512.h"
-#include "altprop/tensor/own_kernels.h"
 
 namespace altprop {
 
@@ -17,8 +16,7 @@ constexpr int64_t kMostChannels = 12, kMostInRow = 64;
 }
 
 #if defined(ALTPROP_HAS_AVX512_CODE)
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+ALTPROP_AVX512_BEGIN
 
 namespace {
 
@@ -118,14 +116,14 @@ std::vector<float> by_rows(const Tensor& weight, const Shape& s) {
 
 }  // namespace
 
-#pragma GCC pop_options
+ALTPROP_AVX512_END
 #endif
 
 bool narrow_credit_fits(const Tensor& credit, const Tensor& weight, int64_t padding) {
 #if defined(ALTPROP_HAS_AVX512_CODE)
-  static const bool avx512 = __builtin_cpu_supports("avx512f");
-  return avx512 && credit.dim() == 4 && weight.dim() == 4 && own_kernels_reach(credit) &&
-         credit.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat &&
+  return avx512_runs(OwnKernel::NarrowConv) && credit.dim() == 4 && weight.dim() == 4 &&
+         credit.device().is_cpu() && credit.scalar_type() == at::kFloat &&
+         weight.scalar_type() == at::kFloat &&
          credit.is_contiguous(at::MemoryFormat::ChannelsLast) && credit.numel() > 0 &&
          weight.size(0) == credit.size(1) && weight.size(1) <= kMostChannels &&
          weight.size(1) * weight.size(3) <= kMostInRow &&

@@ -13,8 +13,8 @@ namespace altprop {
 
 /// True if narrow_credit may be called, and is the right way: an AVX-512 processor; float32 on the
 /// CPU; `credit` [B, out, h, w] stored with channels last; a window row of at most 64 numbers, of
-/// at most 12 channels. A function of processor, shapes and layout alone. For convolutions of
-/// stride 1, dilation 1 and one group.
+/// at most 12 channels. A function of processor, switches (tensor/own_kernels.h), shapes and layout
+/// alone. For convolutions of stride 1, dilation 1 and one group.
 /// @param weight [out, in, kh, kw]
 bool narrow_credit_fits(const Tensor& credit, const Tensor& weight, int64_t padding);
 

@@ -6,7 +6,6 @@
 
 #include "altprop/tensor/announced.h"
 #include "altprop/tensor/avx512.h"
-#include "altprop/tensor/own_kernels.h"
 
 namespace altprop {
 
@@ -29,8 +28,7 @@ struct Target {
 }  // namespace
 
 #if defined(ALTPROP_HAS_AVX512_CODE)
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+ALTPROP_AVX512_BEGIN
 
 namespace {
 
@@ -84,7 +82,8 @@ void finish(const float* sums, __mmask16 mask, int64_t at, const Target& t) {
                           _mm512_maskz_loadu_ps(mask, t.sum + at), sum);
   if (t.value) {
     const __m512 value = _mm512_maskz_loadu_ps(mask, t.value + at);
-    sum = _mm512_fmadd_ps(_mm512_set1_ps(static_cast<float>(t.decay)), value, sum);
+    if (t.decay != 0)  // times 0, an infinite value would be NaN
+      sum = _mm512_fmadd_ps(_mm512_set1_ps(static_cast<float>(t.decay)), value, sum);
     _mm512_mask_storeu_ps(t.value + at, mask,
                           _mm512_fmadd_ps(_mm512_set1_ps(static_cast<float>(-t.rate)), sum, value));
   }
@@ -113,7 +112,7 @@ void sum_rows(Rows a, Rows b, int64_t samples, int64_t begin, int64_t end, int64
 }
 
 }  // namespace
-#pragma GCC pop_options
+ALTPROP_AVX512_END
 
 namespace {
 
@@ -134,15 +133,15 @@ void sum_outer_products(const Tensor& a, const Tensor& b, const Target& target) 
 }
 
 bool plain(const Tensor& t) {
-  return t.dim() == 2 && t.scalar_type() == at::kFloat && own_kernels_reach(t);
+  return t.dim() == 2 && t.scalar_type() == at::kFloat && t.device().is_cpu();
 }
 
 }  // namespace
 
 bool outer_product_fits(const Tensor& out, const Tensor& a, const Tensor& b) {
-  static const bool can = __builtin_cpu_supports("avx512f");
-  return can && plain(a) && plain(b) && plain(out) && out.is_contiguous() && a.stride(0) == 1 &&
-         b.stride(1) == 1 && a.size(1) > 0 && a.size(1) <= kMostSamples && out.numel() > 0;
+  return avx512_runs(OwnKernel::OuterProduct) && plain(a) && plain(b) && plain(out) &&
+         out.is_contiguous() && a.stride(0) == 1 && b.stride(1) == 1 && a.size(1) > 0 &&
+         a.size(1) <= kMostSamples && out.numel() > 0;
 }
 
 void outer_product_into(Tensor& out, const Tensor& a, const Tensor& b, double keep, double scale) {

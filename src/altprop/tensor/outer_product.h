@@ -2,9 +2,9 @@
 // gradient of an affine map is made. An own kernel, because a library's product can only be added
 // to its target, while here the optimizer's step rides along in the same pass over memory.
 //
-// Measured on one core of a Xeon with AVX-512, batch 64, 784-500-500-10, in turns with MKL: the same
-// time for the product alone (0.59 ms); 0.87 of the time for product and momentum's step together
-// (0.69 to 0.79 ms), and 0.6 of it while other programs use the memory.
+// Measured on one core of a Xeon with AVX-512, batch 64, 784-500-500-10, in turns with MKL: the
+// same time for the product alone (0.59 ms); 0.87 of the time for product and momentum's step
+// together (0.69 to 0.79 ms), and 0.6 of it while other programs use the memory.
 #pragma once
 
 #include "altprop/tensor/tensor.h"
@@ -13,7 +13,7 @@ namespace altprop {
 
 /// True if the kernel can take these operands: an AVX-512 processor; float32 on the CPU; `a` the
 /// transpose of rows that lie side by side, `b` of such rows, `out` dense; k at most 512. A
-/// function of processor, shapes and layout alone.
+/// function of processor, switches (tensor/own_kernels.h), shapes and layout alone.
 bool outer_product_fits(const Tensor& out, const Tensor& a, const Tensor& b);
 
 /// out = keep * out + scale * a b. The result does not depend on the number of threads.

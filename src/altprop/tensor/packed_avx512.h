@@ -8,8 +8,7 @@
 #include "altprop/tensor/squash_avx512.h"
 
 #if defined(ALTPROP_HAS_AVX512_CODE)
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+ALTPROP_AVX512_BEGIN
 
 namespace altprop::avx512 {
 
@@ -86,5 +85,5 @@ inline int64_t panels_of(const PackedMatrix& b) {
 
 }  // namespace altprop::avx512
 
-#pragma GCC pop_options
+ALTPROP_AVX512_END
 #endif

@@ -4,16 +4,14 @@
 
 #include "altprop/tensor/announced.h"
 #include "altprop/tensor/linear.h"
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/packed_avx512.h"
 
 namespace altprop {
 
 bool PackedMatrix::has_panels(const at::TensorOptions& options) {
 #if defined(ALTPROP_HAS_AVX512_CODE)
-  static const bool can = __builtin_cpu_supports("avx512f");
-  return can && options.device().is_cpu() && options.dtype() == at::kFloat &&
-         !LibraryOnly::wanted();
+  return avx512_runs(OwnKernel::PackedMatrix) && options.device().is_cpu() &&
+         options.dtype() == at::kFloat;
 #else
   (void)options;
   return false;
@@ -73,8 +71,7 @@ Tensor PackedMatrix::unpacked() const {
 }
 
 #if defined(ALTPROP_HAS_AVX512_CODE)
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+ALTPROP_AVX512_BEGIN
 
 namespace {
 
@@ -103,7 +100,7 @@ void multiply_in_panels(Tensor& out, const Tensor& a, const PackedMatrix& b, flo
 }
 
 }  // namespace
-#pragma GCC pop_options
+ALTPROP_AVX512_END
 #endif
 
 void PackedMatrix::multiply_into(Tensor& out, const Tensor& a, double keep, double scale,

@@ -6,7 +6,6 @@
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/elementary.h"
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -36,8 +35,8 @@ ALTPROP_INLINE T logistic(T x) {
 }
 
 template <class T>
-ALTPROP_INLINE void complex_range(T* __restrict re, T* __restrict im, int64_t n,
-                                  Analytic::Kind kind, T gain, T shift) {
+ALTPROP_VECTORISED void complex_range(T* __restrict re, T* __restrict im, int64_t n,
+                                      Analytic::Kind kind, T gain, T shift) {
   switch (kind) {
     case Analytic::Kind::Logistic:
       for (int64_t i = 0; i < n; ++i) {
@@ -64,7 +63,8 @@ ALTPROP_INLINE void complex_range(T* __restrict re, T* __restrict im, int64_t n,
 }
 
 template <class T>
-ALTPROP_INLINE void real_range(T* __restrict x, int64_t n, Analytic::Kind kind, T gain, T shift) {
+ALTPROP_VECTORISED void real_range(T* __restrict x, int64_t n, Analytic::Kind kind, T gain,
+                                   T shift) {
   switch (kind) {
     case Analytic::Kind::Logistic:
       for (int64_t i = 0; i < n; ++i) x[i] = logistic(gain * x[i] + shift);
@@ -78,35 +78,19 @@ ALTPROP_INLINE void real_range(T* __restrict x, int64_t n, Analytic::Kind kind, 
   }
 }
 
-ALTPROP_VECTORISED void apply_complex(float* re, float* im, int64_t n, Analytic::Kind kind,
-                                      double gain, double shift) {
-  complex_range(re, im, n, kind, static_cast<float>(gain), static_cast<float>(shift));
-}
-ALTPROP_VECTORISED void apply_complex(double* re, double* im, int64_t n, Analytic::Kind kind,
-                                      double gain, double shift) {
-  complex_range(re, im, n, kind, gain, shift);
-}
-ALTPROP_VECTORISED void apply_real(float* x, int64_t n, Analytic::Kind kind, double gain,
-                                   double shift) {
-  real_range(x, n, kind, static_cast<float>(gain), static_cast<float>(shift));
-}
-ALTPROP_VECTORISED void apply_real(double* x, int64_t n, Analytic::Kind kind, double gain,
-                                   double shift) {
-  real_range(x, n, kind, gain, shift);
-}
-
 template <class T>
 void apply_here(Tensor& z, const PlanarRows& rows, const Analytic& f) {
   constexpr int64_t kGrain = 8192;
   const int64_t width = z.size(0) ? z.numel() / z.size(0) : 0;
+  const T gain = static_cast<T>(f.gain), shift = static_cast<T>(f.shift);
   T* x = z.mutable_data_ptr<T>();
   at::parallel_for(0, rows.real * width, kGrain, [&](int64_t from, int64_t to) {
-    apply_real(x + from, to - from, f.kind, f.gain, f.shift);
+    vectorised<real_range<T>>(x + from, to - from, f.kind, gain, shift);
   });
   T* re = x + rows.real * width;
   T* im = re + rows.complex * width;
   at::parallel_for(0, rows.complex * width, kGrain, [&](int64_t from, int64_t to) {
-    apply_complex(re + from, im + from, to - from, f.kind, f.gain, f.shift);
+    vectorised<complex_range<T>>(re + from, im + from, to - from, f.kind, gain, shift);
   });
 }
 
@@ -142,7 +126,7 @@ Tensor imaginary_parts(const Tensor& t, const PlanarRows& rows) {
 }
 
 void apply_analytic_(Tensor& z, const PlanarRows& rows, const Analytic& f) {
-  const bool here = own_kernels_reach(z) && z.is_non_overlapping_and_dense() &&
+  const bool here = own_kernel_reaches(OwnKernel::Planar, z) && z.is_non_overlapping_and_dense() &&
                     (z.dim() < 2 || z.size(0) < 2 || z.stride(0) * z.size(0) == z.numel());
   if (here && z.scalar_type() == at::kFloat) return apply_here<float>(z, rows, f);
   if (here && z.scalar_type() == at::kDouble) return apply_here<double>(z, rows, f);

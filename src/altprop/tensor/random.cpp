@@ -107,6 +107,9 @@ ALTPROP_VECTORISED void to_normal(const uint32_t* __restrict words, float* __res
     if (ws[i] >= 5.0f) out[i] = 1.41421356f * xs[i] * tail(ws[i]);
 }
 
+constexpr auto uniform_words = [](const uint32_t* words, float* out) { vectorised<to_uniform>(words, out); };
+constexpr auto normal_words = [](const uint32_t* words, float* out) { vectorised<to_normal>(words, out); };
+
 template <class Convert>
 void fill(uint64_t key, float* out, int64_t n, Convert convert) {
   const int64_t tiles = (n + kTile - 1) / kTile;
@@ -114,7 +117,7 @@ void fill(uint64_t key, float* out, int64_t n, Convert convert) {
     alignas(64) uint32_t words[kTile];
     alignas(64) float values[kTile];
     for (int64_t tile = begin; tile < end; ++tile) {
-      philox_tile(key, static_cast<uint64_t>(tile), words);
+      vectorised<philox_tile>(key, static_cast<uint64_t>(tile), words);
       const int64_t left = std::min<int64_t>(kTile, n - tile * kTile);
       if (left == kTile) {
         convert(words, out + tile * kTile);
@@ -148,7 +151,7 @@ Stream Stream::at(int64_t index) const {
 }
 
 Tensor Stream::uniform(IntArrayRef shape, at::TensorOptions options) const {
-  return filled(key_, shape, options, to_uniform);
+  return filled(key_, shape, options, uniform_words);
 }
 
 Tensor Stream::uniform(double low, double high, IntArrayRef shape, at::TensorOptions options) const {
@@ -162,19 +165,19 @@ void Stream::uniform_into(Tensor& out, double low, double high) const {
   }
   const float width = static_cast<float>(high - low), offset = static_cast<float>(low);
   fill(key_, out.data_ptr<float>(), out.numel(), [=](const uint32_t* words, float* values) {
-    to_uniform(words, values);
+    vectorised<to_uniform>(words, values);
     for (int i = 0; i < kTile; ++i) values[i] = values[i] * width + offset;
   });
 }
 
 Tensor Stream::normal(IntArrayRef shape, at::TensorOptions options) const {
-  return filled(key_, shape, options, to_normal);
+  return filled(key_, shape, options, normal_words);
 }
 
 void Stream::normal_into(Tensor& out) const {
   TORCH_CHECK(out.is_contiguous() && out.scalar_type() == at::kFloat && out.device().is_cpu(),
               "normal_into needs a contiguous float32 CPU tensor");
-  fill(key_, out.data_ptr<float>(), out.numel(), to_normal);
+  fill(key_, out.data_ptr<float>(), out.numel(), normal_words);
 }
 
 Tensor Stream::bernoulli(double p, IntArrayRef shape, at::TensorOptions options) const {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -16,7 +15,8 @@ constexpr int64_t kGrain = 1 << 15;  ///< numbers that are worth a thread
 constexpr int64_t kChunk = 256;      ///< columns that are summed at a time, in the cache
 
 bool plain(const Tensor& t) {
-  return t.scalar_type() == at::kFloat && own_kernels_reach(t) && t.is_contiguous();
+  return t.scalar_type() == at::kFloat && own_kernel_reaches(OwnKernel::Rows, t) &&
+         t.is_contiguous();
 }
 
 ALTPROP_VECTORISED void add_bias(float* __restrict x, const float* __restrict bias, int64_t n) {
@@ -63,8 +63,11 @@ void add_bias_(Tensor& x, const Tensor& bias, bool relu) {
   const float* b = bias.const_data_ptr<float>();
   at::parallel_for(0, x.size(0), std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)),
                    [&](int64_t from, int64_t to) {
-                     for (int64_t i = from; i < to; ++i)
-                       (relu ? add_bias_relu : add_bias)(rows + i * n, b, n);
+                     for (int64_t i = from; i < to; ++i) {
+                       float* const row = rows + i * n;
+                       relu ? vectorised<add_bias_relu>(row, b, n)
+                            : vectorised<add_bias>(row, b, n);
+                     }
                    });
 }
 
@@ -89,9 +92,9 @@ void add_rows_into(Tensor& out, const Tensor& matrix, double keep, double scale)
                        const int64_t begin = chunk * kChunk, width = std::min(kChunk, n - begin);
                        std::fill(sums, sums + width, 0.0f);
                        for (int64_t i = 0; i < rows; ++i)
-                         add_row(sums, numbers + i * n + begin, width);
-                       blend(target + begin, sums, width, static_cast<float>(keep),
-                             static_cast<float>(scale));
+                         vectorised<add_row>(sums, numbers + i * n + begin, width);
+                       vectorised<blend>(target + begin, sums, width, static_cast<float>(keep),
+                                         static_cast<float>(scale));
                      }
                    });
 }
@@ -121,7 +124,8 @@ void add_rows_at(Tensor& table, const Tensor& rows, const int64_t* ids, double s
   float* to = table.mutable_data_ptr<float>();
   for (int64_t i = 0; i < rows.size(0); ++i)
     if (ids[i] >= 0)
-      add_scaled(to + ids[i] * width, from + i * width, width, static_cast<float>(scale));
+      vectorised<add_scaled>(to + ids[i] * width, from + i * width, width,
+                             static_cast<float>(scale));
 }
 
 }  // namespace altprop

@@ -6,7 +6,6 @@
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/announced.h"
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/squash_avx512.h"
 
 namespace altprop {
@@ -16,8 +15,7 @@ constexpr int64_t kMostSpread = 64, kMostGathered = 16;
 }
 
 #if defined(ALTPROP_HAS_AVX512_CODE)
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+ALTPROP_AVX512_BEGIN
 
 namespace {
 
@@ -117,7 +115,7 @@ void gather_rows(const Gather& g, int64_t row) {
 }
 
 }  // namespace
-#pragma GCC pop_options
+ALTPROP_AVX512_END
 
 namespace {
 
@@ -133,14 +131,13 @@ void by_rows(int64_t rows, int64_t work, One one, Two two) {
 }
 
 bool rows_side_by_side(const Tensor& t) {
-  return t.dim() == 2 && t.scalar_type() == at::kFloat && own_kernels_reach(t) && t.stride(1) == 1;
+  return t.dim() == 2 && t.scalar_type() == at::kFloat && t.device().is_cpu() && t.stride(1) == 1;
 }
 
 }  // namespace
 
 bool settle_fits(const Tensor& t) {
-  static const bool can = __builtin_cpu_supports("avx512f");
-  return can && t.scalar_type() == at::kFloat && own_kernels_reach(t) &&
+  return avx512_runs(OwnKernel::Settle) && t.scalar_type() == at::kFloat && t.device().is_cpu() &&
          t.is_non_overlapping_and_dense();
 }
 
@@ -173,8 +170,8 @@ void spread_and_squash(Tensor& out, const Tensor& base, const Tensor& x, const T
 }
 
 bool gather_fits(const Tensor& x, const Tensor& w) {
-  static const bool can = __builtin_cpu_supports("avx512f");
-  return can && rows_side_by_side(x) && rows_side_by_side(w) && w.size(0) <= kMostGathered;
+  return avx512_runs(OwnKernel::Settle) && rows_side_by_side(x) && rows_side_by_side(w) &&
+         w.size(0) <= kMostGathered;
 }
 
 void gather_into(Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {

@@ -17,7 +17,8 @@ struct Squash {
 };
 
 /// True if the functions below may be called on this tensor: an AVX-512 processor, float32 on the
-/// CPU, without gaps. A function of processor, type and layout alone.
+/// CPU, without gaps. A function of processor, switches (tensor/own_kernels.h), type and layout
+/// alone.
 bool settle_fits(const Tensor& t);
 
 /// x <- sigma(x). NaN stays NaN, as in all of these.

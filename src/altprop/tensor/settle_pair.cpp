@@ -3,11 +3,12 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <mutex>
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/announced.h"
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/row_blocks.h"
 #include "altprop/tensor/squash_avx512.h"
 
@@ -19,8 +20,7 @@ namespace {
 constexpr int kMostNarrow = 12;  // sums of two rows stay in registers
 }
 
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+ALTPROP_AVX512_BEGIN
 
 namespace {
 
@@ -61,6 +61,12 @@ ALTPROP_INLINE void clear(Sums<R, K>& sums) {
     for (int j = 0; j < K; ++j) sums[r][j] = _mm512_setzero_ps();
 }
 
+/// share a + keep old; what is not kept is not read.
+ALTPROP_INLINE __m512 partly(__m512 a, float share, float keep, __m512 old) {
+  if (keep == 0) return _mm512_mul_ps(a, _mm512_set1_ps(share));
+  return _mm512_fmadd_ps(a, _mm512_set1_ps(share), _mm512_mul_ps(_mm512_set1_ps(keep), old));
+}
+
 /// The columns of a block, of R rows that are `stride` apart.
 template <int R>
 ALTPROP_INLINE void load(__m512 (&h)[R][kVectors], const float* from, int64_t stride) {
@@ -83,12 +89,17 @@ ALTPROP_INLINE void gather(Sums<R, K>& sums, const __m512 (&h)[R][kVectors], con
     }
 }
 
+/// The size of a move as a number that is compared as an integer, where NaN is above infinity.
+ALTPROP_INLINE __m512i size_of_move(__m512 from, __m512 to) {
+  return _mm512_castps_si512(_mm512_abs_ps(_mm512_sub_ps(to, from)));
+}
+
 /// New values of a block of the wide layer, and what they send to the narrow one.
 /// @param source the units of the narrow layer that drive them
-template <int R, int K, bool Measure>
+template <int R, int K, bool Measure, bool Last>
 ALTPROP_INLINE void wide_block(const Job& job, const Rows& rows, const Vectors& sigma,
                                const float (&source)[R][kLanes], int64_t block, Sums<R, K>& sums,
-                               __m512& moved) {
+                               __m512i& moved) {
   const int64_t stride = job.blocks * kColumns, at = block * kColumns;
   const float* back = job.back + at * K;
   __m512 h[R][kVectors];
@@ -107,16 +118,12 @@ ALTPROP_INLINE void wide_block(const Job& job, const Rows& rows, const Vectors& 
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
       float* place = rows.wide + r * stride + at + v * kLanes;
-      if (rows.part)
-        h[r][v] =
-            _mm512_fmadd_ps(h[r][v], _mm512_set1_ps(rows.share),
-                            _mm512_mul_ps(_mm512_set1_ps(rows.keep_wide), _mm512_load_ps(place)));
+      if (rows.part) h[r][v] = partly(h[r][v], rows.share, rows.keep_wide, _mm512_load_ps(place));
       h[r][v] = squashed(h[r][v], sigma);
-      if (Measure) {
-        const __m512 move = _mm512_sub_ps(h[r][v], _mm512_load_ps(place));
-        moved =
-            _mm512_mask_max_ps(moved, lanes(at + v * kLanes, job.n), moved, _mm512_abs_ps(move));
-      }
+      // The columns that fill up the last block stay 0: their weights are 0, but times infinity, or
+      // from an infinite source, they would send NaN.
+      if (Last) h[r][v] = _mm512_maskz_mov_ps(lanes(at + v * kLanes, job.n), h[r][v]);
+      if (Measure) moved = _mm512_max_epu32(moved, size_of_move(_mm512_load_ps(place), h[r][v]));
       _mm512_store_ps(place, h[r][v]);
     }
   gather<R, K>(sums, h, job.weight + at * K);
@@ -124,7 +131,7 @@ ALTPROP_INLINE void wide_block(const Job& job, const Rows& rows, const Vectors& 
 
 template <int R, int K, bool Measure>
 ALTPROP_INLINE void step(const Job& job, const Rows& rows, const Vectors& wide_sigma,
-                         const Vectors& narrow_sigma, Sums<R, K>& sums, __m512& moved) {
+                         const Vectors& narrow_sigma, Sums<R, K>& sums, __m512i& moved) {
   constexpr auto kUnits = static_cast<__mmask16>((1u << K) - 1);
   alignas(64) float source[R][kLanes];
 #pragma GCC unroll 2
@@ -140,16 +147,17 @@ ALTPROP_INLINE void step(const Job& job, const Rows& rows, const Vectors& wide_s
       const __m512 apart = _mm512_sub_ps(old, _mm512_maskz_loadu_ps(kUnits, rows.target + r * K));
       a = _mm512_fnmadd_ps(_mm512_set1_ps(rows.push[r]), apart, a);
     }
-    a = _mm512_fmadd_ps(a, _mm512_set1_ps(rows.share),
-                        _mm512_mul_ps(_mm512_set1_ps(rows.keep_narrow), old));
+    a = partly(a, rows.share, rows.keep_narrow, old);
     const __m512 now = _mm512_maskz_mov_ps(kUnits, squashed(a, narrow_sigma));
-    if (Measure) moved = _mm512_max_ps(moved, _mm512_abs_ps(_mm512_sub_ps(now, old)));
+    if (Measure) moved = _mm512_max_epu32(moved, size_of_move(old, now));
     _mm512_mask_storeu_ps(place, kUnits, now);
     _mm512_store_ps(source[r], rows.at_once ? old : now);
   }
   clear<R, K>(sums);
-  for (int64_t block = 0; block < job.blocks; ++block)
-    wide_block<R, K, Measure>(job, rows, wide_sigma, source, block, sums, moved);
+  const int64_t last = job.blocks - 1;
+  for (int64_t block = 0; block < last; ++block)
+    wide_block<R, K, Measure, false>(job, rows, wide_sigma, source, block, sums, moved);
+  wide_block<R, K, Measure, true>(job, rows, wide_sigma, source, last, sums, moved);
 }
 
 /// All steps of R rows. @param scratch room for 2 R rows of whole blocks
@@ -179,7 +187,7 @@ float settle_rows(const Job& job, int64_t row, float* scratch) {
     if (rows.target) rows.push[r] = row_of(p.push, 1)[r];
   }
   const Vectors wide_sigma(p.wide_sigma), narrow_sigma(p.narrow_sigma);
-  __m512 moved = _mm512_setzero_ps();
+  __m512i moved = _mm512_setzero_si512();
   Sums<R, K> sums;
   clear<R, K>(sums);
   for (int64_t at = 0; at < stride; at += kColumns) {
@@ -191,7 +199,7 @@ float settle_rows(const Job& job, int64_t row, float* scratch) {
     step<R, K, false>(job, rows, wide_sigma, narrow_sigma, sums, moved);
   step<R, K, true>(job, rows, wide_sigma, narrow_sigma, sums, moved);
   for (int r = 0; r < R; ++r) std::copy_n(rows.wide + r * stride, job.n, wide + r * job.n);
-  return _mm512_reduce_max_ps(moved);
+  return std::bit_cast<float>(_mm512_reduce_max_epu32(moved));
 }
 
 using Settle = float (*)(const Job&, int64_t row, float* scratch);
@@ -206,14 +214,13 @@ Settle chosen(int64_t k, bool two) {
 }
 
 }  // namespace
-#pragma GCC pop_options
+ALTPROP_AVX512_END
 
 bool settle_pair_fits(const SettlingPair& p) {
-  static const bool can = __builtin_cpu_supports("avx512f");
-  if (!can || WholeBatches::wanted()) return false;
+  if (!avx512_runs(OwnKernel::SettlePair) || WholeBatches::wanted()) return false;
   for (const Tensor* t :
        {&p.wide, &p.narrow, &p.drive, &p.weight, &p.back, &p.bias, &p.target, &p.push})
-    if (t->defined() && (t->scalar_type() != at::kFloat || !own_kernels_reach(*t) ||
+    if (t->defined() && (t->scalar_type() != at::kFloat || !t->device().is_cpu() ||
                          !t->is_contiguous() || (t->dim() != 2 && t != &p.bias)))
       return false;
   const int64_t k = p.weight.size(0);
@@ -221,6 +228,9 @@ bool settle_pair_fits(const SettlingPair& p) {
 }
 
 namespace {
+
+/// NaN if one of them is.
+float larger(float a, float b) { return b > a || std::isnan(b) ? b : a; }
 
 /// [k, n] block by block.
 Tensor by_blocks(const Tensor& weight) {
@@ -255,9 +265,9 @@ double settle_pair(const SettlingPair& p, int64_t steps) {
     float* const room = scratch.mutable_data_ptr<float>();
     float here = 0;
     for (int64_t row = 2 * from; row < 2 * to; row += 2)
-      here = std::max(here, row + 2 <= rows ? two(job, row, room) : one(job, row, room));
+      here = larger(here, row + 2 <= rows ? two(job, row, room) : one(job, row, room));
     const std::lock_guard lock(taking);
-    largest = std::max(largest, here);
+    largest = larger(largest, here);
   };
   at::parallel_for(0, (rows + 1) / 2, std::max<int64_t>(1, (1 << 20) / work), take);
   return largest;

@@ -27,7 +27,8 @@ struct SettlingPair {
 /// a dozen narrow units at most, and nobody who wants to see single products (WholeBatches).
 bool settle_pair_fits(const SettlingPair& pair);
 
-/// Takes `steps` steps, at least one. @returns the largest |move| of a unit in the last one
+/// Takes `steps` steps, at least one. @returns the largest |move| of a unit in the last one, NaN
+/// if one is NaN
 double settle_pair(const SettlingPair& pair, int64_t steps);
 
 }  // namespace altprop

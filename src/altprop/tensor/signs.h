@@ -6,7 +6,8 @@
 
 namespace altprop {
 
-/// out = sign(w) * magnitudes, 0 where w is 0. @param magnitudes of w's shape, or a single number
+/// out = sign(w) * magnitudes, 0 where w is 0 or NaN. @param magnitudes of w's shape, or a single
+/// number
 void signs_times(Tensor& out, const Tensor& w, const Tensor& magnitudes);
 
 }  // namespace altprop

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "altprop/tensor/elementary.h"
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop {
@@ -26,8 +25,12 @@ struct Plane {
   T *re, *im;
 };
 
+// Minus infinity has the weight 0, so that it makes NaN of the mean, and that of the window's
+// slopes. But the smallest weight that is made here is above 0: the mean becomes infinite, and
+// minus itself NaN.
+
 template <class T>
-ALTPROP_INLINE void pool_real(const T* v, T* out, T* slope, const Lanes& l, T inverse, T* e) {
+ALTPROP_VECTORISED void pool_real(const T* v, T* out, T* slope, const Lanes& l, T inverse, T* e) {
   T top[kBlock], sum[kBlock], mean[kBlock];
   for (int64_t from = 0; from < l.lanes; from += kBlock) {
     const int64_t n = std::min(kBlock, l.lanes - from);
@@ -51,6 +54,7 @@ ALTPROP_INLINE void pool_real(const T* v, T* out, T* slope, const Lanes& l, T in
     for (int64_t i = 0; i < n; ++i) {
       sum[i] = T(1) / sum[i];
       mean[i] *= sum[i];
+      mean[i] += mean[i] - mean[i];  // see below
       out[from + i] = mean[i];
     }
     for (int64_t j = 0; j < l.entries; ++j)
@@ -62,8 +66,8 @@ ALTPROP_INLINE void pool_real(const T* v, T* out, T* slope, const Lanes& l, T in
 }
 
 template <class T>
-ALTPROP_INLINE void pool_complex(const T* re, const T* im, Plane<T> out, Plane<T> slope,
-                                 const Lanes& l, T inverse, T* e) {
+ALTPROP_VECTORISED void pool_complex(const T* re, const T* im, Plane<T> out, Plane<T> slope,
+                                     const Lanes& l, T inverse, T* e) {
   T top[kBlock], sum_re[kBlock], sum_im[kBlock], mean_re[kBlock], mean_im[kBlock];
   T* f = e + l.entries * kBlock;
   for (int64_t from = 0; from < l.lanes; from += kBlock) {
@@ -92,7 +96,9 @@ ALTPROP_INLINE void pool_complex(const T* re, const T* im, Plane<T> out, Plane<T
       }
     for (int64_t i = 0; i < n; ++i) {
       const T size = T(1) / (sum_re[i] * sum_re[i] + sum_im[i] * sum_im[i]);
-      const T a = sum_re[i] * size, b = -sum_im[i] * size, c = mean_re[i], d = mean_im[i];
+      const T a = sum_re[i] * size, b = -sum_im[i] * size;
+      const T c = mean_re[i] + (mean_re[i] - mean_re[i]),
+              d = mean_im[i] + (mean_im[i] - mean_im[i]);
       sum_re[i] = a;
       sum_im[i] = b;
       out.re[from + i] = mean_re[i] = a * c - b * d;
@@ -110,23 +116,6 @@ ALTPROP_INLINE void pool_complex(const T* re, const T* im, Plane<T> out, Plane<T
   }
 }
 
-ALTPROP_VECTORISED void pool_lanes(const float* v, float* out, float* slope, const Lanes& l,
-                                   double inverse, float* e) {
-  pool_real(v, out, slope, l, static_cast<float>(inverse), e);
-}
-ALTPROP_VECTORISED void pool_lanes(const double* v, double* out, double* slope, const Lanes& l,
-                                   double inverse, double* e) {
-  pool_real(v, out, slope, l, inverse, e);
-}
-ALTPROP_VECTORISED void pool_lanes(const float* re, const float* im, Plane<float> out,
-                                   Plane<float> slope, const Lanes& l, double inverse, float* e) {
-  pool_complex(re, im, out, slope, l, static_cast<float>(inverse), e);
-}
-ALTPROP_VECTORISED void pool_lanes(const double* re, const double* im, Plane<double> out,
-                                   Plane<double> slope, const Lanes& l, double inverse, double* e) {
-  pool_complex(re, im, out, slope, l, inverse, e);
-}
-
 template <class T>
 void pool_here(const Tensor& x, const PlanarRows& rows, int64_t k, double temperature,
                SoftmaxPooled& y, bool channels_last) {
@@ -141,7 +130,7 @@ void pool_here(const Tensor& x, const PlanarRows& rows, int64_t k, double temper
   const Lanes lanes{channels_last ? c : ow, channels_last ? 1 : k, offset.data(), k * k};
   const T* v = x.const_data_ptr<T>();
   T *out = y.out.mutable_data_ptr<T>(), *slope = y.slope.mutable_data_ptr<T>();
-  const double inverse = 1 / temperature;
+  const T inverse = static_cast<T>(1 / temperature);
   at::parallel_for(
       0, rows.points() * outer, std::max<int64_t>(1, 16384 / (image / outer + 1)),
       [&](int64_t begin, int64_t end) {
@@ -153,11 +142,13 @@ void pool_here(const Tensor& x, const PlanarRows& rows, int64_t k, double temper
                 row * image + (channels_last ? (a * w + b) * k * c : (a * x.size(2) + b * k) * w);
             const int64_t to = row * pooled + (a * inner + b) * lanes.lanes;
             if (row < rows.real) {
-              pool_lanes(v + from, out + to, slope + from, lanes, inverse, scratch.data());
+              vectorised<pool_real<T>>(v + from, out + to, slope + from, lanes, inverse,
+                                       scratch.data());
             } else {
               const int64_t other = rows.complex * image, above = rows.complex * pooled;
-              pool_lanes(v + from, v + from + other, {out + to, out + to + above},
-                         {slope + from, slope + from + other}, lanes, inverse, scratch.data());
+              vectorised<pool_complex<T>>(
+                  v + from, v + from + other, Plane<T>{out + to, out + to + above},
+                  Plane<T>{slope + from, slope + from + other}, lanes, inverse, scratch.data());
             }
           }
         }
@@ -185,7 +176,7 @@ std::pair<Tensor, Tensor> pool_elsewhere(const Tensor& x, int64_t k, double temp
 
 SoftmaxPooled softmax_pool(const Tensor& given, const PlanarRows& rows, int64_t k,
                            double temperature) {
-  const bool here = own_kernels_reach(given) &&
+  const bool here = own_kernel_reaches(OwnKernel::SoftmaxPool, given) &&
                     (given.scalar_type() == at::kFloat || given.scalar_type() == at::kDouble);
   SoftmaxPooled y;
   if (!here) {

@@ -5,8 +5,7 @@
 #include "altprop/tensor/settle.h"
 
 #if defined(ALTPROP_HAS_AVX512_CODE)
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+ALTPROP_AVX512_BEGIN
 
 namespace altprop::avx512 {
 
@@ -61,5 +60,5 @@ inline __m512 squashed(__m512 a, const Vectors& v) {
 
 }  // namespace altprop::avx512
 
-#pragma GCC pop_options
+ALTPROP_AVX512_END
 #endif

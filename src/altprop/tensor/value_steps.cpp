@@ -2,7 +2,6 @@
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/announced.h"
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/packed_avx512.h"
 #include "altprop/tensor/row_blocks.h"
 
@@ -13,13 +12,11 @@ bool value_steps_know(Epilogue f) { return f != Epilogue::Tanh; }
 #if defined(ALTPROP_HAS_AVX512_CODE)
 
 bool value_steps_fit(const Tensor& rows) {
-  static const bool can = __builtin_cpu_supports("avx512f");
-  return can && own_kernels_reach(rows) && rows.scalar_type() == at::kFloat &&
+  return avx512_runs(OwnKernel::ValueSteps) && PackedMatrix::has_panels(rows.options()) &&
          !WholeBatches::wanted();
 }
 
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+ALTPROP_AVX512_BEGIN
 
 namespace {
 
@@ -89,7 +86,7 @@ void move_values(Tensor& value, const Tensor& base, const Tensor& sent, const Pa
   multiply_panels(rows_of(sent), sent.size(0), weight, 0, panels_of(weight), sink);
 }
 
-#pragma GCC pop_options
+ALTPROP_AVX512_END
 
 #else
 

@@ -32,10 +32,11 @@ ALTPROP_VECTORISED void sweep(const float* k, const float* e, Vector* z, Vector*
     Vector g0 = zero, g1 = zero;
     for (int64_t i = 0; i < rows; ++i) {
       const Vector z0 = z[2 * i], z1 = z[2 * i + 1];
-      credits[2 * i] = z0 > zero ? c0 : zero;
-      credits[2 * i + 1] = z1 > zero ? c1 : zero;
-      g0 += (z0 > zero ? z0 : zero) * e[i];
-      g1 += (z1 > zero ? z1 : zero) * e[i];
+      // As the library's ReLU and its derivative do, these comparisons let NaN through.
+      credits[2 * i] = z0 <= zero ? zero : c0;
+      credits[2 * i + 1] = z1 <= zero ? zero : c1;
+      g0 += (z0 < zero ? zero : z0) * e[i];
+      g1 += (z1 < zero ? zero : z1) * e[i];
     }
     const Vector b0 = beta[0] * shrink - g0, b1 = beta[1] * shrink - g1;
     beta[0] = b0;
@@ -61,7 +62,7 @@ ALTPROP_VECTORISED void sweep(const float* k, const float* e, Vector* z, Vector*
         z[2 * (i + r)] = sum[r][0];
         z[2 * (i + r) + 1] = sum[r][1];
         sums[i + r] +=
-            (sum[r][0] > zero ? sum[r][0] : zero) * b0 + (sum[r][1] > zero ? sum[r][1] : zero) * b1;
+            (sum[r][0] < zero ? zero : sum[r][0]) * b0 + (sum[r][1] < zero ? zero : sum[r][1]) * b1;
       }
     }
   }
@@ -115,11 +116,12 @@ void ReluSweep::step(double eta, double lambda) {
         for (int64_t j = 0; j < n_; ++j)
           blocks[static_cast<size_t>((i / kBlock * rows + j) * kBlock + i % kBlock)] =
               -gram[i * n_ + j] * scaled[static_cast<size_t>(j)];
-      sweep(blocks.data(), scaled.data(), reinterpret_cast<Vector*>(z + rep * columns * rows),
-            reinterpret_cast<Vector*>(beta + rep * columns),
-            reinterpret_cast<const Vector*>(credit + rep * columns),
-            static_cast<float>(1 - eta * lambda), tiles, rows,
-            reinterpret_cast<Vector*>(credits.data()), reinterpret_cast<Vector*>(sums.data()));
+      vectorised<sweep>(
+          blocks.data(), scaled.data(), reinterpret_cast<Vector*>(z + rep * columns * rows),
+          reinterpret_cast<Vector*>(beta + rep * columns),
+          reinterpret_cast<const Vector*>(credit + rep * columns),
+          static_cast<float>(1 - eta * lambda), tiles, rows,
+          reinterpret_cast<Vector*>(credits.data()), reinterpret_cast<Vector*>(sums.data()));
       for (int64_t i = 0; i < n_; ++i) {
         float sum = 0;
         for (int64_t lane = 0; lane < kLanes; ++lane)

@@ -1,6 +1,7 @@
 #include "altprop/train/run_folder.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 #include <torch/version.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include "altprop/base/version.h"
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/linear.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/train/checkpoint.h"
 #include "altprop/train/files.h"
 
@@ -48,11 +50,14 @@ std::string failure_of(const fs::path& dir) {
   return known && summary["failure"].is_string() ? summary["failure"].get<std::string>() : "";
 }
 
-/// What a checkpoint says of the program that wrote it.
+/// What a checkpoint says of the program that wrote it, and of the machine where that matters to
+/// the last bit.
 struct Meta {
   std::string label;
   int64_t threads = 0;
   LinearBackend backend = LinearBackend::Aten;
+  OwnKernels kernels_off;
+  std::string instructions, library_instructions;  ///< "" in checkpoints from before they were kept
 
   Meta(const std::string& text, const std::string& path) {
     try {
@@ -64,13 +69,38 @@ struct Meta {
       if (threads < 1 || threads > 1024)
         throw Error("'" + path + "' names an impossible number of threads");
       if (json.at("linear_backend") == "onednn") backend = LinearBackend::OneDnn;
+      if (json.contains("kernels_off"))
+        kernels_off = OwnKernels::named(json["kernels_off"].get<std::vector<std::string>>());
+      instructions = json.value("instructions", "");
+      library_instructions = json.value("library_instructions", "");
     } catch (const nlohmann::json::exception&) {
       throw Error(
           "'" + path +
           "' does not say how it was made; use an earlier checkpoint or start the run again");
+    } catch (const UsageError& unknown) {
+      throw Error("'" + path + "' was made with other kernels: " + unknown.what());
     }
   }
+
+  /// Kernels and libraries are chosen anew as they were, but instructions are the processor's: what
+  /// cannot be taken here has to be said, because the run goes on in other last bits.
+  std::string what_differs() const {
+    std::vector<std::string> out;
+    const auto compare = [&](const char* whose, const std::string& there, const std::string& here) {
+      if (!there.empty() && there != here)
+        out.push_back(text::cat(whose, " used ", there, " and use ", here, " here"));
+    };
+    compare("own kernels", instructions, own_instructions());
+    compare("libtorch's", library_instructions, at::get_cpu_capability());
+    return text::join(out, ", ");
+  }
 };
+
+std::string meta_of(TensorMap map) {
+  std::string text;
+  StateIO::loading(map).text("meta", text);
+  return text;
+}
 
 }  // namespace
 
@@ -115,7 +145,10 @@ void RunFolder::save(const std::string& file, const std::string& line) {
                                     {"label", label_},
                                     {"threads", at::get_num_threads()},
                                     {"linear_backend",
-                                     linear_backend() == LinearBackend::OneDnn ? "onednn" : "aten"}}
+                                     linear_backend() == LinearBackend::OneDnn ? "onednn" : "aten"},
+                                    {"kernels_off", kernels_off().names()},
+                                    {"instructions", own_instructions()},
+                                    {"library_instructions", at::get_cpu_capability()}}
                          .dump();
   io.text("meta", meta);
   io.integer("metrics_bytes", metrics_bytes_);
@@ -153,6 +186,12 @@ void RunFolder::resume() {
   if (const std::string failure = failure_of(dir_); !failure.empty())
     trainer.warn(text::cat(
         "this run has failed before and will again if its config.toml is the same: ", failure));
+  const Meta meta(meta_of(map), (dir_ / "checkpoint.pt").string());
+  if (const std::string differs = meta.what_differs(); !differs.empty())
+    trainer.warn(
+        text::cat("the checkpoint is of a processor with other instructions, so the run "
+                  "will not end with the same bits as an uninterrupted one: ",
+                  differs));
   write_atomically(dir_ / "config.toml",
                    experiment_.settings().to_toml());  // epochs may have been added
 }
@@ -162,14 +201,11 @@ std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, st
   label = settings.rule;
   if (!fs::exists(dir / "checkpoint.pt"))
     return std::make_unique<Experiment>(settings, std::move(data));
-  std::string text;
-  {
-    TensorMap map = load_checkpoint(dir / "checkpoint.pt");
-    StateIO::loading(map).text("meta", text);
-  }
-  const Meta meta(text, (dir / "checkpoint.pt").string());
+  const Meta meta(meta_of(load_checkpoint(dir / "checkpoint.pt")),
+                  (dir / "checkpoint.pt").string());
   label = meta.label;
   set_linear_backend(meta.backend);
+  set_kernels_off(meta.kernels_off);
   // The weights come from the checkpoint, and the threads are those it was made with; the settings
   // stay as they were.
   const RunSettings kept = settings;

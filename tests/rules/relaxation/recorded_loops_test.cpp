@@ -112,7 +112,7 @@ const std::vector<RuleCase> kOnImages = {
 void expect_the_same(const RuleCase& c, const std::vector<int64_t>& shape) {
   if (!test::test_device().is_cpu()) GTEST_SKIP() << "the device records by itself";
   const test::Threads one(1);
-  const LibraryOnly as_elsewhere;
+  const KernelsOff as_elsewhere(OwnKernels::all());
   const auto loss = make_loss(c.loss);
   Graph net = network(c.net, {.input_shape = shape, .classes = 5});
   net.to(at::kCPU, at::kDouble);
