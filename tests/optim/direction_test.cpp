@@ -10,14 +10,15 @@ namespace {
 /// Collects signals and turns them into gradients only when it is asked to finish.
 struct Late : Direction {
   std::vector<std::pair<const Op*, Tensor>> waiting;
-  int finished = 0;
-  void absorb(const LocalSignal& signal) override {
+  std::vector<std::string> finished;
+  using Direction::absorb;
+  void absorb(const LocalSignal& signal, Store&) override {
     waiting.emplace_back(signal.op, signal.cot.t().mm(signal.saved->t[0]) * signal.scale);
   }
-  void finish() override {
-    for (const auto& [op, gradient] : waiting) op->weight()->add_gradient(gradient, 10);
+  void finish(const std::string& group, Store& gradients) override {
+    for (const auto& [op, gradient] : waiting) gradients.of(*op->weight())->add(gradient, 10);
     waiting.clear();
-    ++finished;
+    finished.push_back(group);
   }
 };
 
@@ -45,15 +46,15 @@ TEST(Direction, FinishesBeforeTheStepOfEveryGroup) {
   updater.bind({weights.op->weight(), feedback.op->weight()});
   const Tensor expected = 10 * cot.t().mm(x);
 
-  updater.take({feedback.op.get(), nullptr, &feedback.saved, cot, 1});
+  updater.take(LocalSignal{feedback.op.get(), nullptr, &feedback.saved, cot, 1});
   updater.apply("feedback");
-  EXPECT_EQ(direction->finished, 1);
+  EXPECT_EQ(direction->finished, (std::vector<std::string>{"feedback"}));
   EXPECT_TRUE(at::equal(feedback.moved(), 0.5 * expected));
   EXPECT_EQ(weights.moved().abs().max().item<double>(), 0);
 
-  updater.take({weights.op.get(), nullptr, &weights.saved, cot, 1});
+  updater.take(LocalSignal{weights.op.get(), nullptr, &weights.saved, cot, 1});
   updater.apply();
-  EXPECT_EQ(direction->finished, 2);
+  EXPECT_EQ(direction->finished, (std::vector<std::string>{"feedback", "weights"}));
   EXPECT_TRUE(at::equal(weights.moved(), expected));
   EXPECT_TRUE(at::equal(feedback.moved(), 0.5 * expected));
 }

@@ -39,8 +39,7 @@ TEST(EquilibriumSameUpdate, IsTheMeanOfBothPoolings) {
         Stream(6).at("minus").at(static_cast<int64_t>(s)).uniform(minus[s].sizes(), at::kDouble);
   }
   const double span = 0.4, scale = 1.0 / 3;
-  for (const ParamPtr& p : e.net.params()) p->fresh = true;
-  GradientSink sink;
+  Gradients sink;
   contrast.deliver_same_update({plus, minus, span, scale}, sink);
 
   const BackwardWeights::Pair& pair = back.pairs()[0];
@@ -64,7 +63,7 @@ TEST(EquilibriumSameUpdate, IsTheMeanOfBothPoolings) {
   double apart = 0;
   for (int64_t i = 0; i < pair.forward->value.numel(); i += 5) {
     const double up = slope(forward, pair.forward, i), down = slope(backward, pair.backward, i);
-    EXPECT_NEAR(pair.forward->grad.view(-1)[i].item<double>(), -scale / span * (up + down) / 2,
+    EXPECT_NEAR(sink.of_param(*pair.forward).view(-1)[i].item<double>(), -scale / span * (up + down) / 2,
                 1e-8)
         << i;
     apart = std::max(apart, std::abs(up - down));
