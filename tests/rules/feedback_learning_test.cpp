@@ -53,11 +53,15 @@ TEST(FeedbackLearning, TeacherTaskKeepsTheOrderOfRules) {
   at::set_num_threads(threads);
   for (const std::string& name : names)
     std::printf("  %-26s %.1f %%\n", name.c_str(), accuracy[name]);
+  // These two seeds, AVX2: uniform-sign 0.4 above backprop, the random signs 0.5 below, feedback
+  // alignment 7.5, direct 4.3. Single seeds (five): 0.3 to 1.8 above, 0.5 to 9.0 and 3.0 to 13.8
+  // below; other kernels move one seed by 1 (backprop) to 3 (direct). A rule that transports
+  // weights after all gives backprop's own figure, one that trains no hidden layer the last's.
   for (const char* name : {"uniform-sign", "fixed-random-sign", "batchwise-random-sign"})
-    EXPECT_GE(accuracy[name], accuracy["backprop"] - 2.5) << name;
+    EXPECT_GE(accuracy[name], accuracy["backprop"] - 4) << name;
   for (const char* name : {"feedback-alignment", "direct-feedback-alignment"}) {
-    EXPECT_GE(accuracy[name], accuracy["last-layer-only"] + 15) << name;
-    EXPECT_LT(accuracy[name], accuracy["backprop"] - 4) << name;
+    EXPECT_GE(accuracy[name], accuracy["last-layer-only"] + 10) << name;
+    EXPECT_LT(accuracy[name], accuracy["backprop"] - 1) << name;
   }
 }
 

@@ -149,8 +149,11 @@ Learnt learn(const std::string& written) {
 TEST(LearnedFeedbackTeacher, LearntFeedbackDoesAsWellAsBackpropAndBetterThanRandom) {
   const double bp = learn("bp").accuracy, fa = learn("fa").accuracy;
   for (const std::string rule : {"kp", "wm", "pfa", "pfa[pfa.expand=ortho]"}) {
-    EXPECT_GE(learn(rule).accuracy, bp - 2.5) << rule;
-    EXPECT_GE(learn(rule).accuracy, fa + 4) << rule;
+    // These two seeds, AVX2: 0.9 below backprop (weight mirrors) to 0.6 above, 6.6 to 8.1 above
+    // feedback alignment; other kernels move one seed by 1. Without learning, feedback stays random
+    // and the rule is feedback alignment: 0 above it, 7.5 below backprop.
+    EXPECT_GE(learn(rule).accuracy, bp - 4) << rule;
+    EXPECT_GE(learn(rule).accuracy, fa + 2) << rule;
   }
   EXPECT_LT(learn("kp").angle, 22);
   EXPECT_LT(learn("pfa[pfa.expand=ortho]").angle, 22);
