@@ -27,12 +27,12 @@ inline std::vector<Switches> all_switches() {
           {"AllOff", OwnKernels::all()}};
 }
 
-class UnderSwitches : public testing::TestWithParam<Switches> {
+class UnderSwitches : public ::testing::TestWithParam<Switches> {
  private:
   KernelsOff off_{GetParam().off};
 };
 
-inline std::string name_of_switches(const testing::TestParamInfo<Switches>& info) {
+inline std::string name_of_switches(const ::testing::TestParamInfo<Switches>& info) {
   return info.param.name;
 }
 
@@ -77,7 +77,7 @@ inline void with_special_values(std::vector<Tensor> operands,
         check("operand " + std::to_string(o) + ", " + std::to_string(value) + " at " +
               std::to_string(at) + " of " + std::to_string(n));
         operands[o].copy_(before);
-        if (testing::Test::HasFailure()) return;  // one sentence is enough
+        if (::testing::Test::HasFailure()) return;  // one sentence is enough
       }
     }
   }

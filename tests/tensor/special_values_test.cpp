@@ -19,7 +19,7 @@ using test::with_special_values;
 using test::with_zeros;
 
 class SpecialValues : public test::UnderSwitches {};
-INSTANTIATE_TEST_SUITE_P(Kernels, SpecialValues, testing::ValuesIn(test::all_switches()),
+INSTANTIATE_TEST_SUITE_P(Kernels, SpecialValues, ::testing::ValuesIn(test::all_switches()),
                          test::name_of_switches);
 
 /// Around the widths of vectors.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "altprop/base/larger.h"
 #include "altprop/tensor/linear.h"
 
 namespace altprop {
@@ -19,8 +20,8 @@ void sweep_until_still(std::vector<Tensor>& values, Next next) {
     double moved = 0, size = 0;
     for (size_t k = 0; k < values.size(); ++k) {
       Tensor now = next(k);
-      moved = std::max(moved, (now - values[k]).abs().max().template item<double>());
-      size = std::max(size, now.abs().max().template item<double>());
+      moved = larger(moved, (now - values[k]).abs().max().template item<double>());
+      size = larger(size, now.abs().max().template item<double>());
       values[k] = std::move(now);
     }
     if (moved <= tolerance * size) return;

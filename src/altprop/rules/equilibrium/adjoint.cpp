@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "altprop/base/index.h"
+#include "altprop/base/larger.h"
 #include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
@@ -101,7 +102,7 @@ Field Adjoint::solve(double tolerance, int64_t most) {
       add_to(next[s], first[s]);
       if (!next[s].defined()) continue;
       const Tensor move = lambda[s].defined() ? next[s] - lambda[s] : next[s];
-      moved = std::max(moved, move.abs().max().item<double>());
+      moved = larger(moved, move.abs().max().item<double>());
       lambda[s] = lambda[s].defined() ? lambda[s] + move * kPart : move * kPart;
     }
     if (moved <= enough) break;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/base/larger.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -53,7 +54,7 @@ void Diagnosis::look_at_nudged(const Field& free, const Field& plus, const Field
     if (!net_.moves(static_cast<int>(s))) continue;
     const Tensor& other = minus ? (*minus)[s] : free[s];
     const Tensor apart = plus[s] - other;
-    largest = std::max(largest, apart.abs().max().item<double>());
+    largest = larger(largest, apart.abs().max().item<double>());
     const double relative = size_of(apart) / std::max(1e-30, size_of(free[s]));
     if (free[s].scalar_type() == at::kFloat && relative > 0 && relative < 1e-5)
       notices_.say("small",

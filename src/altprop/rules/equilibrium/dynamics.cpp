@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/index.h"
+#include "altprop/base/larger.h"
 #include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
@@ -322,7 +323,7 @@ double ConvergentDynamics::take_turn(size_t turn, const Nudge* nudge, bool measu
   for (int s : group) values.push_back(updated(at(s), nudge, pushed));
   for (size_t i = 0; i < group.size(); ++i) {
     const size_t s = at(group[i]);
-    if (measure) largest = std::max(largest, (values[i] - s_[s]).abs_().max().item<double>());
+    if (measure) largest = larger(largest, (values[i] - s_[s]).abs_().max().item<double>());
     commit(s, std::move(values[i]));
   }
   return largest;
@@ -331,7 +332,7 @@ double ConvergentDynamics::take_turn(size_t turn, const Nudge* nudge, bool measu
 double ConvergentDynamics::step(const Nudge* nudge, bool measure) {
   double largest = 0;
   for (size_t turn = 0; turn < groups_.size(); ++turn)
-    largest = std::max(largest, take_turn(turn, nudge, measure));
+    largest = larger(largest, take_turn(turn, nudge, measure));
   return largest;
 }
 

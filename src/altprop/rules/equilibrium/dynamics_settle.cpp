@@ -5,6 +5,7 @@
 #include "altprop/rules/equilibrium/dynamics.h"
 
 #include "altprop/base/index.h"
+#include "altprop/base/larger.h"
 
 namespace altprop {
 
@@ -75,7 +76,7 @@ Settled ConvergentDynamics::settle(const StopWhen& stop, const Nudge* nudge) {
   });
   for (size_t s = 0; s < s_.size(); ++s)
     if (settled[s].defined()) commit(s, settled[s]);
-  for (const Settled& part : parts) parts[0].residual = std::max(parts[0].residual, part.residual);
+  for (const Settled& part : parts) parts[0].residual = larger(parts[0].residual, part.residual);
   return parts[0];
 }
 

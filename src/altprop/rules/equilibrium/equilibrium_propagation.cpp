@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "altprop/base/error.h"
+#include "altprop/base/larger.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/equilibrium/diagnosis.h"
 #include "altprop/rules/equilibrium/kept_states.h"
@@ -306,7 +307,7 @@ class EquilibriumPropagation : public Rule {
     }
     ++batches_;
     free_sum_ += static_cast<double>(settled.steps);
-    residual_ = std::max(residual_, settled.residual);
+    residual_ = larger(residual_, settled.residual);
   }
 
   void count(const Step& step, const Settled& settled) {

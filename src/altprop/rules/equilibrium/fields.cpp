@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "altprop/base/larger.h"
+
 namespace altprop {
 
 void add_to(Tensor& sum, const Tensor& part) {
@@ -11,7 +13,7 @@ void add_to(Tensor& sum, const Tensor& part) {
 double largest(const Field& field) {
   double out = 0;
   for (const Tensor& t : field)
-    if (t.defined()) out = std::max(out, t.abs().max().item<double>());
+    if (t.defined()) out = larger(out, t.abs().max().item<double>());
   return out;
 }
 

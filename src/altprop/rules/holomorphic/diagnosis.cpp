@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/base/larger.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -79,7 +80,7 @@ std::optional<double> HolomorphicDiagnosis::look_at_nudged(const Circle& circle,
     for (int64_t from = 0; from < rows.points(); from += batch)
       away.narrow(0, from, batch).sub_(rest[s]);
     const double here = largest(away), size = std::max(largest(rest[s]), 1e-30);
-    moved = std::max(moved, here);
+    moved = larger(moved, here);
     const std::string name = field_.layer(static_cast<int>(s));
     if (contour.points()[0].weight != 1 || contour.real())  // not the infinitesimal nudge
       if (states[s].scalar_type() == at::kFloat && here > 0 && here / size < 1e-5)

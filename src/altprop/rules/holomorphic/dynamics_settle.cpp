@@ -4,6 +4,8 @@
 
 #include "altprop/rules/holomorphic/dynamics.h"
 
+#include "altprop/base/larger.h"
+
 namespace altprop {
 
 namespace {
@@ -78,9 +80,9 @@ Settled HolomorphicDynamics::settle_by_rows(const StopWhen& stop, const ComplexN
   for (size_t i = 0; i < here.size(); ++i) *here[i] = settled[i];
   residuals_ = moved[0];
   for (size_t k = 1; k < parts.size(); ++k) {
-    parts[0].residual = std::max(parts[0].residual, parts[k].residual);
+    parts[0].residual = larger(parts[0].residual, parts[k].residual);
     for (size_t p = 0; p < residuals_.size(); ++p)
-      residuals_[p] = std::max(residuals_[p], moved[k][p]);
+      residuals_[p] = larger(residuals_[p], moved[k][p]);
   }
   forget();
   return parts[0];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "altprop/base/larger.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -10,8 +11,8 @@ void HolomorphicInstruments::count(const Settled& free, const Settled& nudged) {
   ++batches_;
   free_sum_ += static_cast<double>(free.steps);
   nudged_sum_ += static_cast<double>(nudged.steps);
-  free_residual_ = std::max(free_residual_, free.residual);
-  nudged_residual_ = std::max(nudged_residual_, nudged.residual);
+  free_residual_ = larger(free_residual_, free.residual);
+  nudged_residual_ = larger(nudged_residual_, nudged.residual);
 }
 
 void HolomorphicInstruments::guarded(int64_t unsettled, int64_t by_two) {

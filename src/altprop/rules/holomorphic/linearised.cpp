@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "altprop/base/index.h"
+#include "altprop/base/larger.h"
 #include "altprop/rules/equilibrium/contrast.h"
 #include "altprop/rules/equilibrium/fields.h"
 
@@ -183,7 +184,7 @@ Linearised::Solved Linearised::solve(const Field& g, double tolerance, int64_t m
       add_to(next[s], first[s]);
       if (!next[s].defined()) continue;
       const Tensor move = lambda[s].defined() ? next[s] - lambda[s] : next[s];
-      out.residual = std::max(out.residual, move.abs().max().item<double>() / size);
+      out.residual = larger(out.residual, move.abs().max().item<double>() / size);
       lambda[s] = lambda[s].defined() ? lambda[s] + move * kPart : move * kPart;
     }
     ++out.steps;

@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/index.h"
+#include "altprop/base/larger.h"
 
 namespace altprop {
 
@@ -204,7 +205,7 @@ Relaxed LinearRelaxation::iterate(Field& u, Order order, double eta, const Stop&
       for (size_t s = 0; s < u.size(); ++s)
         if (hidden_[s])
           out.residual =
-              std::max(out.residual, (u[s] - before[s]).norm().item<double>() / (eta * rate(s)) /
+              larger(out.residual, (u[s] - before[s]).norm().item<double>() / (eta * rate(s)) /
                                          (u[s].norm().item<double>() + 1e-30));
     }
     if (trace) {

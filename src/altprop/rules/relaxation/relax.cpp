@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "altprop/base/larger.h"
+
 namespace altprop {
 
 namespace {
@@ -52,7 +54,7 @@ Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& st
           moved.emplace_back(s, std::move(value));
       for (auto& [s, value] : moved) {
         Tensor& slot = field[static_cast<size_t>(s)];
-        if (measure) residual = std::max(residual, relative_move(slot, value));
+        if (measure) residual = larger(residual, relative_move(slot, value));
         slot = std::move(value);
       }
     }

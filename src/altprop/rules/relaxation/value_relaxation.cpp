@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "altprop/base/index.h"
+#include "altprop/base/larger.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
 
@@ -169,7 +170,7 @@ double ValueRelaxation::update(const std::vector<char>& group, double eta, doubl
     }
     if (measure)
       largest =
-          std::max(largest, delta_[s].norm().item<double>() / (1 + v_[s].norm().item<double>()));
+          larger(largest, delta_[s].norm().item<double>() / (1 + v_[s].norm().item<double>()));
     v_[s].add_(*force, eta);
     for (int e : graph.edges_from(static_cast<int>(s))) stale_[at(e)] = 1;
   }
@@ -180,14 +181,14 @@ double ValueRelaxation::descend(Order order, double eta, double momentum, bool m
   if (order == Order::Synchronous) return update(hidden_, eta, momentum, measure);
   if (order == Order::RedBlack) {
     const double odd = update(odd_, eta, momentum, measure);
-    return std::max(odd, update(even_, eta, momentum, measure));
+    return larger(odd, update(even_, eta, momentum, measure));
   }
   double largest = 0;
   std::vector<char> one(v_.size(), 0);
   for (size_t s = v_.size(); s-- > 0;) {
     if (!hidden_[s]) continue;
     one[s] = 1;
-    largest = std::max(largest, update(one, eta, momentum, measure));
+    largest = larger(largest, update(one, eta, momentum, measure));
     one[s] = 0;
   }
   return largest;
@@ -250,7 +251,7 @@ double ValueRelaxation::largest_force() {
   double out = 0;
   for (size_t s = 0; s < all.size(); ++s)
     if (hidden_[s])
-      out = std::max(out, all[s].norm().item<double>() / (1 + v_[s].norm().item<double>()));
+      out = larger(out, all[s].norm().item<double>() / (1 + v_[s].norm().item<double>()));
   return out;
 }
 
