@@ -222,13 +222,13 @@ class OpCheck {
     const std::vector<Tensor> found = gradients(saved_, cot_, 1);
     std::map<const Param*, Tensor> t;
     for (const ParamPtr& p : params)
-      t[p.get()] = stream_.at("tangent of").at(p->name).normal(p->value.sizes(), p->value.options());
+      t[p.get()] =
+          stream_.at("tangent of").at(p->name).normal(p->value.sizes(), p->value.options());
     double together = 0;
     for (size_t i = 0; i < params.size(); ++i) {
       const double expected = dot_product(found[i], t.at(params[i].get()));
-      const Tensor pushed = op_->jvp_params(saved_, [&](const Param& p) {
-        return &p == params[i].get() ? t.at(&p) : Tensor();
-      });
+      const Tensor pushed = op_->jvp_params(
+          saved_, [&](const Param& p) { return &p == params[i].get() ? t.at(&p) : Tensor(); });
       ASSERT_TRUE(pushed.defined()) << params[i]->name;
       EXPECT_NEAR(dot_product(cot_, pushed), expected, 1e-10 * std::max(1.0, std::abs(expected)))
           << "tangent along " << params[i]->name;

@@ -1,5 +1,5 @@
-#include "altprop/network/gradients.h"
 #include "altprop/network/graph.h"
+#include "altprop/network/gradients.h"
 
 #include <torch/csrc/autograd/autograd.h>
 
@@ -120,8 +120,8 @@ TEST(Graph, PushBeginsAnywhere) {
   r.net.run(r.x, again, {Mode::Train});
   const Tensor at_stem =
       r.net.node(r.stem).op->jvp(again.saved[static_cast<size_t>(r.stem)], from_input[0], 0);
-  expect_close(r.net.push(again, Push{.nodes = {{r.stem, at_stem}}}),
-               r.net.push(again, from_input), 1e-11, "from a node");
+  expect_close(r.net.push(again, Push{.nodes = {{r.stem, at_stem}}}), r.net.push(again, from_input),
+               1e-11, "from a node");
   EXPECT_FALSE(r.net.push(again, Push{}).defined());
 }
 

@@ -1,5 +1,5 @@
-#include "altprop/network/gradients.h"
 #include "altprop/network/ops/module.h"
+#include "altprop/network/gradients.h"
 
 #include <torch/nn/modules.h>
 

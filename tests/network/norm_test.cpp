@@ -1,5 +1,5 @@
-#include "altprop/network/gradients.h"
 #include "altprop/network/ops/norm.h"
+#include "altprop/network/gradients.h"
 
 #include "check_op.h"
 

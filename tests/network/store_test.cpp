@@ -67,7 +67,8 @@ TEST(Store, TheCallersTensorsOfAnyStrides) {
     std::vector<Tensor> theirs, before;
     std::vector<const void*> places;
     for (const ParamPtr& p : e.net.params()) {
-      theirs.push_back(other_layout(Stream(4).at(p->name).normal(p->value.sizes(), p->value.options())));
+      theirs.push_back(
+          other_layout(Stream(4).at(p->name).normal(p->value.sizes(), p->value.options())));
       before.push_back(theirs.back().clone());
       places.push_back(theirs.back().data_ptr());
       bound.bind(*p, theirs.back(), 1);
@@ -189,7 +190,8 @@ TEST(Store, AFrozenParameterIsNotStepped) {
 }
 
 TEST(Store, AStandInLearnsInTheWeightsPlaceWithItsOwnShape) {
-  const auto check = [](const OpPtr& op, const Tensor& x, IntArrayRef stand_in, IntArrayRef cot_shape) {
+  const auto check = [](const OpPtr& op, const Tensor& x, IntArrayRef stand_in,
+                        IntArrayRef cot_shape) {
     Saved saved;
     op->forward({&x, 1}, saved, {});
     Param by("r", Stream(7).normal(stand_in, at::kDouble));

@@ -132,7 +132,8 @@ TEST(InPlace, NotWhereGradientsAreChangedFirst) {
 
 TEST(InPlace, SomebodyElsesLookAtGradientsChangesNoBit) {
   at::NoGradGuard no_grad;
-  TrainedNet alone(kConvNet, optimizer("momentum"), true), watched(kConvNet, optimizer("momentum"), true);
+  TrainedNet alone(kConvNet, optimizer("momentum"), true),
+      watched(kConvNet, optimizer("momentum"), true);
   alone.train(3);
   watched.train(2);
   Gradients seen;

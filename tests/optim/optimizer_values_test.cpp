@@ -42,8 +42,8 @@ struct SixNumbers {
   }
   Tensor entry(int k) { return k < 4 ? matrix->value.view(-1)[k] : vector->value[k - 4]; }
   void step(const Numbers& g) {
-    updater.take(ParamSignal{
-        matrix.get(), at::tensor({g[0], g[1], g[2], g[3]}, at::kDouble).view({2, 2})});
+    updater.take(
+        ParamSignal{matrix.get(), at::tensor({g[0], g[1], g[2], g[3]}, at::kDouble).view({2, 2})});
     updater.take(ParamSignal{vector.get(), at::tensor({g[4], g[5]}, at::kDouble)});
     updater.apply();
   }

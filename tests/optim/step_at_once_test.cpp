@@ -35,8 +35,8 @@ struct TrainedMap {
     const Tensor x = Stream(2).at(number).normal({8, 50});
     const Tensor cot = Stream(3).at(number).normal({8, 20});
     map->forward({&x, 1}, saved, {Mode::Train});
-    updater->take(LocalSignal{map.get(), nullptr, &saved,
-                              strided ? cot.t().contiguous().t() : cot, scale, 0, only});
+    updater->take(LocalSignal{map.get(), nullptr, &saved, strided ? cot.t().contiguous().t() : cot,
+                              scale, 0, only});
   }
 };
 

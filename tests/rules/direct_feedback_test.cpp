@@ -193,7 +193,7 @@ TEST(DirectFeedback, NamedPointsLeaveTheRestExact) {
   const Tensor x = random({7, 9});
   auto rule = bound("dfa", net, {{"dfa.place", "activation"}, {"dfa.points", "tanh2"}});
   NamedGradients own = gradients(*rule, net, loss, x, {}),
-            exact = gradients(*rule, net, loss, x, {}, 0, true);
+                 exact = gradients(*rule, net, loss, x, {}, 0, true);
   EXPECT_TRUE(at::equal(own["fc3.weight"], exact["fc3.weight"]));
   EXPECT_GT(distance(own["fc2.weight"], exact["fc2.weight"]), 0.1);
   // Below the point credit crosses fc2 exactly.

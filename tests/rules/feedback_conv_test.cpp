@@ -24,7 +24,7 @@ TEST(Feedback, OutputLayerOfAResidualNetLearnsByBackprop) {
     Graph net = residual_net();
     auto rule = bound(name, net);
     NamedGradients own = gradients(*rule, net, *loss, x, y),
-              exact = gradients(*rule, net, *loss, x, y, 0, true);
+                   exact = gradients(*rule, net, *loss, x, y, 0, true);
     EXPECT_TRUE(at::equal(own["fc.weight"], exact["fc.weight"])) << name;
     EXPECT_GT(distance(own["stem.weight"], exact["stem.weight"]), 1e-2) << name;
     EXPECT_TRUE(own["stem.weight"].isfinite().all().item<bool>()) << name;
@@ -46,7 +46,7 @@ TEST(Feedback, UnitGainLeavesTheGainsOutOfTheCredit) {
     const ParamPtr gain = net.node(net.find("norm")).op->params()[0];
     gain->value.fill_(2);
     NamedGradients doubled = gradients(*exact, net, *loss, x, y),
-              unit = gradients(*one, net, *loss, x, y);
+                   unit = gradients(*one, net, *loss, x, y);
     for (const char* param : {"norm.weight", "norm.bias", "fc2.weight"})
       EXPECT_TRUE(at::equal(unit[param], doubled[param])) << kind << ' ' << param;
     EXPECT_LE(distance(unit["fc1.weight"] * 2, doubled["fc1.weight"]), 1e-13) << kind;

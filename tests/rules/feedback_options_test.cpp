@@ -13,7 +13,7 @@ TEST(FeedbackOptions, ExactLastAndSkipKeepTheWeight) {
     Batch batch(net);
     auto rule = bound(name, net, {{"feedback.exact-last", "true"}});
     NamedGradients own = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y),
-              exact = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0, true);
+                   exact = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0, true);
     EXPECT_TRUE(at::equal(own["fc2.weight"], exact["fc2.weight"])) << name;
     EXPECT_GT(distance(own["fc1.weight"], exact["fc1.weight"]), 1e-3) << name;
     rule = bound(name, net, {{"feedback.skip", "fc2,fc3"}});

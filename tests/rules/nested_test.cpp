@@ -197,7 +197,8 @@ TEST(Nested, FrozenPartsAndReleasedMemory) {
   Gradients sink;
   Feedback exact;
   net.sweep(activity, {{net.output_node(), random({3, 5})}}, exact, &sink, {.release = true});
-  for (const ParamPtr& p : net.params()) EXPECT_EQ(sink.of_param(*p).defined(), p->learnt) << p->name;
+  for (const ParamPtr& p : net.params())
+    EXPECT_EQ(sink.of_param(*p).defined(), p->learnt) << p->name;
   for (const Saved& saved : activity.saved) EXPECT_FALSE(saved.extra.has_value());
 }
 

@@ -42,10 +42,10 @@ void Activity::clear() {
 
 /// Facts derived from the structure once, after the last node was added.
 struct Graph::Plan {
-  std::vector<char> needs_credit;    ///< per node
-  std::vector<char> learns;          ///< per node: it has parameters that are not frozen
-  std::vector<char> composite;       ///< per node: it is made of others
-  std::vector<int> site_of;          ///< per node
+  std::vector<char> needs_credit;  ///< per node
+  std::vector<char> learns;        ///< per node: it has parameters that are not frozen
+  std::vector<char> composite;     ///< per node: it is made of others
+  std::vector<int> site_of;        ///< per node
   int sites = 0;
   std::vector<char> may_overwrite;   ///< per node: its forward may reuse its input's memory
   std::vector<int> fused_with;       ///< per node: the activation applied together with it, or -1
@@ -432,8 +432,7 @@ Credits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Sweep& outer,
       sweep.first_site = site.number + 1;
       sweep.use = 0;
       sweep.shared = &shared;
-      Credits pulled =
-          feedback.pull(site, saved, cot, {of_inputs.data(), of_inputs.size()}, sweep);
+      Credits pulled = feedback.pull(site, saved, cot, {of_inputs.data(), of_inputs.size()}, sweep);
       for (size_t i = 0; i < pulled.size(); ++i)
         if (of_inputs[i]) contribute(node.inputs[i], std::move(pulled[i]));
     }

@@ -78,7 +78,8 @@ class Graph : public Op {
                           const std::string& prefix = "");
 
   /// The same network without graphs inside graphs: their nodes take their place, "block.fc", with
-  /// the same operations and parameters. @throws Refusal for other operations that are made of parts
+  /// the same operations and parameters. @throws Refusal for other operations that are made of
+  /// parts
   Graph flattened() const;
   /// True if some operation is made of others.
   bool has_composites() const;

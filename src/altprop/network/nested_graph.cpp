@@ -104,8 +104,7 @@ Traits Graph::traits() const {
     out.draws |= part.draws;
     out.couples_samples |= part.couples_samples;
     out.reuses |= part.reuses;
-    for (const ParamPtr& param : node.op->params())
-      out.reuses |= !seen.insert(param.get()).second;
+    for (const ParamPtr& param : node.op->params()) out.reuses |= !seen.insert(param.get()).second;
   }
   return out;
 }

@@ -63,8 +63,8 @@ using ParamTangents = std::function<Tensor(const Param&)>;
 
 /// What an operation is to those who do not know its kind.
 struct Traits {
-  bool substitutable = true;     ///< false: its weights are hidden, so that nothing can stand for them
-  bool draws = false;            ///< random numbers in training, which a repeated pass must not draw anew
+  bool substitutable = true;  ///< false: its weights are hidden, so that nothing can stand for them
+  bool draws = false;  ///< random numbers in training, which a repeated pass must not draw anew
   bool couples_samples = false;  ///< in training a sample's output depends on the other samples
   bool reuses = false;           ///< its parameters are used more than once in a step
 };
@@ -75,7 +75,8 @@ struct WeightRows {
   int64_t samples = 0;
   int64_t per_sample = 1;  ///< positions of a convolution, steps of a sequence
   /// inputs [rows, inputs], credits [rows, outputs], where they lie in memory already; undefined
-  /// where they are made when asked for (a convolution's windows take `per_sample` times the memory)
+  /// where they are made when asked for (a convolution's windows take `per_sample` times the
+  /// memory)
   Tensor inputs, credits;
   /// Those of samples from .. to.
   std::function<std::pair<Tensor, Tensor>(int64_t from, int64_t to)> of;
@@ -116,7 +117,8 @@ class Op {
   /// J tangent, the linear part without bias.
   virtual Tensor jvp(const Saved& saved, const Tensor& tangent, int input = 0) const = 0;
 
-  /// Tangent of the output along its parameters, at the saved activity: sum of (d output / d p) of(p).
+  /// Tangent of the output along its parameters, at the saved activity: sum of (d output / d p)
+  /// of(p).
   /// @param of the tangents, of the parameters' shapes; undefined: that one does not move
   /// @returns undefined if none moves
   virtual Tensor jvp_params(const Saved& saved, const ParamTangents& of) const;
@@ -127,8 +129,8 @@ class Op {
   /// shape alone
   /// @param shared what `credit` has left for this cotangent, or null
   virtual void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                          const Tensor* substitute = nullptr, const Shared* shared = nullptr) const {
-  }
+                          const Tensor* substitute = nullptr,
+                          const Shared* shared = nullptr) const {}
   /// The gradient of the weight of a map that is affine in it, as rows. None: not that kind of map.
   virtual std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const {
     return std::nullopt;

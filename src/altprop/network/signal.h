@@ -12,8 +12,8 @@ struct LocalSignal {
   const Op* op;
   const Site* site;    ///< null for operations outside of a graph; valid while it is taken
   const Saved* saved;  ///< null if `input` says it all
-  Tensor cot;        ///< d(batch-summed loss) / d(output), [K*B, ...]
-  double scale = 1;  ///< 1/B for the gradient of the batch mean; signed for contrastive rules
+  Tensor cot;          ///< d(batch-summed loss) / d(output), [K*B, ...]
+  double scale = 1;    ///< 1/B for the gradient of the batch mean; signed for contrastive rules
   int phase = 0;
   /// Parameters of the operation that learn from this signal; empty: all of them.
   std::vector<const Param*> only = {};

@@ -34,8 +34,8 @@ void Sites::add(const Graph& graph, const std::string& prefix, const std::vector
     int source = number;
     if (!node.op) {
       const std::vector<int>& inputs = graph.input_nodes();
-      source = fed[at(static_cast<int>(std::find(inputs.begin(), inputs.end(), node.id) -
-                                       inputs.begin()))];
+      source = fed[at(
+          static_cast<int>(std::find(inputs.begin(), inputs.end(), node.id) - inputs.begin()))];
     }
     all_.push_back(info);
     source_.push_back(source);

@@ -42,7 +42,7 @@ void Slot::add_rows_at(const Tensor& ids, const Tensor& rows, double scale) {
   fresh = false;
   if (into.device().is_cpu() && into.is_contiguous()) {
     altprop::add_rows_at(into, rows.contiguous(), ids.contiguous().const_data_ptr<int64_t>(),
-                 factor * scale);
+                         factor * scale);
     mark_written(into);
   } else {
     into.index_add_(0, ids.clamp_min(0), rows * ids.ge(0).unsqueeze(1), factor * scale);

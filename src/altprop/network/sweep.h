@@ -19,7 +19,8 @@ struct Sink;
 struct Feedback;
 
 /// One use of one operation of a network: the way to it through the graphs around it. Rules keep
-/// what belongs to an operation by `number`; a block that stands at two places of a network has two.
+/// what belongs to an operation by `number`; a block that stands at two places of a network has
+/// two.
 struct Site {
   const Node& node;
   /// In the numbering of Sites: of a network without graphs inside, the node's id.
@@ -48,8 +49,8 @@ struct Shared {
 };
 
 /// CreditFirst: an operation's input credit is computed before its signal is sent, so that a sink
-/// may change weights at once. SignalFirst: the signal is sent first, so that the credit crosses the
-/// weights that a sink has updated (semi-implicit rules).
+/// may change weights at once. SignalFirst: the signal is sent first, so that the credit crosses
+/// the weights that a sink has updated (semi-implicit rules).
 enum class SweepOrder { CreditFirst, SignalFirst };
 
 /// A reverse pass on its way: given to operations so that those that are made of others send their

@@ -316,8 +316,8 @@ void Updater::apply_to(const Op& op) {
       if (i < block.step_counts.size()) part.step_counts.push_back(block.step_counts[i]);
     }
     if (part.params.empty()) continue;
-    const StepFacts facts{s.kind, s.lr * rate_factor_, s.effective_momentum(),
-                          decay_of(block.group), 1, s.linear()};
+    const StepFacts facts{
+        s.kind, s.lr * rate_factor_, s.effective_momentum(), decay_of(block.group), 1, s.linear()};
     clip_each(part, s);
     step(part, s, facts, false);
     finish_step(part);
@@ -340,9 +340,7 @@ void Updater::step(Block& block, const OptimizerSettings& s, const StepFacts& fa
     for (const ParamPtr& param : block.params) {
       const Slot& own = slots_.at(param);
       const Tensor& shared = slots_.all.at(param->twin).into;
-      block.grads.push_back(!own.fresh     ? own.into
-                            : param->carry ? param->carry(shared)
-                                           : shared);
+      block.grads.push_back(!own.fresh ? own.into : param->carry ? param->carry(shared) : shared);
     }
   }
   const double lr = facts.lr * block.lr_factor, decay = block.decay ? facts.weight_decay : 0;

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <unordered_map>
 
 #include "altprop/network/signal.h"
 #include "altprop/optim/optimizer.h"
@@ -66,7 +67,8 @@ class Updater : public Sink {
 
   /// The same for the parameters of one operation alone, between the signals of a sweep (semi-
   /// implicit rules, SweepOrder::SignalFirst). Needs values that stay where they are.
-  /// @throws Error where values are gathered, in-place, twins of others, or bounded by a norm of all
+  /// @throws Error where values are gathered, in-place, twins of others, or bounded by a norm of
+  /// all
   void apply_to(const Op& op);
 
   /// Factor on every group's learning rate, from the schedule.
@@ -133,7 +135,7 @@ class Updater : public Sink {
   std::map<std::string, Progress> progress_;
   double rate_factor_ = 1, decay_override_ = -1;
   bool in_place_ = false, gathered_ = true;
-  bool into_values_ = false;  ///< the target of all blocks is the value
+  bool into_values_ = false;                ///< the target of all blocks is the value
   std::map<const Param*, size_t> at_once_;  ///< weights that may step at once, with their block
   std::set<const Param*> stepped_;          ///< those of them that have, since the last update
 };

@@ -24,8 +24,7 @@ std::vector<Tensor> gradients_of(const std::vector<ParamPtr>& params, const Step
 
 std::vector<GradientRow> compare_gradients(Rule& rule, const Step& step) {
   const std::vector<ParamPtr> params = step.net.params();
-  const auto found =
-      gradients_of(params, step, [&](Step& s, Sink& sink) { rule.assign(s, sink); });
+  const auto found = gradients_of(params, step, [&](Step& s, Sink& sink) { rule.assign(s, sink); });
   const auto exact =
       gradients_of(params, step, [&](Step& s, Sink& sink) { rule.reference(s, sink); });
   std::vector<GradientRow> rows;

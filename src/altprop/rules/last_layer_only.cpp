@@ -41,15 +41,16 @@ struct LastLayerOnly : Rule {
   }
 };
 
-const RegisterRule registered_last_layer_only{{.name = "last-layer-only",
-                               .aliases = {"last"},
-                               .summary = "baseline: hidden layers frozen at their initial weights",
-                               .assumes = "nothing",
-                               .source = "",
-                               .example_net = "mlp:784-100-10:relu",
-                               .make = [] { return std::make_unique<LastLayerOnly>(); },
-                               .order = 900,
-                               .reaches = 0.45}};
+const RegisterRule registered_last_layer_only{
+    {.name = "last-layer-only",
+     .aliases = {"last"},
+     .summary = "baseline: hidden layers frozen at their initial weights",
+     .assumes = "nothing",
+     .source = "",
+     .example_net = "mlp:784-100-10:relu",
+     .make = [] { return std::make_unique<LastLayerOnly>(); },
+     .order = 900,
+     .reaches = 0.45}};
 
 }  // namespace
 

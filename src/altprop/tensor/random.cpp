@@ -55,12 +55,13 @@ ALTPROP_VECTORISED void philox_tile(uint64_t key, uint64_t tile, uint32_t* out) 
 }
 
 ALTPROP_VECTORISED void to_uniform(const uint32_t* __restrict words, float* __restrict out) {
-  for (int i = 0; i < kTile; ++i) out[i] = static_cast<float>(static_cast<int32_t>(words[i] >> 8)) * 0x1p-24f;
+  for (int i = 0; i < kTile; ++i)
+    out[i] = static_cast<float>(static_cast<int32_t>(words[i] >> 8)) * 0x1p-24f;
 }
 
-/// sqrt(2) erfinv(2u-1) with the single-precision polynomials of M. Giles, "Approximating the erfinv function", GPU
-/// Computing Gems 2 (2010); the logarithm is the atanh series on the mantissa in [sqrt(1/2), sqrt(2)).
-/// The tails' polynomial, for w >= 5.
+/// sqrt(2) erfinv(2u-1) with the single-precision polynomials of M. Giles, "Approximating the
+/// erfinv function", GPU Computing Gems 2 (2010); the logarithm is the atanh series on the mantissa
+/// in [sqrt(1/2), sqrt(2)). The tails' polynomial, for w >= 5.
 inline float tail(float w) {
   const float b = std::sqrt(w) - 3.0f;
   float q = -0.000200214257f;
@@ -79,13 +80,15 @@ ALTPROP_VECTORISED void to_normal(const uint32_t* __restrict words, float* __res
   int far = 0;
   for (int i = 0; i < kTile; ++i) {
     // x in (-1, 1), symmetric, never 0 or +-1: odd multiples of 2^-24.
-    const float x = static_cast<float>(static_cast<int32_t>((words[i] >> 8) * 2 + 1) - (1 << 24)) * 0x1p-24f;
+    const float x =
+        static_cast<float>(static_cast<int32_t>((words[i] >> 8) * 2 + 1) - (1 << 24)) * 0x1p-24f;
     const float y = (1.0f - x) * (1.0f + x);
     const int32_t bits = std::bit_cast<int32_t>(y);
     const int32_t exponent = (bits - 0x3f3504f3) >> 23;
     const float m = std::bit_cast<float>(bits - exponent * (1 << 23));
     const float s = (m - 1.0f) / (m + 1.0f), s2 = s * s;
-    const float series = 2.0f * s * (1.0f + s2 * (1.0f / 3 + s2 * (1.0f / 5 + s2 * (1.0f / 7 + s2 * (1.0f / 9)))));
+    const float series =
+        2.0f * s * (1.0f + s2 * (1.0f / 3 + s2 * (1.0f / 5 + s2 * (1.0f / 7 + s2 * (1.0f / 9)))));
     const float w = -(static_cast<float>(exponent) * 0.693147181f + series);
     const float a = w - 2.5f;
     float p = 2.81022636e-08f;
@@ -107,8 +110,12 @@ ALTPROP_VECTORISED void to_normal(const uint32_t* __restrict words, float* __res
     if (ws[i] >= 5.0f) out[i] = 1.41421356f * xs[i] * tail(ws[i]);
 }
 
-constexpr auto uniform_words = [](const uint32_t* words, float* out) { vectorised<to_uniform>(words, out); };
-constexpr auto normal_words = [](const uint32_t* words, float* out) { vectorised<to_normal>(words, out); };
+constexpr auto uniform_words = [](const uint32_t* words, float* out) {
+  vectorised<to_uniform>(words, out);
+};
+constexpr auto normal_words = [](const uint32_t* words, float* out) {
+  vectorised<to_normal>(words, out);
+};
 
 template <class Convert>
 void fill(uint64_t key, float* out, int64_t n, Convert convert) {
@@ -154,7 +161,8 @@ Tensor Stream::uniform(IntArrayRef shape, at::TensorOptions options) const {
   return filled(key_, shape, options, uniform_words);
 }
 
-Tensor Stream::uniform(double low, double high, IntArrayRef shape, at::TensorOptions options) const {
+Tensor Stream::uniform(double low, double high, IntArrayRef shape,
+                       at::TensorOptions options) const {
   return uniform(shape, options).mul_(high - low).add_(low);
 }
 
@@ -187,7 +195,8 @@ Tensor Stream::bernoulli(double p, IntArrayRef shape, at::TensorOptions options)
 Tensor Stream::permutation(int64_t n) const {
   Tensor out = at::arange(n, at::kLong);
   int64_t* p = out.data_ptr<int64_t>();
-  for (int64_t i = n - 1; i > 0; --i) std::swap(p[i], p[integer_at(static_cast<uint64_t>(i), i + 1)]);
+  for (int64_t i = n - 1; i > 0; --i)
+    std::swap(p[i], p[integer_at(static_cast<uint64_t>(i), i + 1)]);
   return out;
 }
 
@@ -197,7 +206,8 @@ double Stream::uniform_at(uint64_t i) const { return static_cast<double>(bits(i)
 
 int64_t Stream::integer_at(uint64_t i, int64_t n) const {
   // High word of a 64 x 64 product: bias below n / 2^64.
-  return static_cast<int64_t>((static_cast<unsigned __int128>(bits(i)) * static_cast<uint64_t>(n)) >> 64);
+  return static_cast<int64_t>(
+      (static_cast<unsigned __int128>(bits(i)) * static_cast<uint64_t>(n)) >> 64);
 }
 
 }  // namespace altprop

@@ -214,7 +214,8 @@ TEST(EquilibriumOracles, NudgedStepsAreBackpropagationThroughTime) {
     contrast.deliver({after, before, beta, 1}, sink);
     double difference = 0, norm = 0;
     for (size_t i = 0; i < 4; ++i) {
-      difference += (sink.of_param(*e.net.params()[i]) - bptt.copies[t][i]).square().sum().item<double>();
+      difference +=
+          (sink.of_param(*e.net.params()[i]) - bptt.copies[t][i]).square().sum().item<double>();
       norm += bptt.copies[t][i].square().sum().item<double>();
     }
     EXPECT_LT(std::sqrt(difference / norm), 2e-5) << t;

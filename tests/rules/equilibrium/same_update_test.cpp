@@ -63,8 +63,8 @@ TEST(EquilibriumSameUpdate, IsTheMeanOfBothPoolings) {
   double apart = 0;
   for (int64_t i = 0; i < pair.forward->value.numel(); i += 5) {
     const double up = slope(forward, pair.forward, i), down = slope(backward, pair.backward, i);
-    EXPECT_NEAR(sink.of_param(*pair.forward).view(-1)[i].item<double>(), -scale / span * (up + down) / 2,
-                1e-8)
+    EXPECT_NEAR(sink.of_param(*pair.forward).view(-1)[i].item<double>(),
+                -scale / span * (up + down) / 2, 1e-8)
         << i;
     apart = std::max(apart, std::abs(up - down));
   }

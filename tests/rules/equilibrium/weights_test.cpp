@@ -15,7 +15,8 @@ struct BothWays {
 
 BothWays gradients_both_ways(Learner& rule, EpExample& e) {
   BothWays out{gradients(rule, e.net, *e.loss, e.x, e.y, 0, false, rule.owned()), {}};
-  for (const ParamPtr& p : rule.owned()) out.backward.push_back(out.forward.extract(p->name).mapped());
+  for (const ParamPtr& p : rule.owned())
+    out.backward.push_back(out.forward.extract(p->name).mapped());
   return out;
 }
 

@@ -317,9 +317,9 @@ TEST(ProductFeedbackAlignment, WorkedExample) {
   Updater updater({.kind = "sgd", .lr = 0.1, .weight_decay = 0.02});
   updater.bind({w, r});
   updater.take(LocalSignal{.op = &op, .site = nullptr, .saved = &saved, .cot = delta});
-  EXPECT_LT(
-      distance(map.expand(updater.slot(*w)->into), matrix({-.025, .05, -.075, .15, .075, -.15, -.025, .05}, 2)),
-      1e-14);
+  EXPECT_LT(distance(map.expand(updater.slot(*w)->into),
+                     matrix({-.025, .05, -.075, .15, .075, -.15, -.025, .05}, 2)),
+            1e-14);
   updater.apply();
   EXPECT_LT(distance(w->value, matrix({.494, -.2395, .2595, .479}, 2)), 1e-14);
   EXPECT_LT(

@@ -72,9 +72,10 @@ TEST(HolomorphicGuards, FallingBackIsTheEstimateOfTwoPoints) {
       SCOPED_TRACE(text::cat(c.text, " ", points));
       EpExample e = example(c);
       const NamedGradients two = hep(e, short_circle(2, c.more)),
-                      all = hep(e, short_circle(points, c.more)),
-                      fallen = hep(
-                          e, short_circle(points, with(c.more, {{"hep.fallback-above", "1e-30"}})));
+                           all = hep(e, short_circle(points, c.more)),
+                           fallen =
+                               hep(e, short_circle(
+                                          points, with(c.more, {{"hep.fallback-above", "1e-30"}})));
       EXPECT_LT(EpExample::apart(fallen, two), 1e-13);
       EXPECT_GT(EpExample::apart(all, two), 1e-5);
     }

@@ -126,7 +126,7 @@ TEST(Homeostasis, OfEveryKindOfCoupling) {
 TEST(Homeostasis, AddsItsGradientToTheRules) {
   AsymmetricExample e;
   const NamedGradients plain = e.own(circle(4, 0.1)),
-                  pulled = e.own(circle(4, 0.1, {{"hep.homeostasis", "2"}}));
+                       pulled = e.own(circle(4, 0.1, {{"hep.homeostasis", "2"}}));
   AtRest a(e, "", e.feedback);
   for (const auto& [name, g] : a.pull(e.net, false, 1)) {
     const bool backward = name.find("feedback") != std::string::npos;

@@ -142,7 +142,8 @@ TEST(HolomorphicOracles, AsymmetricExampleSettlesAndHasItsExactGradient) {
 }
 
 /// Relative error and cosine over all parameters but the readout's.
-std::pair<double, double> without_readout(const NamedGradients& found, const NamedGradients& exact) {
+std::pair<double, double> without_readout(const NamedGradients& found,
+                                          const NamedGradients& exact) {
   double dot = 0, a = 0, b = 0, apart = 0;
   for (const auto& [name, g] : exact) {
     if (name.rfind("fc3", 0) == 0) continue;

@@ -72,9 +72,9 @@ TEST(HolomorphicRule, OscillationsThatSettleAtEveryPointAreTheCircle) {
   for (const std::string form : {"energy", "vector-field"}) {
     const OptionValues values = circle(8, 0.1, {{"hep.form", form}, {"hep.free-steps", "200"}});
     const NamedGradients still = hep(e, values),
-                    moving = hep(e, with(values, {{"hep.oscillating", "true"},
-                                                  {"hep.periods", "2"},
-                                                  {"hep.nudged-steps", "80"}}));
+                         moving = hep(e, with(values, {{"hep.oscillating", "true"},
+                                                       {"hep.periods", "2"},
+                                                       {"hep.nudged-steps", "80"}}));
     // The mean state over the circle is the free one only to the order of the circle.
     EXPECT_LT(EpExample::apart(moving, still), form == "energy" ? 1e-11 : 1e-6) << form;
   }
@@ -146,7 +146,8 @@ TEST(HolomorphicRule, SamplesThatOverflowAreLeftOutAndCounted) {
   f.x = e.x;
   f.y = Loss::as_rows(e.y, at::empty({3, 3}, at::kDouble)).clone();
   const auto rule = bound(kHep, circle(4, 0.5), f.net, *f.loss);
-  const NamedGradients whole = gradients(*rule, f.net, *f.loss, f.x.slice(0, 0, 2), f.y.slice(0, 0, 2));
+  const NamedGradients whole =
+      gradients(*rule, f.net, *f.loss, f.x.slice(0, 0, 2), f.y.slice(0, 0, 2));
   const auto own = bound(kHep, circle(4, 0.5), f.net, *f.loss);
   f.y[2].fill_(INFINITY);
   const NamedGradients rest = gradients(*own, f.net, *f.loss, f.x, f.y);

@@ -228,7 +228,7 @@ void AutogradOp::accumulate(const Saved& saved, const Tensor& cot, double scale,
   std::vector<Tensor> all;
   if (shared && shared->is_for(cot) &&
       std::any_cast<const std::shared_ptr<const Tape>&>(saved.extra)->versions ==
-                    versions_of(owned)) {
+          versions_of(owned)) {
     all = shared->t;
   } else {
     const auto tape = tape_of(saved);

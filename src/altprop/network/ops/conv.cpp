@@ -216,8 +216,8 @@ std::optional<WeightRows> Conv::rows(const Saved& saved, const Tensor& cot) cons
     return one_d ? std::vector<int64_t>{fill, v[0]} : v;
   };
   out.of = [=, kernel = square(kernel_, 1), stride = square(stride_, 1),
-            padding = square(padding_, 0), dilation = square(dilation_, 1)](int64_t from,
-                                                                            int64_t to) {
+            padding = square(padding_, 0),
+            dilation = square(dilation_, 1)](int64_t from, int64_t to) {
     Tensor x = input.narrow(0, from, to - from);
     if (one_d) x = x.unsqueeze(2);
     const Tensor windows = at::im2col(x.contiguous(), kernel, dilation, padding, stride);

@@ -141,10 +141,8 @@ Tensor BatchNorm::jvp(const Saved& saved, const Tensor& tangent, int) const {
 Tensor BatchNorm::jvp_params(const Saved& saved, const ParamTangents& of) const {
   const Tensor d_gain = of(*gain_), d_bias = of(*bias_);
   const Tensor& x = saved.t[0];
-  if (!d_gain.defined())
-    return d_bias.defined() ? per_channel(d_bias, x).expand_as(x) : Tensor();
-  const Tensor out =
-      (x - per_channel(saved.t[1], x)).mul_(per_channel(saved.t[2] * d_gain, x));
+  if (!d_gain.defined()) return d_bias.defined() ? per_channel(d_bias, x).expand_as(x) : Tensor();
+  const Tensor out = (x - per_channel(saved.t[1], x)).mul_(per_channel(saved.t[2] * d_gain, x));
   return d_bias.defined() ? out + per_channel(d_bias, x) : out;
 }
 

@@ -20,8 +20,7 @@ class BatchNorm : public Op {
  public:
   BatchNorm(double eps, double momentum);
   /// Shares these parameters; running statistics are its own.
-  BatchNorm(double eps, double momentum, ParamPtr gain, ParamPtr bias)
-      : BatchNorm(eps, momentum) {
+  BatchNorm(double eps, double momentum, ParamPtr gain, ParamPtr bias) : BatchNorm(eps, momentum) {
     gain_ = std::move(gain);
     bias_ = std::move(bias);
   }

@@ -105,7 +105,8 @@ struct CutSite {
 
 class ConvergentCutter {
  public:
-  ConvergentCutter(const Graph& net, const Loss& loss, const std::string& readout, Admitted admitted)
+  ConvergentCutter(const Graph& net, const Loss& loss, const std::string& readout,
+                   Admitted admitted)
       : net_(net),
         loss_(loss),
         readout_(readout),
@@ -189,7 +190,7 @@ class ConvergentCutter {
   StateGraph::Edge edge_to(int value, const std::vector<int>& state_of,
                            std::set<int>& owned) const {
     const CutSite& site = *std::find_if(sites_.begin(), sites_.end(),
-                                     [&](const CutSite& s) { return s.value == value; });
+                                        [&](const CutSite& s) { return s.value == value; });
     // A linear output is its own drive: its inputs are looked at whatever it is.
     const auto is_state = [&](int node) {
       return state_of[at(node)] >= 0 && !(node == site.drive && node == site.value);

@@ -196,7 +196,7 @@ class DirectFeedbackAlignment : public FeedbackRule {
   ParamPtr output_weight_;
   std::vector<Point> points_;
   std::vector<Block> blocks_;
-  std::vector<int> point_at_;  ///< per site: its point, or -1
+  std::vector<int> point_at_;              ///< per site: its point, or -1
   std::vector<std::vector<int>> sources_;  ///< per site: SiteInfo::inputs
   std::string output_name_;
   std::vector<std::string> point_names_;

@@ -129,7 +129,6 @@ class ProductFeedbackAlignment : public FeedbackRule {
     return out;
   }
 
-
   void after_update(Graph& net, const StepFacts& facts, const Step& step) override {
     FeedbackRule::after_update(net, facts, step);
     for (size_t i = 0; i < products_.size(); ++i) {

@@ -125,9 +125,8 @@ class ActivationRelaxation : public FeedbackRule {
   void assign(Step& step, Sink& sink) override {
     freeze(step);
     const Field credit = relax(step);
-    within_bounds(step.net, sink, [&](Sink& to) {
-      deliver(credit, 1.0 / static_cast<double>(step.batch()), to);
-    });
+    within_bounds(step.net, sink,
+                  [&](Sink& to) { deliver(credit, 1.0 / static_cast<double>(step.batch()), to); });
     pass_->release();
   }
 
@@ -281,7 +280,7 @@ class ActivationRelaxation : public FeedbackRule {
   std::unique_ptr<RowBlocks> blocks_;
   std::unique_ptr<LinearRelaxation> relaxation_;
   HopFeedback relaxing_;
-  std::vector<ParamPtr> learnt_;  ///< one per path
+  std::vector<ParamPtr> learnt_;                   ///< one per path
   std::vector<std::pair<const Op*, int>> leaves_;  ///< operations with their sites
 };
 

@@ -206,7 +206,7 @@ Relaxed LinearRelaxation::iterate(Field& u, Order order, double eta, const Stop&
         if (hidden_[s])
           out.residual =
               larger(out.residual, (u[s] - before[s]).norm().item<double>() / (eta * rate(s)) /
-                                         (u[s].norm().item<double>() + 1e-30));
+                                       (u[s].norm().item<double>() + 1e-30));
     }
     if (trace) {
       trace->residual.push_back(out.residual);
