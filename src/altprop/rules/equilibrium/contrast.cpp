@@ -21,7 +21,8 @@ struct WithInput : PassingSink {
   }
 };
 
-/// Sends what arrives for one operation of a map to the operation at the same place of another.
+/// Sends what arrives for one operation of a map to the operation at the same place of another:
+/// signals for all of its parameters, as the contrasts of edges that bend are.
 struct Redirect : PassingSink {
   const Graph& to;
   Redirect(const Graph& to, Sink& next) : PassingSink(next), to(to) {}
@@ -32,13 +33,6 @@ struct Redirect : PassingSink {
     moved.site = &site;
     moved.op = site.node.op.get();
     moved.shared = nullptr;
-    const std::vector<ParamPtr> here = signal.op->params(), there = moved.op->params();
-    for (const Param*& param : moved.only)
-      for (size_t i = 0; i < here.size(); ++i)
-        if (here[i].get() == param) {
-          param = there[i].get();
-          break;
-        }
     next.take(moved);
   }
 };
