@@ -104,14 +104,26 @@ void apply_elsewhere(Tensor& z, const PlanarRows& rows, F f) {
   imaginary_parts(z, rows).copy_(at::imag(value));
 }
 
+/// 1 / (1 + exp(-z)). The library's for complex numbers overflows to NaN far from the imaginary
+/// axis. With e = exp(-|a|) and D = |1 + e exp(ib)|^2 nothing does:
+///   sigma(a + ib) = ((1 or e^2) + e cos b + i e sin b) / D,   1 for a >= 0
+Tensor logistic(const Tensor& z) {
+  if (!z.is_complex()) return at::sigmoid(z);
+  const Tensor a = at::real(z), b = at::imag(z), e = a.abs().neg_().exp_();
+  const Tensor across = e * b.cos(), square = e * e;
+  const Tensor inverse = (1 + 2 * across + square).reciprocal_();
+  return at::complex((at::where(a.ge(0), at::ones_like(a), square) + across).mul_(inverse),
+                     (e * b.sin()).mul_(inverse));
+}
+
 Tensor evaluated(const Tensor& z, const Analytic& f) {
   switch (f.kind) {
     case Analytic::Kind::Logistic:
-      return at::sigmoid(z * f.gain + f.shift);
+      return logistic(z * f.gain + f.shift);
     case Analytic::Kind::Tanh:
       return at::tanh(z);
     default:
-      return z / 2 * at::sigmoid(z) + (1 - z / 2) * at::sigmoid(z - 2);
+      return z / 2 * logistic(z) + (1 - z / 2) * logistic(z - 2);
   }
 }
 
