@@ -10,31 +10,6 @@
 
 namespace altprop {
 
-void LocalSignal::accumulate(Store& store) const {
-  const Saved moved = input.defined() ? op->saved_for(input) : Saved();
-  const Saved& seen = input.defined() ? moved : *saved;
-  if (stand_in) {
-    StandIn played(store, *op->weight(), *stand_in);
-    op->accumulate(seen, cot, scale, played, &stand_in->value, shared);
-  } else if (!only.empty()) {
-    OnlyOf some(store, only);
-    op->accumulate(seen, cot, scale, some, nullptr, shared);
-  } else {
-    op->accumulate(seen, cot, scale, store, nullptr, shared);
-  }
-}
-
-bool LocalSignal::teaches(const Param& param) const {
-  return only.empty() || std::find(only.begin(), only.end(), &param) != only.end();
-}
-
-Credits Feedback::pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
-                       Sweep& sweep) {
-  return site.node.op->credit(saved, cot, wanted, nullptr, sweep);
-}
-
-std::string Site::name() const { return around ? around->name() + "." + node.name : node.name; }
-
 void Activity::clear() {
   for (Saved& s : saved) s.clear();
   values.assign(values.size(), Tensor());
@@ -121,55 +96,6 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
 void Graph::output(int node) {
   plan_.reset();
   outputs_.push_back(node);
-}
-
-std::vector<int> Graph::splice(const Graph& other, std::vector<int> inputs,
-                               const std::string& prefix) {
-  std::vector<int> here(other.nodes_.size(), -1);
-  for (size_t i = 0; i < other.inputs_.size(); ++i)
-    here[static_cast<size_t>(other.inputs_[i])] = inputs.at(i);
-  for (const Node& node : other.nodes_) {
-    if (!node.op) continue;
-    std::vector<int> mapped;
-    for (int i : node.inputs) mapped.push_back(here[static_cast<size_t>(i)]);
-    here[static_cast<size_t>(node.id)] = add(node.op, mapped, prefix + node.name);
-  }
-  std::vector<int> outputs;
-  for (int o : other.outputs_) outputs.push_back(here[static_cast<size_t>(o)]);
-  return outputs;
-}
-
-bool Graph::has_composites() const {
-  return std::any_of(nodes_.begin(), nodes_.end(),
-                     [](const Node& node) { return node.op && node.op->parts(); });
-}
-
-Graph Graph::flattened() const {
-  Graph out;
-  std::vector<int> here(nodes_.size(), -1);
-  for (const Node& node : nodes_) {
-    const size_t id = static_cast<size_t>(node.id);
-    if (!node.op) {
-      here[id] = out.input(node.spec, node.name);
-      continue;
-    }
-    std::vector<int> inputs;
-    for (int i : node.inputs) inputs.push_back(here[static_cast<size_t>(i)]);
-    const Graph* parts = node.op->parts();
-    if (!parts) {
-      here[id] = out.add(node.op, inputs, node.name);
-    } else if (parts == node.op.get()) {
-      here[id] = out.splice(parts->flattened(), inputs, node.name + ".").at(0);
-    } else {
-      throw Refusal("node '" + node.name + "'",
-                    "the rule holds the values of layers as states, and '" + node.op->type() +
-                        "' is made of parts whose values come and go inside of it",
-                    "use a rule that sends credit back through the network, such as backprop or "
-                    "feedback-alignment");
-    }
-  }
-  for (int o : outputs_) out.output(here[static_cast<size_t>(o)]);
-  return out;
 }
 
 int Graph::find(const std::string& name) const {

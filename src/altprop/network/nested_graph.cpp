@@ -1,4 +1,5 @@
-// A graph as an operation of another graph.
+// A graph as an operation of another graph, and such networks flat.
+#include <algorithm>
 #include <set>
 
 #include "altprop/base/error.h"
@@ -6,6 +7,55 @@
 #include "altprop/network/graph.h"
 
 namespace altprop {
+
+std::vector<int> Graph::splice(const Graph& other, std::vector<int> inputs,
+                               const std::string& prefix) {
+  std::vector<int> here(other.nodes_.size(), -1);
+  for (size_t i = 0; i < other.inputs_.size(); ++i)
+    here[static_cast<size_t>(other.inputs_[i])] = inputs.at(i);
+  for (const Node& node : other.nodes_) {
+    if (!node.op) continue;
+    std::vector<int> mapped;
+    for (int i : node.inputs) mapped.push_back(here[static_cast<size_t>(i)]);
+    here[static_cast<size_t>(node.id)] = add(node.op, mapped, prefix + node.name);
+  }
+  std::vector<int> outputs;
+  for (int o : other.outputs_) outputs.push_back(here[static_cast<size_t>(o)]);
+  return outputs;
+}
+
+bool Graph::has_composites() const {
+  return std::any_of(nodes_.begin(), nodes_.end(),
+                     [](const Node& node) { return node.op && node.op->parts(); });
+}
+
+Graph Graph::flattened() const {
+  Graph out;
+  std::vector<int> here(nodes_.size(), -1);
+  for (const Node& node : nodes_) {
+    const size_t id = static_cast<size_t>(node.id);
+    if (!node.op) {
+      here[id] = out.input(node.spec, node.name);
+      continue;
+    }
+    std::vector<int> inputs;
+    for (int i : node.inputs) inputs.push_back(here[static_cast<size_t>(i)]);
+    const Graph* parts = node.op->parts();
+    if (!parts) {
+      here[id] = out.add(node.op, inputs, node.name);
+    } else if (parts == node.op.get()) {
+      here[id] = out.splice(parts->flattened(), inputs, node.name + ".").at(0);
+    } else {
+      throw Refusal("node '" + node.name + "'",
+                    "the rule holds the values of layers as states, and '" + node.op->type() +
+                        "' is made of parts whose values come and go inside of it",
+                    "use a rule that sends credit back through the network, such as backprop or "
+                    "feedback-alignment");
+    }
+  }
+  for (int o : outputs_) out.output(here[static_cast<size_t>(o)]);
+  return out;
+}
 
 Spec Graph::infer(std::span<const Spec> inputs) const {
   for (size_t i = 0; i < inputs_.size(); ++i)
