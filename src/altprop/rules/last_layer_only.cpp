@@ -24,6 +24,8 @@ struct LastLayerOnly : Rule {
     return last_layer(net).op()->params();
   }
 
+  void bind(Graph& net, const Loss&, uint64_t) override { last_ = last_layer(net).number; }
+
   bool allows_in_place() const override { return true; }
 
   void assign(Step& step, Sink& sink) override {
@@ -36,9 +38,12 @@ struct LastLayerOnly : Rule {
           return Feedback::pull(site, saved, cot, wanted, sweep);
         return Credits(wanted.size());
       }
-    } feedback(last_layer(step.net).number);
+    } feedback(last_);
     sweep_step(step, feedback, sink);
   }
+
+ private:
+  int last_ = -1;  ///< its site
 };
 
 const RegisterRule registered_last_layer_only{
