@@ -35,18 +35,9 @@ void check(RunSettings settings, bool json) {
   options.device = at::Device(e.settings().device);
   const data::Batch batch =
       data::Loader(data::first(e.data().train, e.settings().batch), options).at(0, 0);
-  Activity activity;
-  const Step step{e.net(),
-                  e.loss(),
-                  nullptr,
-                  activity,
-                  batch.inputs,
-                  batch.targets,
-                  batch.ids,
-                  0,
-                  0,
-                  "train",
-                  Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0})};
+  const Stream draws = Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0});
+  const Step step = Step::look_at({.inputs = batch.inputs, .ids = batch.ids, .draws = draws},
+                                  batch.targets);
   const auto rows = compare_gradients(*rule, step);
   const auto settling = watch_settling(*rule, step);
   if (json) {
@@ -72,6 +63,8 @@ void check(RunSettings settings, bool json) {
   for (const GradientRow& row : rows)
     std::printf("%-28s %12.6f %10.3f %16.6g %16.3e\n", row.name.c_str(), row.s.cosine,
                 row.s.angle_degrees, row.s.magnitude_ratio, row.s.relative_error);
+  if (rule->is_stochastic())
+    std::printf("\nthe rule's gradient is a random estimate; these figures are those of one draw\n");
   if (settling) std::printf("\n%s", settling_table(*settling).c_str());
 }
 

@@ -56,7 +56,8 @@ void predict(const Arguments& a) {
   bool header = false;
   for (int64_t i = 0; i < loader.batches(); ++i) {
     const data::Batch batch = loader.at(0, i);
-    Tensor out = e.loss().link(e.rule().predict(e.net(), batch.inputs)).to(at::kCPU, at::kDouble);
+    Tensor out =
+        e.loss().link(e.rule().predict(e.trainer().evaluated(batch))).to(at::kCPU, at::kDouble);
     // A line per sample, or per step of a sequence.
     const int64_t steps = part.per_step() ? out.size(1) : 1;
     out = part.per_step() ? out.reshape({-1, out.size(2)}) : out.flatten(1).contiguous();
@@ -92,18 +93,16 @@ void predict(const Arguments& a) {
       if (a.json) rows.push_back(std::move(row));
     }
   }
-  const Score score = e.trainer().evaluate(part);
+  const Scores scores = e.trainer().evaluate(part);
   if (a.json) {
-    nlohmann::json summary{
-        {"loss", score.loss},
-        {"accuracy", score.accuracy ? nlohmann::json(*score.accuracy) : nlohmann::json(nullptr)},
-        {"predictions", rows}};
+    nlohmann::json summary{{"accuracy", nullptr}, {"predictions", rows}};
+    for (const Score& score : scores.all()) summary[score.name] = score.mean();
     std::printf("%s\n", summary.dump().c_str());
   } else if (!a.out.empty()) {
     write_atomically(a.out, csv.str());
     std::printf("%ld predictions in %s; loss %.4f", static_cast<long>(part.size()), a.out.c_str(),
-                score.loss);
-    if (score.accuracy) std::printf(", accuracy %.2f %%", *score.accuracy * 100);
+                scores.loss());
+    if (scores.accuracy()) std::printf(", accuracy %.2f %%", *scores.accuracy() * 100);
     std::printf("\n");
   } else {
     std::fputs(csv.str().c_str(), stdout);

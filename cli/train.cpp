@@ -27,6 +27,11 @@ void print_run(const nlohmann::json& summary, const std::string& dir, bool json)
     std::printf("test accuracy %.2f %%, ", summary["test_accuracy"].get<double>() * 100);
   if (summary["test_loss"].is_number())
     std::printf("test loss %.4f, ", summary["test_loss"].get<double>());
+  for (const auto& score : summary.value("scores", nlohmann::json::array())) {
+    const std::string name = score["name"];
+    if (const auto found = summary.find("test_" + name); found != summary.end())
+      std::printf("test %s %s, ", name.c_str(), found->dump().c_str());
+  }
   std::printf("%.0f samples/s, status %s\n", summary["samples_per_second"].get<double>(),
               summary["status"].get<std::string>().c_str());
   std::printf("records in %s%s\n", dir.c_str(),

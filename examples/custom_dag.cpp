@@ -20,7 +20,7 @@ int main() try {
 
   const auto rule = make_rule("feedback-alignment");
   const TrainResult result = train(net, *rule, glyphs, {.epochs = 3, .lr = 0.003});
-  std::printf("test accuracy %.2f %%\n", *result.test.accuracy * 100);
+  std::printf("test accuracy %.2f %%\n", *result.test.accuracy() * 100);
 } catch (const altprop::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
   return 1;

@@ -33,7 +33,7 @@ int main() try {
                                           : OptionValues{{"feedback.allow-exact", "true"}});
     const TrainResult result =
         train(net, *rule, glyphs, {.epochs = 3, .lr = 0.05, .progress = false});
-    std::printf("%-20s test accuracy %.2f %%\n", name, *result.test.accuracy * 100);
+    std::printf("%-20s test accuracy %.2f %%\n", name, *result.test.accuracy() * 100);
   }
 } catch (const altprop::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());

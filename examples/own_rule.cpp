@@ -10,9 +10,10 @@ namespace {
 struct NoisyTransport : altprop::Rule, altprop::Feedback {
   altprop::Stream noise;
 
-  void assign(altprop::Step& step, altprop::Sink& sink) override {
-    noise = step.draws.at("transport");
-    altprop::sweep_step(step, *this, sink);
+  altprop::Credits emit(altprop::Trace& trace, const altprop::Objective& objective,
+                        altprop::Wanted wanted, altprop::Sink& sink) override {
+    noise = trace.look.draws.at("transport");
+    return sweep_back(trace, objective, wanted, *this, sink);
   }
   altprop::Credits pull(const altprop::Site& site, const altprop::Saved& saved,
                         const altprop::Tensor& cot, altprop::Wanted wanted,
@@ -42,7 +43,7 @@ int main() try {
     const auto rule = make_rule(name);
     const TrainResult result =
         train(net, *rule, glyphs, {.epochs = 3, .lr = 0.02, .progress = false});
-    std::printf("%-16s test accuracy %.2f %%\n", name, *result.test.accuracy * 100);
+    std::printf("%-16s test accuracy %.2f %%\n", name, *result.test.accuracy() * 100);
     for (const auto& row : result.epochs.back()["gradient"])
       std::printf("  %-12s %5.1f degrees from backprop, magnitude %.2f\n",
                   row["name"].get<std::string>().c_str(), row["angle_degrees"].get<double>(),

@@ -14,7 +14,7 @@ int main() try {
   const auto rule = make_rule("product-feedback-alignment", {{"pfa.expand", "10"}});
   const TrainResult result =
       train(net, *rule, mnist, {.epochs = 3, .batch = 64, .lr = 0.01, .weight_decay = 1e-4});
-  std::printf("test accuracy %.2f %%\n", *result.test.accuracy * 100);
+  std::printf("test accuracy %.2f %%\n", *result.test.accuracy() * 100);
 } catch (const altprop::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
   return 1;

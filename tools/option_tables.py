@@ -8,6 +8,7 @@ A table stands between two marks and is replaced as a whole:
     <!-- options: data -->          options of every data set
     <!-- options: settings -->      settings of a run
     <!-- presets: corinfomax -->    presets whose names begin with `corinfomax`
+    <!-- index: rules -->           all rules, each with its page
     <!-- end -->
 
 usage: tools/option_tables.py [--check] [--build DIR]
@@ -20,7 +21,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MARKED = re.compile(r"(<!-- (options|presets): (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (options|presets|index): (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def listings(program):
@@ -77,9 +78,32 @@ def preset_table(presets):
     return "\n".join(lines) + "\n"
 
 
+def titles():
+    """Names in the titles of the pages on rules -> page."""
+    found = {}
+    for page in sorted((ROOT / "docs" / "rules").glob("*.md")):
+        title = page.read_text().splitlines()[0]
+        for name in re.findall(r"`([^`]+)`", title) or [title.removeprefix("# ")]:
+            found[name] = page.name
+    return found
+
+
+def index(rules):
+    pages = titles()
+    lines = ["| rule | what it does | it assumes | source |", "| --- | --- | --- | --- |"]
+    for row in rules:
+        if row["name"] not in pages:
+            raise SystemExit(f"no page in docs/rules/ has the rule '{row['name']}' in its title")
+        names = ", ".join(f"`{name}`" for name in [row["name"], *row["aliases"]])
+        lines.append(f"| [{names}]({pages[row['name']]}) | {cell(row['summary'])} | {cell(row['assumes'])} | {cell(row['source'])} |")
+    return "\n".join(lines) + "\n"
+
+
 def rewritten(text, listed, where):
     def replace(found):
         kind, mark = found[2], found[3]
+        if kind == "index":
+            return found[1] + index(listed[mark]) + found[5]
         if kind == "options":
             rows = options_of(mark, listed)
         else:

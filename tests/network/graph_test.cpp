@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "altprop/network/init.h"
+#include "altprop/network/sites.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/combine.h"
 #include "altprop/network/ops/conv.h"
@@ -347,7 +348,8 @@ TEST(Graph, FeedbackMayReplaceCutOrInspectCredit) {
 TEST(Graph, FeedbackNodesAreThoseThatCreditMustCross) {
   Residual r;
   std::vector<std::string> names;
-  for (int id : r.net.feedback_nodes()) names.push_back(r.net.node(id).name);
+  const Sites sites(r.net);
+  for (int id : sites.crossed_weights()) names.push_back(sites[id].name);
   EXPECT_EQ(names, (std::vector<std::string>{"body", "again", "head"}));
 }
 

@@ -73,9 +73,12 @@ TEST(RightAnswers, CountASequenceByTheShareOfItsSteps) {
   output[0][0][1] = 1;  // right
   output[0][1][2] = 1;  // wrong
   output[1][0][1] = 1;  // right, the only one
-  EXPECT_DOUBLE_EQ(right_answers(output, target), 1.5);
-  EXPECT_DOUBLE_EQ(right_answers_there(output, target).item<double>(), 1.5);
-  EXPECT_DOUBLE_EQ(right_answers(output[0], target[0]), 1);
+  for (const char* name : {"cross-entropy", "squared-error"}) {
+    const auto loss = make_loss(name);
+    EXPECT_DOUBLE_EQ(loss->right(output, target).item<double>(), 1.5);
+    EXPECT_DOUBLE_EQ(loss->right(output[0], target[0]).item<double>(), 1);
+    EXPECT_FALSE(loss->right(output[0], output[0]).defined()) << "values are not right or wrong";
+  }
 }
 
 }  // namespace

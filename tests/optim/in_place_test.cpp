@@ -19,7 +19,6 @@ struct TrainedNet {
   std::unique_ptr<Learner> rule;
   std::unique_ptr<Loss> loss = make_loss("cross-entropy");
   std::unique_ptr<Updater> updater;
-  Activity activity;
   int64_t steps = 0;
 
   TrainedNet(const std::string& text, const OptimizerSettings& settings, bool in_place,
@@ -31,7 +30,7 @@ struct TrainedNet {
     rule->bind(net, *loss, 1);
     updater = std::make_unique<Updater>(settings);
     updater->set_in_place(in_place && rule->allows_in_place());
-    std::vector<ParamPtr> params = rule->trained(net);
+    std::vector<ParamPtr> params = rule->trained();
     for (const ParamPtr& param : rule->owned()) params.push_back(param);
     updater->bind(params);
     updater->set_weight_decay(rule->weight_decay(0));
@@ -41,13 +40,10 @@ struct TrainedNet {
     at::NoGradGuard no_grad;
     for (int i = 0; i < n; ++i, ++steps) {
       const Stream draws = Stream(5).at(steps);
-      Step step{net,
-                *loss,
-                updater.get(),
-                activity,
-                draws.at("x").normal({6, 2, 8, 8}, test::on_device(at::kDouble)),
-                draws.at("y").uniform(0, 4, {6}, at::kDouble).to(test::on_device(at::kLong))};
-      step.index = steps;
+      const Tensor x = draws.at("x").normal({6, 2, 8, 8}, test::on_device(at::kDouble));
+      Step step = Step::train(
+          *updater, {.inputs = x, .index = steps},
+          draws.at("y").uniform(0, 4, {6}, at::kDouble).to(test::on_device(at::kLong)));
       updater->set_rate_factor(1.0 / static_cast<double>(1 + steps));
       rule->step(step);
     }
@@ -139,9 +135,10 @@ TEST(InPlace, SomebodyElsesLookAtGradientsChangesNoBit) {
   Gradients seen;
   const Tensor cot = at::ones({6, 4}, test::on_device(at::kDouble));
   Feedback exact;
-  watched.net.run(Stream(1).normal({6, 2, 8, 8}, test::on_device(at::kDouble)), watched.activity,
-                  {Mode::Replay});
-  watched.net.sweep(watched.activity, {{watched.net.output_node(), cot}}, exact, &seen);
+  Activity activity;
+  watched.net.run(Stream(1).normal({6, 2, 8, 8}, test::on_device(at::kDouble)), activity,
+                  {Mode::Eval});
+  watched.net.sweep(activity, {{watched.net.output_node(), cot}}, exact, &seen);
   EXPECT_EQ(seen.all().size(), watched.net.params().size());
   watched.train(1);
   for (size_t i = 0; i < alone.net.params().size(); ++i)

@@ -83,7 +83,8 @@ def test_lines_fit():
             assert len(line) <= 120 or line.startswith("|") or "](http" in line, f"{page.name}:{number}"
 
 
-def test_the_rule_in_the_contributors_guide_is_the_one_that_is_tested():
+@pytest.mark.parametrize("file", ["partial_sign.cpp", "activity_perturbation.cpp"])
+def test_the_rules_in_the_contributors_guide_are_those_that_are_tested(file):
     guide = (ROOT / "CONTRIBUTING.md").read_text()
-    shown = re.search(r"partial_sign\.cpp`:\n\n```cpp\n(.*?)```", guide, re.S)[1]
-    assert shown == (ROOT / "tests" / "proof" / "partial_sign.cpp").read_text()
+    shown = re.search(file.replace(".", r"\.") + r"`:\n\n```cpp\n(.*?)```", guide, re.S)[1]
+    assert shown == (ROOT / "tests" / "proof" / file).read_text()

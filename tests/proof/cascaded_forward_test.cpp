@@ -11,26 +11,26 @@ namespace {
 struct CascadedForward : Learner {
   std::vector<Graph> blocks, predictors;
 
-  void bind(Graph& net, const Loss&, uint64_t seed) override {
-    blocks = chain(net);
+  void set_up() override {
+    blocks = chain(net());
     blocks.pop_back();  // the network's own output layer is not used
     for (size_t l = 0; l < blocks.size(); ++l) {
       Graph& p = predictors.emplace_back();
       const int in = p.input(blocks[l].node(blocks[l].output_node()).spec);
-      p.output(p.add(linear(net.node(net.output_node()).spec.shape[0]), {in}, "predictor" + std::to_string(l + 1)));
+      p.output(p.add(linear(net().node(net().output_node()).spec.shape[0]), {in}, "predictor" + std::to_string(l + 1)));
       p.to(at::kCPU, at::kDouble);
-      initialise(p, Initialiser("xavier"), Stream(seed).at("cafo"));
+      initialise(p, Initialiser("xavier"), Stream(seed()).at("cafo"));
       for (const ParamPtr& param : p.params()) param->group = "fit" + std::to_string(l + 1);
     }
   }
-  std::vector<ParamPtr> trained(Graph&) const override { return {}; }
+  std::vector<ParamPtr> trained() const override { return {}; }
   std::vector<ParamPtr> owned() override {
     std::vector<ParamPtr> out;
     for (const Graph& g : predictors)
       for (const ParamPtr& p : g.params()) out.push_back(p);
     return out;
   }
-  std::vector<std::string> passes(int64_t) const override {
+  std::vector<std::string> passes(int64_t, int64_t) const override {
     std::vector<std::string> out;
     for (size_t l = 0; l < predictors.size(); ++l) out.push_back("fit" + std::to_string(l + 1));
     return out;
@@ -43,12 +43,12 @@ struct CascadedForward : Learner {
       if (s.pass != "fit" + std::to_string(l + 1)) continue;
       Activity activity;
       const Tensor out = predictors[l].run(h, activity, {Mode::Train});
-      predictors[l].sweep(activity, {{predictors[l].output_node(), s.loss.gradient(out, s.targets)}}, exact, s.updater, {.scale = 1.0 / static_cast<double>(s.batch())});
+      predictors[l].sweep(activity, {{predictors[l].output_node(), loss().gradient(out, s.targets)}}, exact, s.updater, {.scale = 1.0 / static_cast<double>(s.batch())});
       s.updater->apply(s.pass);
     }
   }
-  Tensor predict(Graph&, const Tensor& inputs) override {
-    Tensor h = inputs, sum;
+  Tensor predict(const Look& look) override {
+    Tensor h = look.inputs, sum;
     for (size_t l = 0; l < blocks.size(); ++l) {
       h = blocks[l].predict(h);
       const Tensor log_probability = at::log_softmax(predictors[l].predict(h), 1);

@@ -13,15 +13,15 @@ struct LocalDifferenceReconstruction : Learner {
   int64_t k = 3;
   std::vector<Graph> blocks, feedback;  // feedback[l] maps the output of block l to its input; none for the first
 
-  void bind(Graph& net, const Loss&, uint64_t seed) override {
-    blocks = chain(net);
+  void set_up() override {
+    blocks = chain(net());
     feedback.assign(blocks.size(), Graph());
     for (size_t l = 1; l < blocks.size(); ++l) {
       Graph& g = feedback[l];
       const int in = g.input(blocks[l].node(blocks[l].output_node()).spec);
       g.output(g.add(linear(blocks[l].node(blocks[l].input_nodes()[0]).spec.shape[0], false), {in}, "g" + std::to_string(l)));
       g.to(at::kCPU, at::kDouble);
-      initialise(g, Initialiser("xavier"), Stream(seed).at("ldrl"));
+      initialise(g, Initialiser("xavier"), Stream(seed()).at("ldrl"));
       for (const ParamPtr& p : g.params()) p->group = "feedback";
     }
   }
@@ -56,7 +56,7 @@ struct LocalDifferenceReconstruction : Learner {
         s.updater->apply("feedback");
       }
     // Targets go down by difference correction; each block regresses on its own.
-    Tensor target = h.back() - beta * s.loss.gradient(h.back(), s.targets);
+    Tensor target = h.back() - beta * loss().gradient(h.back(), s.targets);
     for (size_t l = blocks.size(); l-- > 0;) {
       blocks[l].sweep(activity[l], {{blocks[l].output_node(), (h[l + 1] - target) / beta}}, exact, s.updater, {.scale = scale});
       if (l) target = h[l] + feedback[l].predict(target) - feedback[l].predict(h[l + 1]);

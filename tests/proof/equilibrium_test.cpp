@@ -48,31 +48,42 @@ struct Equilibrium : Rule {
     }
   }
 
-  std::vector<Tensor> free_state(Graph& net, const Tensor& x) const {
-    const auto ls = layers(net);
+  std::vector<Tensor> free_state(const Tensor& x) const {
+    const auto ls = layers(net());
     std::vector<Tensor> s;
     for (const Layer& l : ls) s.push_back(at::zeros({x.size(0), l.affine->spec.shape[0]}, x.options()));
     settle(ls, x, s, free_steps, {}, {});
     return s;
   }
-  Tensor predict(Graph& net, const Tensor& x) override { return free_state(net, x).back(); }
+  Tensor predict(const Look& look) override { return free_state(look.inputs).back(); }
+  bool needs_loss() const override { return true; }
 
-  void assign(Step& step, Sink& sink) override {
-    const auto ls = layers(step.net);
-    std::vector<Tensor> s = free_state(step.net, step.inputs);
-    step.output = s.back();
-    const int64_t b = step.batch();
-    const Tensor y = Loss::as_rows(step.targets, s.back()).repeat({2, 1}), x = step.inputs.repeat({2, 1});
+  std::vector<Tensor> rest;  ///< of the last forward pass
+
+  bool keeps_last_pass() const override { return true; }
+  TracePtr run(const Look& look) override {
+    auto trace = std::make_unique<Trace>();
+    rest = free_state(look.inputs);
+    trace->output = rest.back();
+    return trace;
+  }
+
+  Credits emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) override {
+    const auto ls = layers(net());
+    std::vector<Tensor> s = rest;
+    const int64_t b = trace.look.rows();
+    const Tensor y = objective.target_rows(s.back()).repeat({2, 1}), x = trace.look.inputs.repeat({2, 1});
     const Tensor betas = at::cat({at::full({b, 1}, beta, x.options()), at::full({b, 1}, -beta, x.options())});
     for (Tensor& layer : s) layer = layer.repeat({2, 1});
     settle(ls, x, s, nudged_steps, y, betas);
     for (size_t l = 0; l < ls.size(); ++l)
       for (int phase = 0; phase < 2; ++phase) {
         const double c = (phase ? 1 : -1) / (2 * beta);
-        LocalSignal signal{ls[l].affine->op.get(), nullptr, nullptr, s[l].narrow(0, phase * b, b), c / static_cast<double>(b), phase};
+        LocalSignal signal{ls[l].affine->op.get(), nullptr, nullptr, s[l].narrow(0, phase * b, b), c * objective.scale(), phase};
         signal.input = (l ? s[l - 1] : x).narrow(0, phase * b, b);
         sink.take(signal);
       }
+    return {};
   }
 };
 
@@ -83,16 +94,16 @@ TEST(ProofEquilibrium, OwnInferencePhasesAsRowsSignedSignals) {
   const auto loss = make_loss("squared-error");
   const ToyData data = toy_data(16, 6, 9);
   // The estimate is the gradient of the loss at the free equilibrium, up to O(beta^2): compare with central differences.
-  Activity activity;
-  Step step{net, *loss, nullptr, activity, data.inputs, data.targets};
+  Step step = Step::look_at({.inputs = data.inputs}, data.targets);
   Gradients sink;
+  rule.bind(net, *loss, 1);
   rule.assign(step, sink);
   for (const ParamPtr& p : net.params())
     for (int64_t i : {int64_t{0}, p->value.numel() / 2}) {
       auto at_value = [&](double shift) {
         Tensor flat = p->value.view(-1);
         flat[i].add_(shift);
-        const double l = loss->value(rule.predict(net, data.inputs), data.targets).mean().item<double>();
+        const double l = loss->value(rule.predict({.inputs = data.inputs}), data.targets).mean().item<double>();
         flat[i].sub_(shift);
         return l;
       };

@@ -25,37 +25,37 @@ struct ForwardGradient : Rule {
   /// Directions of the step in progress; drawn where it is null.
   const Directions* given = nullptr;
 
-  void assign(Step& step, Sink& sink) override {
-    step.output = step.net.run(step.inputs, step.activity, {Mode::Train, step.draws});
-    const Tensor credit = step.loss.gradient(step.output, step.targets);
-    const double scale = 1.0 / static_cast<double>(step.batch());
-    activities ? by_activities(step, credit, scale, sink) : by_weights(step, credit, scale, sink);
+  Credits emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) override {
+    const Tensor credit = objective.gradient(trace.output);
+    activities ? by_activities(trace, credit, objective.scale(), sink)
+               : by_weights(trace, credit, objective.scale(), sink);
+    return {};
   }
 
-  void by_weights(Step& step, const Tensor& credit, double scale, Sink& sink) {
+  void by_weights(const Trace& pass, const Tensor& credit, double scale, Sink& sink) {
     Directions v;
-    for (const ParamPtr& p : step.net.params())
+    for (const ParamPtr& p : net().params())
       v[p.get()] =
           given ? given->at(p.get())
-                : step.draws.at("v").at(p->name).normal(p->value.sizes(), p->value.options());
+                : pass.look.draws.at("v").at(p->name).normal(p->value.sizes(), p->value.options());
     const Tensor tangent =
-        step.net.push(step.activity, Push{.params = [&](const Param& p) { return v.at(&p); }});
+        net().push(pass.activity, Push{.params = [&](const Param& p) { return v.at(&p); }});
     const double slope = (tangent * credit).sum().item<double>();
-    for (const ParamPtr& p : step.net.params())
+    for (const ParamPtr& p : net().params())
       sink.take(ParamSignal{p.get(), v.at(p.get()), slope * scale});
   }
 
-  void by_activities(Step& step, const Tensor& credit, double scale, Sink& sink) {
-    for (const Node& node : step.net.nodes()) {
+  void by_activities(const Trace& pass, const Tensor& credit, double scale, Sink& sink) {
+    for (const Node& node : net().nodes()) {
       if (!node.op || node.op->params().empty() || node.op->parts()) continue;
-      std::vector<int64_t> shape = {step.batch()};
+      std::vector<int64_t> shape = {pass.look.rows()};
       shape.insert(shape.end(), node.spec.shape.begin(), node.spec.shape.end());
-      const Tensor u = step.draws.at("u").at(node.name).normal(shape, step.inputs.options());
-      const Tensor tangent = step.net.push(step.activity, Push{.nodes = {{node.id, u}}});
+      const Tensor u = pass.look.draws.at("u").at(node.name).normal(shape, pass.look.inputs.options());
+      const Tensor tangent = net().push(pass.activity, Push{.nodes = {{node.id, u}}});
       const Tensor slope = (tangent * credit).flatten(1).sum(1, true);  // each sample's own
-      const Site site{node, step.net.site_of(node.id)};
+      const Site site{node, net().site_of(node.id)};
       sink.take(LocalSignal{node.op.get(), &site,
-                            &step.activity.saved[static_cast<size_t>(node.id)],
+                            &pass.activity.saved[static_cast<size_t>(node.id)],
                             u * slope.view({-1, 1}), scale});
     }
   }
@@ -80,25 +80,19 @@ Graph small_net(bool nested) {
 struct Setting {
   Graph net;
   std::unique_ptr<Loss> loss = make_loss("squared-error");
-  Activity activity;
   Tensor x = Stream(2).at("x").normal({5, 4}, test::on_device(at::kDouble)),
          y = Stream(2).at("y").normal({5, 2}, test::on_device(at::kDouble));
 
   explicit Setting(bool nested) : net(small_net(nested)) {}
   Step step(int64_t number) {
-    return Step{.net = net,
-                .loss = *loss,
-                .updater = nullptr,
-                .activity = activity,
-                .inputs = x,
-                .targets = y,
-                .draws = Stream(3).at(number)};
+    return Step::look_at({.inputs = x, .draws = Stream(3).at(number)}, y);
   }
   std::vector<Tensor> exact() {
     Gradients sink;
     ForwardGradient rule;
-    Step s = step(0);
-    rule.reference(s, sink);
+    rule.bind(net, *loss, 1);
+    const Step s = step(0);
+    rule.reference(s, rule.objective(s), sink);
     return sink.of_params(net.params());
   }
 };
@@ -110,6 +104,7 @@ TEST(ProofForwardGradient, OverABasisItIsTheGradientInsideOfBlocksToo) {
     const std::vector<Tensor> exact = s.exact();
     Gradients sum;
     ForwardGradient rule;
+    rule.bind(s.net, *s.loss, 1);
     for (const ParamPtr& p : s.net.params())
       for (int64_t i = 0; i < p->value.numel(); ++i) {
         Directions basis;
@@ -130,6 +125,7 @@ double worst_bias(Setting& s, bool activities, int draws) {
   const std::vector<Tensor> exact = s.exact();
   std::vector<Tensor> sum(exact.size()), squares(exact.size());
   ForwardGradient rule;
+  rule.bind(s.net, *s.loss, 1);
   rule.activities = activities;
   for (int n = 0; n < draws; ++n) {
     Gradients sink;

@@ -14,7 +14,7 @@ struct IncrementalPredictiveCoding : Learner {
   std::vector<double> energies;  // of the last batch
 
   void step(Step& s) override {
-    const StateGraph graph = states(s.net, Cut::Blocks);
+    const StateGraph graph = states(net(), Cut::Blocks);
     std::vector<Activity> activity(graph.edges.size());
     Field v = graph.run(std::span<const Tensor>(&s.inputs, 1), activity, {Mode::Train});
     s.output = v.back().clone();
@@ -22,7 +22,7 @@ struct IncrementalPredictiveCoding : Learner {
     std::vector<Tensor> credit(n);  // -error of each state: prediction - value; the loss gradient at the output
     std::vector<Tensor> pulled(n);  // sum over children of J^T credit
     Feedback exact;
-    Trace trace;
+    RelaxWatch trace;
     trace.before_step = [&](int64_t) {
       pulled.assign(n, Tensor());
       double energy = 0;
@@ -33,8 +33,8 @@ struct IncrementalPredictiveCoding : Learner {
         const Tensor prediction = edge.map.run(parents, activity[e], {Mode::Train});
         const size_t to = static_cast<size_t>(edge.to);
         const bool output = graph.states[to].output;
-        credit[to] = output ? s.loss.gradient(prediction, s.targets) : prediction - v[to];
-        energy += output ? s.loss.value(prediction, s.targets).sum().item<double>() : credit[to].square().sum().item<double>() / 2;
+        credit[to] = output ? loss().gradient(prediction, s.targets) : prediction - v[to];
+        energy += output ? loss().value(prediction, s.targets).sum().item<double>() : credit[to].square().sum().item<double>() / 2;
         std::vector<Tensor> inputs;
         edge.map.sweep(activity[e], {{edge.map.output_node(), credit[to]}}, exact, s.updater, {.scale = 1.0 / static_cast<double>(s.batch()), .input_credits = &inputs});
         for (size_t i = 0; i < edge.from.size(); ++i) {

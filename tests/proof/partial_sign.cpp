@@ -33,7 +33,7 @@ struct PartialSign : FeedbackRule {
     return substitute(path);
   }
 
-  void prepare(Path& path, const Step&) override { path.m = substitute(path); }
+  void prepare(Path& path, const Look&) override { path.m = substitute(path); }
 
   Tensor substitute(const Path& path) const override {
     const auto& [n, known] = fixed.at(path.weight.get());

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "altprop/rules/registry.h"
 #include "proof/toy.h"
 
 namespace altprop::proof {
@@ -50,12 +51,12 @@ TEST(ProofRecursiveLeastSquares, ADirectionOnTheSignalStream) {
   updater.bind(net.params());
   const auto loss = make_loss("squared-error");
   const double rows[4][3] = {{1, 2, 1}, {3, -1, 0}, {0.5, 1, 2}, {2, 0, -1}};
-  Activity activity;
-  Feedback exact;
+  const auto backprop = make_rule("backprop");
+  backprop->bind(net, *loss, 1);
   for (const auto& row : rows) {
-    Step step{net, *loss, &updater, activity, at::tensor({row[0], row[1]}, at::kDouble).view({1, 2}), at::tensor({row[2]}, at::kDouble).view({1, 1})};
-    sweep_step(step, exact, updater);
-    updater.apply();
+    Step step = Step::train(updater, {.inputs = at::tensor({row[0], row[1]}, at::kDouble).view({1, 2})},
+                            at::tensor({row[2]}, at::kDouble).view({1, 1}));
+    backprop->step(step);
   }
   EXPECT_NEAR(theta->value[0][0].item<double>(), 0.0238, 5e-5);
   EXPECT_NEAR(theta->value[0][1].item<double>(), 0.6018, 5e-5);

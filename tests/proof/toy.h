@@ -39,16 +39,22 @@ struct ToyRun {
 };
 inline ToyRun train_toy(Graph& net, Learner& rule, const Loss& loss, Updater& updater, const ToyData& data, int64_t epochs) {
   rule.bind(net, loss, 1);
-  std::vector<ParamPtr> params = rule.trained(net);
+  std::vector<ParamPtr> params = rule.trained();
   for (const ParamPtr& p : rule.owned()) params.push_back(p);
   updater.bind(params);
-  auto measure = [&] { return loss.value(rule.predict(net, data.inputs), data.targets).mean().item<double>(); };
+  auto measure = [&] { return loss.value(rule.predict({.inputs = data.inputs}), data.targets).mean().item<double>(); };
   const double before = measure();
-  Activity activity;
   int64_t index = 0;
   for (int64_t epoch = 0; epoch < epochs; ++epoch)
-    for (const std::string& pass : rule.passes(epoch)) {
-      Step step{net, loss, &updater, activity, data.inputs, data.targets, at::arange(data.inputs.size(0), at::kLong), epoch, index, pass, Stream(1).at(index)};
+    for (const std::string& pass : rule.passes(epoch, epochs)) {
+      Step step = Step::train(updater,
+                              {.inputs = data.inputs,
+                               .ids = at::arange(data.inputs.size(0), at::kLong),
+                               .draws = Stream(1).at(index),
+                               .index = index},
+                              data.targets);
+      step.epoch = epoch;
+      step.pass = pass;
       rule.step(step);
       ++index;
     }

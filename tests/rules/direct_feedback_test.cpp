@@ -93,7 +93,7 @@ TEST(DirectFeedback, InstrumentsSeeTheOutputLayerOnly) {
   Graph net = mlp({9, 12, 8, 5}, "tanh", 1, at::kDouble);
   for (const char* place : {"weight-input", "activation"}) {
     auto rule = bound("dfa", net, {{"dfa.place", place}});
-    const auto facts = dynamic_cast<Rule&>(*rule).feedback(net);
+    const auto facts = rule->feedback();
     ASSERT_EQ(facts.size(), 1u) << place;
     EXPECT_EQ(facts[0].name, "fc3");
     EXPECT_TRUE(at::equal(facts[0].feedback, saved(*rule).at("feedback.fc3")));

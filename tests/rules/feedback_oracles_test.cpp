@@ -78,7 +78,7 @@ TEST(Feedback, AnglesAndNormsOfSubstitutesAtInitialisation) {
     Graph net = mlp({20, 200, 300, 10}, "relu", 1, at::kDouble);
     initialise(net, Initialiser(row.init), Stream(4));
     auto rule = bound(row.rule, net);
-    const auto facts = dynamic_cast<Rule&>(*rule).feedback(net);
+    const auto facts = rule->feedback();
     ASSERT_EQ(facts.size(), 2u);
     EXPECT_EQ(facts[0].name, "fc2");
     for (const FeedbackFact& fact : facts) {
@@ -97,7 +97,7 @@ TEST(Feedback, GaussianMagnitudesForGaussianWeights) {
     Graph net = mlp({20, 200, 300, 10}, "relu", 1);
     initialise(net, Initialiser("xavier-normal"), Stream(4));
     auto rule = bound(name, net, {{"feedback.init", "xavier-normal"}, {"feedback.scale", "2"}});
-    const FeedbackFact fact = dynamic_cast<Rule&>(*rule).feedback(net)[0];
+    const FeedbackFact fact = rule->feedback()[0];
     EXPECT_NEAR(cosine(fact.feedback, fact.weight), 2 / M_PI, 0.013) << name;
     EXPECT_NEAR((fact.feedback.norm() / fact.weight.norm()).item<double>(), 2, 0.03) << name;
   }
@@ -124,7 +124,7 @@ TEST(Feedback, TiedWeightsShareOneSubstitute) {
                 gradients(*rule, net, *kCrossEntropy, batch.x, batch.y), 0);
     if (name == "uniform-sign") {
       // Both uses cross the same M: with W = M the rule is backprop.
-      for (FeedbackFact& fact : dynamic_cast<Rule&>(*rule).feedback(net))
+      for (FeedbackFact& fact : rule->feedback())
         fact.weight.copy_(fact.feedback);
       expect_same(gradients(*rule, net, *kCrossEntropy, batch.x, batch.y),
                   gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0, true), 1e-15);
@@ -138,7 +138,7 @@ TEST(Feedback, SignOfZeroIsZero) {
     auto rule = bound(name, net);
     const ParamPtr weight = net.node(net.find("fc2")).op->weight();
     weight->value[2].zero_();
-    const Tensor m = dynamic_cast<Rule&>(*rule).feedback(net)[0].feedback;
+    const Tensor m = rule->feedback()[0].feedback;
     EXPECT_EQ(m[2].abs().max().item<double>(), 0) << name;
     EXPECT_GT(m[1].abs().min().item<double>(), 0) << name;
   }
@@ -169,7 +169,7 @@ TEST(Feedback, ScalesOfUniformSigns) {
                                          {"unit", 1.0},
                                          {"0.25", 0.25}}) {
     auto rule = bound("usf", net, {{"usf.scale", scale}, {"feedback.scale", "3"}});
-    const FeedbackFact fact = dynamic_cast<Rule&>(*rule).feedback(net)[0];
+    const FeedbackFact fact = rule->feedback()[0];
     EXPECT_LE(distance(fact.feedback, fact.weight.sign() * (3 * magnitude)), 1e-14) << scale;
   }
 }
@@ -224,7 +224,7 @@ TEST(BatchwiseRandomSign, RedrawsForEachStepAndOnlyThen) {
     NamedGradients first = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0);
     NamedGradients second = gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 1);
     EXPECT_GT(distance(second["fc1.weight"], first["fc1.weight"]), 0.05);
-    const Tensor m = dynamic_cast<Rule&>(*rule).feedback(net)[0].feedback;
+    const Tensor m = rule->feedback()[0].feedback;
     net.predict(batch.x);
     expect_same(gradients(*rule, net, *kCrossEntropy, batch.x, batch.y, 0), first, 0);
     EXPECT_TRUE(m.sign().equal(net.node(net.find("fc2")).op->weight()->value.sign()));

@@ -137,8 +137,7 @@ TEST_P(Inside, ChecksAndInstrumentsSeeTheParts) {
   const pathways::Batch batch(net);
   auto learner = make_rule(rule, options);
   learner->bind(net, *loss, 1);
-  Activity activity;
-  const Step step{net, *loss, nullptr, activity, batch.x, batch.y};
+  const Step step = Step::look_at({.inputs = batch.x}, batch.y);
   const auto rows = compare_gradients(dynamic_cast<Rule&>(*learner), step);
   ASSERT_EQ(rows.size(), net.params().size());
   for (const GradientRow& row : rows)
@@ -167,7 +166,7 @@ TEST(Nested, EachUseOfABlockIsASiteAndItsWeightHasOnePath) {
   EXPECT_EQ(sites[sites.output()].name, "out");
   auto rule = make_rule("feedback-alignment");
   rule->bind(net, *make_loss("cross-entropy"), 1);
-  EXPECT_EQ(dynamic_cast<Rule&>(*rule).feedback(net).size(), 5u);  // one.a, one.b, two's, out
+  EXPECT_EQ(rule->feedback().size(), 5u);  // one.a, one.b, two's, out
 }
 
 TEST(Nested, SitesNumberWhatASweepVisits) {

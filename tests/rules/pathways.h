@@ -55,7 +55,7 @@ struct Batch {
 
 /// The feedback of any rule of this family with the weights themselves as substitutes.
 struct Symmetric : FeedbackRule {
-  void prepare(Path& path, const Step&) override { path.m.copy_(path.weight->value); }
+  void prepare(Path& path, const Look&) override { path.m.copy_(path.weight->value); }
 };
 
 inline std::unique_ptr<Learner> bound(const std::string& name, Graph& net,

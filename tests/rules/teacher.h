@@ -43,18 +43,14 @@ using NamedGradients = std::map<std::string, Tensor>;
 inline NamedGradients gradients(Learner& rule, Graph& net, const Loss& loss, const Tensor& inputs,
                                 const Tensor& targets, int64_t index = 0, bool reference = false,
                                 const std::vector<ParamPtr>& own = {}) {
-  Activity activity;
-  Step step{.net = net,
-            .loss = loss,
-            .updater = nullptr,
-            .activity = activity,
-            .inputs = inputs,
-            .targets = targets,
-            .index = index,
-            .draws = Stream(1).at("step").at(index)};
+  Step step = Step::look_at(
+      {.inputs = inputs, .draws = Stream(1).at("step").at(index), .index = index}, targets);
   Gradients found;
   Rule& signals = dynamic_cast<Rule&>(rule);
-  reference ? signals.reference(step, found) : signals.assign(step, found);
+  if (reference)
+    signals.reference(step, signals.objective(step), found);
+  else
+    signals.assign(step, found);
   NamedGradients out;
   for (const ParamPtr& param : net.params()) out[param->name] = found.or_zeros(*param);
   for (const ParamPtr& param : own) out[param->name] = found.or_zeros(*param);
@@ -69,7 +65,7 @@ class TestRun {
       : net_(net), loss_(loss), rule_(std::move(rule)), updater_(settings), seed_(seed) {
     rule_->prepare_for(settings);
     rule_->bind(net_, loss_, seed_);
-    std::vector<ParamPtr> params = rule_->trained(net_);
+    std::vector<ParamPtr> params = rule_->trained();
     for (const ParamPtr& param : rule_->owned()) params.push_back(param);
     updater_.bind(params);
   }
@@ -77,16 +73,11 @@ class TestRun {
   /// One step on one batch; returns the mean loss before the update.
   double step(const Tensor& inputs, const Tensor& targets, const std::string& pass = "train",
               int64_t epoch = 0) {
-    Step step{.net = net_,
-              .loss = loss_,
-              .updater = &updater_,
-              .activity = activity_,
-              .inputs = inputs,
-              .targets = targets,
-              .epoch = epoch,
-              .index = index_,
-              .pass = pass,
-              .draws = Stream(seed_).at("step").at(index_)};
+    Step step = Step::train(
+        updater_,
+        {.inputs = inputs, .draws = Stream(seed_).at("step").at(index_), .index = index_}, targets);
+    step.epoch = epoch;
+    step.pass = pass;
     rule_->step(step);
     ++index_;
     return step.output.defined() ? loss_.value(step.output, targets).mean().item<double>() : 0;
@@ -95,7 +86,7 @@ class TestRun {
   /// All passes of one epoch, batches shuffled anew in each.
   void epoch(int64_t epoch, const Tensor& inputs, const Tensor& targets, int64_t batch) {
     updater_.set_weight_decay(rule_->weight_decay(epoch));
-    for (const std::string& pass : rule_->passes(epoch)) {
+    for (const std::string& pass : rule_->passes(epoch, epoch + 1)) {
       const Tensor order = Stream(seed_).at("order").at(pass).at(epoch).permutation(inputs.size(0));
       for (int64_t i = 0; i + batch <= inputs.size(0); i += batch) {
         const Tensor rows = order.narrow(0, i, batch).to(inputs.device());
@@ -107,7 +98,7 @@ class TestRun {
   /// Percentage of right answers.
   double accuracy(const Tensor& inputs, const Tensor& classes) {
     return 100 *
-           rule_->predict(net_, inputs).argmax(1).eq(classes).to(at::kDouble).mean().item<double>();
+           rule_->predict({.inputs = inputs}).argmax(1).eq(classes).to(at::kDouble).mean().item<double>();
   }
 
   Learner& rule() { return *rule_; }
@@ -120,7 +111,6 @@ class TestRun {
   std::unique_ptr<Learner> rule_;
   Updater updater_;
   uint64_t seed_;
-  Activity activity_;
   int64_t index_ = 0;
 };
 

@@ -62,22 +62,16 @@ void try_out(Learner& rule, Graph& net, const Loss& loss, bool step_too) {
   rule.prepare_for(settings);
   rule.bind(net, loss, 1);
   Updater updater(settings);
-  std::vector<ParamPtr> params = rule.trained(net);
+  std::vector<ParamPtr> params = rule.trained();
   for (const ParamPtr& param : rule.owned()) params.push_back(param);
   updater.bind(params);
   if (!step_too) return;
-  Activity activity;
   const Stream draws = Stream(2);
-  Step step{.net = net,
-            .loss = loss,
-            .updater = &updater,
-            .activity = activity,
-            .inputs = draws.at("x").normal({4, 6}),
-            .targets = at::arange(4),
-            .draws = draws};
-  step.pass = rule.passes(0).back();
+  Step step = Step::train(updater, {.inputs = draws.at("x").normal({4, 6}), .draws = draws},
+                          at::arange(4));
+  step.pass = rule.passes(0, 1).back();
   rule.step(step);
-  EXPECT_EQ(rule.predict(net, step.inputs).sizes(), IntArrayRef({4, 4}));
+  EXPECT_EQ(rule.predict(step).sizes(), IntArrayRef({4, 4}));
 }
 
 bool has_large_number(const std::string& text) {

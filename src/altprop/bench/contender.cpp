@@ -140,7 +140,7 @@ Contender::Contender(const Work& work, const std::string& rule, const std::strin
     : material_(std::move(material)),
       experiment_(settings_for(work, rule, optimizer, material_->batches[0].size),
                   material_->splits),
-      passes_(experiment_.rule().passes(0)) {
+      passes_(experiment_.rule().passes(0, 1)) {
   step();
   kernels_ = count_kernels([this] {
     const WholeBatches whole;  // the limit is that of products of the whole batch

@@ -210,14 +210,6 @@ std::vector<int> Graph::site_numbers(const std::vector<int>& nodes) const {
 
 int Graph::site_count() const { return plan().sites; }
 
-std::vector<int> Graph::feedback_nodes() const {
-  std::vector<int> out;
-  for (const Node& node : nodes_)
-    if (node.op && node.op->weight() && needs_credit()[static_cast<size_t>(node.inputs[0])])
-      out.push_back(node.id);
-  return out;
-}
-
 // ---- forward ----
 
 Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass& pass,

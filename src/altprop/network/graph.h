@@ -93,9 +93,6 @@ class Graph : public Op {
   const std::vector<std::vector<int>>& consumers() const { return consumers_; }
   /// The only output. @throws Refusal if there are several
   int output_node() const;
-  /// Nodes with a weight that credit has to cross to reach a parameter: where a feedback rule needs
-  /// a substitute. Not the first layer. Those inside of composites are in Sites.
-  std::vector<int> feedback_nodes() const;
   /// Number of a node among the graph's sites (see Sites): its id, if no composite is before it.
   int site_of(int node) const;
   std::vector<int> site_numbers(const std::vector<int>& nodes) const;

@@ -2,8 +2,11 @@
 
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 
+#include <cmath>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/right.h"
 #include "altprop/network/softmax.h"
 #include "altprop/network/step_loss.h"
 
@@ -38,6 +41,21 @@ Tensor Loss::as_rows(const Tensor& target, const Tensor& like) {
   return at::zeros_like(like).scatter_(1, target.unsqueeze(1), 1);
 }
 
+Tensor Loss::curvature(const Tensor& output, const Tensor& target, const Tensor& direction) const {
+  const Tensor along = direction.to(at::kDouble), here = output.to(at::kDouble);
+  const double length = along.abs().max().item<double>();
+  if (!(length > 0) || !std::isfinite(length)) return at::zeros_like(direction);
+  const Tensor like = target.is_floating_point() ? target.to(at::kDouble) : target;
+  const double h = 1e-4 / length;
+  return (gradient(here + h * along, like) - gradient(here - h * along, like))
+      .div_(2 * h)
+      .to(direction.scalar_type());
+}
+
+Tensor Loss::right(const Tensor& output, const Tensor& target) const {
+  return target.is_floating_point() ? Tensor() : right::largest(output, target);
+}
+
 namespace {
 
 /// -log softmax(output)[target]; with real-valued targets, -sum_c t_c log softmax_c.
@@ -64,6 +82,12 @@ struct CrossEntropy : Loss {
     Tensor p = at::softmax(output, 1);
     return p.scatter_add_(1, target.unsqueeze(1), at::full({target.size(0), 1}, -1, p.options()));
   }
+  Tensor curvature(const Tensor& output, const Tensor& target,
+                   const Tensor& direction) const override {
+    const Tensor p = at::softmax(output, 1), along = p * direction;
+    const Tensor out = along - p * along.sum(1, true);
+    return target.is_floating_point() ? out * as_rows(target, output).sum(1, true) : out;
+  }
   Tensor link(const Tensor& output) const override { return at::softmax(output, 1); }
 };
 
@@ -78,6 +102,9 @@ struct SquaredError : Loss {
   }
   Tensor gradient(const Tensor& output, const Tensor& target) const override {
     return output - as_rows(target, output);
+  }
+  Tensor curvature(const Tensor&, const Tensor&, const Tensor& direction) const override {
+    return direction.clone();
   }
   Tensor link(const Tensor& output) const override { return output; }
 };
@@ -96,7 +123,24 @@ struct SigmoidCrossEntropy : Loss {
   Tensor gradient(const Tensor& output, const Tensor& target) const override {
     return at::sigmoid(output).sub_(as_rows(target, output));
   }
+  Tensor curvature(const Tensor& output, const Tensor&, const Tensor& direction) const override {
+    const Tensor p = at::sigmoid(output);
+    return p * (1 - p) * direction;
+  }
   Tensor link(const Tensor& output) const override { return at::sigmoid(output); }
+};
+
+struct NoLoss : Loss {
+  std::string name() const override { return "none"; }
+  std::string help() const override { return "no loss: objectives are cotangents"; }
+  Tensor value(const Tensor&, const Tensor&) const override { refuse(); }
+  Tensor gradient(const Tensor&, const Tensor&) const override { refuse(); }
+  Tensor link(const Tensor& output) const override { return output; }
+
+ private:
+  [[noreturn]] static void refuse() {
+    throw Error("a loss is asked for, but the rule was bound without one; bind it with a loss");
+  }
 };
 
 }  // namespace
@@ -107,6 +151,11 @@ std::unique_ptr<Loss> make_loss(const std::string& name) {
   if (name == "sigmoid-cross-entropy" || name == "bce")
     return over_steps(std::make_unique<SigmoidCrossEntropy>());
   throw UsageError("there is no loss '" + name + "'" + text::suggestion(name, loss_names()));
+}
+
+const Loss& no_loss() {
+  static const NoLoss none;
+  return none;
 }
 
 std::vector<std::string> loss_names() {

@@ -24,6 +24,14 @@ class Loss {
   virtual Tensor value(const Tensor& output, const Tensor& target) const = 0;
   /// d value / d output, of the output's shape: one row per sample, NOT divided by B.
   virtual Tensor gradient(const Tensor& output, const Tensor& target) const = 0;
+  /// d^2 value / d output^2 times `direction`, of the output's shape, one row per sample. By default
+  /// central differences of the gradient in float64, good to about 1e-8.
+  virtual Tensor curvature(const Tensor& output, const Tensor& target,
+                           const Tensor& direction) const;
+  /// How many samples are right, as a float64 tensor without dimensions on the output's device; see
+  /// network/right.h. By default the largest output against a class number; undefined for targets
+  /// that are values, of which a loss may say what is near enough.
+  virtual Tensor right(const Tensor& output, const Tensor& target) const;
   /// Output to prediction: probabilities for the cross-entropies, the identity for squared error.
   virtual Tensor link(const Tensor& output) const = 0;
 
@@ -37,5 +45,8 @@ class Loss {
 /// (summed over outputs). @throws UsageError
 std::unique_ptr<Loss> make_loss(const std::string& name);
 std::vector<std::string> loss_names();
+
+/// Stands for a loss where a rule only ever gets cotangents: named "none", and refuses to be asked.
+const Loss& no_loss();
 
 }  // namespace altprop

@@ -18,7 +18,8 @@ struct SiteInfo {
   /// inputs of the network. -1 where a composite makes the input itself (the state of a solver).
   std::vector<int> inputs;
   bool needs_credit = false;  ///< some parameter at or before it learns
-  bool is_crossed = false;    ///< credit has to pass through its first input
+  bool is_crossed = false;    ///< credit has to pass through its first input to reach a parameter
+  bool from_input = false;    ///< its first input depends on an input of the network
 
   const Op* op() const { return node->op.get(); }
   /// An operation that is not made of others.
@@ -37,16 +38,15 @@ class Sites {
   /// By name. @throws UsageError with a suggestion
   int find(const std::string& name) const;
   /// Leaves with a weight that credit has to cross to reach a parameter: where a feedback rule
-  /// needs a substitute. Not the first layer.
-  std::vector<int> crossed_weights() const;
-  /// Leaves that read the value which a site makes.
-  std::vector<int> readers(int number) const;
+  /// needs a substitute. Not the first layer. @param to_inputs credit goes on to the network's
+  /// inputs: the first layers, too
+  std::vector<int> crossed_weights(bool to_inputs = false) const;
   /// The leaf, or the input, that makes the network's output. @throws Refusal if there are several
   int output() const { return output_; }
 
  private:
   void add(const Graph& graph, const std::string& prefix, const std::vector<int>& fed,
-           const std::vector<char>& wanted);
+           const std::vector<char>& wanted, const std::vector<char>& outer);
 
   std::vector<SiteInfo> all_;
   std::vector<int> source_;  ///< per site: the leaf or input that makes its value

@@ -2,21 +2,19 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
-#include "altprop/network/softmax.h"
 
 namespace altprop {
-
-namespace {
 
 bool has_steps(const Tensor& output, const Tensor& target) {
   return output.dim() == 3 && !target.is_floating_point() && target.dim() == 2;
 }
 
-/// Weights [B, T]: 1 / (number of a sequence's targets) at its targets, 0 elsewhere.
-Tensor weights_of(const Tensor& target, at::TensorOptions options) {
+Tensor step_weights(const Tensor& target, at::TensorOptions options) {
   const Tensor there = target.ge(0);
   return there.to(options) / there.sum(1, true).clamp_min(1);
 }
+
+namespace {
 
 /// Every step as a row, with class 0 where there is no target: such rows get the weight 0.
 struct Rows {
@@ -28,7 +26,7 @@ struct Rows {
                                  shape_text(out.sizes())));
     output = out.reshape({-1, out.size(2)});
     target = steps.clamp_min(0).view(-1);
-    weight = weights_of(steps, out.options()).view(-1);
+    weight = step_weights(steps, out.options()).view(-1);
   }
 };
 
@@ -50,6 +48,17 @@ class OverSteps : public Loss {
         .mul_(rows.weight.unsqueeze(1))
         .view(output.sizes());
   }
+  Tensor curvature(const Tensor& output, const Tensor& target,
+                   const Tensor& direction) const override {
+    if (!has_steps(output, target)) return rows_->curvature(output, target, direction);
+    const Rows rows(output, target);
+    return rows_->curvature(rows.output, rows.target, direction.reshape(rows.output.sizes()))
+        .mul_(rows.weight.unsqueeze(1))
+        .view(output.sizes());
+  }
+  Tensor right(const Tensor& output, const Tensor& target) const override {
+    return rows_->right(output, target);
+  }
   Tensor link(const Tensor& output) const override {
     if (output.dim() != 3) return rows_->link(output);
     return rows_->link(output.reshape({-1, output.size(2)})).view(output.sizes());
@@ -63,17 +72,6 @@ class OverSteps : public Loss {
 
 std::unique_ptr<Loss> over_steps(std::unique_ptr<Loss> rows) {
   return std::make_unique<OverSteps>(std::move(rows));
-}
-
-Tensor right_answers_there(const Tensor& output, const Tensor& target) {
-  if (!has_steps(output, target)) return output.argmax(1).eq(target).sum().to(at::kDouble);
-  return (output.argmax(2).eq(target) * weights_of(target, output.options().dtype(at::kDouble)))
-      .sum();
-}
-
-double right_answers(const Tensor& output, const Tensor& target) {
-  return has_steps(output, target) ? right_answers_there(output, target).item<double>()
-                                   : static_cast<double>(count_right(output, target));
 }
 
 }  // namespace altprop

@@ -1,4 +1,4 @@
-// Losses and right answers of sequences with a target at every step.
+// Losses of sequences with a target at every step.
 #pragma once
 
 #include "altprop/network/loss.h"
@@ -9,10 +9,9 @@ namespace altprop {
 /// sequence the mean over the steps that have a target (number >= 0). Everything else is passed on.
 std::unique_ptr<Loss> over_steps(std::unique_ptr<Loss> rows);
 
-/// Sum over samples of the fraction of their targets that are right (largest output); for one
-/// target per sample, the number of right ones.
-double right_answers(const Tensor& output, const Tensor& target);
-/// The same as a float64 tensor without dimensions on the output's device, which is not waited for.
-Tensor right_answers_there(const Tensor& output, const Tensor& target);
+/// True for an output [B, T, C] with class numbers [B, T].
+bool has_steps(const Tensor& output, const Tensor& target);
+/// [B, T]: 1 / (number of a sequence's targets) at its targets, 0 elsewhere.
+Tensor step_weights(const Tensor& target, at::TensorOptions options);
 
 }  // namespace altprop

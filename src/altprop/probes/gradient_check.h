@@ -24,6 +24,6 @@ struct AlignmentRow {
   double angle_degrees, norm_ratio;
   double predicted_factor, measured_factor;  ///< of an exact law; negative: none
 };
-std::vector<AlignmentRow> measure_alignment(const Rule& rule, const Graph& net);
+std::vector<AlignmentRow> measure_alignment(const Learner& learner);
 
 }  // namespace altprop

@@ -30,13 +30,9 @@ double last(const std::vector<double>& series) { return series.empty() ? NAN : s
 
 }  // namespace
 
-std::optional<Settling> watch_settling(Rule& rule, const Step& original) {
-  Activity activity;
-  Step step{original.net,    original.loss,    nullptr,       activity,
-            original.inputs, original.targets, original.ids,  original.epoch,
-            original.index,  original.pass,    original.draws};
-  BufferGuard buffers(original.net);
-  return rule.watch(step);
+std::optional<Settling> watch_settling(Learner& learner, const Step& step) {
+  BufferGuard buffers(learner.net());
+  return learner.watch(Step::look_at(step, step.targets));
 }
 
 nlohmann::json settling_json(const Settling& settling) {

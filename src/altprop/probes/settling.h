@@ -4,13 +4,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "altprop/rules/rule.h"
+#include "altprop/rules/learner.h"
 
 namespace altprop {
 
 /// None if the rule relaxes nothing. Nothing is changed, as with compare_gradients.
 /// @param step the batch to look at; its updater is ignored
-std::optional<Settling> watch_settling(Rule& rule, const Step& step);
+std::optional<Settling> watch_settling(Learner& learner, const Step& step);
 
 /// {"compared_with", "steps": [...], "energy_per_sample", "stable_below", "states": [{"name",
 /// "layer", "hops", "expected", "steps_needed", "residual": [...], "energy", "scale", "cosine",

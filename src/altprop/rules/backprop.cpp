@@ -6,8 +6,15 @@ namespace altprop {
 namespace {
 
 struct Backprop : Rule {
-  void assign(Step& step, Sink& sink) override { reference(step, sink); }
+  void admit(const Graph& net, const Loss&) const override { require_parameters(net); }
+  bool has_input_credit() const override { return true; }
   bool allows_in_place() const override { return true; }
+
+ protected:
+  Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override {
+    Feedback exact;
+    return sweep_back(trace, objective, wanted, exact, sink);
+  }
 };
 
 const RegisterRule registered_backprop{{.name = "backprop",

@@ -20,15 +20,13 @@ SiteInfo last_layer(const Graph& net) {
 
 struct LastLayerOnly : Rule {
   void admit(const Graph& net, const Loss&) const override { last_layer(net); }
-  std::vector<ParamPtr> trained(Graph& net) const override {
-    return last_layer(net).op()->params();
-  }
-
-  void bind(Graph& net, const Loss&, uint64_t) override { last_ = last_layer(net).number; }
-
+  std::vector<ParamPtr> trained() const override { return last_layer(net()).op()->params(); }
   bool allows_in_place() const override { return true; }
 
-  void assign(Step& step, Sink& sink) override {
+ protected:
+  void set_up() override { last_ = last_layer(net()).number; }
+
+  Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override {
     struct OnlyLast : Feedback {
       int last;
       explicit OnlyLast(int last) : last(last) {}
@@ -39,7 +37,7 @@ struct LastLayerOnly : Rule {
         return Credits(wanted.size());
       }
     } feedback(last_);
-    sweep_step(step, feedback, sink);
+    return sweep_back(trace, objective, wanted, feedback, sink);
   }
 
  private:

@@ -36,8 +36,10 @@ struct RuleEntry {
   /// Settings above those of the contract tests with which it learns the example network, as TOML;
   /// for a rule that the usual rate or normalisation does not suit.
   std::string example_settings = "";
-  /// Admits chains of dense layers and nothing else: contract tests expect it to refuse the others.
-  bool dense_only = false;
+  // What it refuses; contract tests hold it to that, and expect it to admit everything else.
+  bool dense_only = false;         ///< all but chains of dense layers
+  bool chains_only = false;        ///< skip connections
+  bool refuses_sequences = false;  ///< recurrent networks
 };
 
 struct RegisterRule {

@@ -1,26 +1,91 @@
 #include "altprop/rules/rule.h"
 
+#include <algorithm>
+
 #include "altprop/base/error.h"
+#include "altprop/base/text.h"
 
 namespace altprop {
 
-void sweep_step(Step& step, Feedback& feedback, Sink& sink) {
-  step.output = step.net.run(step.inputs, step.activity, {Mode::Train, step.draws});
-  step.net.sweep(
-      step.activity, {{step.net.output_node(), step.loss.gradient(step.output, step.targets)}},
-      feedback, &sink, {.scale = 1.0 / static_cast<double>(step.batch()), .release = true});
+TracePtr Rule::forward(const Look& look) {
+  TracePtr trace = run(look);
+  trace->look = look;
+  trace->of_ = this;
+  trace->number_ = ++passes_;
+  return trace;
 }
 
-void Rule::reference(Step& step, Sink& sink) {
+Credits Rule::credit(Trace& trace, const Objective& objective, Sink& sink, Wanted wanted) {
+  if (needs_loss() && !objective.has_loss())
+    throw Refusal("objective",
+                  "a bare cotangent says nothing about other outputs than that of the forward "
+                  "pass, and this rule needs the loss at outputs that move",
+                  "give the loss itself, or use a rule such as backprop that takes cotangents");
+  if (trace.of_ != this) throw Error("the forward pass is that of another rule");
+  if (trace.spent_)
+    throw Error(
+        "the credit of this forward pass has been taken, and what it needed has been freed; "
+        "run the pass again");
+  if (keeps_last_pass() && trace.number_ != passes_)
+    throw Error(
+        "a later forward pass has overwritten the states of this one; take the credit of each "
+        "pass before the next");
+  const bool any = std::any_of(wanted.begin(), wanted.end(), [](char w) { return w != 0; });
+  if (any && wanted.size() != net().input_nodes().size())
+    throw Error(text::cat("the network has ", net().input_nodes().size(),
+                          " inputs, but credit is marked as wanted for ", wanted.size()));
+  if (any && !input_credit_)
+    throw Error("credit of inputs has to be announced: call set_input_credit(true) before bind");
+  trace.spent_ = true;
+  return emit(trace, objective, any ? wanted : Wanted(), sink);
+}
+
+void Rule::require_parameters(const Graph& net) {
+  net.output_node();
+  if (net.params().empty())
+    throw Refusal("network", "it has no parameters", "add a layer that can learn");
+}
+
+void Rule::set_input_credit(bool wanted) {
+  if (wanted && !has_input_credit())
+    throw Refusal("rule", "it makes no credit for the network's inputs",
+                  "use backprop, a feedback rule or a relaxation that does");
+  input_credit_ = wanted;
+}
+
+TracePtr Rule::run(const Look& look) {
+  auto trace = std::make_unique<Trace>();
+  trace->output = net().run(look.inputs, trace->activity, look.in(Mode::Train));
+  return trace;
+}
+
+Credits Rule::sweep_back(Trace& trace, const Objective& objective, Wanted wanted,
+                         Feedback& feedback, Sink& sink) {
+  std::vector<Tensor> to_inputs;
+  net().sweep(trace.activity, {{net().output_node(), objective.gradient(trace.output)}}, feedback, &sink,
+              {.scale = objective.scale(),
+               .release = true,
+               .input_credits = wanted.empty() ? nullptr : &to_inputs,
+               .inputs_wanted = wanted});
+  return {to_inputs.begin(), to_inputs.end()};
+}
+
+Tensor Rule::reference(const Look& look, const Objective& objective, Sink& sink) {
   Feedback exact;
-  sweep_step(step, exact, sink);
+  const TracePtr trace = Rule::run(look);
+  Rule::sweep_back(*trace, objective, {}, exact, sink);
+  return trace->output;
+}
+
+void Rule::assign(Step& step, Sink& sink) {
+  const TracePtr trace = forward(step);
+  credit(*trace, objective(step), sink);
+  step.output = trace->output;
 }
 
 void Rule::step(Step& step) {
   assign(step, *step.updater);
-  step.updater->apply();
-  step.net.project();
-  after_update(step.net, step.updater->facts(), step);
+  update(step);
 }
 
 }  // namespace altprop

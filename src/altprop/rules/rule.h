@@ -1,113 +1,81 @@
-// The contract of everything trainable. A Learner owns a step; a Rule is the usual case that
-// delivers local signals and lets the updater do the rest. See docs/design.md for what each hook is
-// for.
+// A learner that delivers local signals. A step is a forward pass, the credit of an objective at
+// its output, and an update; forward and credit are also there alone, for networks that are a part
+// of something larger (a model of another framework, two networks that train each other).
+//
+//   TracePtr trace = rule.forward({.inputs = x, .learning = true});
+//   Credits to_inputs = rule.credit(*trace, Objective::cotangent(dy), sink, wanted);
 #pragma once
 
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "altprop/base/options.h"
-#include "altprop/network/graph.h"
-#include "altprop/network/loss.h"
-#include "altprop/optim/updater.h"
-#include "altprop/rules/settling.h"
+#include "altprop/rules/learner.h"
 
 namespace altprop {
 
-/// One batch on its way through a learner.
-struct Step {
-  Graph& net;
-  const Loss& loss;
-  Updater* updater;            ///< null when gradients are only looked at (probes, checks)
-  Activity& activity;          ///< reused from step to step
-  Tensor inputs;               ///< [B, ...]
-  Tensor targets;              ///< int64 [B], or [B, ...] values
-  Tensor ids;                  ///< int64 [B], sample numbers in the data set
-  int64_t epoch = 0;           ///< 0-based
-  int64_t index = 0;           ///< global step, 0-based
-  std::string pass = "train";  ///< one of Learner::passes(epoch)
-  Stream draws{};              ///< keyed by (seed, step)
+class Rule;
 
-  Tensor output;  ///< set by the learner: the network's output before the update, for the running
-                  ///< loss and accuracy
+/// What a forward pass leaves for the credit that follows it. Rules with states of their own derive
+/// their own, or keep one pass at a time (keeps_last_pass).
+struct Trace {
+  Look look;
+  Activity activity;  ///< of a plain forward pass; else empty
+  Tensor output;  ///< [B, ...]; a rule whose forward pass goes on while credit is made may replace
+                  ///< it then
+  virtual ~Trace() = default;
 
-  int64_t batch() const { return inputs.size(0); }
+ private:
+  friend class Rule;
+  const Rule* of_ = nullptr;
+  int64_t number_ = 0;  ///< counts the forward passes of one rule
+  bool spent_ = false;
 };
-
-class Learner {
- public:
-  virtual ~Learner() = default;
-
-  /// Options with their current values as defaults. Called before bind.
-  virtual void declare(Options& options) {}
-  /// Checks that network, loss and rule go together. @throws Refusal saying where, why and what to
-  /// use instead
-  virtual void admit(const Graph& net, const Loss& loss) const {}
-  /// The optimizer that will step the weights. Called before bind by whoever knows; a rule that was
-  /// not told assumes nothing about it. @throws Refusal if the rule's options do not go with it
-  virtual void prepare_for(const OptimizerSettings& settings) {}
-  /// Allocates and draws what the rule owns, of the network's type and device. @param seed of the
-  /// run; a rule derives its own streams
-  virtual void bind(Graph& net, const Loss& loss, uint64_t seed) {}
-  /// Parameters of the network that this rule trains; the others stay as they are.
-  virtual std::vector<ParamPtr> trained(Graph& net) const { return net.params(); }
-  /// The rule's own parameters: stepped by the updater with the network's (or as a group of their
-  /// own).
-  virtual std::vector<ParamPtr> owned() { return {}; }
-  /// Names of the passes over the data that make up an epoch.
-  virtual std::vector<std::string> passes(int64_t epoch) const { return {"train"}; }
-  /// One batch; may apply several updates.
-  virtual void step(Step& step) = 0;
-  /// Network output for evaluation.
-  virtual Tensor predict(Graph& net, const Tensor& inputs) { return net.predict(inputs); }
-  /// True if the rule does not look at gradients and uses no weight between the signal of its
-  /// operation and the update, so that updates need no gradients (see Updater::set_in_place).
-  virtual bool allows_in_place() const { return false; }
-  /// After each update of the group "weights": refresh what depends on the weights.
-  virtual void after_update(Graph& net, const StepFacts& facts, const Step& step) {}
-  /// Weight decay to use in an epoch instead of the optimizer's; negative: the optimizer's.
-  virtual double weight_decay(int64_t epoch) const { return -1; }
-  /// Sentences about settings that are legal but will disappoint.
-  virtual std::vector<std::string> warnings(const OptimizerSettings& settings) const { return {}; }
-  /// Sentences about what shows only while training, new since the last call; asked after each
-  /// epoch. Repetitions are dropped.
-  virtual std::vector<std::string> notices() { return {}; }
-  /// Figures of the epoch so far, by name, for its record; forgotten once asked for.
-  virtual std::vector<std::pair<std::string, double>> measurements() { return {}; }
-  /// Everything beside the network's and the owned parameters that a resumed run needs.
-  virtual void state(StateIO io) {}
-};
-
-/// A feedback tensor against the weight it stands for.
-struct FeedbackFact {
-  std::string name;
-  Tensor feedback;  ///< the tensor really used, of the weight's shape
-  Tensor weight;
-  double predicted_factor = -1;  ///< of an exact alignment law; negative: none
-  double measured_factor = -1;
-};
+using TracePtr = std::unique_ptr<Trace>;
 
 class Rule : public Learner {
  public:
-  /// Forward pass, then signals: sets step.output.
-  virtual void assign(Step& step, Sink& sink) = 0;
-  /// The exact gradient of what this rule approximates: backprop's unless the rule has a loss or
-  /// dynamics of its own.
-  virtual void reference(Step& step, Sink& sink);
-  virtual std::string reference_name() const { return "backprop"; }
-  void step(Step& step) override;
-  /// Per operation whose credit crosses a feedback tensor, for the alignment instruments; empty if
-  /// the rule has none.
-  virtual std::vector<FeedbackFact> feedback(const Graph& net) const { return {}; }
-  /// Relaxes on a batch as `assign` would and says how the states settle; changes nothing. None if
-  /// the rule relaxes nothing.
-  virtual std::optional<Settling> watch(Step& step) { return std::nullopt; }
-};
+  /// Forward pass in training mode.
+  TracePtr forward(const Look& look);
+  /// Sends the local signals of an objective at the output of a forward pass, once for each pass.
+  /// @param wanted per input of the network: its credit is returned. See set_input_credit
+  /// @returns credits of the batch-summed objective [B, ...] of the inputs; empty if none is wanted
+  /// @throws Refusal if the rule needs the loss itself and the objective is a bare cotangent; Error
+  /// for a pass whose credit has been taken, or that a later one has overwritten
+  Credits credit(Trace& trace, const Objective& objective, Sink& sink, Wanted wanted = {});
 
-/// Forward pass, output gradient, reverse sweep through `feedback`: the body of backprop and of all
-/// feedback-pathway rules.
-void sweep_step(Step& step, Feedback& feedback, Sink& sink);
+  /// Credits of the network's inputs will be wanted: feedback rules then draw feedback for the
+  /// first layer, too, whose credit would else be exact. Call before bind.
+  /// @throws Refusal if the rule makes none
+  void set_input_credit(bool wanted);
+
+  /// Both for a step, without an update; sets step.output.
+  void assign(Step& step, Sink& sink);
+  void step(Step& step) override;
+
+  /// The exact gradient of what this rule approximates: backprop's unless the rule has a loss or
+  /// dynamics of its own. @returns the output
+  virtual Tensor reference(const Look& look, const Objective& objective, Sink& sink);
+  virtual std::string reference_name() const { return "backprop"; }
+
+  /// True if it can say what its inputs should have been.
+  virtual bool has_input_credit() const { return false; }
+
+ protected:
+  /// The forward pass; by default a plain one, which leaves its activity.
+  virtual TracePtr run(const Look& look);
+  /// The signals and, of the inputs marked in `wanted`, the credits.
+  virtual Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) = 0;
+  /// True if the rule's own states are those of the last forward pass, so that an earlier one
+  /// cannot be continued.
+  virtual bool keeps_last_pass() const { return false; }
+
+  /// Reverse sweep of a plain pass through `feedback`: what rules of the backprop family emit.
+  Credits sweep_back(Trace& trace, const Objective& objective, Wanted wanted, Feedback& feedback,
+                     Sink& sink);
+  bool wants_input_credit() const { return input_credit_; }
+  /// @throws Refusal of a network without parameters or with several outputs
+  static void require_parameters(const Graph& net);
+
+ private:
+  bool input_credit_ = false;
+  int64_t passes_ = 0;
+};
 
 }  // namespace altprop

@@ -49,7 +49,7 @@ nlohmann::json statistics(const std::vector<double>& values) {
 
 class CellRun {
  public:
-  CellRun(const CellSettings& settings, const Trace& trace) : s_(settings), trace_(trace) {
+  CellRun(const CellSettings& settings, const CellTrace& trace) : s_(settings), trace_(trace) {
     outcomes_.resize(static_cast<size_t>(s_.repetitions));
     const int64_t gap = std::max<int64_t>(1, s_.stop.steps / kRecords);
     for (int64_t t = 0; t <= s_.stop.steps; t += gap) grid_.push_back(t);
@@ -242,7 +242,7 @@ class CellRun {
   }
 
   const CellSettings& s_;
-  const Trace& trace_;
+  const CellTrace& trace_;
   std::vector<Outcome> outcomes_;
   std::vector<int64_t> grid_;
   std::vector<std::vector<double>> losses_,
@@ -258,7 +258,7 @@ StopRule StopRule::published(int64_t width) {
   return rule;
 }
 
-nlohmann::json run_cell(const CellSettings& settings, const Trace& trace) {
+nlohmann::json run_cell(const CellSettings& settings, const CellTrace& trace) {
   return CellRun(settings, trace).run();
 }
 

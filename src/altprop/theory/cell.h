@@ -47,7 +47,7 @@ struct Interrupted : Error {
   using Error::Error;
 };
 
-struct Trace {
+struct CellTrace {
   /// Called now and then. @param done of `all` repetition steps
   std::function<void(int64_t done, int64_t all)> progress;
   /// True ends the cell by Interrupted.
@@ -70,6 +70,6 @@ struct Trace {
 ///   over the steps that all
 ///                               repetitions make
 ///   message                     where repetitions diverged: one sentence
-nlohmann::json run_cell(const CellSettings& settings, const Trace& trace = {});
+nlohmann::json run_cell(const CellSettings& settings, const CellTrace& trace = {});
 
 }  // namespace altprop::theory

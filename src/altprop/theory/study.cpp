@@ -121,7 +121,7 @@ nlohmann::json run_study(StudySettings settings, const fs::path& folder, Existin
       const auto start = std::chrono::steady_clock::now();
       nlohmann::json cell;
       try {
-        const Trace within{[&](int64_t done, int64_t all) {
+        const CellTrace within{[&](int64_t done, int64_t all) {
                              if (trace.progress) trace.progress(width, lambda, done, all);
                            },
                            trace.stop_requested};

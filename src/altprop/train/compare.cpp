@@ -218,17 +218,29 @@ std::optional<double> layer_mean(const nlohmann::json& run, const char* field) {
   return n ? std::optional<double>(sum / static_cast<double>(n)) : std::nullopt;
 }
 
+/// Names of the scores that some run has beside loss and accuracy.
+std::vector<std::string> other_scores(const nlohmann::json& summary) {
+  std::vector<std::string> out;
+  for (const auto& run : summary["runs"])
+    for (const auto& score : run.value("scores", nlohmann::json::array()))
+      if (const std::string name = score["name"]; !std::count(out.begin(), out.end(), name))
+        out.push_back(name);
+  return out;
+}
+
 }  // namespace
 
 nlohmann::json compare_table(const nlohmann::json& summary) {
   std::vector<std::string> labels;
   std::map<std::string, std::map<std::string, std::vector<double>>> values;
   std::map<std::string, int64_t> runs, diverged;
+  std::set<std::string> stochastic;
   for (const auto& run : summary["runs"]) {
     const std::string label = run["label"];
     if (!values.count(label)) labels.push_back(label);
     auto& row = values[label];
     ++runs[label];
+    if (run.value("stochastic", false)) stochastic.insert(label);
     const auto add = [&](std::initializer_list<const char*> keys) {
       for (const char* key : keys)
         if (run.contains(key) && run[key].is_number()) row[key].push_back(run[key]);
@@ -239,6 +251,7 @@ nlohmann::json compare_table(const nlohmann::json& summary) {
       continue;
     }
     add({"test_accuracy", "test_loss"});
+    for (const std::string& name : other_scores(summary)) add({("test_" + name).c_str()});
     if (auto angle = layer_mean(run, "angle_degrees")) row["angle_degrees"].push_back(*angle);
     if (auto ratio = layer_mean(run, "magnitude_ratio")) row["magnitude_ratio"].push_back(*ratio);
   }
@@ -248,6 +261,9 @@ nlohmann::json compare_table(const nlohmann::json& summary) {
     for (const char* key : {"test_accuracy", "test_loss", "angle_degrees", "magnitude_ratio",
                             "time_relative_to_backprop", "memory_relative_to_backprop"})
       row[key] = spread(values[label][key]);
+    for (const std::string& name : other_scores(summary))
+      row["scores"][name] = spread(values[label]["test_" + name]);
+    if (stochastic.count(label)) row["stochastic"] = true;
     table.push_back(row);
   }
   return table;
@@ -255,16 +271,20 @@ nlohmann::json compare_table(const nlohmann::json& summary) {
 
 std::string table_text(const nlohmann::json& table) {
   struct Column {
-    const char *title, *key;
+    std::string title, key;
     double factor;
     int digits;
+    bool own_score = false;  ///< of the learners, in the row's "scores"
   };
-  const Column columns[] = {{"accuracy %", "test_accuracy", 100, 2},
-                            {"loss", "test_loss", 1, 4},
-                            {"angle deg", "angle_degrees", 1, 1},
-                            {"magnitude", "magnitude_ratio", 1, 2},
-                            {"time/BP", "time_relative_to_backprop", 1, 2},
-                            {"memory/BP", "memory_relative_to_backprop", 1, 2}};
+  std::vector<Column> columns = {{"accuracy %", "test_accuracy", 100, 2},
+                                 {"loss", "test_loss", 1, 4},
+                                 {"angle deg", "angle_degrees", 1, 1},
+                                 {"magnitude", "magnitude_ratio", 1, 2},
+                                 {"time/BP", "time_relative_to_backprop", 1, 2},
+                                 {"memory/BP", "memory_relative_to_backprop", 1, 2}};
+  if (!table.empty())
+    for (const auto& [name, value] : table[0].value("scores", nlohmann::json::object()).items())
+      columns.insert(columns.begin() + 2, {name, name, 1, 4, true});
   size_t width = 4;
   for (const auto& row : table) width = std::max(width, row["label"].get<std::string>().size());
   auto pad = [](std::string s, size_t n) {
@@ -277,7 +297,7 @@ std::string table_text(const nlohmann::json& table) {
     out += pad(row["label"], width);
     for (const Column& c : columns) {
       char cell[48] = "-";
-      if (const auto& v = row[c.key]; v.is_object()) {
+      if (const auto& v = c.own_score ? row["scores"][c.key] : row[c.key]; v.is_object()) {
         if (v["n"].get<int64_t>() > 1) {
           std::snprintf(cell, sizeof cell, "%.*f +- %.*f", c.digits,
                         v["mean"].get<double>() * c.factor, c.digits,
@@ -297,6 +317,10 @@ std::string table_text(const nlohmann::json& table) {
           text::cat(row["label"].get<std::string>(), ": ", lost, " of ", row["runs"].get<int64_t>(),
                     lost == 1 ? " runs diverged and has no outcome\n"
                               : " runs diverged and have no outcome\n");
+  for (const auto& row : table)
+    if (row.value("stochastic", false))
+      out += row["label"].get<std::string>() +
+             ": its gradient is a random estimate, and the angle is that of single draws\n";
   return out;
 }
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "altprop/network/step_loss.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/settling.h"
+#include "altprop/rules/rule.h"
 #include "altprop/tensor/recorded_steps.h"
 #include "altprop/train/loader_options.h"
 #include "altprop/train/trainer.h"
@@ -21,38 +21,34 @@ nlohmann::json finite_or_null(double value) {
 
 }  // namespace
 
-Score Trainer::evaluate(const data::Dataset& data) {
+Scores Trainer::evaluate(const data::Dataset& data) {
   at::NoGradGuard no_grad;
   const data::Loader loader(data, evaluation_options(settings_));
-  double loss = 0, right = 0;
-  const bool classes = data.classes > 0;
+  Scores scores;
   for (int64_t i = 0; i < loader.batches(); ++i) {
     const data::Batch batch = loader.at(0, i);
-    const Tensor output = rule_.predict(net_, batch.inputs);
-    loss += loss_.value(output, batch.targets).to(at::kDouble).sum().item<double>();
-    if (classes) right += right_answers(output, batch.targets);
+    scores.add(rule_.evaluate(evaluated(batch), batch.targets));
   }
-  const double n = static_cast<double>(std::max<int64_t>(1, data.size()));
-  return {loss / n, classes ? std::optional<double>(right / n) : std::nullopt};
+  return scores;
 }
 
 nlohmann::json Trainer::probe() {
   nlohmann::json out = nlohmann::json::object();
-  auto* rule = dynamic_cast<Rule*>(&rule_);
-  if (!rule) return out;
   at::NoGradGuard no_grad;
   data::LoaderOptions options = evaluation_options(settings_);
   options.batch = settings_.probe_batch;
   const data::Batch batch =
       data::Loader(data::first(data_.train, settings_.probe_batch), options).at(0, 0);
-  Activity activity;
-  for (const GradientRow& row : compare_gradients(*rule, make_step(batch, activity)))
+  const Step step = Step::look_at(look_of(batch), batch.targets);
+  std::vector<GradientRow> rows;  // of a learner without signals there are none
+  if (auto* rule = dynamic_cast<Rule*>(&rule_)) rows = compare_gradients(*rule, step);
+  for (const GradientRow& row : rows)
     out["gradient"].push_back({{"name", row.name},
                                {"cosine", finite_or_null(row.s.cosine)},
                                {"angle_degrees", finite_or_null(row.s.angle_degrees)},
                                {"magnitude_ratio", finite_or_null(row.s.magnitude_ratio)},
                                {"norm", finite_or_null(row.s.norm)}});
-  for (const AlignmentRow& row : measure_alignment(*rule, net_)) {
+  for (const AlignmentRow& row : measure_alignment(rule_)) {
     nlohmann::json entry{{"name", row.name},
                          {"angle_degrees", finite_or_null(row.angle_degrees)},
                          {"norm_ratio", finite_or_null(row.norm_ratio)}};
@@ -60,7 +56,7 @@ nlohmann::json Trainer::probe() {
     if (row.measured_factor >= 0) entry["measured_factor"] = finite_or_null(row.measured_factor);
     out["alignment"].push_back(entry);
   }
-  if (const auto settling = watch_settling(*rule, make_step(batch, activity)))
+  if (const auto settling = watch_settling(rule_, step))
     out["relaxation"] = settling_json(*settling);
   return out;
 }
@@ -69,27 +65,47 @@ bool Trainer::counts_bits() const {
   return data_.train.vocabulary > 0 && data_.train.per_step() && loss_.name() == "cross-entropy";
 }
 
+void Trainer::note_best(const Scores& validation) {
+  improved_ = false;
+  if (data_.validation.empty()) return;
+  const std::string primary = rule_.primary_score();
+  const Score* score = validation.find(primary);
+  if (!score)
+    throw Error("the rule is to be judged by the score '" + primary +
+                "', but its evaluation makes none of that name");
+  const double mean = score->mean();
+  improved_ = best_epoch_ == 0 ||
+              (score->more_is_better ? mean > best_score_ : mean < best_score_);
+  if (!improved_) return;
+  best_score_ = mean;
+  best_epoch_ = position_.epoch + 1;
+}
+
 nlohmann::json Trainer::finish_epoch() {
   nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
   record["train_loss"] = finite_or_null(running_loss());
   if (counts_bits()) record["train_bits_per_character"] = finite_or_null(running_loss() / M_LN2);
   if (data_.train.classes > 0 && seen_)
     record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
-  auto add_score = [&](const std::string& name, const data::Dataset& data) {
-    if (data.empty()) return Score{};
-    const Score score = evaluate(data);
-    record[name + "_loss"] = finite_or_null(score.loss);
-    if (counts_bits()) record[name + "_bits_per_character"] = finite_or_null(score.loss / M_LN2);
-    if (score.accuracy) record[name + "_accuracy"] = *score.accuracy;
-    return score;
+  const auto add_scores = [&](const std::string& part, const data::Dataset& data) {
+    if (data.empty()) return Scores();
+    const Scores scores = evaluate(data);
+    for (const Score& score : scores.all())
+      record[part + "_" + score.name] = finite_or_null(score.mean());
+    if (counts_bits())
+      record[part + "_bits_per_character"] = finite_or_null(scores.loss() / M_LN2);
+    return scores;
   };
-  const Score validation = add_score("validation", data_.validation);
-  add_score("test", data_.test);
-  improved_ = !data_.validation.empty() && (best_epoch_ == 0 || validation.loss < best_loss_);
-  if (improved_) {
-    best_loss_ = validation.loss;
-    best_epoch_ = position_.epoch + 1;
-  }
+  const Scores validation = add_scores("validation", data_.validation);
+  const Scores test = add_scores("test", data_.test);
+  note_best(validation);
+  // What the report and the tables cannot know by name.
+  const std::string primary = rule_.primary_score();
+  if (primary != "loss") record["primary_score"] = primary;
+  for (const Score& score : test.all())
+    if (score.name != "loss" && score.name != "accuracy")
+      record["scores"].push_back(
+          {{"name", score.name}, {"more_is_better", score.more_is_better}});
   record["learning_rate"] = learning_rate_;
   record["seconds"] = epoch_seconds_;
   record["samples_per_second"] =

@@ -96,6 +96,11 @@ void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
                   record[key].get<double>() * (fraction ? 100 : 1));
     line += buffer;
   }
+  for (const auto& score : record.value("scores", nlohmann::json::array())) {
+    const std::string name = score["name"];
+    if (const auto found = record.find("test_" + name); found != record.end())
+      line += text::cat("  test ", name, " ", found->dump());
+  }
   std::snprintf(buffer, sizeof buffer, "  %.0f samples/s",
                 record["samples_per_second"].get<double>());
   std::fprintf(stderr, "%s%s\n", line.c_str(), buffer);

@@ -302,8 +302,13 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
     out["best_validation_accuracy"] = of(record, "validation_accuracy");
     out["last_test_accuracy"] = of(last, "test_accuracy");
   }
-  for (const char* key : {"gradient", "alignment"})
+  if (e.rule().is_stochastic()) out["stochastic"] = true;
+  for (const char* key : {"gradient", "alignment", "primary_score", "scores"})
     if (last.contains(key)) out[key] = last[key];
+  for (const auto& score : last.value("scores", nlohmann::json::array()))
+    for (const char* part : {"validation_", "test_"})
+      if (const std::string key = part + score["name"].get<std::string>(); record.contains(key))
+        out[key] = record[key];
   for (const char* key :
        {"train_bits_per_character", "validation_bits_per_character", "test_bits_per_character"})
     if (record.contains(key)) out[key] = record[key];

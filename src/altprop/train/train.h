@@ -18,7 +18,7 @@ struct TrainOptions {
 };
 
 struct TrainResult {
-  Score test;
+  Scores test;  ///< of the trained network: test.loss(), test.accuracy(), ...
   std::vector<nlohmann::json> epochs;  ///< a record per epoch: losses, accuracies, gradient angles
 };
 

@@ -10,7 +10,6 @@
 #include "altprop/base/factors.h"
 #include "altprop/base/text.h"
 #include "altprop/network/buffer_guard.h"
-#include "altprop/network/step_loss.h"
 #include "altprop/probes/kernels.h"
 #include "altprop/tensor/memory.h"
 #include "altprop/train/interrupt.h"
@@ -25,16 +24,15 @@ double now() {
 }
 
 /// Adds a batch's loss and number of right answers to the sums of the epoch.
-void add_to(Tensor& sums, const Tensor& loss, const Tensor& output, const Tensor& target) {
-  const bool classes = !target.is_floating_point();
+void add_to(Tensor& sums, const Tensor& loss, const Tensor& right) {
   if (sums.device().is_cpu()) {
     double* sum = sums.mutable_data_ptr<double>();
     sum[0] += loss.sum().item<double>();
-    if (classes) sum[1] += right_answers(output, target);
+    if (right.defined()) sum[1] += right.item<double>();
     return;
   }
   sums[0].add_(loss.sum());
-  if (classes) sums[1].add_(right_answers_there(output, target));
+  if (right.defined()) sums[1].add_(right);
 }
 
 bool finite(const Tensor& values) { return values.isfinite().all().item<bool>(); }
@@ -66,7 +64,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   data_bytes_ = std::max<int64_t>(0, memory::alive(at::Device(settings_.device)) - parameter_bytes);
   rule_.prepare_for(settings_.optimizer);
   rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
-  std::vector<ParamPtr> params = rule_.trained(net_);
+  std::vector<ParamPtr> params = rule_.trained();
   for (const ParamPtr& param : rule_.owned()) params.push_back(param);
   updater_.set_in_place(rule_.allows_in_place() && !net_.traits().reuses);
   updater_.bind(params);
@@ -82,18 +80,15 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   steps_lost_ = at::zeros({}, sums_.options().dtype(at::kLong));
 }
 
-Step Trainer::make_step(const data::Batch& batch, Activity& activity) {
-  return {net_,
-          loss_,
-          &updater_,
-          activity,
-          batch.inputs,
-          batch.targets,
-          batch.ids,
-          position_.epoch,
-          position_.step,
-          "train",
-          stream_.at("step").at(position_.step)};
+Look Trainer::look_of(const data::Batch& batch) const {
+  return {.inputs = batch.inputs,
+          .ids = batch.ids,
+          .draws = stream_.at("step").at(position_.step),
+          .index = position_.step};
+}
+
+Look Trainer::evaluated(const data::Batch& batch) const {
+  return {.inputs = batch.inputs, .ids = batch.ids, .draws = stream_.at("evaluate")};
 }
 
 double Trainer::running_loss() const {
@@ -110,12 +105,13 @@ std::string Trainer::run() {
   while (position_.epoch < settings_.epochs && (!out_of_steps() || inside_epoch()) &&
          !stopped_early()) {
     updater_.set_weight_decay(rule_.weight_decay(position_.epoch));
-    const std::vector<std::string> passes = rule_.passes(position_.epoch);
+    const std::vector<std::string> passes = rule_.passes(position_.epoch, settings_.epochs);
     while (position_.pass < static_cast<int64_t>(passes.size()) && !interrupt::requested() &&
            !out_of_steps()) {
       train_pass(passes[static_cast<size_t>(position_.pass)],
                  position_.pass + 1 == static_cast<int64_t>(passes.size()));
       if (position_.batch == loader_->batches()) {
+        rule_.pass_done(passes[static_cast<size_t>(position_.pass)]);
         position_.batch = 0;
         ++position_.pass;
       }
@@ -174,7 +170,8 @@ void Trainer::train_pass(const std::string& pass, bool last) {
 }
 
 void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
-  Step step = make_step(batch, activity_);
+  Step step = Step::train(updater_, look_of(batch), batch.targets);
+  step.epoch = position_.epoch;
   step.pass = pass;
   try {
     rule_.step(step);
@@ -183,7 +180,7 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   }
   samples_ += batch.size;
   if (!step.output.defined()) return;  // a pass that trains something else than the network
-  add_to(sums_, loss_.value(step.output, batch.targets), step.output, batch.targets);
+  add_to(sums_, loss_.value(step.output, batch.targets), loss_.right(step.output, batch.targets));
   seen_ += batch.size;
   // On a GPU reading a number stops the stream, so look less often there and count.
   const bool on_cpu = step.inputs.device().is_cpu();
@@ -260,7 +257,7 @@ void Trainer::state(StateIO io) {
   at.integer("samples", samples_);
   at.integer("peak", peak_);
   at.integer("data_bytes", data_bytes_);
-  at.number("best_loss", best_loss_);
+  at.number("best_loss", best_score_);  // of whatever score is the primary one
   at.integer("best_epoch", best_epoch_);
   if (at.is_loading()) check_loaded();
 }

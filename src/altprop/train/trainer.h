@@ -9,7 +9,7 @@
 #include "altprop/base/error.h"
 #include "altprop/data/dataset.h"
 #include "altprop/data/loader.h"
-#include "altprop/rules/rule.h"
+#include "altprop/rules/learner.h"
 #include "altprop/train/settings.h"
 #include "altprop/train/step_cost.h"
 
@@ -37,12 +37,6 @@ struct Observer {
   virtual void on_stop(Trainer&, const std::string& status) {}
 };
 
-/// Mean loss over a data set and, for classes, the fraction that is right.
-struct Score {
-  double loss = 0;
-  std::optional<double> accuracy;
-};
-
 class Trainer {
  public:
   /// Binds the rule and the updater to the network. The references must outlive the trainer.
@@ -55,7 +49,10 @@ class Trainer {
   std::string run();
   /// One step of a pass on a batch of the caller's, outside of `run`: for measurements.
   void train_on(const data::Batch& batch, const std::string& pass = "train");
-  Score evaluate(const data::Dataset& data);
+  /// The learner's scores over a data set.
+  Scores evaluate(const data::Dataset& data);
+  /// What the learner is given to predict a batch.
+  Look evaluated(const data::Batch& batch) const;
   /// For whoever is about to keep the state. @throws Diverged if a parameter is not finite
   void require_finite();
   /// Gradient angles, feedback alignment and how states settle, on the probe batch: {"gradient":
@@ -69,7 +66,7 @@ class Trainer {
   const Position& position() const { return position_; }
   int64_t batches_per_pass() const { return loader_->batches(); }
   int64_t passes_in_epoch() const {
-    return static_cast<int64_t>(rule_.passes(position_.epoch).size());
+    return static_cast<int64_t>(rule_.passes(position_.epoch, settings_.epochs).size());
   }
   double running_loss() const;
   double train_seconds() const { return seconds_; }
@@ -79,7 +76,7 @@ class Trainer {
   int64_t peak_memory() const { return peak_; }
   /// Peak without the data set: what network, rule and optimizer need.
   int64_t peak_memory_above_data() const { return peak_ - data_bytes_; }
-  /// Epoch (1-based) with the best validation loss; 0 without validation data.
+  /// Epoch (1-based) with the best primary score on the validation data; 0 without such data.
   int64_t best_epoch() const { return best_epoch_; }
   bool improved() const { return improved_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -95,9 +92,11 @@ class Trainer {
   void train_pass(const std::string& pass, bool last);
   void train_step(const data::Batch& batch, const std::string& pass);
   nlohmann::json finish_epoch();
+  /// Whether the epoch is the best so far, by the learner's primary score.
+  void note_best(const Scores& validation);
   /// The loss is the information in a character, in nats.
   bool counts_bits() const;
-  Step make_step(const data::Batch& batch, Activity& activity);
+  Look look_of(const data::Batch& batch) const;
   bool out_of_steps() const {
     return settings_.max_steps > 0 && position_.step >= settings_.max_steps;
   }
@@ -121,7 +120,6 @@ class Trainer {
   std::unique_ptr<data::Loader> loader_;
   std::vector<Observer*> observers_;
   std::vector<std::string> warnings_;
-  Activity activity_;
   Position position_;
   Tensor sums_;        ///< of the epoch so far: loss, correct answers; float64 on the device
   Tensor steps_lost_;  ///< on a GPU, where the sums are seldom looked at: steps since they are not
@@ -132,7 +130,7 @@ class Trainer {
   StepCost cost_;
   int64_t samples_ = 0, peak_ = 0, data_bytes_ = 0;
   double learning_rate_ = 0;  ///< of the last step
-  double best_loss_ = 0;
+  double best_score_ = 0;
   int64_t best_epoch_ = 0;
   bool improved_ = false;
 };

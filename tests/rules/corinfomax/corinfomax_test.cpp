@@ -113,10 +113,8 @@ TEST(CorInfoMax, SaysHowItsNudgeSpreads) {
   OptionValues options = limit("activity", "0.001");
   options["cim.nudged-steps"] = "400";
   Example example(options, positive_weights());
-  Activity activity;
   const auto watched = watch_settling(
-      dynamic_cast<Rule&>(*example.rule),
-      {example.net, *example.loss, nullptr, activity, example_inputs(), example_targets()});
+      *example.rule, Step::look_at({.inputs = example_inputs()}, example_targets()));
   ASSERT_TRUE(watched && watched->states.size() == 2);
   EXPECT_EQ(watched->steps.back(), 400);
   for (size_t k = 0; k < 2; ++k) {
@@ -136,7 +134,7 @@ TEST(CorInfoMax, TheReferenceIsTheGradientOfTheTiedNetwork) {
     Example example(limit("activity", "1"), weights);
     const auto exact = example.gradients(true);
     auto loss = [&] {
-      const Tensor out = example.rule->predict(example.net, example_inputs());
+      const Tensor out = example.rule->predict({.inputs = example_inputs()});
       return 0.15 * example.loss->value(out, example_targets()).mean().item<double>();
     };
     for (const ParamPtr& param : example.net.params())
@@ -233,8 +231,7 @@ TEST(CorInfoMax, OnlyAnUpdateMovesTheLateralMatrices) {
   std::vector<ParamPtr> params = example.net.params();
   for (const ParamPtr& param : example.rule->owned()) params.push_back(param);
   updater.bind(params);
-  Activity activity;
-  Step step{example.net, *example.loss, &updater, activity, example_inputs(), example_targets()};
+  Step step = Step::train(updater, {.inputs = example_inputs()}, example_targets());
   example.rule->step(step);
   example.rule->state(StateIO::saving(after));
   // B = 2 I, so z = 2 s; gamma is .01 as given and no function of lambda.
@@ -276,9 +273,8 @@ TEST(CorInfoMax, InPlaceUpdatesAreTheSame) {
       Updater updater({.kind = kind, .lr = 0.5});
       updater.set_in_place(in_place);
       updater.bind(params);
-      Activity activity;
       for (int64_t i = 0; i < 5; ++i) {
-        Step step{net, *loss, &updater, activity, example_inputs(), example_targets()};
+        Step step = Step::train(updater, {.inputs = example_inputs()}, example_targets());
         rule->step(step);
       }
       for (const ParamPtr& param : params) found.push_back(param->value.clone());
@@ -290,7 +286,7 @@ TEST(CorInfoMax, InPlaceUpdatesAreTheSame) {
 
 TEST(CorInfoMax, AlignmentShowsBackwardAgainstForwardWeights) {
   const Example example(OptionValues{});
-  const auto facts = dynamic_cast<Rule&>(*example.rule).feedback(example.net);
+  const auto facts = example.rule->feedback();
   ASSERT_EQ(facts.size(), 1u);
   EXPECT_EQ(facts[0].name, "fc2");
   EXPECT_TRUE(at::equal(facts[0].feedback, example_matrices().backward[1].t()));
@@ -298,7 +294,7 @@ TEST(CorInfoMax, AlignmentShowsBackwardAgainstForwardWeights) {
   Graph net = dense_net(example_weights(), "hard-sigmoid");
   const auto started = make_rule("corinfomax", {{"cim.feedback-init", "transpose"}});
   started->bind(net, *example.loss, 1);
-  const auto aligned = dynamic_cast<Rule&>(*started).feedback(net);
+  const auto aligned = started->feedback();
   EXPECT_TRUE(at::equal(aligned[0].feedback, aligned[0].weight));
 }
 

@@ -116,7 +116,7 @@ TEST(EquilibriumDropout, EveryMiniBatchHasMasksOfItsOwn) {
     const Estimate first = at_step(0), second = at_step(1);
     EXPECT_GT(EpExample::apart(first, second), 0.05);
     EXPECT_TRUE(same_bits(second, e.own({}, 1)));  // nothing is left of the batch before
-    rule->predict(e.net, e.x);
+    rule->predict({.inputs = e.x});
     EXPECT_TRUE(same_bits(at_step(0), first));
     // Examples do not share a mask.
     const Stream draws = draws_of(0), next = draws_of(1);
@@ -190,9 +190,9 @@ TEST(EquilibriumDropout, PredictionsDropNothing) {
     const auto other = bound(kEp, {}, plain.net, *plain.loss);
     for (int i = 0; i < 2; ++i) {
       copy_weights(dropping.net, plain.net);
-      const Tensor expected = other->predict(plain.net, plain.x);
-      EXPECT_TRUE(at::equal(run.rule().predict(dropping.net, dropping.x), expected));
-      EXPECT_TRUE(at::equal(run.rule().predict(dropping.net, dropping.x), expected));
+      const Tensor expected = other->predict({.inputs = plain.x});
+      EXPECT_TRUE(at::equal(run.rule().predict({.inputs = dropping.x}), expected));
+      EXPECT_TRUE(at::equal(run.rule().predict({.inputs = dropping.x}), expected));
       run.step(dropping.x, dropping.y);
     }
     EXPECT_FALSE(same_bits(dropping.own({}), plain.own({})));

@@ -46,7 +46,7 @@ struct EpExample {
   /// Mean loss at the free equilibrium.
   double loss_at_rest() {
     const auto rule = bound(kEp, {{"ep.free-steps", "800"}, {"ep.tolerance", "1e-15"}}, net, *loss);
-    return loss->value(rule->predict(net, x), y).mean().item<double>();
+    return loss->value(rule->predict({.inputs = x}), y).mean().item<double>();
   }
 
   static double apart(const std::map<std::string, Tensor>& a,

@@ -149,7 +149,7 @@ TEST(EquilibriumOracles, ReferenceWithSeparateWeights) {
             e.net, *e.loss);
   const auto exact = gradients(*rule, e.net, *e.loss, e.x, e.y, 0, true);
   expect_numeric(e, exact, 2e-8, [&] {
-    return e.loss->value(rule->predict(e.net, e.x), e.y).mean().item<double>();
+    return e.loss->value(rule->predict({.inputs = e.x}), e.y).mean().item<double>();
   });
 }
 

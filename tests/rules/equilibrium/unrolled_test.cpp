@@ -12,7 +12,7 @@ void expect_exact(EpExample& e, const OptionValues& more) {
       with({{"ep.estimator", "bptt"}, {"ep.free-steps", "7"}, {"ep.nudged-steps", "9"}}, more);
   const auto rule = bound(kEp, values, e.net, *e.loss);
   expect_numeric(e, e.own(values), 1e-9, [&] {
-    return e.loss->value(rule->predict(e.net, e.x), e.y).mean().item<double>();
+    return e.loss->value(rule->predict({.inputs = e.x}), e.y).mean().item<double>();
   });
 }
 

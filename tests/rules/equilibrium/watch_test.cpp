@@ -10,9 +10,8 @@ namespace {
 
 Settling watched(EpExample& e, const OptionValues& values) {
   const auto rule = bound(kEp, values, e.net, *e.loss);
-  Activity activity;
   const auto out =
-      watch_settling(dynamic_cast<Rule&>(*rule), {e.net, *e.loss, nullptr, activity, e.x, e.y});
+      watch_settling(*rule, Step::look_at({.inputs = e.x}, e.y));
   return out.value_or(Settling{});
 }
 

@@ -21,7 +21,7 @@ BothWays gradients_both_ways(Learner& rule, EpExample& e) {
 }
 
 void tie(Learner& rule, const Graph& net) {
-  for (const FeedbackFact& fact : dynamic_cast<Rule&>(rule).feedback(net))
+  for (const FeedbackFact& fact : rule.feedback())
     const_cast<Tensor&>(fact.feedback).copy_(fact.weight);
 }
 
@@ -39,7 +39,7 @@ TEST(EquilibriumWeights, SeparateButEqualWeightsAddUpToTiedOnes) {
       const auto rule = bound(kEp, with(values, {{"ep.weights", "separate"}}), e.net, *e.loss);
       tie(*rule, e.net);
       BothWays found = gradients_both_ways(*rule, e);
-      const auto facts = dynamic_cast<Rule&>(*rule).feedback(e.net);
+      const auto facts = rule->feedback();
       ASSERT_EQ(facts.size(), 1u + 0 * found.backward.size());
       found.forward[facts[0].name + ".weight"] += found.backward[0];
       const double error = EpExample::apart(found.forward, tied);
@@ -79,7 +79,7 @@ TEST(EquilibriumWeights, SameUpdatesBringTheWaysTogether) {
     TestRun run(e.net, *e.loss, make_rule(kEp, values),
                 {.kind = "sgd", .lr = lr, .weight_decay = decay});
     const auto difference = [&] {
-      const FeedbackFact fact = facts_of(run, e.net)[0];
+      const FeedbackFact fact = facts_of(run)[0];
       return fact.feedback - fact.weight;
     };
     const Tensor first = difference().clone();
@@ -95,7 +95,7 @@ TEST(EquilibriumWeights, TheFirstLayerAndTheReadoutHaveNoWayBack) {
   EpExample e = random_example("mlp:5-7-6-4-3:tanh", {5}, "cross-entropy", 0.4);
   const auto rule = bound(kEp, {{"ep.weights", "separate"}}, e.net, *e.loss);
   std::vector<std::string> names;
-  for (const FeedbackFact& fact : dynamic_cast<Rule&>(*rule).feedback(e.net))
+  for (const FeedbackFact& fact : rule->feedback())
     names.push_back(fact.name);
   EXPECT_EQ(names, (std::vector<std::string>{"fc2", "fc3"}));
   EXPECT_TRUE(bound(kEp, {}, e.net, *e.loss)->owned().empty());
@@ -149,7 +149,7 @@ TEST(EquilibriumWeights, ContinualUpdatesAreEquilibriumPropagationToFirstOrder) 
       Contrast contrast(now.net, now.dynamics, nullptr);
       Gradients sink;
       contrast.deliver({after, states, beta, 1.0 / 3}, sink);
-      contrast.deliver_readout(after, *same.loss, same.y, sink, 0.25);
+      contrast.deliver_readout(after, *same.loss, same.y, 0.25 / 3, sink);
       for (const ParamPtr& p : same.net.params()) p->value.add_(sink.or_zeros(*p), -lr);
       states = after;
     }

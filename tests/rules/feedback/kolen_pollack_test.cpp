@@ -11,12 +11,12 @@ const OptimizerSettings kKpMomentum{
 struct Law {
   std::vector<Tensor> first;
   Law(TestRun& run, const Graph& net) {
-    for (const FeedbackFact& f : facts_of(run, net))
+    for (const FeedbackFact& f : facts_of(run))
       first.push_back((f.feedback - f.weight).clone());
   }
   double deviation(TestRun& run, const Graph& net, double c) const {
     double worst = 0;
-    const auto facts = facts_of(run, net);
+    const auto facts = facts_of(run);
     for (size_t i = 0; i < facts.size(); ++i)
       worst = std::max(worst,
                        (facts[i].feedback - facts[i].weight - first[i] * c).norm().item<double>() /
@@ -39,11 +39,11 @@ TEST(KolenPollack, DifferenceDecaysAsTheLawSaysWhateverTheData) {
     }
   }
   EXPECT_LT(law.deviation(run, net, 0.36743742622024617), 1e-13);
-  for (const FeedbackFact& fact : facts_of(run, net)) {
+  for (const FeedbackFact& fact : facts_of(run)) {
     EXPECT_NEAR(fact.predicted_factor, 0.36743742622024617, 1e-14);
     EXPECT_NEAR(fact.measured_factor, 0.36743742622024617, 1e-13);
   }
-  EXPECT_EQ(facts_of(run, net).size(), 2u);  // not the first layer
+  EXPECT_EQ(facts_of(run).size(), 2u);  // not the first layer
 }
 
 TEST(KolenPollack, LawOfPlainDescentAndOfAdamWIsAPowerOfTheDecay) {
@@ -57,7 +57,7 @@ TEST(KolenPollack, LawOfPlainDescentAndOfAdamWIsAPowerOfTheDecay) {
       run.step(batch.x, batch.y);
     }
     EXPECT_LT(law.deviation(run, net, std::pow(1 - 0.05 * 0.1, 60)), 1e-13) << kind;
-    EXPECT_NEAR(facts_of(run, net)[0].predicted_factor, std::pow(0.995, 60), 1e-14) << kind;
+    EXPECT_NEAR(facts_of(run)[0].predicted_factor, std::pow(0.995, 60), 1e-14) << kind;
   }
 }
 
@@ -80,7 +80,7 @@ TEST(KolenPollack, LawSurvivesClippingSignsAndRateFactors) {
       const BatchOf batch = draw_batch({8, 6}, 4, 100 + i);
       run.step(batch.x, batch.y);
     }
-    const auto facts = facts_of(run, net);
+    const auto facts = facts_of(run);
     for (const FeedbackFact& fact : facts)
       EXPECT_NEAR(fact.measured_factor, fact.predicted_factor, 1e-13) << fact.name;
     EXPECT_GT(facts[1].predicted_factor, facts[0].predicted_factor + 0.05);  // fc3 at half the rate
@@ -97,7 +97,7 @@ TEST(KolenPollack, OptimizersWithoutALawArePredictedNothingAndWarnedAbout) {
       const BatchOf batch = draw_batch({8, 6}, 4, 100 + i);
       run.step(batch.x, batch.y);
     }
-    for (const FeedbackFact& fact : facts_of(run, net)) {
+    for (const FeedbackFact& fact : facts_of(run)) {
       EXPECT_LT(fact.predicted_factor, 0);
       EXPECT_GT(std::abs(fact.measured_factor - std::pow(0.999, 100)), 0.01) << kind;
     }
@@ -129,7 +129,7 @@ TEST_P(KolenPollackForms, ImplicitEqualsExplicitThroughSchedulesAndClipping) {
       }
     EXPECT_GT(distance(a, mlp({6, 9, 8, 4}, "relu", 3, at::kDouble)), 0.5);  // it went somewhere
     EXPECT_LT(distance(b, a), 1e-12) << GetParam();
-    const auto fa = facts_of(one, a), fb = facts_of(two, b);
+    const auto fa = facts_of(one), fb = facts_of(two);
     for (size_t i = 0; i < fa.size(); ++i) {
       EXPECT_LT(distance(fb[i].feedback, fa[i].feedback), 1e-12);
       EXPECT_NEAR(fb[i].predicted_factor, fa[i].measured_factor, 1e-12);
@@ -190,11 +190,11 @@ TEST(KolenPollack, MasksAreReappliedAfterEveryUpdate) {
   Graph net = mlp({6, 30, 30, 4}, "relu", 3, at::kDouble);
   const auto loss = make_loss("cross-entropy");
   TestRun run(net, *loss, make_rule("kp", {{"feedback.density", "0.5"}}), kKpMomentum);
-  const Tensor empty = facts_of(run, net)[0].feedback.eq(0);
+  const Tensor empty = facts_of(run)[0].feedback.eq(0);
   EXPECT_NEAR(empty.to(at::kDouble).mean().item<double>(), 0.5, 0.06);
   const BatchOf batch = draw_batch({8, 6}, 4);
   for (int i = 0; i < 50; ++i) run.step(batch.x, batch.y);
-  const FeedbackFact fact = facts_of(run, net)[0];
+  const FeedbackFact fact = facts_of(run)[0];
   EXPECT_TRUE(at::equal(fact.feedback.eq(0), empty));
   EXPECT_NEAR(fact.measured_factor, fact.predicted_factor, 1e-13);
 }
@@ -207,10 +207,10 @@ TEST(KolenPollack, WeightsSparedByDecayKeepTheirDifference) {
     settings.decay_all = false;
     const auto loss = make_loss("cross-entropy");
     TestRun run(net, *loss, make_rule("kp", {{"kp.form", form}}), settings);
-    const Tensor first = facts_of(run, net)[0].feedback - facts_of(run, net)[0].weight;
+    const Tensor first = facts_of(run)[0].feedback - facts_of(run)[0].weight;
     const BatchOf batch = draw_batch({8, 6}, 4);
     for (int i = 0; i < 50; ++i) run.step(batch.x, batch.y);
-    const auto facts = facts_of(run, net);
+    const auto facts = facts_of(run);
     EXPECT_EQ(facts[0].predicted_factor, 1) << form;
     EXPECT_LT(distance(facts[0].feedback - facts[0].weight, first), 1e-13) << form;
     EXPECT_LT(facts[1].predicted_factor, 0.9) << form;

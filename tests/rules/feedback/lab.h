@@ -81,13 +81,8 @@ inline double distance(const Graph& a, const Graph& b) {
 /// The rule's gradients against backprop's at the same weights, one row per parameter.
 inline std::vector<GradientRow> against_backprop(Learner& rule, Graph& net, const Loss& loss,
                                                  const BatchOf& batch) {
-  Activity activity;
-  return compare_gradients(dynamic_cast<Rule&>(rule), {.net = net,
-                                                       .loss = loss,
-                                                       .updater = nullptr,
-                                                       .activity = activity,
-                                                       .inputs = batch.x,
-                                                       .targets = batch.y});
+  return compare_gradients(dynamic_cast<Rule&>(rule),
+                           Step::look_at({.inputs = batch.x}, batch.y));
 }
 
 /// The rule's gradients on a batch.
@@ -99,8 +94,8 @@ inline std::vector<Tensor> gradients_of(TestRun& run, Graph& net, const Loss& lo
   return out;
 }
 
-inline std::vector<FeedbackFact> facts_of(TestRun& run, const Graph& net) {
-  return dynamic_cast<Rule&>(run.rule()).feedback(net);
+inline std::vector<FeedbackFact> facts_of(TestRun& run) {
+  return run.rule().feedback();
 }
 
 /// Everything that a checkpoint of the trainer would hold of a run.

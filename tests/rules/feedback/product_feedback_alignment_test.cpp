@@ -54,7 +54,7 @@ TEST(ProductFeedbackAlignment, ResidualDecaysAsTheLawSaysWhateverTheData) {
         const BatchOf batch = batch_for(net, 4, 100 + i);
         run.step(batch.x, batch.y);
       }
-      const auto facts = facts_of(run, net);
+      const auto facts = facts_of(run);
       EXPECT_EQ(facts.size(), which == 0 ? 2u : which == 1 ? 3u : 2u);
       for (const FeedbackFact& fact : facts) {
         EXPECT_NEAR(fact.predicted_factor, 0.36743742622024617, 1e-14);
@@ -76,7 +76,7 @@ TEST(ProductFeedbackAlignment, LawHoldsWithMasksOnBothMatrices) {
     run.step(batch.x, batch.y);
   }
   EXPECT_TRUE(at::equal(r->value.eq(0), empty));
-  for (const FeedbackFact& fact : facts_of(run, net)) {
+  for (const FeedbackFact& fact : facts_of(run)) {
     EXPECT_NEAR(fact.predicted_factor, 0.36743742622024617, 1e-14);
     EXPECT_NEAR(fact.measured_factor, 0.36743742622024617, 1e-12) << fact.name;
   }
@@ -172,7 +172,7 @@ TEST_P(ProductForms, AllFormsAgreeThroughSchedulesAndClipping) {
         }
       for (size_t i = 1; i < 4; ++i) {
         EXPECT_LT(distance(nets[i], nets[0]), 1e-12) << forms[i] << " " << expand << " " << which;
-        const auto reference = facts_of(*runs[0], nets[0]), facts = facts_of(*runs[i], nets[i]);
+        const auto reference = facts_of(*runs[0]), facts = facts_of(*runs[i]);
         for (size_t k = 0; k < facts.size(); ++k) {
           EXPECT_LT(distance(facts[k].feedback, reference[k].feedback), 1e-12)
               << forms[i] << " " << expand;
@@ -205,11 +205,11 @@ TEST(ProductFeedbackAlignment, FromWAlignsUnderAdam) {
   TestRun run(net, *loss, make_rule("pfa", {{"pfa.r-update", "from-w"}, {"pfa.expand", "ortho"}}),
               adam);
   EXPECT_TRUE(run.rule().warnings(adam).empty());
-  const Tensor w0 = facts_of(run, net)[0].weight.clone();
-  const Tensor q = facts_of(run, net)[0].feedback - w0;  // B (R0 - B^T W0), B B^T = I
+  const Tensor w0 = facts_of(run)[0].weight.clone();
+  const Tensor q = facts_of(run)[0].feedback - w0;  // B (R0 - B^T W0), B B^T = I
   const BatchOf batch = batch_for(net, 8);
   for (int i = 0; i < 200; ++i) run.step(batch.x, batch.y);
-  const FeedbackFact fact = facts_of(run, net)[0];
+  const FeedbackFact fact = facts_of(run)[0];
   EXPECT_GT(distance(fact.weight, w0), 0.2);
   EXPECT_NEAR(fact.predicted_factor, std::pow(1 - 0.005, 200), 1e-13);
   EXPECT_LT(distance(fact.feedback - fact.weight, q * std::pow(1 - 0.005, 200)), 1e-12);
@@ -225,7 +225,7 @@ TEST(ProductFeedbackAlignment, AdaptiveOptimizersDoNotAlignAndAreWarnedAbout) {
       const BatchOf batch = batch_for(net, 8, 100 + i);
       run.step(batch.x, batch.y);
     }
-    for (const FeedbackFact& fact : facts_of(run, net)) {
+    for (const FeedbackFact& fact : facts_of(run)) {
       EXPECT_LT(fact.predicted_factor, 0);
       EXPECT_GT(std::abs(fact.measured_factor - std::pow(1 - 1e-4, 200)), 0.05)
           << kind << " " << fact.name;
@@ -249,7 +249,7 @@ TEST(ProductFeedbackAlignment, PerTensorClippingBreaksTheLawOnlyWhereRHasAGradie
       const BatchOf batch = batch_for(net, 8, 100 + i);
       run.step(batch.x, batch.y);
     }
-    for (const FeedbackFact& fact : facts_of(run, net)) {
+    for (const FeedbackFact& fact : facts_of(run)) {
       if (form == "activity") {
         EXPECT_LT(fact.predicted_factor, 0);
       } else if (form == "product") {

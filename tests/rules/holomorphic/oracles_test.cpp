@@ -128,7 +128,7 @@ TEST(HolomorphicOracles, HalfACircleIsTheWholeOne) {
 TEST(HolomorphicOracles, AsymmetricExampleSettlesAndHasItsExactGradient) {
   AsymmetricExample e;
   const auto rule = e.rule(circle(4, 0.1));
-  EXPECT_NEAR(e.loss->value(rule->predict(e.net, e.x), e.y).item<double>(), 0.6522848151023692,
+  EXPECT_NEAR(e.loss->value(rule->predict({.inputs = e.x}), e.y).item<double>(), 0.6522848151023692,
               1e-13);
   const NamedGradients g = e.exact();
   expect_numbers(
@@ -226,7 +226,7 @@ TEST(HolomorphicOracles, TheReferenceIsTheGradientOfTheLossAtRest) {
         double* entry = p->value.mutable_data_ptr<double>() + i;
         const auto loss = [&](double value) {
           *entry = value;
-          return e.loss->value(rule->predict(e.net, e.x), e.y).mean().item<double>();
+          return e.loss->value(rule->predict({.inputs = e.x}), e.y).mean().item<double>();
         };
         const double kept = *entry, h = 1e-5, up = loss(kept + h), down = loss(kept - h);
         *entry = kept;

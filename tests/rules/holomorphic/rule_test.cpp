@@ -59,7 +59,7 @@ TEST(HolomorphicRule, SeparateWeightsStartAtAnAngle) {
   const auto fact = [&](const std::string& angle) {
     const auto rule =
         bound(kHep, {{"hep.weights", "separate"}, {"hep.feedback-angle", angle}}, e.net, *e.loss);
-    const FeedbackFact f = dynamic_cast<Rule&>(*rule).feedback(e.net).at(0);
+    const FeedbackFact f = rule->feedback().at(0);
     return cosine(f.feedback, f.weight);
   };
   EXPECT_NEAR(fact("0"), 1, 1e-12);

@@ -7,8 +7,7 @@ namespace altprop::testing {
 namespace {
 
 Settling watched_circle(Learner& rule, EpExample& e) {
-  Activity activity;
-  return watch_settling(dynamic_cast<Rule&>(rule), {e.net, *e.loss, nullptr, activity, e.x, e.y})
+  return watch_settling(rule, Step::look_at({.inputs = e.x}, e.y))
       .value_or(Settling{});
 }
 

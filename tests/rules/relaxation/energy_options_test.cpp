@@ -126,15 +126,13 @@ TEST(Nudging, AFullClampIsTheSquaredError) {
 struct Flow {
   Graph net = fixture_net();
   std::unique_ptr<Loss> loss = make_loss("squared-error");
-  Activity unused;
   Tensor x = fixture_inputs(), y = fixture_targets();
   StatePass pass{net, Cut::Blocks};
   ValueRelaxation values{pass};
 
   Flow() {
-    Step step{net, *loss, nullptr, unused, x, y};
-    pass.forward(step);
-    values.begin(step, {});
+    const Tensor output = pass.forward({.inputs = x});
+    values.begin(output, {*loss, y, 2}, {});
   }
 };
 

@@ -78,7 +78,6 @@ inline Graph skip_net() {
 /// The network's state pass and linear relaxation after a forward pass on a batch.
 struct Frozen {
   std::unique_ptr<Loss> loss;
-  Activity unused;
   StatePass pass;
   LinearRelaxation relaxation;
   HopFeedback feedback;
@@ -86,10 +85,8 @@ struct Frozen {
   Frozen(Graph& net, const Tensor& x, const Tensor& y, const std::string& loss_name,
          Cut cut = Cut::Blocks)
       : loss(make_loss(loss_name)), pass(net, cut), relaxation(pass.graph()) {
-    Step step{net, *loss, nullptr, unused, x, y};
-    step.draws = Stream(7);
-    pass.forward(step);
-    relaxation.freeze(pass.activity(), feedback, loss->gradient(step.output, y));
+    const Tensor output = pass.forward({.inputs = x, .draws = Stream(7)});
+    relaxation.freeze(pass.activity(), feedback, loss->gradient(output, y));
   }
   /// Credit of a state by the name of its node.
   const Tensor& of(const Field& field, const std::string& name) const {

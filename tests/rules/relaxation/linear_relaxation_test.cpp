@@ -129,7 +129,7 @@ TEST_P(EveryNet, StopsByTheResidualAndNotBeforeCreditHasArrived) {
   const Field g = f.relaxation.fixed_point();
   for (const Order order : {Order::Synchronous, Order::GaussSeidel, Order::RedBlack}) {
     Field u = f.relaxation.start(f.pass.values(), true);
-    Trace trace;
+    RelaxWatch trace;
     const Relaxed done =
         f.relaxation.iterate(u, order, 0.5, {.steps = 1000, .tolerance = 1e-6}, &trace);
     EXPECT_TRUE(done.converged);

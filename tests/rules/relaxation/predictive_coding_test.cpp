@@ -13,16 +13,14 @@ namespace {
 struct MovingExample {
   Graph net;
   std::unique_ptr<Loss> loss = make_loss("squared-error");
-  Activity unused;
   Tensor x = fixture_inputs(), y = fixture_targets();
   StatePass pass;
   ValueRelaxation relaxation;
 
   explicit MovingExample(bool linear_net = false, double beta = 1)
       : net(fixture_net(linear_net)), pass(net, Cut::Blocks), relaxation(pass) {
-    Step step{net, *loss, nullptr, unused, x, y};
-    pass.forward(step);
-    relaxation.begin(step, {.beta = beta});
+    const Tensor output = pass.forward({.inputs = x});
+    relaxation.begin(output, {*loss, y, 2}, {.beta = beta});
   }
   void steps(int n, double eta, Order order = Order::Synchronous) {
     for (int i = 0; i < n; ++i) relaxation.descend(order, eta, 0, false);
@@ -243,15 +241,13 @@ TEST(PredictiveCoding, CurvatureTellsWhichStepsAreStable) {
 TEST(PredictiveCoding, CurvatureKnowsTheLoss) {
   at::NoGradGuard no_grad;
   Graph net = fixture_net(true);
-  Activity unused;
   const Tensor x = fixture_inputs(), y = at::tensor({0, 1}, at::kLong);
   const auto largest = [&](const char* name, double beta) {
     const auto loss = make_loss(name);
     StatePass pass(net, Cut::Blocks);
     ValueRelaxation relaxation(pass);
-    Step step{net, *loss, nullptr, unused, x, y};
-    pass.forward(step);
-    relaxation.begin(step, {.beta = beta});
+    const Tensor output = pass.forward({.inputs = x});
+    relaxation.begin(output, {*loss, y, 2}, {.beta = beta});
     return relaxation.error_curvature(200);
   };
   const double squared = largest("squared-error", 1) - 1;

@@ -88,20 +88,17 @@ TEST(RowBlocks, GiveWhatTheWholeBatchGivesWhereStatesSettle) {
 TEST(RowBlocks, CoverEveryRowOnce) {
   const test::Threads threads(3);
   Graph net = mlp({6, 8, 5}, "tanh", 1, at::kDouble);
-  const auto loss = make_loss("cross-entropy");
   const BatchOf batch = draw_batch({100, 6}, 5);
-  Activity unused;
-  Step step{net, *loss, nullptr, unused, batch.x, batch.y};
+  const Look look{.inputs = batch.x};
   StatePass pass(net, Cut::Blocks);
   RowBlocks blocks(pass);
-  pass.forward(step);
+  const Tensor output = pass.forward(look);
   Tensor seen = at::zeros({100}, batch.x.options());
   std::atomic<int> calls = 0;
-  blocks.run(step, [&](const RowBlock& block, StatePass&, const Step& rows) {
+  blocks.run(look, [&](const RowBlock& block, StatePass&, const Tensor& rows) {
     ++calls;
     block.of(seen).add_(1);
-    EXPECT_TRUE(at::allclose(rows.output, block.of(step.output), 1e-12, 1e-12));
-    EXPECT_TRUE(at::equal(rows.targets, block.of(batch.y)));
+    EXPECT_TRUE(at::allclose(rows, block.of(output), 1e-12, 1e-12));
   });
   EXPECT_EQ(calls, 3);
   EXPECT_TRUE(at::equal(seen, at::ones_like(seen)));
@@ -109,14 +106,11 @@ TEST(RowBlocks, CoverEveryRowOnce) {
 
 TEST(RowBlocks, AreForSeveralThreadsAndSamplesThatKeepToThemselves) {
   if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
-  const auto loss = make_loss("cross-entropy");
-  Activity unused;
   const auto fit = [&](const std::string& text, int64_t rows) {
     Graph net = network(text);
     initialise(net, Initialiser("xavier"), Stream(1));
     const BatchOf batch = draw_batch({rows, 6}, 5, 1, at::kFloat);
-    const Step step{net, *loss, nullptr, unused, batch.x, batch.y};
-    return RowBlocks(StatePass(net, Cut::Blocks)).number(step) > 1;
+    return RowBlocks(StatePass(net, Cut::Blocks)).number({.inputs = batch.x}) > 1;
   };
   const std::string plain = "mlp:6-8-5:relu";
   {

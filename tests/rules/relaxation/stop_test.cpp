@@ -44,7 +44,7 @@ TEST(RelaxationStop, TheResidualIsThatOfTheEquationWhateverTheStep) {
         d.relaxation.set_rates(rates);
       }
       Field u = d.relaxation.start(d.frozen.pass.values(), false), left;
-      Trace trace;
+      RelaxWatch trace;
       trace.before_step = [&](int64_t) { left = d.relaxation.residual(u); };
       std::vector<double> expected;
       trace.after_step = [&](int64_t) {

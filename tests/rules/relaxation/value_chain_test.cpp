@@ -17,7 +17,6 @@ const std::vector<int64_t> kSizes = {6, 70, 33, 8, 5};
 struct MovingValues {
   Graph net;
   std::unique_ptr<Loss> loss;
-  Activity unused;
   BatchOf batch;
   StatePass pass;
   ValueRelaxation relaxation;
@@ -30,9 +29,8 @@ struct MovingValues {
         pass(net, Cut::Blocks),
         relaxation(pass) {
     const at::NoGradGuard no_grad;
-    Step step{net, *loss, nullptr, unused, batch.x, batch.y};
-    pass.forward(step);
-    relaxation.begin(step, terms);
+    const Tensor output = pass.forward({.inputs = batch.x});
+    relaxation.begin(output, {*loss, batch.y, 37}, terms);
   }
 };
 

@@ -10,11 +10,10 @@ Settling settle(const std::string& name, const OptionValues& values, Graph& net)
   const auto loss = make_loss("squared-error");
   const auto learner = bound(name, values, net, *loss);
   auto& rule = dynamic_cast<Rule&>(*learner);
-  Activity activity;
   at::NoGradGuard no_grad;
   const Tensor x = fixture_inputs(), y = fixture_targets();
   const auto before = gradients(rule, net, *loss, x, y);
-  const Step step{net, *loss, nullptr, activity, x, y};
+  const Step step = Step::look_at({.inputs = x}, y);
   const auto out = watch_settling(rule, step);
   for (const auto& [parameter, gradient] : gradients(rule, net, *loss, x, y))
     EXPECT_TRUE(gradient.equal(before.at(parameter))) << "watching must change nothing";
@@ -97,12 +96,11 @@ TEST(Watch, StepsBelowTheStableOneConvergeAndStepsAboveDoNot) {
 TEST(Watch, RulesThatRelaxNothingHaveNothingToShow) {
   Graph net = fixture_net();
   const auto loss = make_loss("squared-error");
-  Activity activity;
   const Tensor x = fixture_inputs(), y = fixture_targets();
   for (const OptionValues& values :
        {OptionValues{{"pc.mode", "exact"}}, OptionValues{{"pc.mode", "zil"}}}) {
     const auto rule = bound("predictive-coding", values, net, *loss);
-    EXPECT_FALSE(watch_settling(dynamic_cast<Rule&>(*rule), {net, *loss, nullptr, activity, x, y})
+    EXPECT_FALSE(watch_settling(*rule, Step::look_at({.inputs = x}, y))
                      .has_value());
   }
 }

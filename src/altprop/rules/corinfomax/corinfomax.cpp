@@ -83,7 +83,7 @@ void CorInfoMax::declare(Options& o) {
 }
 
 void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
-  dense_chain(net);
+  dense_chain(net.has_composites() ? net.flattened() : net);
   if (loss.name() != "squared-error")
     throw Refusal("loss",
                   "CorInfoMax nudges its outputs by their distance to the target, which is the "
@@ -92,9 +92,9 @@ void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
                   "use --loss squared-error");
 }
 
-void CorInfoMax::bind(Graph& net, const Loss& loss, uint64_t seed) {
-  admit(net, loss);
-  layers_ = dense_chain(net);
+void CorInfoMax::set_up() {
+  if (net().has_composites()) flat_ = net().flattened();
+  layers_ = dense_chain(net().has_composites() ? flat_ : net());
   lateral_settings_.exact = lateral_kind_ == "exact";
   std::vector<int64_t> sizes;
   std::vector<RateDomain> domains;
@@ -104,7 +104,7 @@ void CorInfoMax::bind(Graph& net, const Loss& loss, uint64_t seed) {
     domains.push_back(layer.domain);
     offsets_.push_back(offsets_.back() + layer.size());
   }
-  const Stream stream = Stream(seed).at("corinfomax");
+  const Stream stream = Stream(seed()).at("corinfomax");
   backward_.clear();
   backward_maps_.clear();
   if (learns_feedback())
@@ -146,9 +146,9 @@ void CorInfoMax::load() {
   dynamics_.load(w);
 }
 
-double CorInfoMax::signed_beta(const Step& step) const {
+double CorInfoMax::signed_beta(const Look& look) const {
   if (sign_ != "random") return sign_ == "positive" ? beta_ : -beta_;
-  return step.draws.at("corinfomax").at("sign").uniform_at(0) < 0.5 ? beta_ : -beta_;
+  return look.draws.at("corinfomax").at("sign").uniform_at(0) < 0.5 ? beta_ : -beta_;
 }
 
 void CorInfoMax::require_targets(const Tensor& rows) const {
@@ -184,16 +184,22 @@ void CorInfoMax::contrast(const Tensor& targets, double beta) {
   pair_ = at::cat({nudged_.rates, three ? opposite_.rates : free_.rates});
 }
 
-void CorInfoMax::assign(Step& step, Sink& sink) {
+TracePtr CorInfoMax::run(const Look& look) {
   load();
-  dynamics_.start(free_, step.inputs.flatten(1));
+  dynamics_.start(free_, look.inputs.flatten(1));
   dynamics_.settle(free_, free_steps_, nullptr);
-  step.output = free_.layer.back().clone();
-  const Tensor targets = Loss::as_rows(step.targets, step.output);
-  if (step.targets.is_floating_point()) require_targets(targets);
-  const double beta = signed_beta(step);
+  auto trace = std::make_unique<Trace>();
+  trace->output = free_.layer.back().clone();
+  return trace;
+}
+
+Credits CorInfoMax::emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) {
+  const Tensor targets = objective.target_rows(trace.output);
+  if (objective.targets().is_floating_point()) require_targets(targets);
+  const double beta = signed_beta(trace.look);
   contrast(targets, beta);
-  deliver(step, phases_ == "three" ? 2 * beta : beta, sink);
+  deliver(trace.look, objective.scale(), phases_ == "three" ? 2 * beta : beta, sink);
+  return {};
 }
 
 void CorInfoMax::send(const Op& op, const Node* node, Tensor seen, Tensor credit, double scale,
@@ -206,9 +212,8 @@ void CorInfoMax::send(const Op& op, const Node* node, Tensor seen, Tensor credit
   sink.take(signal);
 }
 
-void CorInfoMax::deliver(Step& step, double divisor, Sink& sink) {
-  const int64_t rows = step.batch();
-  const double scale = 1.0 / static_cast<double>(rows);
+void CorInfoMax::deliver(const Look& look, double scale, double divisor, Sink& sink) {
+  const int64_t rows = look.rows();
   auto rates = [&](size_t k) { return pair_.narrow(1, offsets_[k], layers_[k].size()); };
   // What a weight failed to predict, as credit: minus that of the learnt phase, plus the other's.
   auto credit = [&](const Tensor& post, const Tensor& pre, const Tensor& weight) {
@@ -220,7 +225,7 @@ void CorInfoMax::deliver(Step& step, double divisor, Sink& sink) {
   };
   // The inputs are the same in both phases, so that the prediction drops out of the contrast.
   const Tensor first = rates(0);
-  send(*layers_[0].affine, layers_[0].node, step.inputs.flatten(1),
+  send(*layers_[0].affine, layers_[0].node, look.inputs.flatten(1),
        (first.narrow(0, rows, rows) - first.narrow(0, 0, rows)).div_(divisor), scale, sink);
   for (size_t k = 1; k < layers_.size(); ++k) {
     const Tensor below = rates(k - 1), above = rates(k);
@@ -233,33 +238,33 @@ void CorInfoMax::deliver(Step& step, double divisor, Sink& sink) {
   }
 }
 
-void CorInfoMax::after_update(Graph&, const StepFacts&, const Step& step) {
+void CorInfoMax::after_update(const StepFacts&, const Step& step) {
   std::vector<Tensor> rates;
   for (size_t k = 0; k < layers_.size(); ++k) {
-    rates.push_back(nudged_.layer[k].narrow(0, 0, step.batch()));
+    rates.push_back(nudged_.layer[k].narrow(0, 0, step.rows()));
     const Tensor most = free_.layer[k].amax(0);
     most_[k] = most_[k].defined() ? at::maximum(most_[k], most) : most;
   }
   if (has_lateral()) lateral_.update(rates);
 }
 
-void CorInfoMax::reference(Step& step, Sink& sink) {
-  if (reference_ == "backprop") return Rule::reference(step, sink);
-  const Tensor inputs = step.inputs.flatten(1);
+Tensor CorInfoMax::reference(const Look& look, const Objective& objective, Sink& sink) {
+  if (reference_ == "backprop") return Rule::reference(look, objective, sink);
+  const Tensor inputs = look.inputs.flatten(1);
   TiedNetwork tied(layers_, dynamics_settings_.epsilon);
   tied.settle(inputs);
-  step.output = tied.rates().back();
-  tied.solve(step.loss.gradient(step.output, step.targets));
-  const double scale = 1.0 / static_cast<double>(step.batch());
+  tied.solve(objective.gradient(tied.rates().back()));
+  const double scale = objective.scale();
   for (size_t k = 0; k < layers_.size(); ++k) {
     const DenseLayer& layer = layers_[k];
     send(*layer.affine, layer.node, k ? tied.rates()[k - 1] : inputs, tied.adjoint()[k], scale,
          sink);
     if (k) send(*layer.affine, layer.node, tied.adjoint()[k - 1], tied.rates()[k], scale, sink);
   }
+  return tied.rates().back();
 }
 
-std::vector<FeedbackFact> CorInfoMax::feedback(const Graph&) const {
+std::vector<FeedbackFact> CorInfoMax::feedback() const {
   std::vector<FeedbackFact> out;
   if (learns_feedback())
     for (size_t k = 1; k < layers_.size(); ++k)
@@ -281,7 +286,8 @@ const RegisterRule registered_corinfomax{
      .reaches = 0.9,
      .example_loss = "squared-error",
      .example_settings = "lr = 0.3\ndata-options.normalise = \"unit\"",
-     .dense_only = true}};
+     .dense_only = true,
+     .refuses_sequences = true}};
 
 }  // namespace
 

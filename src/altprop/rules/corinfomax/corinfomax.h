@@ -12,35 +12,41 @@ class CorInfoMax : public Rule {
   void declare(Options& o) override;
 
   void admit(const Graph& net, const Loss& loss) const override;
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override;
   std::vector<ParamPtr> owned() override {
     return {backward_.begin() + (backward_.empty() ? 0 : 1), backward_.end()};
   }
   /// A weight meets its errors before its own signal is sent, and nothing after it.
   bool allows_in_place() const override { return true; }
 
-  void assign(Step& step, Sink& sink) override;
-  void after_update(Graph&, const StepFacts&, const Step& step) override;
-  Tensor predict(Graph&, const Tensor& inputs) override {
+  bool needs_loss() const override { return true; }
+  bool is_stochastic() const override { return sign_ == "random"; }
+  void after_update(const StepFacts&, const Step& step) override;
+  Tensor predict(const Look& look) override {
     load();
-    dynamics_.start(evaluated_, inputs.flatten(1));
+    dynamics_.start(evaluated_, look.inputs.flatten(1));
     dynamics_.settle(evaluated_, free_steps_, nullptr);
     return evaluated_.layer.back().clone();
   }
 
-  void reference(Step& step, Sink& sink) override;
+  Tensor reference(const Look& look, const Objective& objective, Sink& sink) override;
   std::string reference_name() const override {
     return reference_ == "backprop"
                ? "backprop"
                : "epsilon times the exact gradient of the network with tied weights";
   }
-  std::vector<FeedbackFact> feedback(const Graph&) const override;
-  std::optional<Settling> watch(Step& step) override;
+  std::vector<FeedbackFact> feedback() const override;
+  std::optional<Settling> watch(const Step& step) override;
 
   std::vector<std::string> warnings(const OptimizerSettings&) const override;
   std::vector<std::pair<std::string, double>> measurements() override;
   std::vector<std::string> notices() override;
   void state(StateIO io) override { lateral_.state(io); }
+
+ protected:
+  void set_up() override;
+  bool keeps_last_pass() const override { return true; }
+  TracePtr run(const Look& look) override;
+  Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override;
 
  private:
   bool learns_feedback() const { return feedback_ == "learned"; }
@@ -57,11 +63,11 @@ class CorInfoMax : public Rule {
   void load();
   /// A sentence if explicit steps of this size cannot settle with the loaded weights, else "".
   std::string unstable() const;
-  double signed_beta(const Step& step) const;
+  double signed_beta(const Look& look) const;
   void require_targets(const Tensor& rows) const;
   void pull(RateState& state, const Tensor& targets, double beta, int64_t copies);
   void contrast(const Tensor& targets, double beta);
-  void deliver(Step& step, double divisor, Sink& sink);
+  void deliver(const Look& look, double scale, double divisor, Sink& sink);
   void send(const Op& op, const Node* node, Tensor seen, Tensor credit, double scale,
             Sink& sink) const;
 
@@ -73,6 +79,7 @@ class CorInfoMax : public Rule {
               feedback_ = "learned", feedback_init_ = "xavier", lateral_kind_ = "paper",
               reference_ = "tied";
 
+  Graph flat_;  ///< the network without blocks, if it has any: what the layers are nodes of
   std::vector<DenseLayer> layers_;
   std::vector<int64_t> offsets_;    ///< of the layers' rates in a row of all rates
   std::vector<ParamPtr> backward_;  ///< W_fb; the first is null; empty if tied

@@ -7,7 +7,7 @@
 
 namespace altprop {
 
-std::optional<Settling> CorInfoMax::watch(Step& step) {
+std::optional<Settling> CorInfoMax::watch(const Step& step) {
   load();
   RateState free, nudged;
   const Tensor inputs = step.inputs.flatten(1);
@@ -18,7 +18,7 @@ std::optional<Settling> CorInfoMax::watch(Step& step) {
   const OutputPull pull{at::full({targets.size(0), 1}, beta, targets.options()), targets};
   TiedNetwork tied(layers_, dynamics_settings_.epsilon);
   tied.settle(inputs);
-  tied.solve(step.loss.gradient(tied.rates().back(), step.targets));
+  tied.solve(objective(step).gradient(tied.rates().back()));
   std::vector<Settling::State> states;
   for (size_t k = 0; k < layers_.size(); ++k) {
     const std::string& name = layers_[k].node->name;

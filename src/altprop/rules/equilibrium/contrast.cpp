@@ -143,7 +143,7 @@ void Contrast::deliver_same_update(const Pair& pair, Sink& sink) {
 }
 
 void Contrast::deliver_readout(const Field& states, const Loss& loss, const Tensor& targets,
-                               Sink& sink, double share) {
+                               double scale, Sink& sink) {
   if (!net_.readout) return;
   const auto e = at(net_.graph.edge_to(net_.output));
   const Graph& map = net_.graph.edges[e].map;
@@ -152,7 +152,7 @@ void Contrast::deliver_readout(const Field& states, const Loss& loss, const Tens
   const Tensor output = dynamics_.masks().run(e, map, parents, first_);
   Feedback exact;
   map.sweep(first_, {{map.output_node(), loss.gradient(output, targets)}}, exact, &sink,
-            {.scale = share / static_cast<double>(output.size(0))});
+            {.scale = scale});
 }
 
 }  // namespace altprop

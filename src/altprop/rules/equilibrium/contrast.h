@@ -33,9 +33,9 @@ class Contrast {
   /// One update for both ways: the mean of what the forward and the backward weights' poolings
   /// give, sent to the forward weights (their twins follow).
   void deliver_same_update(const Pair& pair, Sink& sink);
-  /// `share` of the readout's own gradient, averaged over the rows of `states`.
-  void deliver_readout(const Field& states, const Loss& loss, const Tensor& targets, Sink& sink,
-                       double share = 1);
+  /// `scale` times the readout's own gradient, summed over the rows of `states`.
+  void deliver_readout(const Field& states, const Loss& loss, const Tensor& targets, double scale,
+                       Sink& sink);
 
  private:
   void contrast(size_t edge, const Graph& map, const Pair& pair, double scale, Sink& sink);

@@ -338,6 +338,8 @@ bool ConvergentNetwork::one_weight_each() const {
 
 ConvergentNetwork convergent_network(const Graph& net, const Loss& loss, const std::string& readout,
                                      Admitted admitted) {
+  if (net.has_composites())
+    return convergent_network(net.flattened(), loss, readout, admitted);
   return ConvergentCutter(net, loss, readout, admitted).cut();
 }
 

@@ -61,9 +61,9 @@ class DirectFeedbackAlignment : public FeedbackRule {
     find_points(Sites(net));
   }
 
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
-    FeedbackRule::bind(net, loss, seed);
-    const Sites sites(net);
+  void set_up() override {
+    FeedbackRule::set_up();
+    const Sites sites(net());
     sources_.clear();
     for (const SiteInfo& site : sites.all()) sources_.push_back(site.inputs);
     output_ = sites.output();
@@ -78,19 +78,15 @@ class DirectFeedbackAlignment : public FeedbackRule {
     for (const SiteInfo& site : sites.all()) joins_ |= site.inputs.size() > 1;
     point_names_.clear();
     for (const Point& point : points_) point_names_.push_back(sites[point.site].name);
-    draw_matrix(net.options());
+    draw_matrix(net().options());
     for (Point& point : points_)
       if (point.kernel) point.coverage = coverage_of(*sites[point.site].node, point);
   }
 
-  void assign(Step& step, Sink& sink) override {
-    targets_ = step.targets;
-    FeedbackRule::assign(step, sink);
-    projected_ = targets_ = Tensor();
-  }
+  bool needs_loss() const override { return error_ == "target"; }
 
   /// Only the output layer's D has the shape of a weight.
-  std::vector<FeedbackFact> feedback(const Graph& net) const override {
+  std::vector<FeedbackFact> feedback() const override {
     std::vector<FeedbackFact> facts;
     for (const Point& point : points_) {
       const Block& block = blocks_[point.block];
@@ -130,6 +126,13 @@ class DirectFeedbackAlignment : public FeedbackRule {
   }
 
  protected:
+  Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override {
+    if (needs_loss()) targets_ = objective.targets();
+    Credits to_inputs = FeedbackRule::emit(trace, objective, wanted, sink);
+    projected_ = targets_ = Tensor();
+    return to_inputs;
+  }
+
   /// No weight has a substitute of its own shape.
   std::vector<int> substituted(const Sites&) const override { return {}; }
 
@@ -138,7 +141,7 @@ class DirectFeedbackAlignment : public FeedbackRule {
     const size_t here = static_cast<size_t>(site.number);
     if (place_ == "activation") {
       // Where the projected error replaces a credit, none needs to be computed.
-      c10::SmallVector<char, 4> uncut(wanted.begin(), wanted.end());
+      std::vector<char> uncut(wanted.begin(), wanted.end());
       const std::vector<int>& sources = sources_[here];
       for (size_t i = 0; i < uncut.size(); ++i)
         if (sources[i] >= 0 && point_at_[static_cast<size_t>(sources[i])] >= 0) uncut[i] = 0;
@@ -398,7 +401,8 @@ const RegisterRule registered_direct_feedback_alignment{
      .example_net = "mlp:784-100-100-10:relu",
      .make = [] { return std::make_unique<DirectFeedbackAlignment>(); },
      .order = 20,
-     .reaches = 0.7}};
+     .reaches = 0.7,
+     .refuses_sequences = true}};
 
 }  // namespace
 

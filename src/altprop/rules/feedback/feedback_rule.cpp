@@ -64,13 +64,12 @@ ParamPtr gain_of(const Op& op) {
 }
 }  // namespace
 
-void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
-  admit(net, loss);
-  stream_ =
-      Stream(feedback_seed_ >= 0 ? static_cast<uint64_t>(feedback_seed_) : seed + 1).at("feedback");
+void FeedbackRule::set_up() {
+  stream_ = Stream(feedback_seed_ >= 0 ? static_cast<uint64_t>(feedback_seed_) : seed() + 1)
+                .at("feedback");
   paths_.clear();
   path_index_.clear();
-  const Sites sites(net);
+  const Sites sites(net());
   path_at_.assign(sites.size(), -1);
   for (int id : substituted(sites)) {
     const SiteInfo& site = sites[id];
@@ -105,7 +104,7 @@ void FeedbackRule::bind(Graph& net, const Loss& loss, uint64_t seed) {
 }
 
 std::vector<int> FeedbackRule::substituted(const Sites& sites) const {
-  std::vector<int> crossed = sites.crossed_weights();
+  std::vector<int> crossed = sites.crossed_weights(wants_input_credit());
   if (exact_last_ && !crossed.empty()) crossed.pop_back();
   for (const std::string& name : skip_) std::erase(crossed, sites.find(name));
   return crossed;
@@ -124,24 +123,28 @@ FeedbackRule::Path* FeedbackRule::path_of(const Param* weight) {
   return it == path_index_.end() ? nullptr : &paths_[it->second];
 }
 
-void FeedbackRule::assign(Step& step, Sink& sink) {
-  for (Path& path : paths_) prepare(path, step);
-  clip_at_ = grad_clip_ * static_cast<double>(step.batch());
-  within_bounds(step.net, sink, [&](Sink& to) { sweep(step, to); });
+Credits FeedbackRule::emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) {
+  for (Path& path : paths_) prepare(path, trace.look);
+  clip_at_ = grad_clip_ * objective.samples();
+  Credits to_inputs;
+  within_bounds(sink, [&](Sink& to) { to_inputs = sweep(trace, objective, wanted, to); });
+  return to_inputs;
 }
 
-void FeedbackRule::within_bounds(const Graph& net, Sink& sink,
+void FeedbackRule::within_bounds(Sink& sink,
                                  const std::function<void(Sink&)>& emit) const {
   if (grad_clip_ == 0) return emit(sink);
   Gradients whole;
   emit(whole);
-  for (const ParamPtr& param : net.params())
+  for (const ParamPtr& param : net().params())
     if (Tensor found = whole.of_param(*param); found.defined())
       found.clamp_(-grad_clip_, grad_clip_);
   for (const auto& [param, found] : whole.all()) sink.take(ParamSignal{param, found});
 }
 
-void FeedbackRule::sweep(Step& step, Sink& sink) { sweep_step(step, *this, sink); }
+Credits FeedbackRule::sweep(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) {
+  return sweep_back(trace, objective, wanted, *this, sink);
+}
 
 Credits FeedbackRule::pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
                            Sweep& sweep) {
@@ -159,14 +162,14 @@ Tensor FeedbackRule::clipped(Tensor credit) const {
   return clip_at_ > 0 && credit.defined() ? credit.clamp(-clip_at_, clip_at_) : credit;
 }
 
-void FeedbackRule::after_update(Graph&, const StepFacts&, const Step&) {
+void FeedbackRule::after_update(const StepFacts&, const Step&) {
   for (NormKept& kept : norms_) {
     const double norm = kept.weight->value.norm().item<double>();
     if (norm > 0) kept.weight->value.mul_(kept.norm / norm);
   }
 }
 
-std::vector<FeedbackFact> FeedbackRule::feedback(const Graph&) const {
+std::vector<FeedbackFact> FeedbackRule::feedback() const {
   std::vector<FeedbackFact> facts;
   for (const Path& path : paths_) {
     const Tensor m = substitute(path);

@@ -21,18 +21,19 @@ class FeedbackRule : public Rule, protected Feedback {
  public:
   void declare(Options& options) override;
   void admit(const Graph& net, const Loss& loss) const override;
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override;
-  void assign(Step& step, Sink& sink) override;
-  void after_update(Graph& net, const StepFacts& facts, const Step& step) override;
-  std::vector<FeedbackFact> feedback(const Graph& net) const override;
+  void after_update(const StepFacts& facts, const Step& step) override;
+  std::vector<FeedbackFact> feedback() const override;
+  bool has_input_credit() const override { return true; }
   void state(StateIO io) override;
 
  protected:
-  /// Forward pass and reverse sweep.
-  virtual void sweep(Step& step, Sink& sink);
+  void set_up() override;
+  Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override;
+  /// The reverse sweep.
+  virtual Credits sweep(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink);
   /// Lets `emit` send its signals to `sink`; with feedback.grad-clip the gradients that they make
   /// are bounded first, those of the network's parameters alone.
-  void within_bounds(const Graph& net, Sink& sink, const std::function<void(Sink&)>& emit) const;
+  void within_bounds(Sink& sink, const std::function<void(Sink&)>& emit) const;
 
   /// One weight tensor and its substitute.
   struct Path {
@@ -43,15 +44,15 @@ class FeedbackRule : public Rule, protected Feedback {
     Tensor mask;  ///< 0/1, of the weight's shape; undefined at density 1
   };
 
-  /// The operations whose input credit the rule replaces: all that credit has to cross, less those
-  /// that the options keep exact.
+  /// The operations whose input credit the rule replaces: all that credit has to cross (the first
+  /// layers, too, where credit of the inputs is wanted), less those that the options keep exact.
   /// @returns numbers of sites
   virtual std::vector<int> substituted(const Sites& sites) const;
   /// First value of path.m: random by default; undefined if `prepare` makes it. The mask has been
   /// drawn.
   virtual Tensor draw(const Path& path, const Stream& stream) { return draw_random(path, stream); }
   /// Brings path.m up to date with the weights, once per step and before the sweep.
-  virtual void prepare(Path& path, const Step& step) {}
+  virtual void prepare(Path& path, const Look& look) {}
   /// The substitute for instruments.
   virtual Tensor substitute(const Path& path) const { return path.m; }
   /// True if the rule's substitutes are part of a checkpoint (learnt or redrawn ones are saved

@@ -35,13 +35,13 @@ class KolenPollack : public FeedbackRule {
                     "use kp.form=explicit, or one of sgd, momentum, nesterov, adamw");
   }
 
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
+  void set_up() override {
     if (form_ == "implicit" && weight_norm_)
       throw Refusal("kolen-pollack",
                     "feedback.weight-norm changes weights outside of the optimizer, which "
                     "kp.form=implicit cannot follow",
                     "use kp.form=explicit");
-    FeedbackRule::bind(net, loss, seed);
+    FeedbackRule::set_up();
     pairs_.clear();
     for (Path& path : paths_) {
       Pair pair;
@@ -67,8 +67,8 @@ class KolenPollack : public FeedbackRule {
     return out;
   }
 
-  void after_update(Graph& net, const StepFacts& facts, const Step& step) override {
-    FeedbackRule::after_update(net, facts, step);
+  void after_update(const StepFacts& facts, const Step& step) override {
+    FeedbackRule::after_update(facts, step);
     for (size_t i = 0; i < pairs_.size(); ++i) {
       const Path& path = paths_[i];
       Pair& pair = pairs_[i];
@@ -113,8 +113,8 @@ class KolenPollack : public FeedbackRule {
     return out;
   }
 
-  std::vector<FeedbackFact> feedback(const Graph& net) const override {
-    std::vector<FeedbackFact> facts = FeedbackRule::feedback(net);
+  std::vector<FeedbackFact> feedback() const override {
+    std::vector<FeedbackFact> facts = FeedbackRule::feedback();
     for (size_t i = 0; i < facts.size(); ++i) {
       const Pair& pair = pairs_[i];
       if (pair.law.holds()) facts[i].predicted_factor = std::abs(pair.law.factor());
@@ -141,7 +141,7 @@ class KolenPollack : public FeedbackRule {
   }
 
  protected:
-  void prepare(Path& path, const Step&) override { path.m = substitute(path); }
+  void prepare(Path& path, const Look&) override { path.m = substitute(path); }
   bool keeps_substitutes() const override { return false; }
 
   /// V as it is now; undefined where it has become W.

@@ -76,13 +76,13 @@ class ProductFeedbackAlignment : public FeedbackRule {
                     "use pfa.form=auto, pfa.r-update=from-w, or one of sgd, momentum, nesterov");
   }
 
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
+  void set_up() override {
     choose_form();
-    FeedbackRule::bind(net, loss, seed);
+    FeedbackRule::set_up();
     const Expansion expansion = Expansion::parse(expand_);
     const double gain = density_gain_ == "full" ? 1 / std::sqrt(density_) : 1;
     products_.clear();
-    const Sites sites(net);
+    const Sites sites(net());
     for (Path& path : paths_) {
       const SiteInfo& site = sites[path.sites[0]];
       const Node& node = *site.node;
@@ -129,8 +129,8 @@ class ProductFeedbackAlignment : public FeedbackRule {
     return out;
   }
 
-  void after_update(Graph& net, const StepFacts& facts, const Step& step) override {
-    FeedbackRule::after_update(net, facts, step);
+  void after_update(const StepFacts& facts, const Step& step) override {
+    FeedbackRule::after_update(facts, step);
     for (size_t i = 0; i < products_.size(); ++i) {
       Product& p = products_[i];
       const ParamPtr& w = paths_[i].weight;
@@ -162,8 +162,8 @@ class ProductFeedbackAlignment : public FeedbackRule {
 
   std::vector<std::string> warnings(const OptimizerSettings& s) const override;
 
-  std::vector<FeedbackFact> feedback(const Graph& net) const override {
-    std::vector<FeedbackFact> facts = FeedbackRule::feedback(net);
+  std::vector<FeedbackFact> feedback() const override {
+    std::vector<FeedbackFact> facts = FeedbackRule::feedback();
     for (size_t i = 0; i < facts.size(); ++i) {
       const Product& p = products_[i];
       if (p.law.holds()) facts[i].predicted_factor = std::abs(p.law.factor());
@@ -191,22 +191,24 @@ class ProductFeedbackAlignment : public FeedbackRule {
   }
 
  protected:
-  void sweep(Step& step, Sink& sink) override {
+  Credits sweep(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override {
     // Looking only: R has nothing to learn.
-    if (implicit_ || !step.updater) return FeedbackRule::sweep(step, sink);
+    if (implicit_ || !trace.look.learning)
+      return FeedbackRule::sweep(trace, objective, wanted, sink);
     LearningR learning(*this, sink);
     learning_ = true;
-    FeedbackRule::sweep(step, learning);
+    Credits to_inputs = FeedbackRule::sweep(trace, objective, wanted, learning);
     learning_ = false;
+    return to_inputs;
   }
 
   // Nothing of the base's substitutes is drawn: B and R take their place.
   Tensor draw(const Path&, const Stream&) override { return {}; }
   bool keeps_substitutes() const override { return false; }
 
-  void prepare(Path& path, const Step& step) override {
+  void prepare(Path& path, const Look& look) override {
     Product& p = product(path);
-    const int64_t rows = step.batch() * p.positions;
+    const int64_t rows = look.rows() * p.positions;
     p.plan = plan(path, p, rows);
     p.feedback.clear();
     path.m = p.plan == Plan::Substitute ? substitute(path) : Tensor();

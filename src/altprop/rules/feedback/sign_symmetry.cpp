@@ -32,8 +32,8 @@ struct SignRule : FeedbackRule {
     return at::empty_like(path.weight->value);
   }
 
-  void prepare(Path& path, const Step& step) override {
-    step_ = step.index;
+  void prepare(Path& path, const Look& look) override {
+    step_ = look.index;
     make(path.m, path);
   }
 
@@ -125,12 +125,14 @@ struct FixedRandomSign : SignRule {
 struct BatchwiseRandomSign : SignRule {
   mutable Tensor scratch;  ///< one buffer for the magnitudes of all operations in turn
 
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
-    FeedbackRule::bind(net, loss, seed);
+  void set_up() override {
+    FeedbackRule::set_up();
     int64_t largest = 0;
     for (const Path& path : paths_) largest = std::max(largest, path.weight->value.numel());
-    scratch = at::empty({largest}, net.options());
+    scratch = at::empty({largest}, net().options());
   }
+
+  bool is_stochastic() const override { return true; }
 
   Tensor magnitudes(const Path& path, int64_t step) const override {
     const Tensor& weight = path.weight->value;

@@ -63,11 +63,11 @@ class WeightMirror : public FeedbackRule {
            {"divide by the number of positions at which zero padding lets a kernel tap see input"});
   }
 
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
-    FeedbackRule::bind(net, loss, seed);
+  void set_up() override {
+    FeedbackRule::set_up();
     mirrors_.clear();
     mirrored_ = 0;
-    const Sites sites(net);
+    const Sites sites(net());
     for (const Path& path : paths_) {
       Mirror mirror;
       mirror.site = sites[path.sites[0]];  // tied weights: the first place mirrors for all
@@ -77,7 +77,7 @@ class WeightMirror : public FeedbackRule {
     }
   }
 
-  std::vector<std::string> passes(int64_t epoch) const override {
+  std::vector<std::string> passes(int64_t epoch, int64_t) const override {
     std::vector<std::string> out(static_cast<size_t>(epoch == 0 ? warmup_ : 0), "mirror");
     out.push_back("train");
     return out;
@@ -91,8 +91,8 @@ class WeightMirror : public FeedbackRule {
     }
   }
 
-  void after_update(Graph& net, const StepFacts& facts, const Step& step) override {
-    FeedbackRule::after_update(net, facts, step);
+  void after_update(const StepFacts& facts, const Step& step) override {
+    FeedbackRule::after_update(facts, step);
     for (int64_t i = 0; i < batches_; ++i) mirror(step);
   }
 
@@ -130,7 +130,7 @@ class WeightMirror : public FeedbackRule {
 
   /// One mirror batch for every operation with feedback; the forward weights stay as they are.
   void mirror(const Step& step) {
-    const int64_t n = samples_ > 0 ? samples_ : step.batch();
+    const int64_t n = samples_ > 0 ? samples_ : step.rows();
     const Stream draws = stream("mirror").at(mirrored_++);
     for (size_t i = 0; i < paths_.size(); ++i)
       mirror(paths_[i], mirrors_[i], n, draws.at(paths_[i].name));

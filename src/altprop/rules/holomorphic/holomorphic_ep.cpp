@@ -14,6 +14,7 @@
 #include "altprop/rules/holomorphic/diagnosis.h"
 #include "altprop/rules/holomorphic/guards.h"
 #include "altprop/rules/holomorphic/homeostasis.h"
+#include "altprop/rules/holomorphic/implicit.h"
 #include "altprop/rules/holomorphic/instruments.h"
 #include "altprop/rules/holomorphic/watch_circle.h"
 #include "altprop/rules/registry.h"
@@ -32,11 +33,11 @@ class HolomorphicEp : public Rule {
     if (needs_analytic()) require_analytic(VectorField(cut, nullptr, {}));
   }
 
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
+  void set_up() override {
     s_.check();
     net_ = std::make_unique<ConvergentNetwork>(
-        convergent_network(net, loss, s_.readout, Admitted::Analytic));
-    const Stream stream = Stream(seed).at("hep.backward");
+        convergent_network(net(), loss(), s_.readout, Admitted::Analytic));
+    const Stream stream = Stream(seed()).at("hep.backward");
     back_.reset();
     if (s_.weights == "separate") {
       back_ = std::make_unique<BackwardWeights>(*net_, stream, false);
@@ -44,7 +45,7 @@ class HolomorphicEp : public Rule {
       for (const BackwardWeights::Pair& pair : back_->pairs())
         pair.backward->value.mul_(std::sin(angle)).add_(pair.forward->value, std::cos(angle));
     }
-    edges_ = feedback_edges(s_.edges, *net_, stream, net.options());
+    edges_ = feedback_edges(s_.edges, *net_, stream, net().options());
     field_ = std::make_unique<VectorField>(*net_, back_.get(), edges_);
     if (needs_analytic()) require_analytic(*field_);
     require_enough_steps();
@@ -64,7 +65,7 @@ class HolomorphicEp : public Rule {
     return out;
   }
 
-  std::vector<FeedbackFact> feedback(const Graph&) const override {
+  std::vector<FeedbackFact> feedback() const override {
     return back_ ? back_->facts() : std::vector<FeedbackFact>{};
   }
 
@@ -74,62 +75,27 @@ class HolomorphicEp : public Rule {
            !s_.oscillating && s_.homeostasis == 0 && s_.estimator == "nudged";
   }
 
-  void assign(Step& step, Sink& sink) override {
-    if (s_.estimator == "implicit") return reference(step, sink);
-    if (s_.oscillating) return oscillate(step, sink);
-    const Settled settled = free_phase(step, look_closely(step));
-    const Phase phase = begin_nudged(step);
-    const Settled nudged = run_->settle(stop_nudged(), &phase.nudge);
-    const Answers answers = answers_to(step, phase, nudged.steps);
-    run_->correct_with(nullptr);
-    const Circle& used = answers.used;
-    const Field& rest = phase.rest.states;
-
-    Field credit;
-    if (by_credit() || look_closely(step))
-      credit = nudge_credit(*field_, used.contour, used.states, rest);
-    count(step, settled, nudged, phase, answers);
-    if (look_closely(step)) look(step, settled, answers, rest, credit);
-    const double scale = 1.0 / static_cast<double>(step.batch());
-    if (by_credit()) {
-      at_rest_->pushed(step.loss, step.targets);
-      at_rest_->deliver_readout(scale, sink, answers.kept);
-      at_rest_->deliver(credit, scale, sink);
-    } else {
-      const Tensor targets = targets_for(step, used.contour.points().size());
-      estimate_->deliver_readout(used.contour, used.states, step.loss, targets, scale, sink);
-      estimate_->deliver(used.contour, used.states, &rest, step.inputs, scale, sink);
-    }
-    pull_together(step, rest, sink);
-  }
+  bool needs_loss() const override { return true; }
 
   /// The exact gradient at the free equilibrium, however long that takes.
-  void reference(Step& step, Sink& sink) override {
-    const bool exact = step.inputs.scalar_type() == at::kDouble;
-    HolomorphicDynamics dynamics(*field_, {.damping = 0.5});
-    dynamics.begin(step.inputs);
-    dynamics.settle({.steps = 4000, .tolerance = exact ? 1e-14 : 1e-6});
-    step.output = dynamics.output().clone();
-    Linearised at_rest(*field_);
-    at_rest.begin(dynamics.states(), dynamics.drive());
-    const double scale = 1.0 / static_cast<double>(step.batch());
-    const Field g = at_rest.pushed(step.loss, step.targets);
-    const Linearised::Solved solved = at_rest.solve(g, exact ? 1e-14 : 1e-6, 4000);
-    at_rest.deliver_readout(scale, sink);
-    at_rest.deliver(solved.lambda, scale, sink);
+  Tensor reference(const Look& look, const Objective& objective, Sink& sink) override {
+    HolomorphicDynamics at_rest = settled_for_good(*field_, look.inputs);
+    deliver_implicit(*field_, at_rest, objective, sink);
+    return at_rest.output().clone();
   }
   std::string reference_name() const override { return "implicit gradient"; }
 
   /// What the estimate would be after every nudged step, if the phase ended there.
-  std::optional<Settling> watch(Step& step) override {
+  std::optional<Settling> watch(const Step& step) override {
     if (s_.oscillating || s_.estimator == "implicit") return std::nullopt;
     const Settled settled = free_phase(step, true);
-    const Phase phase = begin_nudged(step);
-    CircleWatch watch(*field_, step, phase.rest, *run_, s_.damping);
+    const Nudging nudging{step, objective(step), run_->output().clone()};
+    const Phase phase = begin_nudged(nudging);
+    CircleWatch watch(*field_, step.inputs, nudging.objective, phase.rest, *run_, s_.damping);
     Answers answers;
     int64_t seen = 0;
     const auto look = [&](int64_t t) {
-      answers = answers_to(step, phase, t);
+      answers = answers_to(nudging, phase, t);
       watch.take(t, answers.used);
       seen = t;
     };
@@ -147,14 +113,14 @@ class HolomorphicEp : public Rule {
           diagnosis.look_at_nudged(answers.whole, phase.rest.states, run_->residuals(), s_.radius);
       if (apart) out.figures.emplace_back("half_the_points_apart", *apart);
     }
-    diagnosis.overflowed(answers.overflowed, step.batch());
-    diagnosis.guarded(phase.rest.unsettled, answers.by_two, step.batch());
+    diagnosis.overflowed(answers.overflowed, step.rows());
+    diagnosis.guarded(phase.rest.unsettled, answers.by_two, step.rows());
     out.remarks = diagnosis.take();
     return out;
   }
 
-  Tensor predict(Graph&, const Tensor& inputs) override {
-    run_->begin(inputs);
+  Tensor predict(const Look& look) override {
+    run_->begin(look.inputs);
     // Without a step's stream: the same noise for every batch.
     run_->draw_from(Stream(1).at("hep.noise").at("predict"));
     run_->settle(stop(s_.free_steps));
@@ -178,7 +144,59 @@ class HolomorphicEp : public Rule {
   }
   void state(StateIO io) override { instruments_->state(io); }
 
+ protected:
+  bool keeps_last_pass() const override { return true; }
+
+  TracePtr run(const Look& look) override {
+    if (s_.estimator == "implicit") {
+      auto trace = std::make_unique<AtRest>(settled_for_good(*field_, look.inputs));
+      trace->output = trace->dynamics.output().clone();
+      return trace;
+    }
+    auto trace = std::make_unique<Free>();
+    if (s_.oscillating) {
+      run_->begin(look.inputs);
+      run_->stack(0, 1);
+      run_->draw_from(look.draws.at("hep.noise").at("oscillation"));
+      trace->output = real_parts(run_->output(), run_->rows()).clone();
+    } else {
+      trace->settled = free_phase(look, look_closely(look));
+      trace->output = run_->output().clone();
+    }
+    return trace;
+  }
+
+  Credits emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) override {
+    if (auto* at_rest = dynamic_cast<AtRest*>(&trace)) {
+      deliver_implicit(*field_, at_rest->dynamics, objective, sink);
+    } else if (s_.oscillating) {
+      oscillate(trace, objective, sink);
+    } else {
+      contrast(dynamic_cast<Free&>(trace), objective, sink);
+    }
+    return {};
+  }
+
  private:
+  struct Free : Trace {
+    Settled settled;
+  };
+  /// The free equilibrium of the exact gradient.
+  struct AtRest : Trace {
+    explicit AtRest(HolomorphicDynamics dynamics) : dynamics(std::move(dynamics)) {}
+    HolomorphicDynamics dynamics;
+  };
+  /// What the nudged phases of a batch start from.
+  struct Nudging {
+    const Look& look;
+    Objective objective;
+    Tensor output;  ///< at rest
+    int64_t rows() const { return look.rows(); }
+    /// One row of values per point.
+    Tensor targets(size_t points) const {
+      return objective.target_rows(output).repeat({static_cast<int64_t>(points), 1});
+    }
+  };
   /// The free equilibrium and what is about to nudge it.
   struct Phase {
     FreeStates rest;
@@ -187,61 +205,87 @@ class HolomorphicEp : public Rule {
     std::optional<HolomorphicDynamics> unnudged;  ///< if an odd circle may need its opposite point
   };
 
-  Settled free_phase(Step& step, bool turn) {
-    run_->begin(step.inputs);
-    run_->draw_from(step.draws.at("hep.noise").at("free"));
-    const Settled out = run_->settle(stop(s_.free_steps, turn));
-    step.output = run_->output().clone();
-    return out;
+  Settled free_phase(const Look& look, bool turn) {
+    run_->begin(look.inputs);
+    run_->draw_from(look.draws.at("hep.noise").at("free"));
+    return run_->settle(stop(s_.free_steps, turn));
+  }
+
+  void contrast(Free& trace, const Objective& objective, Sink& sink) {
+    const Look& look = trace.look;
+    const Nudging nudging{look, objective, trace.output};
+    const Phase phase = begin_nudged(nudging);
+    const Settled nudged = run_->settle(stop_nudged(), &phase.nudge);
+    const Answers answers = answers_to(nudging, phase, nudged.steps);
+    run_->correct_with(nullptr);
+    const Circle& used = answers.used;
+    const Field& rest = phase.rest.states;
+
+    Field credit;
+    if (by_credit() || look_closely(look))
+      credit = nudge_credit(*field_, used.contour, used.states, rest);
+    count(look, trace.settled, nudged, phase, answers);
+    if (look_closely(look)) this->look(nudging, trace.settled, answers, rest, credit);
+    const double scale = objective.scale();
+    if (by_credit()) {
+      at_rest_->pushed(loss(), objective.targets());
+      at_rest_->deliver_readout(scale, sink, answers.kept);
+      at_rest_->deliver(credit, scale, sink);
+    } else {
+      const Tensor targets = nudging.targets(used.contour.points().size());
+      estimate_->deliver_readout(used.contour, used.states, loss(), targets, scale, sink);
+      estimate_->deliver(used.contour, used.states, &rest, look.inputs, scale, sink);
+    }
+    pull_together(look, rest, sink);
   }
 
   /// After a free phase: states on all points, ready to be nudged.
-  Phase begin_nudged(const Step& step) {
+  Phase begin_nudged(const Nudging& from) {
     Phase out{judge_free(*field_, *run_, s_.drop_above),
-              Contour::half_circle(s_.points, s_.radius, step.output.scalar_type()),
-              {step.loss, {}, {}, {}},
+              Contour::half_circle(s_.points, s_.radius, from.output.scalar_type()),
+              {loss(), {}, {}, {}},
               {}};
     if (by_credit() || s_.correction) at_rest_->begin(out.rest.states, run_->drive());
     const Contour& contour = out.contour;
-    out.nudge.targets = targets_for(step, contour.points().size());
-    contour.nudges(step.batch(), step.output.options(), out.nudge.beta_re, out.nudge.beta_im);
+    out.nudge.targets = from.targets(contour.points().size());
+    contour.nudges(from.rows(), from.output.options(), out.nudge.beta_re, out.nudge.beta_im);
     if (s_.fallback_above > 0 && contour.real() == 1) out.unnudged.emplace(*run_);
     run_->stack(contour.real(), contour.complex());
-    run_->draw_from(step.draws.at("hep.noise").at("nudged"));
+    run_->draw_from(from.look.draws.at("hep.noise").at("nudged"));
     run_->correct_with(s_.correction ? at_rest_.get() : nullptr);
     return out;
   }
 
   /// What the nudged states say after so many steps.
-  Answers answers_to(const Step& step, const Phase& phase, int64_t steps) {
+  Answers answers_to(const Nudging& from, const Phase& phase, int64_t steps) {
     return judge_nudged(
         *field_, *run_, phase.contour, phase.nudge, phase.rest, s_.fallback_above, [&] {
           HolomorphicDynamics opposite = *phase.unnudged;
-          const Contour minus = Contour::half_circle(1, -s_.radius, step.output.scalar_type());
-          ComplexNudge nudge{step.loss, targets_for(step, 1), {}, {}};
-          minus.nudges(step.batch(), step.output.options(), nudge.beta_re, nudge.beta_im);
+          const Contour minus = Contour::half_circle(1, -s_.radius, from.output.scalar_type());
+          ComplexNudge nudge{loss(), from.targets(1), {}, {}};
+          minus.nudges(from.rows(), from.output.options(), nudge.beta_re, nudge.beta_im);
           opposite.stack(1, 0);
-          opposite.draw_from(step.draws.at("hep.noise").at("opposite"));
+          opposite.draw_from(from.look.draws.at("hep.noise").at("opposite"));
           opposite.correct_with(s_.correction ? at_rest_.get() : nullptr);
           opposite.settle({.steps = steps}, &nudge);
           return opposite.copy();
         });
   }
 
-  void count(const Step& step, const Settled& settled, const Settled& nudged, const Phase& phase,
+  void count(const Look& look, const Settled& settled, const Settled& nudged, const Phase& phase,
              const Answers& answers) {
-    if (step.updater) {  // probes do not train
+    if (look.learning) {  // probes do not train
       instruments_->count(settled, nudged);
       instruments_->overflowed(answers.overflowed);
       instruments_->guarded(phase.rest.unsettled, answers.by_two);
     }
-    diagnosis_->overflowed(answers.overflowed, step.batch());
-    diagnosis_->guarded(phase.rest.unsettled, answers.by_two, step.batch());
+    diagnosis_->overflowed(answers.overflowed, look.rows());
+    diagnosis_->guarded(phase.rest.unsettled, answers.by_two, look.rows());
   }
 
   bool by_credit() const { return !s_.energy_form() || s_.points == 0; }
   bool needs_analytic() const { return s_.points == 0 || s_.points > 2 || s_.oscillating; }
-  bool look_closely(const Step& step) const { return step.updater && step.index % 100 == 0; }
+  bool look_closely(const Look& look) const { return look.learning && look.index % 100 == 0; }
   StopWhen stop(int64_t steps, bool turn = false) const {
     return {.steps = steps, .tolerance = s_.tolerance, .check_every = s_.check_every, .turn = turn};
   }
@@ -261,61 +305,41 @@ class HolomorphicEp : public Rule {
                             "nothing"));
   }
 
-  /// One row of values per point.
-  Tensor targets_for(const Step& step, size_t points) const {
-    const Tensor rows = Loss::as_rows(step.targets, step.output);
-    return rows.repeat({static_cast<int64_t>(points), 1});
-  }
-
-  void pull_together(const Step& step, const Field& rest, Sink& sink) {
+  void pull_together(const Look& look, const Field& rest, Sink& sink) {
     if (s_.homeostasis > 0)
-      homeostasis_->deliver(rest, step.draws.at("hep.homeostasis"), s_.draws, s_.homeostasis, sink);
+      homeostasis_->deliver(rest, look.draws.at("hep.homeostasis"), s_.draws, s_.homeostasis, sink);
   }
 
-  void look(const Step& step, const Settled& settled, const Answers& answers, const Field& rest,
+  void look(const Nudging& from, const Settled& settled, const Answers& answers, const Field& rest,
             const Field& credit) {
     diagnosis_->look_at_free(settled, s_.damping);
     if (s_.points > 0)
       if (const auto apart =
               diagnosis_->look_at_nudged(answers.whole, rest, run_->residuals(), s_.radius))
         instruments_->halved(*apart);
-    look_at_credit(step, rest, credit);
+    compare_with_exact(from.look, from.objective, rest, credit);
   }
 
   /// Credits against the exact ones, and the feedback's symmetry, on some samples of the batch.
-  void look_at_credit(const Step& step, const Field& all, const Field& credits) {
-    const int64_t samples = std::min<int64_t>(step.batch(), 32);
-    const auto some = [&](Field field) {
-      for (Tensor& t : field)
-        if (t.defined()) t = t.narrow(0, 0, samples);
-      return field;
-    };
-    const Field rest = some(all);
-    HolomorphicDynamics dynamics(*field_, {});
-    dynamics.begin(step.inputs.narrow(0, 0, samples));
-    dynamics.take(rest);
-    Linearised exact(*field_);
-    exact.begin(rest, dynamics.drive());
-    const Field g = exact.pushed(step.loss, step.targets.narrow(0, 0, samples));
-    const Linearised::Solved solved = exact.solve(g, 1e-4, 400);
+  void compare_with_exact(const Look& look, const Objective& objective, const Field& rest,
+                          const Field& credits) {
+    const SomeSamples some(look, objective, rest, credits);
+    const Linearised::Solved solved = some.exact(*field_);
     if (!(solved.residual < 1e-2)) diagnosis_->unsolved(solved.residual, solved.steps);
-    instruments_->compare(some(credits), solved.lambda);
+    instruments_->compare(some.credits, solved.lambda);
     if (!field_->directed()) return;
-    const Stream draws = step.draws.at("hep.symmetry");
-    instruments_->symmetry(homeostasis_->loss(rest, draws, s_.draws),
-                           homeostasis_->symmetry(rest, draws, s_.draws));
+    const Stream draws = look.draws.at("hep.symmetry");
+    instruments_->symmetry(homeostasis_->loss(some.rest, draws, s_.draws),
+                           homeostasis_->symmetry(some.rest, draws, s_.draws));
   }
 
   /// States carried around the circle, nudge always on: products at every point of the energy form;
   /// of the vector field the mean state and the mean of states over nudges.
-  void oscillate(Step& step, Sink& sink) {
-    const int64_t batch = step.batch(), turns = s_.periods;
-    const double scale = 1.0 / static_cast<double>(batch);
-    run_->begin(step.inputs);
-    run_->stack(0, 1);
-    run_->draw_from(step.draws.at("hep.noise").at("oscillation"));
-    step.output = real_parts(run_->output(), run_->rows()).clone();
-    const Tensor targets = targets_for(step, 1);
+  void oscillate(Trace& trace, const Objective& objective, Sink& sink) {
+    const Look& look = trace.look;
+    const int64_t batch = look.rows(), turns = s_.periods;
+    const double scale = objective.scale();
+    const Tensor targets = objective.target_rows(trace.output);
     const Contour circle = Contour::full_circle(s_.points, s_.radius);
     Field membrane(run_->states().size()), credit(run_->states().size());
     Tensor output;
@@ -324,16 +348,16 @@ class HolomorphicEp : public Rule {
       for (ContourPoint point : circle.points()) {
         point.weight /= static_cast<double>(turns);
         const Contour here = Contour::single(point);
-        ComplexNudge nudge{step.loss, targets, {}, {}};
-        here.nudges(batch, step.output.options(), nudge.beta_re, nudge.beta_im);
+        ComplexNudge nudge{loss(), targets, {}, {}};
+        here.nudges(batch, trace.output.options(), nudge.beta_re, nudge.beta_im);
         settled = run_->settle(stop(s_.nudged_steps), &nudge);
-        reset_overflow(step);
+        reset_overflow(batch);
         const Tensor now = real_parts(run_->output(), run_->rows()) * point.weight;
         output = output.defined() ? output.add_(now) : now;
         if (s_.energy_form()) {
-          estimate_->deliver_readout(here, run_->states(), step.loss, targets, scale, sink);
-          estimate_->deliver(here, run_->states(), nullptr, step.inputs, scale, sink);
-          if (!look_closely(step) && s_.homeostasis == 0) continue;
+          estimate_->deliver_readout(here, run_->states(), loss(), targets, scale, sink);
+          estimate_->deliver(here, run_->states(), nullptr, look.inputs, scale, sink);
+          if (!look_closely(look) && s_.homeostasis == 0) continue;
         }
         for (size_t s = 0; s < membrane.size(); ++s) {
           if (!field_->moves(static_cast<int>(s))) continue;
@@ -343,27 +367,27 @@ class HolomorphicEp : public Rule {
           credit[s] = credit[s].defined() ? credit[s].add_(d) : d;
         }
       }
-    step.output = output;
-    if (step.updater) instruments_->count({}, settled);
-    if (s_.energy_form() && !look_closely(step)) return;
-    const Field mean = rates_of(*net_, membrane, step.inputs);
-    if (look_closely(step)) look_at_credit(step, mean, credit);
+    trace.output = output;
+    if (look.learning) instruments_->count({}, settled);
+    if (s_.energy_form() && !look_closely(look)) return;
+    const Field mean = rates_of(*net_, membrane, look.inputs);
+    if (look_closely(look)) compare_with_exact(look, objective, mean, credit);
     if (s_.energy_form()) return;
     at_rest_->begin(mean, membrane);
-    at_rest_->pushed(step.loss, step.targets);
+    at_rest_->pushed(loss(), objective.targets());
     at_rest_->deliver_readout(scale, sink);
     at_rest_->deliver(credit, scale, sink);
-    pull_together(step, mean, sink);
+    pull_together(look, mean, sink);
   }
 
   /// Samples of an oscillation that overflowed start again from zero.
-  void reset_overflow(const Step& step) {
+  void reset_overflow(int64_t batch) {
     bool finite = true;
     for (double r : run_->residuals()) finite &= std::isfinite(r);
     if (finite) return;
     const int64_t bad = run_->restart_overflowed();
     instruments_->overflowed(bad);
-    diagnosis_->overflowed(bad, step.batch());
+    diagnosis_->overflowed(bad, batch);
   }
 
   HolomorphicSettings s_;
@@ -387,7 +411,8 @@ const RegisterRule registered_holomorphic_ep{
      .source = "Laborieux, Zenke 2022, arXiv 2209.00530; 2023, arXiv 2309.02214",
      .example_net = "mlp:784-100-10:dsilu",
      .make = [] { return std::make_unique<HolomorphicEp>(); },
-     .order = 52}};
+     .order = 52,
+     .refuses_sequences = true}};
 
 }  // namespace
 

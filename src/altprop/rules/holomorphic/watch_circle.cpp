@@ -4,7 +4,8 @@
 
 namespace altprop {
 
-CircleWatch::CircleWatch(const VectorField& field, const Step& step, const FreeStates& rest,
+CircleWatch::CircleWatch(const VectorField& field, const Tensor& inputs,
+                         const Objective& objective, const FreeStates& rest,
                          const HolomorphicDynamics& run, double damping)
     : field_(field),
       rest_(rest.states),
@@ -14,17 +15,17 @@ CircleWatch::CircleWatch(const VectorField& field, const Step& step, const FreeS
       damping_(damping),
       at_rest_(field) {
   HolomorphicDynamics free(field, {});
-  free.begin(step.inputs);
+  free.begin(inputs);
   free.take(rest_);
   at_rest_.begin(rest_, free.drive());
-  push_ = at_rest_.pushed(step.loss, step.targets);
+  push_ = at_rest_.pushed(objective.loss(), objective.targets());
   if (rest.kept.defined())  // where nothing is at rest there is no exact credit
     for (Tensor& g : push_)
       if (g.defined()) {
         const Tensor out = rest.kept.logical_not().to(g.device());
         g = g.flatten(1).masked_fill(out.unsqueeze(1), 0).view(g.sizes());
       }
-  const bool exact = step.inputs.scalar_type() == at::kDouble;
+  const bool exact = inputs.scalar_type() == at::kDouble;
   const std::vector<int> after = field.nudged_after();
   recorder_.emplace(field.net().graph, std::vector<int64_t>(after.begin(), after.end()),
                     at_rest_.solve(push_, exact ? 1e-13 : 1e-6, 3000).lambda, "implicit gradient");

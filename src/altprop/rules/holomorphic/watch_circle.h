@@ -18,8 +18,8 @@ class CircleWatch {
  public:
   /// @param field must outlive this
   /// @param run at the free states `rest` on all points, about to be nudged @param damping eta
-  CircleWatch(const VectorField& field, const Step& step, const FreeStates& rest,
-              const HolomorphicDynamics& run, double damping);
+  CircleWatch(const VectorField& field, const Tensor& inputs, const Objective& objective,
+              const FreeStates& rest, const HolomorphicDynamics& run, double damping);
 
   /// After every step.
   void stepped(const HolomorphicDynamics& run);

@@ -69,9 +69,7 @@ class ActivationRelaxation : public FeedbackRule {
 
   void admit(const Graph& net, const Loss& loss) const override {
     if (feedback_ == "transpose") {
-      net.output_node();
-      if (net.params().empty())
-        throw Refusal("network", "it has no parameters", "add a layer that can learn");
+      require_parameters(net);
     } else {
       FeedbackRule::admit(net, loss);
     }
@@ -92,19 +90,19 @@ class ActivationRelaxation : public FeedbackRule {
                       "leave ar.plasticity-pre, ar.derivative-x and ar.derivative-w at frozen");
   }
 
-  void bind(Graph& net, const Loss& loss, uint64_t seed) override {
+  void set_up() override {
     if (engine_ == "fast-forward" && !linear())
       throw Refusal("activation-relaxation",
                     "ar.engine=fast-forward needs a linear relaxation of a known number of steps",
                     "use ar.engine=loop, or ar.derivative-x=frozen, ar.tolerance=0, "
                     "feedback.grad-clip=0 and a schedule other than red-black");
-    FeedbackRule::bind(net, loss, seed);
-    pass_ = std::make_unique<StatePass>(net, granularity_ == "op" ? Cut::EveryNode : Cut::Blocks);
+    FeedbackRule::set_up();
+    pass_ = std::make_unique<StatePass>(net(), granularity_ == "op" ? Cut::EveryNode : Cut::Blocks);
     blocks_ = std::make_unique<RowBlocks>(*pass_);
     relaxation_ = std::make_unique<LinearRelaxation>(pass_->graph());
     learnt_.clear();
     leaves_.clear();
-    const Sites sites(net);
+    const Sites sites(net());
     for (int leaf : sites.leaves()) leaves_.emplace_back(sites[leaf].op(), leaf);
     if (feedback_ == "learned")
       for (Path& path : paths_) {
@@ -122,16 +120,8 @@ class ActivationRelaxation : public FeedbackRule {
     return derivative_in_plasticity_ && !looks_at_gradients();
   }
 
-  void assign(Step& step, Sink& sink) override {
-    freeze(step);
-    const Field credit = relax(step);
-    within_bounds(step.net, sink,
-                  [&](Sink& to) { deliver(credit, 1.0 / static_cast<double>(step.batch()), to); });
-    pass_->release();
-  }
-
-  std::optional<Settling> watch(Step& step) override {
-    freeze(step);
+  std::optional<Settling> watch(const Step& step) override {
+    freeze(pass_->forward(step), objective(step));
     Field u = relaxation_->start(pass_->values(), init_state_ == "zero");
     Moves moves{*this};
     Settling out = altprop::watch(*relaxation_, pass_->graph(), u, order_of(schedule_), eta_,
@@ -143,13 +133,28 @@ class ActivationRelaxation : public FeedbackRule {
 
   std::vector<std::string> warnings(const OptimizerSettings& settings) const override;
 
-  void state(StateIO io) override { FeedbackRule::state(io); }
-
  protected:
   std::vector<int> substituted(const Sites& sites) const override {
     return feedback_ == "transpose" ? std::vector<int>{} : FeedbackRule::substituted(sites);
   }
   bool keeps_substitutes() const override { return feedback_ == "fixed"; }
+  bool keeps_last_pass() const override { return true; }
+
+  TracePtr run(const Look& look) override {
+    auto trace = std::make_unique<Trace>();
+    trace->output = pass_->forward(look);
+    return trace;
+  }
+
+  Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override {
+    freeze(trace.output, objective);
+    const Field credit = relax(trace.look);
+    Credits to_inputs;
+    within_bounds(sink,
+                  [&](Sink& to) { to_inputs = deliver(credit, objective.scale(), wanted, to); });
+    pass_->release();
+    return to_inputs;
+  }
 
  private:
   /// The activity of the forward pass stays as it is throughout.
@@ -174,20 +179,18 @@ class ActivationRelaxation : public FeedbackRule {
     }
   };
 
-  /// Forward pass and everything that stays as it is while states relax.
-  void freeze(Step& step) {
+  /// Everything that stays as it is while states relax.
+  void freeze(const Tensor& output, const Objective& objective) {
     for (size_t i = 0; i < learnt_.size(); ++i) paths_[i].m = learnt_[i]->value;
-    pass_->forward(step);
     relaxing_.derivatives = derivative_in_relaxation_;
-    relaxing_.clamp = grad_clip_ * static_cast<double>(step.batch());
+    relaxing_.clamp = grad_clip_ * objective.samples();
     relaxing_.substitutes.clear();
     for (const auto& [op, site] : leaves_)
       if (const Tensor& t = substitute_at(site); t.defined()) relaxing_.substitutes[op] = t;
-    relaxation_->freeze(pass_->activity(), relaxing_,
-                        step.loss.gradient(step.output, step.targets));
+    relaxation_->freeze(pass_->activity(), relaxing_, objective.gradient(output));
   }
 
-  Field relax(const Step& step) {
+  Field relax(const Look& look) {
     const Order order = order_of(schedule_);
     const bool zero = init_state_ == "zero";
     const bool jump =
@@ -199,8 +202,8 @@ class ActivationRelaxation : public FeedbackRule {
       return relaxation_->fast_forward(zero ? nullptr : &initial, order, eta_, steps_);
     }
     Field u = relaxation_->start(pass_->values(), zero);
-    if (derivative_x_ == "frozen" && tolerance_ == 0 && blocks_->number(step) > 1) {
-      iterate_by_rows(*blocks_, step, *relaxation_, relaxing_, u, order, eta_, steps_);
+    if (derivative_x_ == "frozen" && tolerance_ == 0 && blocks_->number(look) > 1) {
+      iterate_by_rows(*blocks_, look, *relaxation_, relaxing_, u, order, eta_, steps_);
       return u;
     }
     Moves moves{*this};
@@ -247,16 +250,17 @@ class ActivationRelaxation : public FeedbackRule {
     }
   };
 
-  void deliver(const Field& credit, double scale, Sink& sink) {
+  Credits deliver(const Field& credit, double scale, Wanted wanted, Sink& sink) {
     const bool pre = plasticity_pre_ == "current";
     const auto where = [&](int edge) { return mixed(edge, credit, derivative_w_, pre); };
     HopFeedback inside;
     inside.substitutes = relaxing_.substitutes;
-    if (derivative_in_plasticity_) return pass_->deliver(credit, scale, inside, sink, where);
+    if (derivative_in_plasticity_) return pass_->deliver(credit, scale, inside, sink, wanted, where);
     Part biases(sink, false), weights(sink, true);
-    pass_->deliver(credit, scale, inside, biases, where);
+    Credits to_inputs = pass_->deliver(credit, scale, inside, biases, wanted, where);
     inside.derivatives = false;
-    pass_->deliver(credit, scale, inside, weights, where);
+    pass_->deliver(credit, scale, inside, weights, {}, where);
+    return to_inputs;
   }
 
   void refuse_hidden_activations() const {

@@ -178,10 +178,10 @@ void LinearRelaxation::step(Field& u, Order order, double eta, Moving* moving) {
   sweep(u, Order::Synchronous, eta, even_, moving);
 }
 
-Relaxed LinearRelaxation::iterate(Field& u, Order order, double eta, const Stop& stop, Trace* trace,
+Relaxed LinearRelaxation::iterate(Field& u, Order order, double eta, const Stop& stop, RelaxWatch* watch,
                                   Moving* moving) {
   if (stop.steps >= kManySteps) pull_back_.prepare_for_many_steps();
-  const bool measure = stop.tolerance > 0 || trace;
+  const bool measure = stop.tolerance > 0 || watch;
   if (!measure && !moving) {
     recorded_.run(stop.steps, {.step = [&] { step(u, order, eta, nullptr); },
                                .carried = [&] { return defined_in(u); },
@@ -195,7 +195,7 @@ Relaxed LinearRelaxation::iterate(Field& u, Order order, double eta, const Stop&
       before.push_back(hidden_[s] ? at::empty_like(u[s]) : Tensor());
   Relaxed out;
   for (; out.steps < stop.steps && !out.converged; ++out.steps) {
-    if (trace && trace->before_step) trace->before_step(out.steps);
+    if (watch && watch->before_step) watch->before_step(out.steps);
     if (measure)
       for (size_t s = 0; s < u.size(); ++s)
         if (hidden_[s]) before[s].copy_(u[s]);
@@ -208,9 +208,9 @@ Relaxed LinearRelaxation::iterate(Field& u, Order order, double eta, const Stop&
               larger(out.residual, (u[s] - before[s]).norm().item<double>() / (eta * rate(s)) /
                                        (u[s].norm().item<double>() + 1e-30));
     }
-    if (trace) {
-      trace->residual.push_back(out.residual);
-      if (trace->after_step) trace->after_step(out.steps);
+    if (watch) {
+      watch->residual.push_back(out.residual);
+      if (watch->after_step) watch->after_step(out.steps);
     }
     out.converged = stop.tolerance > 0 && out.residual < stop.tolerance && out.steps + 1 >= least;
   }

@@ -51,7 +51,7 @@ class LinearRelaxation {
   /// Order::RedBlack, and not with Moving or a clamp.
   Field fast_forward(const Field* initial, Order order, double eta, int64_t steps);
   /// The loop itself, in place and without allocations.
-  Relaxed iterate(Field& u, Order order, double eta, const Stop& stop, Trace* trace = nullptr,
+  Relaxed iterate(Field& u, Order order, double eta, const Stop& stop, RelaxWatch* watch = nullptr,
                   Moving* moving = nullptr);
   /// r = N u + s - u per hidden state. The distance to the fixed point is sum_j N^j r.
   Field residual(const Field& u);

@@ -40,17 +40,12 @@ class PredictiveCoding : public Rule {
  public:
   void declare(Options& options) override { o_.declare(options); }
 
-  void admit(const Graph& net, const Loss&) const override {
-    net.output_node();
-    if (net.params().empty())
-      throw Refusal("network", "it has no parameters", "add a layer that can learn");
-  }
+  void admit(const Graph& net, const Loss&) const override { require_parameters(net); }
 
-  void bind(Graph& net, const Loss& loss, uint64_t) override {
-    admit(net, loss);
+  void set_up() override {
     const bool linear = o_.linear();
-    o_.refuse_what_has_no_effect(loss);
-    pass_ = std::make_unique<StatePass>(net, o_.values == "pre" ? Cut::PreActivation : Cut::Blocks,
+    o_.refuse_what_has_no_effect(loss());
+    pass_ = std::make_unique<StatePass>(net(), o_.values == "pre" ? Cut::PreActivation : Cut::Blocks,
                                         o_.level);
     const StateGraph& graph = pass_->graph();
     terms_ = {
@@ -87,34 +82,16 @@ class PredictiveCoding : public Rule {
     return o_.mode != "zil" && o_.mode != "ipc" && o_.betas().size() == 1;
   }
 
-  void assign(Step& step, Sink& sink) override {
-    pass_->forward(step);
-    const double scale = 1.0 / static_cast<double>(step.batch());
-    if (linear_) {
-      linear_->freeze(pass_->activity(), exact_, step.loss.gradient(step.output, step.targets));
-      pass_->deliver(relax_linearly(step), scale, exact_, sink);
-    } else {
-      for (double beta : o_.betas()) {
-        terms_.beta = beta;
-        moving_->begin(step, terms_);
-        if (o_.mode == "zil") {
-          learn_at_arrival(scale, sink);
-        } else {
-          settle(step);
-          const double share = scale / static_cast<double>(o_.betas().size());
-          pass_->deliver(moving_->credits(), share / beta, exact_, sink);
-        }
-      }
-    }
-    pass_->release();
-  }
+  bool needs_loss() const override { return !o_.linear(); }
+  bool has_input_credit() const override { return o_.mode != "zil" && o_.mode != "ipc"; }
 
   void step(Step& step) override {
     if (o_.mode != "ipc") return Rule::step(step);
-    pass_->forward(step);
+    step.output = pass_->forward(step);
     terms_.beta = o_.betas()[0];
-    moving_->begin(step, terms_);
-    const double scale = 1.0 / static_cast<double>(step.batch()) / terms_.beta;
+    const Objective here = objective(step);
+    moving_->begin(step.output, here, terms_);
+    const double scale = here.scale() / terms_.beta;
     for (int64_t t = 0; t <= o_.number_of_steps(); ++t) {
       const bool learn =
           t == o_.number_of_steps() || (t >= o_.ipc_warmup && t % o_.ipc_interval == 0);
@@ -124,25 +101,24 @@ class PredictiveCoding : public Rule {
       }
       if (t < o_.number_of_steps()) one_step(*moving_, false);
       if (!learn) continue;
-      step.updater->apply();
-      step.net.project();
-      after_update(step.net, step.updater->facts(), step);
+      update(step);
       moving_->forget_predictions();
     }
     pass_->release();
   }
 
-  std::optional<Settling> watch(Step& step) override {
+  std::optional<Settling> watch(const Step& step) override {
     if (o_.mode == "exact" || o_.mode == "zil") return std::nullopt;
-    pass_->forward(step);
+    const Tensor output = pass_->forward(step);
+    const Objective here = objective(step);
     std::optional<Settling> out;
     if (linear_) {
-      linear_->freeze(pass_->activity(), exact_, step.loss.gradient(step.output, step.targets));
+      linear_->freeze(pass_->activity(), exact_, here.gradient(output));
       Field u = linear_->start(pass_->values(), true);
       out = altprop::watch(*linear_, pass_->graph(), u, o_.order(), o_.rate(),
                            {.steps = o_.number_of_steps(), .tolerance = o_.tolerance}, true);
     } else {
-      out = watch_values(step);
+      out = watch_values(output, here, step.rows());
     }
     pass_->release();
     return out;
@@ -158,6 +134,44 @@ class PredictiveCoding : public Rule {
     return out;
   }
 
+ protected:
+  bool keeps_last_pass() const override { return true; }
+
+  TracePtr run(const Look& look) override {
+    auto trace = std::make_unique<Trace>();
+    trace->output = pass_->forward(look);
+    return trace;
+  }
+
+  Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override {
+    const double scale = objective.scale();
+    Credits to_inputs;
+    if (linear_) {
+      linear_->freeze(pass_->activity(), exact_, objective.gradient(trace.output));
+      to_inputs = pass_->deliver(relax_linearly(trace.look), scale, exact_, sink, wanted);
+    } else {
+      for (double beta : o_.betas()) {
+        terms_.beta = beta;
+        moving_->begin(trace.output, objective, terms_);
+        if (o_.mode == "zil") {
+          learn_at_arrival(scale, sink);
+          continue;
+        }
+        settle(trace, objective);
+        const double n = static_cast<double>(o_.betas().size());
+        const Credits found =
+            pass_->deliver(moving_->credits(), scale / n / beta, exact_, sink, wanted);
+        to_inputs.resize(found.size());
+        for (size_t i = 0; i < found.size(); ++i)
+          if (found[i].defined())
+            to_inputs[i] = to_inputs[i].defined() ? to_inputs[i] + found[i] / (n * beta)
+                                                  : found[i] / (n * beta);
+      }
+    }
+    pass_->release();
+    return to_inputs;
+  }
+
  private:
   bool can_jump() const { return o_.tolerance == 0 && o_.schedule != "red-black" && !o_.uneven(); }
   bool euler_at_once() const {
@@ -170,11 +184,11 @@ class PredictiveCoding : public Rule {
     return measure ? moving.largest_force() : 0;
   }
 
-  void descend_in_blocks(const Step& step) {
-    std::vector<Field> parts(static_cast<size_t>(blocks_->number(step)));
-    blocks_->run(step, [&](const RowBlock& block, StatePass& pass, const Step& rows) {
+  void descend_in_blocks(const Look& look, const Objective& objective) {
+    std::vector<Field> parts(static_cast<size_t>(blocks_->number(look)));
+    blocks_->run(look, [&](const RowBlock& block, StatePass& pass, const Tensor& output) {
       ValueRelaxation part(pass);
-      part.begin(rows, terms_);
+      part.begin(output, objective.rows(block.first, block.count), terms_);
       if (o_.number_of_steps() >= kManySteps) part.prepare_for_many_steps();
       for (int64_t t = 0; t < o_.number_of_steps(); ++t) one_step(part, false);
       parts[static_cast<size_t>(block.index)] = part.values();
@@ -189,7 +203,7 @@ class PredictiveCoding : public Rule {
     moving_->set_values(std::move(values));
   }
 
-  Field relax_linearly(const Step& step) {
+  Field relax_linearly(const Look& look) {
     if (o_.mode == "exact") return linear_->fixed_point();
     if (o_.engine == "fast-forward" ||
         (o_.engine == "auto" && can_jump() &&
@@ -197,8 +211,8 @@ class PredictiveCoding : public Rule {
           linear_->arrives(o_.order(), o_.rate(), o_.number_of_steps()))))
       return linear_->fast_forward(nullptr, o_.order(), o_.rate(), o_.number_of_steps());
     Field u = linear_->start(pass_->values(), true);
-    if (o_.tolerance == 0 && blocks_->number(step) > 1)
-      iterate_by_rows(*blocks_, step, *linear_, exact_, u, o_.order(), o_.rate(),
+    if (o_.tolerance == 0 && blocks_->number(look) > 1)
+      iterate_by_rows(*blocks_, look, *linear_, exact_, u, o_.order(), o_.rate(),
                       o_.number_of_steps());
     else
       linear_->iterate(u, o_.order(), o_.rate(),
@@ -207,7 +221,7 @@ class PredictiveCoding : public Rule {
   }
 
   /// Modes strict, ipc (as an instrument sees it: without weight steps in between) and epc.
-  void settle(const Step& step) {
+  void settle(const Trace& trace, const Objective& objective) {
     const double before = moving_->energy();
     if (o_.mode == "epc") {
       moving_->repeat(o_.number_of_steps(), [&] { moving_->descend_errors(o_.eta); });
@@ -220,8 +234,8 @@ class PredictiveCoding : public Rule {
                o_.number_of_steps() >= kManySteps &&
                moving_->descend_chain(o_.number_of_steps(), o_.eta)) {
       moving_->refresh();
-    } else if (o_.tolerance == 0 && blocks_->number(step) > 1) {
-      descend_in_blocks(step);
+    } else if (o_.tolerance == 0 && blocks_->number(trace.look) > 1) {
+      descend_in_blocks(trace.look, objective);
       moving_->refresh();
     } else {
       const bool measure = o_.tolerance > 0;
@@ -237,7 +251,7 @@ class PredictiveCoding : public Rule {
     if (after <= before * (1 + 1e-6) + 1e-12) return;
     throw Diverged(text::cat("predictive-coding: inference diverges, the energy grew from ", before,
                              " to ", after, " in ", o_.number_of_steps(), " steps; ",
-                             stable_step(step)));
+                             stable_step(trace.output, objective)));
   }
 
   double largest_curvature() {
@@ -246,20 +260,20 @@ class PredictiveCoding : public Rule {
 
   /// What to do about a divergence. Curvature is looked for where values have ended and where they
   /// began: a loss that has saturated meanwhile is flat.
-  std::string stable_step(const Step& step) {
+  std::string stable_step(const Tensor& output, const Objective& objective) {
     const double ended = largest_curvature();
-    moving_->begin(step, terms_);
+    moving_->begin(output, objective, terms_);
     const double began = largest_curvature(), curvature = ended > began ? ended : began;
     if (!std::isfinite(curvature) || curvature * o_.eta <= 2) return "use a smaller pc.eta";
     return text::cat("its largest curvature is about ", curvature, ", so use pc.eta below ",
                      2 / curvature);
   }
 
-  Settling watch_values(const Step& step) {
+  Settling watch_values(const Tensor& output, const Objective& objective, int64_t rows) {
     const StateGraph& graph = pass_->graph();
     LinearRelaxation backprop(graph);
     backprop.freeze(pass_->activity(), exact_,
-                    step.loss.gradient(step.output, step.targets).mul(o_.betas()[0]));
+                    objective.gradient(output).mul(o_.betas()[0]));
     Field credit = backprop.fixed_point();
     for (size_t s = 0; s < credit.size(); ++s)
       credit[s] = moving_->hidden(static_cast<int>(s)) && credit[s].defined() ? credit[s].clone()
@@ -267,7 +281,7 @@ class PredictiveCoding : public Rule {
     const std::vector<int64_t> hops(moving_->hops().begin(), moving_->hops().end());
     SettlingRecorder recorder(graph, hops, std::move(credit), "credit of backprop");
     terms_.beta = o_.betas()[0];
-    moving_->begin(step, terms_);
+    moving_->begin(output, objective, terms_);
     for (int64_t t = 1; t <= o_.number_of_steps(); ++t) {
       if (o_.mode == "epc") {
         moving_->descend_errors(o_.eta);
@@ -278,7 +292,7 @@ class PredictiveCoding : public Rule {
       if (worth_a_look(t, o_.number_of_steps()))
         recorder.take(t, moving_->credits(), moving_->forces(), moving_->values(), true);
     }
-    Settling out = recorder.finish(moving_->energy() / static_cast<double>(step.batch()));
+    Settling out = recorder.finish(moving_->energy() / static_cast<double>(rows));
     if (o_.mode == "epc" || euler_at_once()) out.stable_below = 2 / largest_curvature();
     return out;
   }

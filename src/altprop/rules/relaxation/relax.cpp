@@ -40,12 +40,12 @@ std::vector<Tensor*> defined_in(Field& field) {
 }
 
 Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& stop,
-              const std::function<Tensor(int, const Field&)>& update, Trace* trace) {
+              const std::function<Tensor(int, const Field&)>& update, RelaxWatch* watch) {
   const auto groups = groups_of(graph, order);
-  const bool measure = stop.tolerance > 0 || trace;
+  const bool measure = stop.tolerance > 0 || watch;
   Relaxed out;
   for (; out.steps < stop.steps && !out.converged; ++out.steps) {
-    if (trace && trace->before_step) trace->before_step(out.steps);
+    if (watch && watch->before_step) watch->before_step(out.steps);
     double residual = 0;
     for (const std::vector<int>& group : groups) {
       std::vector<std::pair<int, Tensor>> moved;
@@ -59,9 +59,9 @@ Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& st
       }
     }
     out.residual = residual;
-    if (trace) {
-      trace->residual.push_back(residual);
-      if (trace->after_step) trace->after_step(out.steps);
+    if (watch) {
+      watch->residual.push_back(residual);
+      if (watch->after_step) watch->after_step(out.steps);
     }
     out.converged =
         stop.tolerance > 0 && residual < stop.tolerance && out.steps + 1 >= stop.least_steps;

@@ -34,7 +34,7 @@ struct Stop {
 };
 
 /// What to watch while relaxing.
-struct Trace {
+struct RelaxWatch {
   std::vector<double> residual;  ///< per step: the largest relative move of a state
   std::function<void(int64_t step)>
       before_step;  ///< the field is that of step `step`, not yet updated
@@ -50,6 +50,6 @@ struct Relaxed {
 /// Iterates field[s] <- update(s, field) for every state for which `update` returns a defined
 /// tensor (clamped states return none).
 Relaxed relax(const StateGraph& graph, Field& field, Order order, const Stop& stop,
-              const std::function<Tensor(int state, const Field&)>& update, Trace* trace = nullptr);
+              const std::function<Tensor(int state, const Field&)>& update, RelaxWatch* watch = nullptr);
 
 }  // namespace altprop

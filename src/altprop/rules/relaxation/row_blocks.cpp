@@ -2,24 +2,20 @@
 
 namespace altprop {
 
-void RowBlocks::run(const Step& step, const Work& work) {
-  const int64_t n = number(step);
+void RowBlocks::run(const Look& look, const Work& work) {
+  const int64_t n = number(look);
   passes_.resize(static_cast<size_t>(n), whole_);
-  for_row_blocks(step.batch(), n, [&](const RowBlock& block) {
+  for_row_blocks(look.rows(), n, [&](const RowBlock& block) {
     StatePass& pass = passes_[static_cast<size_t>(block.index)];
-    Step part = step;
-    part.inputs = block.of(step.inputs);
-    part.targets = block.of(step.targets);
-    part.ids = block.of(step.ids);
-    pass.forward(part);
-    work(block, pass, part);
+    const Tensor output = pass.forward(look.part(block.first, block.count));
+    work(block, pass, output);
     pass.release();
   });
 }
 
-void iterate_by_rows(RowBlocks& blocks, const Step& step, const LinearRelaxation& whole,
+void iterate_by_rows(RowBlocks& blocks, const Look& look, const LinearRelaxation& whole,
                      HopFeedback& feedback, Field& u, Order order, double eta, int64_t steps) {
-  blocks.run(step, [&](const RowBlock& block, StatePass& pass, const Step&) {
+  blocks.run(look, [&](const RowBlock& block, StatePass& pass, const Tensor&) {
     LinearRelaxation part(pass.graph());
     part.set_rates(whole.rates());
     part.freeze(pass.activity(), feedback, block.of(whole.output_credit()));

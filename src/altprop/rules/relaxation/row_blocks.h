@@ -12,14 +12,14 @@ class RowBlocks {
   /// @param pass of the whole batch, before its first forward pass
   explicit RowBlocks(const StatePass& pass) : whole_(pass) {}
 
-  /// Blocks for a step; 1 also where an operation mixes samples or draws for them.
-  int64_t number(const Step& step) const {
-    return whole_.replays() ? 1 : number_of_row_blocks(step.inputs);
+  /// Blocks for a batch; 1 also where an operation mixes samples or draws for them.
+  int64_t number(const Look& look) const {
+    return whole_.replays() ? 1 : number_of_row_blocks(look.inputs);
   }
   /// Calls `work` for all blocks at once, each with a pass of its own after its forward pass and
-  /// the step of its rows (inputs, targets, output).
-  using Work = std::function<void(const RowBlock& block, StatePass& pass, const Step& step)>;
-  void run(const Step& step, const Work& work);
+  /// the output of its rows.
+  using Work = std::function<void(const RowBlock& block, StatePass& pass, const Tensor& output)>;
+  void run(const Look& look, const Work& work);
 
  private:
   StatePass whole_;
@@ -28,7 +28,7 @@ class RowBlocks {
 
 /// LinearRelaxation::iterate without an early stop, by rows. @param whole frozen at the batch's
 /// forward pass with `feedback`
-void iterate_by_rows(RowBlocks& blocks, const Step& step, const LinearRelaxation& whole,
+void iterate_by_rows(RowBlocks& blocks, const Look& look, const LinearRelaxation& whole,
                      HopFeedback& feedback, Field& u, Order order, double eta, int64_t steps);
 
 }  // namespace altprop

@@ -1,5 +1,7 @@
 #include "altprop/rules/relaxation/state_pass.h"
 
+#include <algorithm>
+
 #include "altprop/base/index.h"
 
 namespace altprop {
@@ -24,10 +26,9 @@ StatePass::StatePass(const Graph& net, Cut cut, bool levelled) : graph_(states(n
   moved_.resize(graph_.edges.size());
 }
 
-void StatePass::forward(Step& step) {
-  values_ =
-      graph_.run(std::span<const Tensor>(&step.inputs, 1), activity_, {Mode::Train, step.draws});
-  step.output = values_[at(output_)];
+Tensor StatePass::forward(const Look& look) {
+  values_ = graph_.run(std::span<const Tensor>(&look.inputs, 1), activity_, look.in(Mode::Train));
+  return values_[at(output_)];
 }
 
 Activity& StatePass::replay(int edge, const Field& moved) {
@@ -43,16 +44,34 @@ Activity& StatePass::replay(int edge, const Field& moved) {
   return out;
 }
 
-void StatePass::deliver(const Field& credit, double scale, Feedback& inside, Sink& sink,
-                        const std::function<Activity*(int)>& where) {
+Credits StatePass::deliver(const Field& credit, double scale, Feedback& inside, Sink& sink,
+                           Wanted wanted, const std::function<Activity*(int)>& where) {
+  Field to_states(graph_.states.size());
   for (size_t e = graph_.edges.size(); e-- > 0;) {
     const StateGraph::Edge& edge = graph_.edges[e];
     const Tensor& c = credit[at(edge.to)];
     if (!c.defined()) continue;
     Activity* activity = where ? where(static_cast<int>(e)) : nullptr;
+    c10::SmallVector<char, 4> of_inputs;
+    std::vector<Tensor> found;
+    if (!wanted.empty())
+      for (int p : edge.from) of_inputs.push_back(graph_.states[at(p)].input);
+    const bool any = std::count(of_inputs.begin(), of_inputs.end(), 1) > 0;
     edge.map.sweep(activity ? *activity : activity_[e], {{edge.map.output_node(), c}}, inside,
-                   &sink, {.scale = scale});
+                   &sink,
+                   {.scale = scale,
+                    .input_credits = any ? &found : nullptr,
+                    .inputs_wanted = {of_inputs.data(), of_inputs.size()}});
+    for (size_t i = 0; any && i < edge.from.size(); ++i)
+      if (of_inputs[i] && found[i].defined()) {
+        Tensor& sum = to_states[at(edge.from[i])];
+        sum = sum.defined() ? sum + found[i] : found[i];
+      }
   }
+  Credits out;
+  for (size_t s = 0; s < graph_.states.size() && out.size() < wanted.size(); ++s)
+    if (graph_.states[s].input) out.push_back(wanted[out.size()] ? to_states[s] : Tensor());
+  return out;
 }
 
 void StatePass::release() {

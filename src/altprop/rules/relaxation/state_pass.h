@@ -23,8 +23,8 @@ class StatePass {
   /// not do anew.
   bool replays() const { return replays_; }
 
-  /// Forward pass in training mode; fills values() and activity(), sets step.output.
-  void forward(Step& step);
+  /// Forward pass in training mode; fills values() and activity(). @returns the network's output
+  Tensor forward(const Look& look);
   /// The activity of an edge at other values of its parents, with the masks, statistics and draws
   /// of the forward pass. Valid until the next call for this edge. Input states keep the values of
   /// the forward pass, and so does every state that `moved` leaves undefined.
@@ -33,8 +33,10 @@ class StatePass {
   /// Signals of all operations, from the output up: `credit` holds one credit per state that is no
   /// input, of the batch-summed loss.
   /// @param at per edge the activity to use; null: that of the forward pass
-  void deliver(const Field& credit, double scale, Feedback& inside, Sink& sink,
-               const std::function<Activity*(int edge)>& at = {});
+  /// @param wanted per input of the network; empty: none
+  /// @returns the credits of those inputs, as the edges that read them pass them on
+  Credits deliver(const Field& credit, double scale, Feedback& inside, Sink& sink, Wanted wanted = {},
+                  const std::function<Activity*(int edge)>& at = {});
   /// Lets go of the forward pass.
   void release();
 

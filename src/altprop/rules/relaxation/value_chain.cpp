@@ -63,8 +63,8 @@ bool ValueRelaxation::descend_chain(int64_t steps, double eta) {
       credit[e] = at::empty_like(value[e]);
       sent[e] = at::empty_like(value[e]);
     }
-    const Tensor first = block.of(prediction_[0]), targets = block.of(targets_),
-                 clamp = block.of(clamp_);
+    const Tensor first = block.of(prediction_[0]), clamp = block.of(clamp_);
+    const Objective objective = objective_->rows(block.first, block.count);
     Tensor output = at::empty({block.count, links.back().up.columns()}, first.options());
     const Tensor bias =
         links.back().bias.defined() ? links.back().bias.expand_as(output) : Tensor();
@@ -74,7 +74,7 @@ bool ValueRelaxation::descend_chain(int64_t steps, double eta) {
             {value[e], links[e].up, links[e].bias, links[e].f, value[e + 1], precision(e + 1)},
             credit[e + 1], sent[e + 1]);
       links.back().up.multiply_into(output, value[layers - 1], 0, 1, bias);
-      sent[layers] = credit_of_output(output, targets, clamp);
+      sent[layers] = credit_of_output(output, objective, clamp);
       for (size_t e = layers - 1; e > 0; --e) {
         const bool lowest = e == 1;
         const double share = lowest ? eta * precision(e) : eta;

@@ -12,19 +12,10 @@
 
 namespace altprop {
 
-// Second derivatives are central differences of the loss's gradient in float64: exact for squared
-// error, and to about 1e-8 for the others.
 Tensor ValueRelaxation::curved(const Tensor& direction) const {
   if (terms_.clamps_output) return direction;
-  const Tensor along = direction.to(at::kDouble);
-  const double length = along.abs().max().item<double>();
-  if (!(length > 0) || !std::isfinite(length)) return at::zeros_like(direction);
-  const Tensor here = prediction_[at(pass_.graph().edge_to(pass_.output()))].to(at::kDouble);
-  const Tensor targets = targets_.is_floating_point() ? targets_.to(at::kDouble) : targets_;
-  const double h = 1e-4 / length;
-  return (loss_->gradient(here + h * along, targets) - loss_->gradient(here - h * along, targets))
-      .mul_(terms_.beta / (2 * h))
-      .to(direction.scalar_type());
+  const Tensor& output = prediction_[at(pass_.graph().edge_to(pass_.output()))];
+  return objective_->curvature(output, direction).mul_(terms_.beta);
 }
 
 double ValueRelaxation::power_iteration(int iterations,

@@ -20,15 +20,15 @@ ValueRelaxation::ValueRelaxation(StatePass& pass) : pass_(pass), pull_back_(pass
   }
 }
 
-void ValueRelaxation::begin(const Step& step, const EnergyTerms& terms) {
+void ValueRelaxation::begin(const Tensor& output, const Objective& objective,
+                            const EnergyTerms& terms) {
   const StateGraph& graph = pass_.graph();
-  const bool again = !v_.empty() && step.output.is_same(pass_output_);
-  pass_output_ = step.output;
-  loss_ = &step.loss;
-  targets_ = step.targets;
+  const bool again = !v_.empty() && output.is_same(pass_output_);
+  pass_output_ = output;
+  objective_ = objective;
   terms_ = terms;
   if (terms.clamps_output)
-    clamp_ = at::lerp(step.output, Loss::as_rows(targets_, step.output), terms.beta);
+    clamp_ = at::lerp(output, objective.target_rows(output), terms.beta);
   if (!again) pull_back_.freeze(pass_.activity(), exact_);
   v_ = pass_.values();
   delta_.assign(v_.size(), Tensor());
@@ -100,14 +100,14 @@ void ValueRelaxation::set_credit(size_t e) {
     at::sub_out(delta_[to], prediction_[e], v_[to]);
     if (precision(to) != 1) delta_[to].mul_(precision(to));
   } else {
-    delta_[to] = credit_of_output(prediction_[e], targets_, clamp_);
+    delta_[to] = credit_of_output(prediction_[e], *objective_, clamp_);
   }
 }
 
-Tensor ValueRelaxation::credit_of_output(const Tensor& prediction, const Tensor& targets,
+Tensor ValueRelaxation::credit_of_output(const Tensor& prediction, const Objective& objective,
                                          const Tensor& clamp) const {
   if (terms_.clamps_output) return prediction - clamp;
-  Tensor out = loss_->gradient(prediction, targets);
+  Tensor out = objective.gradient(prediction);
   return terms_.beta == 1 ? out : out.mul_(terms_.beta);
 }
 
@@ -125,7 +125,7 @@ double ValueRelaxation::energy() const {
     const size_t to = at(graph.edges[e].to);
     const Tensor part = hidden_[to] || terms_.clamps_output
                             ? delta_[to].square().sum().mul_(0.5 / precision(to))
-                            : loss_->value(prediction_[e], targets_).sum().mul_(terms_.beta);
+                            : objective_->value(prediction_[e]).sum().mul_(terms_.beta);
     total = total.defined() ? total.add_(part) : part;
   }
   return total.item<double>();

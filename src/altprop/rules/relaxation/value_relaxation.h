@@ -34,7 +34,7 @@ class ValueRelaxation {
 
   /// Takes over the forward pass of `pass`: values start where every hidden credit is zero. May be
   /// called again for the same forward pass.
-  void begin(const Step& step, const EnergyTerms& terms);
+  void begin(const Tensor& output, const Objective& objective, const EnergyTerms& terms);
 
   /// Predictions and credits of all states at the present values.
   void refresh();
@@ -95,7 +95,7 @@ class ValueRelaxation {
   Tensor predict_dense(size_t edge);
   void set_credit(size_t edge);
   /// dE/dprediction at these rows of the output.
-  Tensor credit_of_output(const Tensor& prediction, const Tensor& targets,
+  Tensor credit_of_output(const Tensor& prediction, const Objective& objective,
                           const Tensor& clamp) const;
   double update(const std::vector<char>& group, double eta, double momentum, bool measure);
   void pull(size_t edge, const Tensor& credit, double alpha, Field& into,
@@ -106,8 +106,8 @@ class ValueRelaxation {
   HopFeedback exact_;
   std::vector<char> hidden_, odd_, even_;
   std::vector<int> hops_;
-  const Loss* loss_ = nullptr;
-  Tensor targets_, pass_output_;
+  std::optional<Objective> objective_;
+  Tensor pass_output_;
   EnergyTerms terms_;
   Tensor clamp_;  ///< t, where the output is clamped
   Field v_, delta_, velocity_;

@@ -87,12 +87,12 @@ Settling watch(LinearRelaxation& relaxation, const StateGraph& graph, Field& u, 
   SettlingRecorder recorder(graph, hops, exact, "fixed point");
   if (order != Order::RedBlack && relaxation.even())
     recorder.expect({eta, stop.steps, order == Order::GaussSeidel});
-  Trace trace;
-  trace.after_step = [&](int64_t step) {
+  RelaxWatch seen;
+  seen.after_step = [&](int64_t step) {
     if (worth_a_look(step + 1, stop.steps))
       recorder.take(step + 1, u, relaxation.residual(u), u, energetic);
   };
-  const int64_t steps = relaxation.iterate(u, order, eta, stop, &trace, moving).steps;
+  const int64_t steps = relaxation.iterate(u, order, eta, stop, &seen, moving).steps;
   if (steps < stop.steps && !worth_a_look(steps, stop.steps))
     recorder.take(steps, u, relaxation.residual(u), u, energetic);
   return recorder.finish();

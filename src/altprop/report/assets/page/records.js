@@ -47,6 +47,22 @@ const groups = (() => {
 })();
 const several = groups.length > 1;
 const allRuns = groups.flatMap((group) => group.runs);
+/** Scores that learners have beside loss and accuracy: {name, more_is_better}. */
+const ownScores = (() => {
+  const known = new Map();
+  for (const run of allRuns)
+    for (const score of objects(run.summary.scores))
+      if (typeof score.name === 'string' && !known.has(score.name)) known.set(score.name, score);
+  return [...known.values()];
+})();
+const spelt = (name) => name.replace(/_/g, ' ');
+/** What single draws of a random estimate have to be read as. */
+const drawsNote = () => {
+  const random = groups.filter((group) => group.runs.some((run) => run.summary.stochastic === true));
+  return random.length ? ` The gradient of ${listed(random.map((group) => group.label)).join('')} is a random estimate: ` +
+          'angles and ratios are those of single draws.' :
+                         '';
+};
 const repeated = allRuns.length > groups.length;
 
 /** What all summaries say about `key`, or '' where they disagree. */

@@ -3,7 +3,8 @@
 function learning() {
   const sets = [['test', 'Test'], ['train', 'Training'], ['validation', 'Validation']];
   const has = (key) => anyRecord(field(key));
-  if (!sets.some(([set]) => has(`${set}_accuracy`) || has(`${set}_loss`))) return;
+  const quantities = ['accuracy', 'loss', ...ownScores.map(({name}) => name)];
+  if (!sets.some(([set]) => quantities.some((name) => has(`${set}_${name}`)))) return;
   const node = section(
       'learning', 'Learning curves', several ? 'Click a rule to hide it. ' : '',
       'Point at a chart, tap it, or use the arrow keys to read its values. ',
@@ -11,13 +12,13 @@ function learning() {
   legend(node, groups, ...spreadSwitches(), ...lateSwitch());
   const charts = grid(node, 'wide');
   const units = {accuracy: '% right', loss: 'loss'};
-  for (const quantity of ['accuracy', 'loss']) {
+  for (const quantity of quantities) {
     const present = sets.filter(([set]) => has(`${set}_${quantity}`));
-    const look = {unit: units[quantity], quantity: QUANTITY[quantity]};
+    const look = {unit: units[quantity] || '', quantity: QUANTITY[quantity] || {format: significant}};
     if (!several && present.length) {  // one rule: its sets share a chart
       figure(charts, quantity, () => lineChart({
                                  ...look,
-                                 title: capital(quantity),
+                                 title: capital(spelt(quantity)),
                                  lines: present.map(([set, name], i) => ({
                                                       label: name.toLowerCase(),
                                                       color: `var(--c${i})`,
@@ -32,6 +33,6 @@ function learning() {
     for (const [set, name] of present)
       figure(
           charts, `${set}_${quantity}`,
-          () => lineChart({...look, title: `${name} ${quantity}`, lines: perRule(field(`${set}_${quantity}`))}));
+          () => lineChart({...look, title: `${name} ${spelt(quantity)}`, lines: perRule(field(`${set}_${quantity}`))}));
   }
 }

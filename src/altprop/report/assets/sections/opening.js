@@ -1,7 +1,24 @@
 // What was compared on what, what came out, and the terms: in sentences, made of the records.
 
+/** The score that all learners declare as theirs, if that is neither loss nor accuracy. */
+function primaryScores() {
+  const names = unique(allRuns.map((run) => run.summary.primary_score || 'loss'));
+  return ownScores.filter(({name}) => names.length === 1 && name === names[0])
+      .map(({name, more_is_better: more}) => ({
+             key: `test_${name}`,
+             name: `test ${spelt(name)}`,
+             most: more ? 'highest' : 'lowest',
+             unit: spelt(name),
+             sign: more ? -1 : 1,
+             quantity: {format: significant},
+             write: significant,
+             gap: (v) => significant(v)
+           }));
+}
+
 /** What rules are ranked by: the first of these that any run has. */
 const METRICS = [
+  ...primaryScores(),
   {
     key: 'test_accuracy',
     name: 'test accuracy',

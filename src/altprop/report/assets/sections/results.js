@@ -21,6 +21,14 @@ function resultColumns() {
       compete: anyone,
       key: 'test_loss'
     },
+    ...ownScores.map(({name, more_is_better: more}) => ({
+                       title: `Test ${spelt(name)}`,
+                       of: (group) => outcome(group, `test_${name}`),
+                       format: significant,
+                       better: more ? (a) => -a : less,
+                       compete: anyone,
+                       key: `test_${name}`
+                     })),
     {
       title: 'Angle to backprop',
       unit: 'degrees',
@@ -83,13 +91,14 @@ function results() {
       several && marked &&
           ' The best value of a column is marked; where a column compares with backprop, the best of the other rules.',
       several && ' Click a heading to sort.',
-      partial && ' * Mean over some of the runs: the others have no such value, say because they diverged.');
+      partial && ' * Mean over some of the runs: the others have no such value, say because they diverged.',
+      drawsNote());
   node.append(table);
   if (several && ranked.length > 1)
     figure(
         grid(node, 'one'), 'ranking',
         () => dotChart({
-          title: `${capital(metric.name)}, ${metric.key === 'test_loss' ? 'lowest' : 'best'} first`,
+          title: `${capital(metric.name)}, ${metric.sign > 0 ? 'lowest' : 'best'} first`,
           unit: metric.unit,
           quantity: {...metric.quantity, at: null},
           rows: ranked.map(

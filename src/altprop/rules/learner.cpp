@@ -1,0 +1,47 @@
+#include "altprop/rules/learner.h"
+
+#include "altprop/base/error.h"
+
+namespace altprop {
+
+void Learner::bind(Graph& net, const Loss& loss, uint64_t seed) {
+  if (needs_loss() && &loss == &no_loss())
+    throw Refusal("loss", "this rule needs the loss at outputs that move, and there is none",
+                  "bind it with a loss, or use a rule such as backprop that takes cotangents");
+  admit(net, loss);
+  net_ = &net;
+  loss_ = &loss;
+  seed_ = seed;
+  set_up();
+}
+
+Graph& Learner::net() const {
+  if (!net_) throw Error("the learner has no network yet; call bind first");
+  return *net_;
+}
+
+const Loss& Learner::loss() const {
+  if (!loss_) throw Error("the learner has no loss yet; call bind first");
+  return *loss_;
+}
+
+void Learner::update(Step& step) {
+  step.updater->apply();
+  net().project();
+  after_update(step.updater->facts(), step);
+}
+
+Scores Learner::judge(const Tensor& output, const Tensor& targets) const {
+  const double n = static_cast<double>(targets.size(0));
+  Scores out;
+  out.add("loss", loss().value(output, targets).to(at::kDouble).sum().item<double>(), n);
+  if (const Tensor right = loss().right(output, targets); right.defined())
+    out.add("accuracy", right.item<double>(), n, true);
+  return out;
+}
+
+Scores Learner::evaluate(const Look& look, const Tensor& targets) {
+  return judge(predict(look), targets);
+}
+
+}  // namespace altprop
