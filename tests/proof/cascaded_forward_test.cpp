@@ -2,7 +2,9 @@
 // own, and a prediction that sums over blocks.
 #include <gtest/gtest.h>
 
+#include "altprop/base/error.h"
 #include "altprop/network/chain.h"
+#include "altprop/rules/registry.h"
 #include "proof/toy.h"
 
 namespace altprop::proof {
@@ -11,6 +13,11 @@ namespace {
 struct CascadedForward : Learner {
   std::vector<Graph> blocks, predictors;
 
+  void admit(const Graph& net, const Loss&) const override {
+    if (chain(net).size() < 2)
+      throw Refusal("network", "no block stands in front of its output", "add a hidden layer");
+  }
+
   void set_up() override {
     blocks = chain(net());
     blocks.pop_back();  // the network's own output layer is not used
@@ -18,7 +25,7 @@ struct CascadedForward : Learner {
       Graph& p = predictors.emplace_back();
       const int in = p.input(blocks[l].node(blocks[l].output_node()).spec);
       p.output(p.add(linear(net().node(net().output_node()).spec.shape[0]), {in}, "predictor" + std::to_string(l + 1)));
-      p.to(at::kCPU, at::kDouble);
+      p.to(net().options().device(), net().options().dtype().toScalarType());
       initialise(p, Initialiser("xavier"), Stream(seed()).at("cafo"));
       for (const ParamPtr& param : p.params()) param->group = "fit" + std::to_string(l + 1);
     }
@@ -57,6 +64,19 @@ struct CascadedForward : Learner {
     return sum;
   }
 };
+
+// A learner without signals keeps the promises that can be asked of it.
+const RegisterRule registered_cascaded_forward_test{
+    {.name = "cascaded-forward-proof",
+     .summary = "every block is judged by a predictor of its own, and predictors add up",
+     .assumes = "a predictor per block",
+     .source = "Zhao et al. 2023, arXiv 2303.09728",
+     .example_net = "mlp:784-100-100-10:relu",
+     .make = [] { return std::make_unique<CascadedForward>(); },
+     .order = 901,
+     .reaches = 0.8,
+     .chains_only = true,
+     .refuses_sequences = true}};
 
 TEST(ProofCascadedForward, PassesAndAPredictionOfItsOwn) {
   Graph net = toy_net({6, 20, 20, 3}, "relu", 4);

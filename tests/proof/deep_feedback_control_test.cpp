@@ -122,7 +122,8 @@ struct DeepFeedbackControl : Rule {
       }
     } recorder;
     const Tensor seeds = at::eye(outputs, output.options()).repeat_interleave(batch, 0);
-    net().sweep(activity, {{net().output_node(), seeds}}, recorder, nullptr);
+    Gradients none = Gradients::none();
+    net().sweep(activity, {{net().output_node(), seeds}}, recorder, &none);
     std::vector<Tensor> out;
     for (const Layer& layer : layers)
       out.push_back(recorder.credit.at(layer.affine->name)
@@ -202,8 +203,6 @@ TEST(ProofDeepFeedbackControl, FeedbackWeightsLearnByAnOptimizerOfTheirOwn) {
   // What noise teaches is the mean Jacobian of the output, transposed.
   Activity activity;
   net.run(data.inputs, activity, {Mode::Train});
-  Feedback exact;
-  std::vector<Tensor> unused;
   Tensor j = at::zeros({10, 3}, at::kDouble);
   for (int64_t k = 0; k < 3; ++k) {
     struct First : Feedback {
@@ -215,7 +214,8 @@ TEST(ProofDeepFeedbackControl, FeedbackWeightsLearnByAnOptimizerOfTheirOwn) {
     } first;
     const Tensor seed = at::zeros({64, 3}, at::kDouble);
     seed.select(1, k).fill_(1);
-    net.sweep(activity, {{net.output_node(), seed}}, first, nullptr);
+    Gradients none = Gradients::none();
+    net.sweep(activity, {{net.output_node(), seed}}, first, &none);
     j.select(1, k).copy_(first.credit.mean(0));
   }
   const Tensor q = rule.layers[0].q->value;

@@ -180,7 +180,7 @@ TEST(ForwardCredit, ExactRulesGiveTheirInputsTheExactCredit) {
         {"ar.granularity", "op"}, {"ar.engine", "loop"}, {"ar.schedule", "gauss-seidel"}}},
       {"predictive-coding", {{"pc.mode", "exact"}}},
       {"predictive-coding",
-       {{"pc.mode", "strict"}, {"pc.beta", "1e-6"}, {"pc.eta", "0.5"}, {"pc.steps", "200"}}}};
+       {{"pc.mode", "strict"}, {"pc.beta", "1e-5"}, {"pc.eta", "0.1"}, {"pc.steps", "600"}}}};
   for (const auto& [rule, options] : exact) {
     SCOPED_TRACE(rule);
     Bench bench(rule, options, true);

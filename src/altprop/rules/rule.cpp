@@ -67,6 +67,12 @@ Credits Rule::sweep_back(Trace& trace, const Objective& objective, Wanted wanted
                .release = true,
                .input_credits = wanted.empty() ? nullptr : &to_inputs,
                .inputs_wanted = wanted});
+  // An input is a place where credit arrives like any other, and may be replaced.
+  for (size_t i = 0; i < to_inputs.size(); ++i)
+    if (wanted[i]) {
+      const int node = net().input_nodes()[i];
+      to_inputs[i] = feedback.arrive({net().node(node), net().site_of(node)}, to_inputs[i]);
+    }
   return {to_inputs.begin(), to_inputs.end()};
 }
 
