@@ -42,7 +42,7 @@ using NamedGradients = std::map<std::string, Tensor>;
 /// exact gradient that the rule approximates. `own`: also filled with those of these parameters.
 inline NamedGradients gradients(Learner& rule, Graph& net, const Loss& loss, const Tensor& inputs,
                                 const Tensor& targets, int64_t index = 0, bool reference = false,
-                                const std::vector<ParamPtr>& own = {}) {
+                                const std::vector<ParamPtr>& own = {}, const Tensor& ids = {}) {
   Activity activity;
   Step step{.net = net,
             .loss = loss,
@@ -50,6 +50,7 @@ inline NamedGradients gradients(Learner& rule, Graph& net, const Loss& loss, con
             .activity = activity,
             .inputs = inputs,
             .targets = targets,
+            .ids = ids,
             .index = index,
             .draws = Stream(1).at("step").at(index)};
   Gradients found;

@@ -5,7 +5,8 @@
 namespace altprop {
 
 void sweep_step(Step& step, Feedback& feedback, Sink& sink) {
-  step.output = step.net.run(step.inputs, step.activity, {Mode::Train, step.draws});
+  step.output = step.net.run(step.inputs, step.activity,
+                             {.mode = Mode::Train, .draws = step.draws, .ids = step.ids});
   step.net.sweep(
       step.activity, {{step.net.output_node(), step.loss.gradient(step.output, step.targets)}},
       feedback, &sink, {.scale = 1.0 / static_cast<double>(step.batch()), .release = true});

@@ -168,7 +168,7 @@ class EquilibriumPropagation : public Rule {
   void reference(Step& step, Sink& sink) override {
     const bool exact = step.inputs.scalar_type() == at::kDouble;
     ConvergentDynamics dynamics(*net_, back_.get(), Timing::Alternating);
-    dynamics.begin(step.inputs, &step.draws);
+    dynamics.begin(step.inputs, &step.draws, {step.ids});
     dynamics.settle({.steps = 3000, .tolerance = exact ? 1e-13 : 1e-6});
     step.output = dynamics.output().clone();
     Contrast direct(*net_, dynamics, back_.get());
@@ -288,7 +288,7 @@ class EquilibriumPropagation : public Rule {
 
   Settled settle_freely(const Tensor& inputs, const Tensor& ids, int64_t steps, bool turn,
                         const Stream* draws) {
-    run_->begin(inputs, draws);
+    run_->begin(inputs, draws, {ids});
     if (start_ == "forward") run_->sweep_up();
     if (kept_ && ids.defined()) kept_->recall(ids, *run_);
     StopWhen when = stop(steps);

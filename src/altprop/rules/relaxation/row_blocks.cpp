@@ -11,7 +11,7 @@ void RowBlocks::run(const Step& step, const Work& work) {
     part.inputs = block.of(step.inputs);
     part.targets = block.of(step.targets);
     part.ids = block.of(step.ids);
-    pass.forward(part);
+    pass.forward(part, block.first);
     work(block, pass, part);
     pass.release();
   });

@@ -22,9 +22,13 @@ class StatePass {
   /// Some operation draws random numbers or measures the batch, which a second forward pass must
   /// not do anew.
   bool replays() const { return replays_; }
+  /// Samples keep to themselves and draw for themselves: rows of a batch, passed through alone, are
+  /// those of the whole batch.
+  bool by_samples() const { return by_samples_; }
 
   /// Forward pass in training mode; fills values() and activity(), sets step.output.
-  void forward(Step& step);
+  /// @param first_row place of the first row in the batch, of which the step may be a part
+  void forward(Step& step, int64_t first_row = 0);
   /// The activity of an edge at other values of its parents, with the masks, statistics and draws
   /// of the forward pass. Valid until the next call for this edge. Input states keep the values of
   /// the forward pass, and so does every state that `moved` leaves undefined.
@@ -41,7 +45,7 @@ class StatePass {
  private:
   StateGraph graph_;
   int output_ = -1;
-  bool replays_ = false;
+  bool replays_ = false, by_samples_ = true;
   std::vector<Activity> activity_, moved_;
   Field values_;
 };
