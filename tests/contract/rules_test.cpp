@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "altprop/base/text.h"
 #include "altprop/network/architecture.h"
@@ -286,6 +287,37 @@ TEST_P(EveryRule, ABlockOfLayersIsTheLayersInIt) {
     found.push_back(sink.of_params(learner->trained()));
   }
   expect_same(found[1], found[0], 1e-12);
+}
+
+TEST_P(EveryRule, DropoutGoesByTheSample) {
+  RunSettings s = settings_for(entry());
+  s.dtype = "float64";
+  s.net = "mlp:784-30-20-10:tanh:dropout=0.4";
+  std::optional<Experiment> made;
+  try {
+    made.emplace(s, glyphs());
+  } catch (const UsageError& refused) {
+    GTEST_SKIP() << refused.what();
+  }
+  auto* rule = dynamic_cast<Rule*>(&made->rule());
+  if (!rule) GTEST_SKIP() << "no signals";
+  const auto [x, y] = batch(s, 16);
+  const auto found = [&](const Tensor& places, const Tensor& ids) {
+    Step step = step_of(*made, x.index_select(0, places), y.index_select(0, places));
+    step.ids = ids;
+    Gradients sink;
+    rule->assign(step, sink);
+    return sink.of_params(rule->trained());
+  };
+  const Tensor once = at::arange(16), ids = once * 7 + 3;
+  const auto original = found(once, ids), twice = found(once.repeat({2}), ids.repeat({2})),
+             others = found(once, ids + 1);
+  double apart = 0;
+  for (size_t i = 0; i < original.size(); ++i) {
+    EXPECT_LT(similarity(original[i], twice[i]).relative_error, 1e-11) << "parameter " << i;
+    apart = std::max(apart, similarity(original[i], others[i]).relative_error);
+  }
+  EXPECT_GT(apart, 1e-3) << "other samples have other masks";
 }
 
 TEST_P(EveryRule, ASmallStepLowersTheLossOfItsBatch) {

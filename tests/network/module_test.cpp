@@ -88,6 +88,10 @@ TEST(Module, DrawsComeFromThePassAndLeaveTheGlobalGeneratorAlone) {
   EXPECT_TRUE(at::equal(op->forward(x, saved, {Mode::Train, Stream(1)}), a));
   EXPECT_FALSE(at::equal(op->forward(x, saved, {Mode::Train, Stream(2)}), a));
   EXPECT_TRUE(at::equal(op->forward(x, saved, {Mode::Eval}), x[0]));
+  EXPECT_TRUE(op->traits().draws_for_batch);
+  Graph around;
+  around.output(around.add(op, {around.input({{100}})}));
+  EXPECT_TRUE(around.traits().draws_for_batch);
 }
 
 TEST(Module, NamesOfTwoModulesInOneGraphDiffer) {

@@ -23,26 +23,24 @@ double there(const Tensor& found) {
 
 TEST(Right, TheLargestOutputIsTheClass) {
   const Tensor output = Stream(1).normal({50, 7}, test::on_device(at::kFloat)),
-               target = Stream(2)
-                            .uniform(0, 7, {50}, at::kDouble)
-                            .to(test::on_device(at::kLong));
+               target = Stream(2).uniform(0, 7, {50}, at::kDouble).to(test::on_device(at::kLong));
   EXPECT_EQ(there(right::largest(output, target)),
             output.argmax(1).eq(target).sum().item<int64_t>());
 }
 
 TEST(Right, TheFirstSpikeIsTheClassAndSilenceIsNone) {
-  const Tensor times = at::tensor({2.0, 1.0, 3.0,            //
-                                   kNever, 5.0, kNever,      //
-                                   kNever, kNever, kNever,   // nothing fires
-                                   1.0, 1.0, 2.0})           // the first of two at once
+  const Tensor times = at::tensor({2.0, 1.0, 3.0,           //
+                                   kNever, 5.0, kNever,     //
+                                   kNever, kNever, kNever,  // nothing fires
+                                   1.0, 1.0, 2.0})          // the first of two at once
                            .view({4, 3});
   EXPECT_EQ(there(right::earliest(times, at::tensor({1, 1, 0, 0}, at::kLong))), 3);
   EXPECT_EQ(there(right::earliest(times, at::tensor({0, 0, 1, 1}, at::kLong))), 0);
 }
 
 TEST(Right, UnitsVoteForTheirClass) {
-  const Tensor votes = at::tensor({1.0, 0.0, 2.0, 0.0, 0.0, 4.0,    // class 0 has 3, class 1 has 4
-                                   1.0, 3.0, 1.0, 0.0, 1.5, 0.0})   // 3.5 and 3
+  const Tensor votes = at::tensor({1.0, 0.0, 2.0, 0.0, 0.0, 4.0,   // class 0 has 3, class 1 has 4
+                                   1.0, 3.0, 1.0, 0.0, 1.5, 0.0})  // 3.5 and 3
                            .view({2, 6});
   EXPECT_EQ(there(right::largest_sum(votes, at::tensor({1, 0}, at::kLong), 2)), 2);
   EXPECT_EQ(there(right::largest_sum(votes, at::tensor({0, 1}, at::kLong), 2)), 0);

@@ -8,8 +8,8 @@
 //
 //   Q_i <- Q_i + lr (1 / (sigma^2 B) xi_i^T e - beta Q_i),   e = r(noisy) - r
 //
-// Awkward because it needs the Jacobian of the output by every layer, another input than the forward
-// pass saw, and a second kind of weights with settings and passes of their own.
+// Awkward because it needs the Jacobian of the output by every layer, another input than the
+// forward pass saw, and a second kind of weights with settings and passes of their own.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -44,8 +44,11 @@ struct DeepFeedbackControl : Rule {
       const bool last = &layer == &layers.back();
       const Tensor drawn =
           last ? at::eye(outputs, net().options())
-               : Stream(seed()).at("dfc").at(layer.affine->name).normal(
-                     {layer.affine->spec.numel(), outputs}, net().options()) * 0.3;
+               : Stream(seed())
+                         .at("dfc")
+                         .at(layer.affine->name)
+                         .normal({layer.affine->spec.numel(), outputs}, net().options()) *
+                     0.3;
       layer.q = std::make_shared<Param>(layer.affine->name + ".control", drawn);
       layer.q->group = "control";
     }
@@ -81,8 +84,8 @@ struct DeepFeedbackControl : Rule {
   Credits emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) override {
     const int64_t batch = trace.look.rows(), outputs = trace.output.size(1);
     const std::vector<Tensor> jacobian = jacobians(trace.activity, trace.output);
-    Tensor matrix = at::eye(outputs, trace.output.options()).mul(alpha).expand(
-        {batch, outputs, outputs});
+    Tensor matrix =
+        at::eye(outputs, trace.output.options()).mul(alpha).expand({batch, outputs, outputs});
     for (size_t l = 0; l < layers.size(); ++l)
       matrix = matrix + at::matmul(jacobian[l], layers[l].q->value);
     control = at::linalg_solve(matrix, objective.gradient(trace.output).mul(-lambda).unsqueeze(2))
@@ -110,8 +113,8 @@ struct DeepFeedbackControl : Rule {
     return layer.bend ? layer.bend->op->forward({&v, 1}, scratch, {}) : v;
   }
 
-  /// Per layer d output / d v, [B, outputs, units]: one sweep whose cotangents have a row per output
-  /// and sample.
+  /// Per layer d output / d v, [B, outputs, units]: one sweep whose cotangents have a row per
+  /// output and sample.
   std::vector<Tensor> jacobians(Activity& activity, const Tensor& output) const {
     const int64_t batch = output.size(0), outputs = output.size(1);
     struct Recorder : Feedback {
@@ -126,15 +129,17 @@ struct DeepFeedbackControl : Rule {
     net().sweep(activity, {{net().output_node(), seeds}}, recorder, &none);
     std::vector<Tensor> out;
     for (const Layer& layer : layers)
-      out.push_back(recorder.credit.at(layer.affine->name)
-                        .view({outputs, batch, -1})
-                        .transpose(0, 1));
+      out.push_back(
+          recorder.credit.at(layer.affine->name).view({outputs, batch, -1}).transpose(0, 1));
     return out;
   }
 };
 
 Tensor filled(int64_t rows, int64_t columns, int l, double s) {
-  return (at::arange(1, rows * columns + 1, at::kDouble) + 10 * l).sin().mul(s).view({rows, columns});
+  return (at::arange(1, rows * columns + 1, at::kDouble) + 10 * l)
+      .sin()
+      .mul(s)
+      .view({rows, columns});
 }
 
 /// The worked example: 3-4-4-2, tanh, feedback weights the products of the forward weights.
@@ -163,7 +168,8 @@ TEST(ProofDeepFeedbackControl, MeetsTheWorkedExample) {
   Step step = Step::look_at({.inputs = w.x}, w.t);
   Gradients sink;
   w.rule.assign(step, sink);
-  const Tensor u = at::tensor({0.0427761596, -0.0482685991, 0.0194838686, 0.0204989799}, at::kDouble);
+  const Tensor u =
+      at::tensor({0.0427761596, -0.0482685991, 0.0194838686, 0.0204989799}, at::kDouble);
   EXPECT_LT((w.rule.control.flatten() - u).abs().max().item<double>(), 1e-10);
   const Tensor row = at::tensor({0.0066447815, -0.0137178034, 0.0008600092}, at::kDouble);
   EXPECT_LT((sink.of_param(*w.net.params()[0])[0] - row).abs().max().item<double>(), 1e-10);

@@ -23,8 +23,11 @@ struct RandomTargetProjection : Learner {
     const int64_t classes = net().node(net().output_node()).spec.numel();
     for (size_t l = 0; l + 1 < blocks.size(); ++l)
       projection.push_back(
-          Stream(seed()).at("drtp").at(static_cast<int64_t>(l)).normal(
-              {classes, blocks[l].node(blocks[l].output_node()).spec.numel()}, net().options()));
+          Stream(seed())
+              .at("drtp")
+              .at(static_cast<int64_t>(l))
+              .normal({classes, blocks[l].node(blocks[l].output_node()).spec.numel()},
+                      net().options()));
     projection.emplace_back();
   }
 
@@ -81,10 +84,11 @@ TEST(ProofRandomTargetProjection, SignalsComeInForwardOrderWithTheTargetsProject
   for (size_t l = 0; l < 3; ++l) {
     const Tensor a = at::linear(h, params[2 * l]->value, params[2 * l + 1]->value),
                  f = l < 2 ? a.tanh() : a;
-    const Tensor delta = l < 2 ? y.mm(rule.projection[l]) * (1 - f * f)
-                               : at::softmax(a, 1) - y;
-    EXPECT_LT((sink.of_param(*params[2 * l]) - delta.t().mm(h) / 8).abs().max().item<double>(), 1e-14);
-    EXPECT_LT((sink.of_param(*params[2 * l + 1]) - delta.mean(0)).abs().max().item<double>(), 1e-14);
+    const Tensor delta = l < 2 ? y.mm(rule.projection[l]) * (1 - f * f) : at::softmax(a, 1) - y;
+    EXPECT_LT((sink.of_param(*params[2 * l]) - delta.t().mm(h) / 8).abs().max().item<double>(),
+              1e-14);
+    EXPECT_LT((sink.of_param(*params[2 * l + 1]) - delta.mean(0)).abs().max().item<double>(),
+              1e-14);
     h = f;
   }
 }

@@ -51,7 +51,8 @@ constexpr char kWanted[] = {1};
 double apart(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   double worst = 0;
   for (size_t i = 0; i < a.size(); ++i)
-    worst = std::max(worst, (a[i] - b[i]).norm().item<double>() / (1e-300 + b[i].norm().item<double>()));
+    worst = std::max(worst,
+                     (a[i] - b[i]).norm().item<double>() / (1e-300 + b[i].norm().item<double>()));
   return worst;
 }
 
@@ -176,8 +177,12 @@ TEST(ForwardCredit, ExactRulesGiveTheirInputsTheExactCredit) {
       {"backprop", {}},
       {"activation-relaxation", {{"ar.eta", "1"}, {"ar.steps", "3"}}},
       {"activation-relaxation",
-       {{"ar.eta", "1"}, {"ar.steps", "3"}, {"ar.derivative-in-plasticity", "true"},
-        {"ar.granularity", "op"}, {"ar.engine", "loop"}, {"ar.schedule", "gauss-seidel"}}},
+       {{"ar.eta", "1"},
+        {"ar.steps", "3"},
+        {"ar.derivative-in-plasticity", "true"},
+        {"ar.granularity", "op"},
+        {"ar.engine", "loop"},
+        {"ar.schedule", "gauss-seidel"}}},
       {"predictive-coding", {{"pc.mode", "exact"}}},
       {"predictive-coding",
        {{"pc.mode", "strict"}, {"pc.beta", "1e-5"}, {"pc.eta", "0.1"}, {"pc.steps", "600"}}}};
@@ -191,9 +196,9 @@ TEST(ForwardCredit, ExactRulesGiveTheirInputsTheExactCredit) {
     // By differences along a direction of each sample.
     const Tensor v = Stream(5).normal({6, 5}, test::on_device(at::kDouble));
     const double h = 1e-6;
-    const Tensor slope =
-        (bench.loss->value(bench.net.predict(bench.x + h * v), bench.y) -
-         bench.loss->value(bench.net.predict(bench.x - h * v), bench.y)) / (2 * h);
+    const Tensor slope = (bench.loss->value(bench.net.predict(bench.x + h * v), bench.y) -
+                          bench.loss->value(bench.net.predict(bench.x - h * v), bench.y)) /
+                         (2 * h);
     EXPECT_LT(((to_inputs[0] * v).sum(1) - slope).abs().max().item<double>(), 1e-5);
   }
 }

@@ -42,9 +42,10 @@ using NamedGradients = std::map<std::string, Tensor>;
 /// exact gradient that the rule approximates. `own`: also filled with those of these parameters.
 inline NamedGradients gradients(Learner& rule, Graph& net, const Loss& loss, const Tensor& inputs,
                                 const Tensor& targets, int64_t index = 0, bool reference = false,
-                                const std::vector<ParamPtr>& own = {}) {
+                                const std::vector<ParamPtr>& own = {}, const Tensor& ids = {}) {
   Step step = Step::look_at(
-      {.inputs = inputs, .draws = Stream(1).at("step").at(index), .index = index}, targets);
+      {.inputs = inputs, .ids = ids, .draws = Stream(1).at("step").at(index), .index = index},
+      targets);
   Gradients found;
   Rule& signals = dynamic_cast<Rule&>(rule);
   if (reference)

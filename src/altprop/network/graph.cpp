@@ -238,7 +238,7 @@ Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass
     Saved& saved = activity.saved[id];
     if (pass.mode != Mode::Replay) saved.clear();
     const Pass own{pass.mode, pass.draws.at(static_cast<int64_t>(node.draws)),
-                   in_place && plan.may_overwrite[id]};
+                   in_place && plan.may_overwrite[id], pass.ids, pass.first_row};
     arguments.clear();
     for (int i : node.inputs) arguments.push_back(activity.values[static_cast<size_t>(i)]);
     if (in_place && plan.done_by_fusion[id]) {

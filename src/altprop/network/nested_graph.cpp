@@ -69,8 +69,9 @@ Spec Graph::infer(std::span<const Spec> inputs) const {
 
 Tensor Graph::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
   if (!saved.extra.has_value()) saved.extra = std::make_shared<Activity>();
-  return run(inputs, *std::any_cast<std::shared_ptr<Activity>&>(saved.extra),
-             {pass.mode, pass.draws});
+  return run(
+      inputs, *std::any_cast<std::shared_ptr<Activity>&>(saved.extra),
+      {.mode = pass.mode, .draws = pass.draws, .ids = pass.ids, .first_row = pass.first_row});
 }
 
 namespace {
@@ -152,6 +153,7 @@ Traits Graph::traits() const {
     const Traits part = node.op->traits();
     out.substitutable &= part.substitutable;
     out.draws |= part.draws;
+    out.draws_for_batch |= part.draws_for_batch;
     out.couples_samples |= part.couples_samples;
     out.reuses |= part.reuses;
     for (const ParamPtr& param : node.op->params()) out.reuses |= !seen.insert(param.get()).second;

@@ -43,6 +43,14 @@ struct Pass {
   Mode mode = Mode::Eval;
   Stream draws{};          ///< keyed by (seed, purpose, step, operation)
   bool overwrite = false;  ///< the first input is needed by nobody else and may be overwritten
+  /// Sample numbers, int64 [B], on the CPU or elsewhere: what an operation draws for a sample goes
+  /// by its number (Stream::bernoulli_rows), so that batches may be cut, shared out and permuted.
+  /// Undefined: the samples have none, and their places count.
+  Tensor ids = {};
+  /// Place of the batch's first row in the whole batch, where this is a part of it.
+  int64_t first_row = 0;
+
+  RowIds rows() const { return {ids, first_row}; }
 };
 
 /// What a forward pass keeps for the derivative: input, mask, argmax, statistics; NEVER weights. So
@@ -65,6 +73,9 @@ using ParamTangents = std::function<Tensor(const Param&)>;
 struct Traits {
   bool substitutable = true;  ///< false: its weights are hidden, so that nothing can stand for them
   bool draws = false;  ///< random numbers in training, which a repeated pass must not draw anew
+  /// What it may draw belongs to the batch as a whole and not to each sample (Pass::ids): a part of
+  /// the batch would draw something else.
+  bool draws_for_batch = false;
   bool couples_samples = false;  ///< in training a sample's output depends on the other samples
   bool reuses = false;           ///< its parameters are used more than once in a step
 };

@@ -41,8 +41,8 @@ class Learner {
   /// True if the rule asks the loss at outputs that move, or for targets, so that a cotangent at
   /// the output of the forward pass is not enough.
   virtual bool needs_loss() const { return false; }
-  /// True if a batch's gradient is one draw of a random estimate, so that its angle to the exact one
-  /// is that of one draw, too.
+  /// True if a batch's gradient is one draw of a random estimate, so that its angle to the exact
+  /// one is that of one draw, too.
   virtual bool is_stochastic() const { return false; }
   /// Checks that network, loss and rule go together. @throws Refusal saying where, why and what to
   /// use instead

@@ -62,7 +62,8 @@ TracePtr Rule::run(const Look& look) {
 Credits Rule::sweep_back(Trace& trace, const Objective& objective, Wanted wanted,
                          Feedback& feedback, Sink& sink) {
   std::vector<Tensor> to_inputs;
-  net().sweep(trace.activity, {{net().output_node(), objective.gradient(trace.output)}}, feedback, &sink,
+  net().sweep(trace.activity, {{net().output_node(), objective.gradient(trace.output)}}, feedback,
+              &sink,
               {.scale = objective.scale(),
                .release = true,
                .input_credits = wanted.empty() ? nullptr : &to_inputs,

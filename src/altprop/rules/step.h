@@ -25,7 +25,11 @@ struct Look {
   /// Size of the whole batch.
   int64_t batch() const { return samples > 0 ? samples : rows(); }
   /// The circumstances of a forward pass through a network.
-  Pass in(Mode mode) const { return {mode, draws}; }
+  Pass in(Mode mode) const {
+    return {.mode = mode, .draws = draws, .ids = ids, .first_row = first_row};
+  }
+  /// Whose random numbers the samples draw (Stream::normal_rows).
+  RowIds row_ids() const { return {ids, first_row}; }
   /// Some of the samples, of the same batch.
   Look part(int64_t first, int64_t count) const;
 };

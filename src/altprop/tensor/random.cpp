@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
 // The file is compiled with -ffp-contract=off, so that every instruction set gives the same bits.
 #include "altprop/tensor/vectorised.h"
 
@@ -24,16 +26,17 @@ uint64_t mix(uint64_t z) {
   return z ^ (z >> 31);
 }
 
-/// Words of tile `tile`: word w of block b goes to out[w * kBlocks + b].
-ALTPROP_VECTORISED void philox_tile(uint64_t key, uint64_t tile, uint32_t* out) {
+/// Counters of kBlocks Philox blocks side by side, and after the rounds their words.
+struct PhiloxBlocks {
+  alignas(64) uint32_t c0[kBlocks], c1[kBlocks], c2[kBlocks], c3[kBlocks];
+};
+
+ALTPROP_VECTORISED void philox_rounds(uint64_t key, PhiloxBlocks& blocks) {
   uint32_t c0[kBlocks], c1[kBlocks], c2[kBlocks], c3[kBlocks];
-  for (int b = 0; b < kBlocks; ++b) {
-    const uint64_t counter = tile * kBlocks + b;
-    c0[b] = static_cast<uint32_t>(counter);
-    c1[b] = static_cast<uint32_t>(counter >> 32);
-    c2[b] = 0;
-    c3[b] = 0;
-  }
+  std::memcpy(c0, blocks.c0, sizeof c0);
+  std::memcpy(c1, blocks.c1, sizeof c1);
+  std::memcpy(c2, blocks.c2, sizeof c2);
+  std::memcpy(c3, blocks.c3, sizeof c3);
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     for (int b = 0; b < kBlocks; ++b) {
@@ -48,15 +51,47 @@ ALTPROP_VECTORISED void philox_tile(uint64_t key, uint64_t tile, uint32_t* out) 
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
-  std::memcpy(out, c0, sizeof c0);
-  std::memcpy(out + kBlocks, c1, sizeof c1);
-  std::memcpy(out + 2 * kBlocks, c2, sizeof c2);
-  std::memcpy(out + 3 * kBlocks, c3, sizeof c3);
+  std::memcpy(blocks.c0, c0, sizeof c0);
+  std::memcpy(blocks.c1, c1, sizeof c1);
+  std::memcpy(blocks.c2, c2, sizeof c2);
+  std::memcpy(blocks.c3, c3, sizeof c3);
+}
+
+/// Words of tile `tile`: word w of block b goes to out[w * kBlocks + b].
+ALTPROP_VECTORISED void philox_tile(uint64_t key, uint64_t tile, uint32_t* out) {
+  PhiloxBlocks blocks;
+  for (int b = 0; b < kBlocks; ++b) {
+    const uint64_t counter = tile * kBlocks + b;
+    blocks.c0[b] = static_cast<uint32_t>(counter);
+    blocks.c1[b] = static_cast<uint32_t>(counter >> 32);
+    blocks.c2[b] = 0;
+    blocks.c3[b] = 0;
+  }
+  philox_rounds(key, blocks);
+  std::memcpy(out, &blocks, sizeof blocks);
+}
+
+/// Words of any blocks, those of a block side by side: word w of block b goes to out[4 * b + w].
+ALTPROP_VECTORISED void philox_blocks(uint64_t key, PhiloxBlocks& blocks,
+                                      uint32_t* __restrict out) {
+  philox_rounds(key, blocks);
+  for (int b = 0; b < kBlocks; ++b) {
+    out[4 * b] = blocks.c0[b];
+    out[4 * b + 1] = blocks.c1[b];
+    out[4 * b + 2] = blocks.c2[b];
+    out[4 * b + 3] = blocks.c3[b];
+  }
 }
 
 ALTPROP_VECTORISED void to_uniform(const uint32_t* __restrict words, float* __restrict out) {
   for (int i = 0; i < kTile; ++i)
     out[i] = static_cast<float>(static_cast<int32_t>(words[i] >> 8)) * 0x1p-24f;
+}
+
+ALTPROP_VECTORISED void to_bernoulli(const uint32_t* __restrict words, float p,
+                                     float* __restrict out) {
+  for (int i = 0; i < kTile; ++i)
+    out[i] = static_cast<float>(static_cast<int32_t>(words[i] >> 8)) * 0x1p-24f < p ? 1.0f : 0.0f;
 }
 
 /// sqrt(2) erfinv(2u-1) with the single-precision polynomials of M. Giles, "Approximating the
@@ -143,6 +178,72 @@ Tensor filled(uint64_t key, IntArrayRef shape, const at::TensorOptions& options,
   return out.to(options.device(), options.dtype().toScalarType());
 }
 
+/// PhiloxBlocks of all rows one behind the other: block q of a row has the counter (q, id of the
+/// sample) and holds the row's numbers 4 q to 4 q + 3.
+template <class Convert>
+void fill_rows(uint64_t key, const int64_t* ids, int64_t first_row, float* out, int64_t rows,
+               int64_t width, Convert convert) {
+  const int64_t of_row = (width + 3) / 4, all = rows * of_row;
+  at::parallel_for(0, (all + kBlocks - 1) / kBlocks, 256, [&](int64_t begin, int64_t end) {
+    PhiloxBlocks blocks{};
+    alignas(64) uint32_t words[kTile];
+    alignas(64) float values[kTile];
+    int64_t row = begin * kBlocks / of_row, block = begin * kBlocks % of_row;
+    for (int64_t tile = begin; tile < end; ++tile) {
+      const int64_t from = row * width + 4 * block;
+      const int here = static_cast<int>(std::min<int64_t>(kBlocks, all - tile * kBlocks));
+      int64_t row_of[kBlocks], block_of[kBlocks];
+      for (int b = 0; b < here; ++b) {
+        const uint64_t id = static_cast<uint64_t>(ids ? ids[row] : first_row + row);
+        blocks.c0[b] = static_cast<uint32_t>(block);
+        blocks.c1[b] = static_cast<uint32_t>(block >> 32);
+        blocks.c2[b] = static_cast<uint32_t>(id);
+        blocks.c3[b] = static_cast<uint32_t>(id >> 32);
+        row_of[b] = row;
+        block_of[b] = block;
+        if (++block == of_row) {
+          block = 0;
+          ++row;
+        }
+      }
+      vectorised<philox_blocks>(key, blocks, words);
+      if (width % 4 == 0 && here == kBlocks) {
+        convert(words, out + from);  // rows are whole blocks, so a tile has no gap
+        continue;
+      }
+      convert(words, values);
+      for (int b = 0; b < here; ++b) {
+        const int64_t at = 4 * block_of[b];
+        std::memcpy(out + row_of[b] * width + at, values + 4 * b,
+                    static_cast<size_t>(std::min<int64_t>(4, width - at)) * sizeof(float));
+      }
+    }
+  });
+}
+
+template <class Convert>
+Tensor filled_rows(uint64_t key, const RowIds& rows, IntArrayRef shape,
+                   const at::TensorOptions& options, Convert convert) {
+  if (shape.empty()) throw UsageError("random numbers of samples need a shape [B, ...]");
+  Tensor ids = rows.ids;
+  if (ids.defined()) {
+    if (!at::isIntegralType(ids.scalar_type(), false))
+      throw UsageError(
+          "random numbers of samples go by integers, but the samples' numbers are "
+          "real");
+    if (ids.dim() != 1 || ids.size(0) != shape[0])
+      throw UsageError(text::cat("random numbers of ", shape[0],
+                                 " samples need as many sample numbers, but these have the shape ",
+                                 shape_text(ids.sizes())));
+    ids = ids.to(at::kCPU, at::kLong).contiguous();
+  }
+  Tensor out = at::empty(shape, at::kFloat);
+  if (out.numel() > 0)
+    fill_rows(key, ids.defined() ? ids.const_data_ptr<int64_t>() : nullptr, rows.first_row,
+              out.data_ptr<float>(), shape[0], out.numel() / shape[0], convert);
+  return out.to(options.device(), options.dtype().toScalarType());
+}
+
 }  // namespace
 
 Stream::Stream(uint64_t seed) : key_(mix(seed)) {}
@@ -190,6 +291,24 @@ void Stream::normal_into(Tensor& out) const {
 
 Tensor Stream::bernoulli(double p, IntArrayRef shape, at::TensorOptions options) const {
   return uniform(shape, at::kFloat).lt_(p).to(options.device(), options.dtype().toScalarType());
+}
+
+Tensor Stream::uniform_rows(const RowIds& rows, IntArrayRef shape,
+                            at::TensorOptions options) const {
+  return filled_rows(at("rows").key(), rows, shape, options, uniform_words);
+}
+
+Tensor Stream::normal_rows(const RowIds& rows, IntArrayRef shape, at::TensorOptions options) const {
+  return filled_rows(at("rows").key(), rows, shape, options, normal_words);
+}
+
+Tensor Stream::bernoulli_rows(double p, const RowIds& rows, IntArrayRef shape,
+                              at::TensorOptions options) const {
+  const float below = static_cast<float>(p);
+  return filled_rows(at("rows").key(), rows, shape, options,
+                     [=](const uint32_t* words, float* values) {
+                       vectorised<to_bernoulli>(words, below, values);
+                     });
 }
 
 Tensor Stream::permutation(int64_t n) const {

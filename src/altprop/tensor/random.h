@@ -1,13 +1,15 @@
-// Counter-based random streams (Philox4x32-10; Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-// SC 2011). A stream is a key, not a state: the draw for (seed, purpose, operation, step, sample) can be made at any time,
-// in any order, on any number of threads and on any device, and is always the same. So a run can be resumed at any step
-// without saving a generator, and drawing for one purpose never disturbs another.
+// Counter-based random streams (Philox4x32-10; Salmon, Moraes, Dror, Shaw, "Parallel random
+// numbers: as easy as 1, 2, 3", SC 2011). A stream is a key, not a state: the draw for (seed,
+// purpose, operation, step, sample) can be made at any time, in any order, on any number of threads
+// and on any device, and is always the same. So a run can be resumed at any step without saving a
+// generator, and drawing for one purpose never disturbs another.
 //
 //   Stream run(seed);
 //   Tensor w = run.at("init").at("fc1").normal({300, 784});
-//   Tensor mask = run.at("dropout").at(step).bernoulli(0.5, x.sizes());
+//   Tensor mask = run.at("dropout").at(step).bernoulli_rows(0.5, {ids}, x.sizes());
 //
-// All draws are made in float32 and converted, so that a float64 run starts from the same numbers as a float32 run.
+// All draws are made in float32 and converted, so that a float64 run starts from the same numbers
+// as a float32 run.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,14 @@
 #include "altprop/tensor/tensor.h"
 
 namespace altprop {
+
+/// Whose random numbers the rows of a batch draw.
+struct RowIds {
+  Tensor ids = {};  ///< int64 [B], any integers, on any device: numbers of the samples. Undefined:
+                    ///< the rows' places
+  int64_t first_row = 0;  ///< place of the first row where the batch is a part of a larger one;
+                          ///< counts only without ids
+};
 
 class Stream {
  public:
@@ -40,6 +50,22 @@ class Stream {
   void normal_into(Tensor& out) const;
   /// 1 with probability p, else 0.
   Tensor bernoulli(double p, IntArrayRef shape, at::TensorOptions options = at::kFloat) const;
+  /// Draws that belong to samples: row b of [B, ...] depends on this stream and on its sample's
+  /// number i (ids[b], or first_row + b without ids) and on nothing else. So a sample draws the
+  /// same wherever it stands in a batch, with whomever, in the whole or in a part, and if it comes
+  /// twice, the same twice; other samples draw independently.
+  ///
+  /// Each sample has a sub-stream in the upper half of Philox's counter: the row's numbers 4 q to 4
+  /// q + 3 are the words of block (q, i), both as unsigned 64-bit integers, under the key of
+  /// at("rows"). They are not those of at(i), which come in tiles of 64: where a sample has ten,
+  /// most would be drawn in vain. One pass over all rows, on the CPU.
+  /// @throws UsageError if the ids are no integers or not as many as rows
+  Tensor uniform_rows(const RowIds& rows, IntArrayRef shape,
+                      at::TensorOptions options = at::kFloat) const;
+  Tensor normal_rows(const RowIds& rows, IntArrayRef shape,
+                     at::TensorOptions options = at::kFloat) const;
+  Tensor bernoulli_rows(double p, const RowIds& rows, IntArrayRef shape,
+                        at::TensorOptions options = at::kFloat) const;
   /// A uniformly random permutation of 0..n-1 (int64, CPU).
   Tensor permutation(int64_t n) const;
 

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "altprop/network/architecture.h"
+#include "altprop/network/ops/autograd.h"
 #include "altprop/probes/kernels.h"
 #include "rules/relaxation/fixture.h"
 #include "support/threads.h"
@@ -85,6 +86,45 @@ TEST(RowBlocks, GiveWhatTheWholeBatchGivesWhereStatesSettle) {
   }
 }
 
+/// Multiples of 1/4 up to 1: sums and products of a few steps with them have no rounding, so that
+/// their order does not matter.
+Tensor quarters(const Tensor& like, const std::string& name) {
+  return Stream(9).at(name).uniform(-4, 5, like.sizes(), like.options()).floor_().mul_(0.25);
+}
+
+TEST(RowBlocks, DrawTheMasksOfTheWholeBatchToTheLastBit) {
+  if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
+  const std::vector<std::pair<std::string, OptionValues>> rules = {
+      {"activation-relaxation", {{"ar.engine", "loop"}, {"ar.eta", "0.25"}, {"ar.steps", "3"}}},
+      {"predictive-coding", {{"pc.mode", "strict"}, {"pc.eta", "0.25"}, {"pc.steps", "3"}}},
+      {"predictive-coding",
+       {{"pc.mode", "fixed"}, {"pc.engine", "loop"}, {"pc.eta", "0.25"}, {"pc.steps", "3"}}}};
+  Graph net = network("chain: dropout 0.5, linear 8, relu, dropout 0.5, linear 7, relu, linear 4",
+                      {.input_shape = {6}, .classes = 4});
+  net.to(at::kCPU, at::kDouble);
+  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+  for (const ParamPtr& param : net.params())
+    param->value.copy_(quarters(param->value, param->name));
+  const auto loss = make_loss("squared-error");
+  const Tensor x = quarters(at::empty({32, 6}, at::kDouble), "x"),
+               y = quarters(at::empty({32, 4}, at::kDouble), "y");
+  for (const Tensor& ids : {Tensor(), Stream(3).permutation(1000).narrow(0, 0, 32)})
+    for (const auto& [rule, settings] : rules) {
+      const auto on = [&](int threads, int64_t index) {
+        const test::Threads t(threads);
+        auto learner = make_rule(rule, settings);
+        learner->bind(net, *loss, 1);
+        return gradients(*learner, net, *loss, x, y, index, false, {}, ids);
+      };
+      const auto alone = on(1, 0), shared = on(2, 0), next = on(1, 1);
+      for (const auto& [name, gradient] : alone) {
+        EXPECT_TRUE(at::equal(shared.at(name), gradient))
+            << rule << ' ' << name << (ids.defined() ? " with numbers" : " by place");
+        EXPECT_FALSE(at::equal(next.at(name), gradient)) << "the masks matter: " << name;
+      }
+    }
+}
+
 TEST(RowBlocks, CoverEveryRowOnce) {
   const test::Threads threads(3);
   Graph net = mlp({6, 8, 5}, "tanh", 1, at::kDouble);
@@ -118,7 +158,13 @@ TEST(RowBlocks, AreForSeveralThreadsAndSamplesThatKeepToThemselves) {
     EXPECT_TRUE(fit(plain, 16));
     EXPECT_FALSE(fit(plain, 15)) << "too few rows";
     EXPECT_FALSE(fit(plain + ":norm=batch", 64)) << "samples share statistics";
-    EXPECT_FALSE(fit(plain + ":dropout=0.5", 64)) << "masks are drawn by the place in the batch";
+    EXPECT_TRUE(fit(plain + ":dropout=0.5", 64)) << "every sample draws a mask of its own";
+    Graph opaque;
+    opaque.output(
+        opaque.add(autograd_op("taped", [](auto x) { return x[0] * 2; }), {opaque.input({{6}})}));
+    const BatchOf rows = draw_batch({64, 6}, 5, 1, at::kFloat);
+    EXPECT_EQ(RowBlocks(StatePass(opaque, Cut::Blocks)).number({.inputs = rows.x}), 1)
+        << "a module may draw for the batch";
     bool counted = false;
     count_kernels([&] { counted = fit(plain, 64); });
     EXPECT_TRUE(counted) << "a step that is counted is one like any other";

@@ -10,7 +10,8 @@ namespace altprop {
 
 /// One forward pass on autograd's tape. A pass that draws random numbers from ATen's generator
 /// (torch::nn::Dropout) draws them from Pass::draws: the generator is seeded for the pass and put
-/// back afterwards.
+/// back afterwards. Such draws belong to the batch as a whole: they know no sample numbers
+/// (Pass::ids), so that a part of a batch, or the batch in another order, draws others.
 ///
 /// vjp, jvp and accumulate use the tape of the forward pass; if a parameter has changed since, the
 /// pass is repeated with the new values first ("new weights, same activity"). Saved.t = the inputs;
@@ -37,7 +38,9 @@ class AutogradOp : public Op {
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   bool keeps_output() const override { return true; }
-  Traits traits() const override { return {.substitutable = false, .reuses = true}; }
+  Traits traits() const override {
+    return {.substitutable = false, .draws_for_batch = true, .reuses = true};
+  }
 
  protected:
   /// The leaves that accumulate differentiates, in the order of params(); called before each run.

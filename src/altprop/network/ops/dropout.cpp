@@ -12,15 +12,16 @@ Dropout::Dropout(double p) : p_(p) {
 
 std::string Dropout::settings() const { return "p=" + text::from_number(p_); }
 
-Tensor Dropout::mask(const Stream& draws, IntArrayRef shape, at::TensorOptions options) const {
-  return p_ > 0 ? draws.bernoulli(1 - p_, shape, options).div_(1 - p_) : Tensor();
+Tensor Dropout::mask(const Stream& draws, const RowIds& rows, IntArrayRef shape,
+                     at::TensorOptions options) const {
+  return p_ > 0 ? draws.bernoulli_rows(1 - p_, rows, shape, options).div_(1 - p_) : Tensor();
 }
 
 Tensor Dropout::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
   const Tensor& x = inputs[0];
   if (pass.mode != Mode::Replay) saved.t.clear();
   if (pass.mode == Mode::Train && p_ > 0)
-    saved.t.assign(1, mask(pass.draws, x.sizes(), x.options()));
+    saved.t.assign(1, mask(pass.draws, pass.rows(), x.sizes(), x.options()));
   if (saved.t.empty()) return x;
   return pass.overwrite ? x.mul_(saved.t[0]) : x * saved.t[0];
 }

@@ -6,8 +6,9 @@
 
 namespace altprop {
 
-/// Train draws the mask from the pass's stream, Replay reuses it, Eval is the identity (the output
-/// IS the input). Saved.t = {mask: 0 or 1 / (1 - p)}, empty where nothing was dropped.
+/// Train draws each sample's mask from the pass's stream by its number, Replay reuses it, Eval is
+/// the identity (the output IS the input). Saved.t = {mask: 0 or 1 / (1 - p)}, empty where nothing
+/// was dropped.
 class Dropout : public Op {
  public:
   explicit Dropout(double p);
@@ -16,7 +17,9 @@ class Dropout : public Op {
   std::string settings() const override;
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
   /// What Train multiplies inputs of this shape by: 0 or 1 / (1 - p); undefined where p is 0.
-  Tensor mask(const Stream& draws, IntArrayRef shape, at::TensorOptions options) const;
+  /// @param rows whose masks these are
+  Tensor mask(const Stream& draws, const RowIds& rows, IntArrayRef shape,
+              at::TensorOptions options) const;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;

@@ -72,7 +72,7 @@ ConvergentDynamics::ConvergentDynamics(const ConvergentNetwork& net, const Backw
   find_pair();
 }
 
-void ConvergentDynamics::begin(const Tensor& inputs, const Stream* draws) {
+void ConvergentDynamics::begin(const Tensor& inputs, const Stream* draws, const RowIds& ids) {
   const StateGraph& graph = net_.graph;
   rows_ = inputs.size(0);
   inputs_ = inputs;
@@ -80,7 +80,7 @@ void ConvergentDynamics::begin(const Tensor& inputs, const Stream* draws) {
   spare_.resize(s_.size());
   base_.assign(s_.size(), Tensor());
   const EdgeMasks before = std::move(masks_);
-  masks_ = draws ? EdgeMasks(graph, *draws, rows_, inputs.options()) : EdgeMasks();
+  masks_ = draws ? EdgeMasks(graph, *draws, rows_, ids, inputs.options()) : EdgeMasks();
   masks_here_ = masks_;
   for (size_t e = 0; e < work_.size(); ++e) {
     work_[e].outdate();

@@ -41,7 +41,8 @@ class ConvergentDynamics {
 
   /// Takes a batch: computes what inputs alone drive. States are zero.
   /// @param draws of the step, for the masks that this batch keeps; null: nothing is dropped
-  void begin(const Tensor& inputs, const Stream* draws = nullptr);
+  /// @param ids whose masks they are
+  void begin(const Tensor& inputs, const Stream* draws = nullptr, const RowIds& ids = {});
   /// States as one sweep up the network leaves them, without feedback.
   void sweep_up();
   /// Every row `times` times, one block of rows behind the other.

@@ -5,7 +5,7 @@
 
 namespace altprop {
 
-EdgeMasks::EdgeMasks(const StateGraph& graph, const Stream& draws, int64_t rows,
+EdgeMasks::EdgeMasks(const StateGraph& graph, const Stream& draws, int64_t rows, const RowIds& ids,
                      at::TensorOptions options)
     : masks_(graph.edges.size()) {
   for (size_t e = 0; e < masks_.size(); ++e)
@@ -14,7 +14,7 @@ EdgeMasks::EdgeMasks(const StateGraph& graph, const Stream& draws, int64_t rows,
       if (!dropout) continue;
       std::vector<int64_t> shape = node.spec.shape;
       shape.insert(shape.begin(), rows);
-      const Tensor mask = dropout->mask(draws.at(int64_t{node.draws}), shape, options);
+      const Tensor mask = dropout->mask(draws.at(int64_t{node.draws}), ids, shape, options);
       if (mask.defined()) masks_[e].push_back({static_cast<size_t>(node.id), mask});
     }
 }

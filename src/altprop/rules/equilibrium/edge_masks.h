@@ -18,8 +18,10 @@ class EdgeMasks {
   EdgeMasks() = default;
   /// Those that the network's forward pass would draw. A dropout in front of several states has one
   /// mask for all of them.
+  /// @param ids whose masks the rows are (Pass::ids)
   /// @param options of the states
-  EdgeMasks(const StateGraph& graph, const Stream& draws, int64_t rows, at::TensorOptions options);
+  EdgeMasks(const StateGraph& graph, const Stream& draws, int64_t rows, const RowIds& ids,
+            at::TensorOptions options);
 
   bool on(size_t edge) const { return edge < masks_.size() && !masks_[edge].empty(); }
   /// A pass of an edge, for its value and its derivatives.

@@ -260,7 +260,7 @@ class EquilibriumPropagation : public Rule {
 
   ConvergentDynamics settled_for_good(const Look& look) const {
     ConvergentDynamics dynamics(*net_, back_.get(), Timing::Alternating);
-    dynamics.begin(look.inputs, &look.draws);
+    dynamics.begin(look.inputs, &look.draws, look.row_ids());
     dynamics.settle({.steps = 3000, .tolerance = finest(look)});
     return dynamics;
   }
@@ -281,7 +281,7 @@ class EquilibriumPropagation : public Rule {
 
   /// @param drops whether masks are drawn, as in training
   Settled settle_freely(const Look& look, int64_t steps, bool drops, bool turn) {
-    run_->begin(look.inputs, drops ? &look.draws : nullptr);
+    run_->begin(look.inputs, drops ? &look.draws : nullptr, look.row_ids());
     if (o_.start == "forward") run_->sweep_up();
     if (kept_ && drops && look.has_ids()) kept_->recall(look.ids, *run_);
     StopWhen when = o_.stop(steps);

@@ -121,8 +121,7 @@ class HolomorphicEp : public Rule {
 
   Tensor predict(const Look& look) override {
     run_->begin(look.inputs);
-    // Without a step's stream: the same noise for every batch.
-    run_->draw_from(Stream(1).at("hep.noise").at("predict"));
+    run_->draw_from(look.draws.at("hep.noise").at("predict"));
     run_->settle(stop(s_.free_steps));
     return run_->output().clone();
   }

@@ -12,9 +12,9 @@ class RowBlocks {
   /// @param pass of the whole batch, before its first forward pass
   explicit RowBlocks(const StatePass& pass) : whole_(pass) {}
 
-  /// Blocks for a batch; 1 also where an operation mixes samples or draws for them.
+  /// Blocks for a batch; 1 also where an operation mixes samples or draws for the whole batch.
   int64_t number(const Look& look) const {
-    return whole_.replays() ? 1 : number_of_row_blocks(look.inputs);
+    return whole_.by_samples() ? number_of_row_blocks(look.inputs) : 1;
   }
   /// Calls `work` for all blocks at once, each with a pass of its own after its forward pass and
   /// the output of its rows.

@@ -6,22 +6,18 @@
 
 namespace altprop {
 
-namespace {
-
-bool has_memory(const Op& op) {
-  const Traits traits = op.traits();
-  return traits.draws || traits.couples_samples || !traits.substitutable;
-}
-
-}  // namespace
-
 StatePass::StatePass(const Graph& net, Cut cut, bool levelled) : graph_(states(net, cut)) {
   if (levelled) graph_ = level(graph_);
   net.output_node();  // the only one
   for (size_t s = 0; s < graph_.states.size(); ++s)
     if (graph_.states[s].output) output_ = static_cast<int>(s);
   for (const StateGraph::Edge& edge : graph_.edges)
-    for (const Node& node : edge.map.nodes()) replays_ |= node.op && has_memory(*node.op);
+    for (const Node& node : edge.map.nodes()) {
+      if (!node.op) continue;
+      const Traits traits = node.op->traits();
+      replays_ |= traits.draws || traits.couples_samples || !traits.substitutable;
+      by_samples_ &= !traits.couples_samples && !traits.draws_for_batch;
+    }
   activity_.resize(graph_.edges.size());
   moved_.resize(graph_.edges.size());
 }

@@ -22,6 +22,9 @@ class StatePass {
   /// Some operation draws random numbers or measures the batch, which a second forward pass must
   /// not do anew.
   bool replays() const { return replays_; }
+  /// Samples keep to themselves and draw for themselves: rows of a batch, passed through alone, are
+  /// those of the whole batch.
+  bool by_samples() const { return by_samples_; }
 
   /// Forward pass in training mode; fills values() and activity(). @returns the network's output
   Tensor forward(const Look& look);
@@ -43,7 +46,7 @@ class StatePass {
  private:
   StateGraph graph_;
   int output_ = -1;
-  bool replays_ = false;
+  bool replays_ = false, by_samples_ = true;
   std::vector<Activity> activity_, moved_;
   Field values_;
 };

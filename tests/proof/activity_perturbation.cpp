@@ -1,0 +1,71 @@
+// Activity perturbation: noise in a layer's units, weighted by what it does to the loss, estimates
+// their credit without bias, and nothing travels backwards.
+//
+//   credit of layer l and sample b = u (u . dLoss_b / dz_l),   u ~ N(0, I)
+//
+// M. Ren, S. Kornblith, R. Liao, G. Hinton, "Scaling forward gradient with local losses", 2022,
+// arXiv 2210.03310, section 3.1, after A. Baydin, B. Pearlmutter, D. Syme, F. Wood, P. Torr,
+// "Gradients without backpropagation", 2022, arXiv 2202.08587.
+#include "altprop/base/error.h"
+#include "altprop/rules/registry.h"
+
+namespace altprop {
+
+namespace {
+
+struct ActivityPerturbation : Rule {
+  int64_t draws = 4;
+
+  void declare(Options& o) override {
+    o.integer("ap.draws", draws, {.min = 1, .max = 10'000},
+              {"perturbations of each layer per batch, whose estimates are averaged", "draws"});
+  }
+
+  void admit(const Graph& net, const Loss&) const override {
+    require_parameters(net);
+    if (net.has_composites())
+      throw Refusal("network", "layers inside of blocks cannot be perturbed one by one",
+                    "describe it without blocks, or use backprop");
+  }
+
+  bool is_stochastic() const override { return true; }
+
+ protected:
+  Credits emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) override {
+    const Look& look = trace.look;
+    const Tensor slope = objective.gradient(trace.output);
+    for (const Node& node : net().nodes()) {
+      if (!node.op || node.op->params().empty()) continue;
+      std::vector<int64_t> shape = node.spec.shape;
+      shape.insert(shape.begin(), look.rows());
+      const Site site{node, net().site_of(node.id)};
+      for (int64_t k = 0; k < draws; ++k) {
+        const Tensor u = look.draws.at("ap").at(node.name).at(k).normal_rows(
+            look.row_ids(), shape, trace.output.options());
+        const Tensor moved = net().push(trace.activity, Push{.nodes = {{node.id, u}}});
+        const Tensor gain = (moved * slope).flatten(1).sum(1);  // one number per sample
+        std::vector<int64_t> column(shape.size(), 1);
+        column[0] = look.rows();
+        sink.take(
+            LocalSignal{node.op.get(), &site, &trace.activity.saved[static_cast<size_t>(node.id)],
+                        u * gain.view(column), objective.scale() / static_cast<double>(draws)});
+      }
+    }
+    return {};
+  }
+};
+
+const RegisterRule registered_activity_perturbation{
+    {.name = "activity-perturbation",
+     .aliases = {"ap"},
+     .summary = "credit as the correlation of noise in the units with what it does to the loss",
+     .assumes = "noise in every unit, and the change of the loss told to all of them",
+     .source = "Ren, Kornblith, Liao, Hinton 2022, arXiv 2210.03310",
+     .example_net = "mlp:784-30-10:tanh",
+     .make = [] { return std::make_unique<ActivityPerturbation>(); },
+     .order = 95,
+     .reaches = 0.6}};
+
+}  // namespace
+
+}  // namespace altprop
