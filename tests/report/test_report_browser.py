@@ -228,3 +228,29 @@ def test_bears_records_without_content(tmp_path, summary):
     assert_sound(found)
     assert found["rendered"] == 0
     assert "Learning curves" not in found["words"]
+
+
+def test_scores_of_a_learners_own_are_shown_and_decide(tmp_path):
+    make_fixture.make(tmp_path, kind="compare", rules=2, seeds=2, epochs=3)
+    own = {"scores": [{"name": "ensemble_8", "more_is_better": True}], "primary_score": "ensemble_8"}
+    top = json.loads((tmp_path / "summary.json").read_text())
+    for place, run in enumerate(top["runs"]):
+        run.update(own, test_ensemble_8=0.1 * place, stochastic=run["label"] != "backprop")
+        path = tmp_path / run["folder"] / "metrics.jsonl"
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps({**record, **own, "test_ensemble_8": 0.1 * record["epoch"]}) + "\n"
+                                for record in records))
+    (tmp_path / "summary.json").write_text(json.dumps(top))
+    found = browser.look(report(tmp_path), [(1280, False)])[0]
+    assert_sound(found)
+    assert "the highest test ensemble 8" in found["words"] and "Test ensemble 8" in found["words"]
+    assert "test_ensemble_8" in found["charts"]
+    assert re.search(r"The gradient of \S+ is a random estimate", found["words"])
+    assert "The gradient of backprop" not in found["words"]
+
+
+def test_hostile_scores_are_left_out(tmp_path):
+    runs = [{"label": "a", "seed": 1, "status": "done", "test_accuracy": 0.5, "scores": scores, "primary_score": 7}
+            for scores in ("none", [3, {"name": 4}, {"more_is_better": "x"}])]
+    (tmp_path / "summary.json").write_text(json.dumps({"runs": runs}))
+    assert_sound(browser.look(report(tmp_path), [(1280, False)])[0])

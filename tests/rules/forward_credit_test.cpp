@@ -199,7 +199,7 @@ TEST(ForwardCredit, ExactRulesGiveTheirInputsTheExactCredit) {
     const Tensor slope = (bench.loss->value(bench.net.predict(bench.x + h * v), bench.y) -
                           bench.loss->value(bench.net.predict(bench.x - h * v), bench.y)) /
                          (2 * h);
-    EXPECT_LT(((to_inputs[0] * v).sum(1) - slope).abs().max().item<double>(), 1e-5);
+    EXPECT_LT(((to_inputs[0] * v).sum(1) - slope).abs().max().item<double>(), 1e-4);
   }
 }
 

@@ -61,7 +61,8 @@ struct Symmetric : FeedbackRule {
 inline std::unique_ptr<Learner> bound(const std::string& name, Graph& net,
                                       const OptionValues& options = {}, uint64_t seed = 1) {
   auto rule = make_rule(name, options);
-  rule->bind(net, *make_loss("squared-error"), seed);
+  static const auto loss = make_loss("squared-error");  // outlives all rules
+  rule->bind(net, *loss, seed);
   return rule;
 }
 

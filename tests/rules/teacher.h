@@ -43,15 +43,17 @@ using NamedGradients = std::map<std::string, Tensor>;
 inline NamedGradients gradients(Learner& rule, Graph& net, const Loss& loss, const Tensor& inputs,
                                 const Tensor& targets, int64_t index = 0, bool reference = false,
                                 const std::vector<ParamPtr>& own = {}, const Tensor& ids = {}) {
-  Step step = Step::look_at(
-      {.inputs = inputs, .ids = ids, .draws = Stream(1).at("step").at(index), .index = index},
-      targets);
+  const Look look{
+      .inputs = inputs, .ids = ids, .draws = Stream(1).at("step").at(index), .index = index};
+  const Objective objective(loss, targets, static_cast<double>(inputs.size(0)));
   Gradients found;
   Rule& signals = dynamic_cast<Rule&>(rule);
-  if (reference)
-    signals.reference(step, signals.objective(step), found);
-  else
-    signals.assign(step, found);
+  if (reference) {
+    signals.reference(look, objective, found);
+  } else {
+    const TracePtr trace = signals.forward(look);
+    signals.credit(*trace, objective, found);
+  }
   NamedGradients out;
   for (const ParamPtr& param : net.params()) out[param->name] = found.or_zeros(*param);
   for (const ParamPtr& param : own) out[param->name] = found.or_zeros(*param);

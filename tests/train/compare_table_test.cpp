@@ -33,5 +33,20 @@ TEST(CompareTable, DivergedRunsHaveNoOutcome) {
   EXPECT_NE(text.find("bp: 1 of 1 runs diverged and has no outcome\n"), std::string::npos) << text;
 }
 
+TEST(CompareTable, HasAColumnForEachScoreThatSomeLearnerHas) {
+  nlohmann::json own = run("sampled", "done", 0.9, 40);
+  own["scores"] = {{{"name", "ensemble_8"}, {"more_is_better", true}}};
+  own["test_ensemble_8"] = 0.95;
+  own["stochastic"] = true;
+  const nlohmann::json table = compare_table({{"runs", {run("bp", "done", 0.8, 0), own}}});
+  EXPECT_TRUE(table[0]["scores"]["ensemble_8"].is_null()) << "backprop has none";
+  EXPECT_EQ(table[1]["scores"]["ensemble_8"]["mean"], 0.95);
+  const std::string text = table_text(table);
+  EXPECT_NE(text.find("loss              ensemble_8"), std::string::npos) << text;
+  EXPECT_NE(text.find("0.9500"), std::string::npos) << text;
+  EXPECT_NE(text.find("sampled: its gradient is a random estimate"), std::string::npos) << text;
+  EXPECT_EQ(text.find("bp: its gradient"), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace altprop::testing

@@ -9,25 +9,25 @@
 namespace altprop {
 
 namespace {
-std::vector<RuleEntry>& entries() {
+std::vector<RuleEntry>& registered_rules() {
   static std::vector<RuleEntry> all;
   return all;
 }
 }  // namespace
 
 RegisterRule::RegisterRule(RuleEntry entry) {
-  auto& all = entries();
+  auto& all = registered_rules();
   auto at = std::find_if(all.begin(), all.end(), [&](const RuleEntry& other) {
     return std::tie(entry.order, entry.name) < std::tie(other.order, other.name);
   });
   all.insert(at, std::move(entry));
 }
 
-const std::vector<RuleEntry>& rule_entries() { return entries(); }
+const std::vector<RuleEntry>& rule_entries() { return registered_rules(); }
 
 const RuleEntry& rule_entry(const std::string& name) {
   std::vector<std::string> known;
-  for (const RuleEntry& entry : entries()) {
+  for (const RuleEntry& entry : registered_rules()) {
     if (entry.name == name || std::count(entry.aliases.begin(), entry.aliases.end(), name))
       return entry;
     known.push_back(entry.name);

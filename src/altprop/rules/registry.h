@@ -39,7 +39,7 @@ struct RuleEntry {
   // What it refuses; contract tests hold it to that, and expect it to admit everything else.
   bool dense_only = false;         ///< all but chains of dense layers
   bool chains_only = false;        ///< skip connections
-  bool refuses_sequences = false;  ///< recurrent networks
+  bool refuses_sequences = false;  ///< recurrent networks with a target at every step
 };
 
 struct RegisterRule {

@@ -155,6 +155,7 @@ TEST(CorInfoMax, BackpropIsTheOtherReference) {
   Example example(OptionValues{{"cim.reference", "backprop"}});
   const auto found = example.gradients(true);
   const auto bp = make_rule("backprop");
+  bp->bind(example.net, *example.loss, 1);
   const auto wanted =
       testing::gradients(*bp, example.net, *example.loss, example_inputs(), example_targets());
   for (const auto& [name, gradient] : wanted) EXPECT_TRUE(at::equal(gradient, found.at(name)));
