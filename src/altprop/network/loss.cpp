@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/graph.h"
 #include "altprop/network/softmax.h"
 #include "altprop/network/step_loss.h"
 
@@ -73,6 +74,7 @@ struct SquaredError : Loss {
   std::string help() const override {
     return "half the squared distance to the target (one-hot for classes); gradient y - t";
   }
+  bool takes(Kind kind) const override { return kind != Kind::SpikeTime; }
   Tensor value(const Tensor& output, const Tensor& target) const override {
     return (output - as_rows(target, output)).square_().flatten(1).sum(1).mul_(0.5);
   }
@@ -107,6 +109,17 @@ std::unique_ptr<Loss> make_loss(const std::string& name) {
   if (name == "sigmoid-cross-entropy" || name == "bce")
     return over_steps(std::make_unique<SigmoidCrossEntropy>());
   throw UsageError("there is no loss '" + name + "'" + text::suggestion(name, loss_names()));
+}
+
+void expect_output_for(const Loss& loss, const Graph& net) {
+  for (int output : net.output_nodes()) {
+    const Node& node = net.node(output);
+    if (node.spec.differentiable() && loss.takes(node.spec.kind)) continue;
+    throw Refusal("network",
+                  text::cat("its output '", node.name, "' gives ", values_text(node.spec),
+                            ", which the loss ", loss.name(), " is not for"),
+                  "use a loss that takes them, or end with an operation that makes real values");
+  }
 }
 
 std::vector<std::string> loss_names() {

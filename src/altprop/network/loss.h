@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "altprop/tensor/tensor.h"
+#include "altprop/network/spec.h"
 
 namespace altprop {
+
+class Graph;
 
 class Loss {
  public:
@@ -24,6 +26,8 @@ class Loss {
   virtual Tensor value(const Tensor& output, const Tensor& target) const = 0;
   /// d value / d output, of the output's shape: one row per sample, NOT divided by B.
   virtual Tensor gradient(const Tensor& output, const Tensor& target) const = 0;
+  /// The kind of output that it is for.
+  virtual bool takes(Kind kind) const { return kind == Kind::Real; }
   /// Output to prediction: probabilities for the cross-entropies, the identity for squared error.
   virtual Tensor link(const Tensor& output) const = 0;
 
@@ -37,5 +41,9 @@ class Loss {
 /// (summed over outputs). @throws UsageError
 std::unique_ptr<Loss> make_loss(const std::string& name);
 std::vector<std::string> loss_names();
+
+/// Checks that a network's outputs are values that the loss is for. @throws Refusal naming the
+/// output
+void expect_output_for(const Loss& loss, const Graph& net);
 
 }  // namespace altprop

@@ -64,6 +64,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   for (const ParamPtr& param : net_.params())
     parameter_bytes += static_cast<int64_t>(param->value.nbytes());
   data_bytes_ = std::max<int64_t>(0, memory::alive(at::Device(settings_.device)) - parameter_bytes);
+  expect_output_for(loss_, net_);
   rule_.prepare_for(settings_.optimizer);
   rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
   std::vector<ParamPtr> params = rule_.trained(net_);
@@ -220,7 +221,8 @@ std::string Trainer::first_not_finite(const Tensor& inputs) {
     if (!node.op) continue;
     for (const ParamPtr& param : node.op->params())
       if (!finite(param->value)) return "the parameter '" + param->name + "' is";
-    if (!finite(activity.values[static_cast<size_t>(node.id)]))
+    // A unit that never fires is no divergence.
+    if (!legal(activity.values[static_cast<size_t>(node.id)], node.spec.kind))
       return "the output of '" + node.name + "' is";
   }
   for (const ParamPtr& param : rule_.owned())
