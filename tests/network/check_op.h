@@ -56,7 +56,8 @@ class OpCheck {
       x_.push_back(options.tokens > 0
                        ? draw.uniform(0, options.tokens, shape).to(test::on_device(at::kLong))
                        : draw.normal(shape, test::on_device(at::kDouble)));
-      specs.push_back({{shape.begin() + 1, shape.end()}});
+      specs.push_back({.shape = {shape.begin() + 1, shape.end()},
+                       .dtype = options.tokens > 0 ? Dtype::Int64 : Dtype::Float});
     }
     out_ = op_->infer(specs);
     op_->build(specs);

@@ -73,7 +73,7 @@ TEST(Init, EachParameterHasItsOwnStream) {
 
 TEST(Init, NormsKeepTheirsAndEmbeddingsBringTheirOwn) {
   Graph net;
-  int h = net.input({{7}});
+  int h = net.input({.shape = {7}, .dtype = Dtype::Int64});
   h = net.add(embedding(500, 20), {h}, "table");
   net.output(net.add(layer_norm(), {h}, "norm"));
   initialise(net, Initialiser("zero"), Stream(5));

@@ -233,7 +233,9 @@ class EulerBlock : public Op {
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override {
     auto stages = std::make_shared<std::vector<Activity>>(static_cast<size_t>(steps_));
     Tensor z = inputs[0];
-    for (Activity& stage : *stages) z = z + h_ * f_->run(z, stage, {pass.mode, pass.draws});
+    const Pass own{
+        .mode = pass.mode, .draws = pass.draws, .ids = pass.ids, .first_row = pass.first_row};
+    for (Activity& stage : *stages) z = z + h_ * f_->run(z, stage, own);
     saved.extra = stages;
     return z;
   }

@@ -96,25 +96,19 @@ void assign(const Parts& parts, Options& options) {
   }
 }
 
-/// Refuses operations that would calculate with the numbers of tokens.
+/// Refuses a network of real numbers where the data are numbers of tokens: by the operation that
+/// would calculate with them.
 void check_tokens(const ArchitectureEntry& entry, const Graph& net, const InputInfo& info) {
-  if (info.vocabulary < 1) return;
-  std::vector<char> tokens(net.nodes().size(), 0);
-  for (const Node& node : net.nodes()) {
-    char& here = tokens[static_cast<size_t>(node.id)];
-    here = !node.op;
-    for (int i : node.inputs) {
-      if (!tokens[static_cast<size_t>(i)]) continue;
-      const std::string type = node.op->type();
-      here = type == "step" || node.op->rearranges();
-      if (type == "last-step") here = 0;
-      if (!here && type != "embedding" && type != "one-hot" && type != "last-step")
-        throw UsageError(text::cat("network '", entry.name, "': its '", node.name,
-                                   "' takes real numbers, but the data are sequences of token "
-                                   "numbers; use rnn or lstm, or begin with an embedding of ",
-                                   info.vocabulary, " tokens"));
-    }
-  }
+  if (info.vocabulary < 1 || net.input_nodes().empty()) return;
+  int here = net.input_nodes()[0];
+  if (net.node(here).spec.dtype == Dtype::Int64) return;
+  while (!net.consumers()[static_cast<size_t>(here)].empty() &&
+         (!net.node(here).op || net.node(here).op->rearranges()))
+    here = net.consumers()[static_cast<size_t>(here)].front();
+  throw UsageError(text::cat("network '", entry.name, "': its '", net.node(here).name,
+                             "' takes real numbers, but the data are sequences of token numbers; "
+                             "use rnn or lstm, or begin with an embedding of ",
+                             info.vocabulary, " tokens"));
 }
 
 void check_output(const ArchitectureEntry& entry, const Graph& net, const InputInfo& info) {

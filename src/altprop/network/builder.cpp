@@ -54,8 +54,9 @@ double linear_weights(int64_t out, const std::vector<int64_t>& in) {
   return static_cast<double>(out) * (in.empty() ? 1 : static_cast<double>(in.back()));
 }
 
-Builder::Builder(std::vector<int64_t> input_shape, const SizeLimits& limits) : limits_(limits) {
-  here_ = input(std::move(input_shape));
+Builder::Builder(std::vector<int64_t> input_shape, const SizeLimits& limits, Dtype input_dtype)
+    : limits_(limits) {
+  here_ = input(std::move(input_shape), "", input_dtype);
 }
 
 Builder Builder::without_input(const SizeLimits& limits) {
@@ -64,14 +65,14 @@ Builder Builder::without_input(const SizeLimits& limits) {
   return builder;
 }
 
-int Builder::input(std::vector<int64_t> shape, std::string name) {
+int Builder::input(std::vector<int64_t> shape, std::string name, Dtype dtype) {
   const bool positive =
       std::all_of(shape.begin(), shape.end(), [](int64_t extent) { return extent > 0; });
   if (shape.empty() || !positive || features(shape) > static_cast<double>(limits_.values))
     throw Refusal(
         "network", text::cat("an input of shape ", shape_text(shape), " is not possible"),
         text::cat("all extents must be positive and their product at most ", limits_.values));
-  here_ = graph_.input({std::move(shape)}, std::move(name));
+  here_ = graph_.input({.shape = std::move(shape), .dtype = dtype}, std::move(name));
   return here_;
 }
 

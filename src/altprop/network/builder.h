@@ -30,7 +30,8 @@ struct SizeLimits {
 class Builder {
  public:
   /// @throws Refusal if the shape is empty or not positive
-  explicit Builder(std::vector<int64_t> input_shape, const SizeLimits& limits = {});
+  explicit Builder(std::vector<int64_t> input_shape, const SizeLimits& limits = {},
+                   Dtype input_dtype = Dtype::Float);
   /// Without an input yet; see input().
   static Builder without_input(const SizeLimits& limits);
 
@@ -62,7 +63,7 @@ class Builder {
   Graph finish();
 
   // What the functions above are made of.
-  int input(std::vector<int64_t> shape, std::string name = "");
+  int input(std::vector<int64_t> shape, std::string name = "", Dtype dtype = Dtype::Float);
   /// @param weights number of parameters that the operation will allocate, if it is more than a few
   /// per channel
   int add(OpPtr op, std::vector<int> inputs, std::string name = "", double weights = 0);

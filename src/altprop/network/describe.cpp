@@ -24,6 +24,8 @@ bool reuses_input(const Graph& net, const Node& node) {
          std::count(outputs.begin(), outputs.end(), producer.id) == 0;
 }
 
+constexpr int64_t kIntegerBytes = 8;
+
 int64_t bytes_of(const Tensor& t) { return t.numel() * static_cast<int64_t>(t.element_size()); }
 
 /// "12.3 M" for large numbers, exact below 10000.
@@ -70,7 +72,7 @@ size_t repeats(const Rows& rows, size_t i, size_t n) {
       const Description::Row &a = rows[i + k], &b = rows[next + k];
       const bool same_name =
           a.name.substr(step_of(a.name).size()) == b.name.substr(step_of(b.name).size());
-      if (!same_name || a.op != b.op || a.shape != b.shape ||
+      if (!same_name || a.op != b.op || a.shape != b.shape || a.unusual != b.unusual ||
           (a.settings != b.settings && a.op != "step") || (b.parameters > 0 && !b.shared))
         return count;
     }
@@ -90,6 +92,7 @@ Description describe(const Graph& net, int64_t batch) {
     Description::Row row;
     row.name = node.name;
     row.shape = node.spec.shape;
+    row.unusual = unusual_text(node.spec);
     if (!node.op) {
       row.op = "input";
       out.rows.push_back(std::move(row));
@@ -117,7 +120,9 @@ Description describe(const Graph& net, int64_t batch) {
     row.forward_flops = 2 * row.multiply_adds;
     row.backward_flops =
         row.forward_flops * ((node.op->params().empty() ? 0 : 1) + (credited_inputs > 0 ? 1 : 0));
-    if (!reuses_input(net, node)) row.activation_bytes = node.spec.numel() * batch * element;
+    if (!reuses_input(net, node))
+      row.activation_bytes =
+          node.spec.numel() * batch * (node.spec.differentiable() ? element : kIntegerBytes);
     out.parameters += row.parameters;
     out.multiply_adds += row.multiply_adds;
     out.forward_flops += row.forward_flops;
@@ -136,7 +141,7 @@ std::string Description::table() const {
     for (size_t end = i + std::max<size_t>(step, 1); i < end; ++i)
       cells.push_back(
           {rows[i].name, rows[i].op + (rows[i].settings.empty() ? "" : " " + rows[i].settings),
-           shape_text(rows[i].shape),
+           shape_text(rows[i].shape) + rows[i].unusual,
            std::to_string(rows[i].parameters) + (rows[i].shared ? " +shared" : ""),
            text::trim(short_number(rows[i].multiply_adds)), short_bytes(rows[i].activation_bytes)});
     if (same < 2) continue;
@@ -177,7 +182,7 @@ nlohmann::json Description::json() const {
   nlohmann::json j;
   j["batch"] = batch;
   j["operations"] = nlohmann::json::array();
-  for (const Row& row : rows)
+  for (const Row& row : rows) {
     j["operations"].push_back({{"name", row.name},
                                {"op", row.op},
                                {"settings", row.settings},
@@ -188,6 +193,8 @@ nlohmann::json Description::json() const {
                                {"forward_flops", row.forward_flops},
                                {"backward_flops", row.backward_flops},
                                {"activation_bytes", row.activation_bytes}});
+    if (!row.unusual.empty()) j["operations"].back()["values"] = text::trim(row.unusual);
+  }
   j["totals"] = {{"parameters", parameters},
                  {"weight_bytes", weight_bytes},
                  {"buffer_bytes", buffer_bytes},

@@ -17,6 +17,8 @@ struct Description {
   struct Row {
     std::string name, op, settings;
     std::vector<int64_t> shape;  ///< of the output, without the batch
+    std::string
+        unusual;  ///< what its values are, where no real numbers of each sample: unusual_text
     int64_t parameters = 0;      ///< first seen here: a shared parameter counts once
     bool shared = false;         ///< some parameters belong to an operation above
     int64_t multiply_adds = 0;

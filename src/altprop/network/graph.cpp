@@ -60,6 +60,7 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
     if (node.name == name)
       throw Refusal("node '" + name + "'", "the name is taken by another node",
                     "name each node once");
+  const std::string where = "node '" + name + "'";
   std::vector<Spec> specs;
   for (int i : inputs) {
     if (i < 0 || i >= id)
@@ -70,6 +71,13 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
   if (op->arity() >= 0 && op->arity() != static_cast<int>(inputs.size()))
     throw Refusal("node '" + name + "'",
                   text::cat(op->type(), " takes ", op->arity(), " inputs, not ", inputs.size()));
+  for (size_t i = 0; i < specs.size(); ++i)
+    expect_taken(where, op->type(), op->takes(static_cast<int>(i)), specs[i],
+                 nodes_[static_cast<size_t>(inputs[i])].name);
+  if (!specs.empty() &&
+      std::none_of(specs.begin(), specs.end(), [](const Spec& spec) { return spec.batched; }))
+    throw Refusal(where, "all of its inputs are one value for the whole batch",
+                  "give it at least one that every sample has for itself");
   Spec spec;
   try {
     spec = op->infer(specs);
@@ -183,6 +191,7 @@ const Graph::Plan& Graph::plan() const {
       plan->needs_credit[id] |= plan->needs_credit[static_cast<size_t>(i)];
       plan->last_use[static_cast<size_t>(i)] = node.id;
     }
+    plan->needs_credit[id] &= node.spec.differentiable();
     if (node.inputs.size() != 1) continue;
     const Node& producer = nodes_[static_cast<size_t>(node.inputs[0])];
     const size_t from = static_cast<size_t>(producer.id);
@@ -212,6 +221,24 @@ int Graph::site_count() const { return plan().sites; }
 
 // ---- forward ----
 
+namespace {
+/// Refuses a tensor that is not what an input's spec says.
+void expect_value(const Node& input, const Tensor& value) {
+  const Spec& spec = input.spec;
+  const size_t skipped = spec.batched ? 1 : 0;
+  const IntArrayRef sizes = value.sizes();
+  if (sizes.size() < skipped || sizes.slice(skipped) != IntArrayRef(spec.shape))
+    throw UsageError(text::cat("input '", input.name, "' of the network takes ",
+                               spec.batched ? "samples" : "one value for the whole batch",
+                               " of shape ", shape_text(spec.shape), ", but the data has ",
+                               shape_text(sizes.slice(std::min(skipped, sizes.size())))));
+  if (!stores(value, spec.dtype))
+    throw UsageError(text::cat("input '", input.name, "' of the network takes ", values_text(spec),
+                               ", but the data holds ",
+                               values_text({.shape = {}, .dtype = dtype_of(value)})));
+}
+}  // namespace
+
 Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass& pass,
                   const RunOptions& options) const {
   const Plan& plan = this->plan();
@@ -220,16 +247,18 @@ Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass
         text::cat("the network takes ", inputs_.size(), " inputs, not ", inputs.size()));
   activity.saved.resize(nodes_.size());
   activity.values.assign(nodes_.size(), Tensor());
+  activity.batch = -1;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Node& node = nodes_[static_cast<size_t>(inputs_[i])];
-    if (inputs[i].dim() < 1 || inputs[i].sizes().slice(1) != IntArrayRef(node.spec.shape))
-      throw UsageError(
-          text::cat("input '", node.name, "' of the network takes samples of shape ",
-                    shape_text(node.spec.shape), ", but the data has ",
-                    shape_text(inputs[i].sizes().slice(std::min<size_t>(1, inputs[i].dim())))));
+    expect_value(node, inputs[i]);
+    if (activity.batch < 0 && node.spec.batched) activity.batch = inputs[i].size(0);
     activity.values[static_cast<size_t>(node.id)] = inputs[i];
   }
-  activity.batch = inputs.empty() ? 0 : inputs[0].size(0);
+  if (activity.batch < 0 && !inputs.empty())
+    throw UsageError(
+        "all inputs of the network are one value for the whole batch, so that there is no batch; "
+        "give it an input that every sample has for itself");
+  activity.batch = std::max<int64_t>(activity.batch, 0);
   const bool in_place = !options.keep_values && pass.mode != Mode::Replay;
   std::vector<Tensor> arguments;
   for (const Node& node : nodes_) {
@@ -295,7 +324,8 @@ Credits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Sweep& outer,
   std::vector<char> wanted = sink ? plan.needs_credit : std::vector<char>(nodes_.size(), 0);
   if (!inputs_wanted.empty()) {
     for (size_t i = 0; i < inputs_.size(); ++i)
-      wanted[static_cast<size_t>(inputs_[i])] = inputs_wanted[i];
+      wanted[static_cast<size_t>(inputs_[i])] =
+          inputs_wanted[i] && node(inputs_[i]).spec.differentiable();
     for (const Node& node : nodes_)
       for (int i : node.inputs)
         wanted[static_cast<size_t>(node.id)] |= wanted[static_cast<size_t>(i)];
@@ -371,7 +401,8 @@ Tensor Graph::push(const Activity& activity, const Push& from) const {
   std::vector<Tensor> tangent(nodes_.size());
   const auto add = [&](int node, const Tensor& part) {
     Tensor& here = tangent[static_cast<size_t>(node)];
-    if (part.defined()) here = here.defined() ? here + part : part;
+    if (part.defined() && nodes_[static_cast<size_t>(node)].spec.differentiable())
+      here = here.defined() ? here + part : part;
   };
   for (size_t i = 0; i < from.inputs.size(); ++i) add(inputs_.at(i), from.inputs[i]);
   for (const Seed& seed : from.nodes) add(seed.node, seed.cot);

@@ -33,7 +33,7 @@ struct Node {
 struct Activity {
   std::vector<Saved> saved;    ///< per node
   std::vector<Tensor> values;  ///< per node; kept only where asked for, and for the outputs
-  int64_t batch = 0;
+  int64_t batch = 0;           ///< rows of the first input that has a batch dimension
   void clear();
 };
 
@@ -45,21 +45,25 @@ struct RunOptions {
 
 struct Seed {
   int node;
-  Tensor cot;  ///< [K*B, ...]
+  Tensor cot;  ///< [K*B, ...]; of an input without a batch dimension [K, ...]
 };
 
 struct SweepOptions {
   double scale = 1;  ///< of every signal
   int phase = 0;
   bool release = false;  ///< free each operation's Saved once it has been swept
-  std::vector<Tensor>* input_credits = nullptr;  ///< also filled with the cotangent of every input
+  /// Also filled with the cotangent of every input: [K*B, ...], [K, ...] of one without a batch
+  /// dimension, undefined of integers.
+  std::vector<Tensor>* input_credits = nullptr;
   std::span<const char> inputs_wanted = {};      ///< ... or, if not empty, of those marked here
   SweepOrder order = SweepOrder::CreditFirst;
 };
 
 /// Where a forward-mode pass begins.
 struct Push {
-  std::vector<Tensor> inputs = {};  ///< per input of the graph; undefined or left out: none
+  /// Per input of the graph: [K*B, ...], or [K, ...] of one without a batch dimension. Undefined or
+  /// left out: none; integers have none.
+  std::vector<Tensor> inputs = {};
   std::vector<Seed> nodes = {};     ///< tangents of nodes' outputs
   ParamTangents params = {};        ///< null: none moves
 };
@@ -67,6 +71,8 @@ struct Push {
 class Graph : public Op {
  public:
   // Building. Every call checks shapes and throws Refusal naming the node.
+  /// @param spec of one sample, or of one value for the whole batch; a network needs at least one
+  /// input with a batch dimension
   int input(Spec spec, std::string name = "");
   int add(OpPtr op, std::vector<int> inputs, std::string name = "");
   void output(int node);
@@ -108,7 +114,8 @@ class Graph : public Op {
   void to(at::Device device, at::ScalarType dtype);
   at::TensorOptions options() const;
 
-  /// Forward pass; returns the first output.
+  /// Forward pass; returns the first output. Inputs are as their specs say: [B, ...], or [...]
+  /// where one value is for the whole batch. @throws UsageError naming the input if one is not
   Tensor run(std::span<const Tensor> inputs, Activity& activity, const Pass& pass,
              const RunOptions& options = {}) const;
   Tensor run(const Tensor& input, Activity& activity, const Pass& pass,
@@ -136,6 +143,7 @@ class Graph : public Op {
   // As an operation of another graph.
   std::string type() const override { return "graph"; }
   int arity() const override { return static_cast<int>(inputs_.size()); }
+  Takes takes(int input) const override;
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   const Graph* parts() const override { return this; }

@@ -6,6 +6,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/graph.h"
 #include "altprop/network/right.h"
 #include "altprop/network/softmax.h"
 #include "altprop/network/step_loss.h"
@@ -97,6 +98,7 @@ struct SquaredError : Loss {
   std::string help() const override {
     return "half the squared distance to the target (one-hot for classes); gradient y - t";
   }
+  bool takes(Kind kind) const override { return kind != Kind::SpikeTime; }
   Tensor value(const Tensor& output, const Tensor& target) const override {
     return (output - as_rows(target, output)).square_().flatten(1).sum(1).mul_(0.5);
   }
@@ -136,6 +138,7 @@ struct NoLoss : Loss {
   Tensor value(const Tensor&, const Tensor&) const override { refuse(); }
   Tensor gradient(const Tensor&, const Tensor&) const override { refuse(); }
   Tensor link(const Tensor& output) const override { return output; }
+  bool takes(Kind) const override { return true; }
 
  private:
   [[noreturn]] static void refuse() {
@@ -156,6 +159,17 @@ std::unique_ptr<Loss> make_loss(const std::string& name) {
 const Loss& no_loss() {
   static const NoLoss none;
   return none;
+}
+
+void expect_output_for(const Loss& loss, const Graph& net) {
+  for (int output : net.output_nodes()) {
+    const Node& node = net.node(output);
+    if (node.spec.differentiable() && loss.takes(node.spec.kind)) continue;
+    throw Refusal("network",
+                  text::cat("its output '", node.name, "' gives ", values_text(node.spec),
+                            ", which the loss ", loss.name(), " is not for"),
+                  "use a loss that takes them, or end with an operation that makes real values");
+  }
 }
 
 std::vector<std::string> loss_names() {

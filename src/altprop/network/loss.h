@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "altprop/tensor/tensor.h"
+#include "altprop/network/spec.h"
 
 namespace altprop {
+
+class Graph;
 
 class Loss {
  public:
@@ -32,6 +34,8 @@ class Loss {
   /// network/right.h. By default the largest output against a class number; undefined for targets
   /// that are values, of which a loss may say what is near enough.
   virtual Tensor right(const Tensor& output, const Tensor& target) const;
+  /// The kind of output that it is for.
+  virtual bool takes(Kind kind) const { return kind == Kind::Real; }
   /// Output to prediction: probabilities for the cross-entropies, the identity for squared error.
   virtual Tensor link(const Tensor& output) const = 0;
 
@@ -48,5 +52,8 @@ std::vector<std::string> loss_names();
 
 /// Stands for a loss where a rule only ever gets cotangents: named "none", and refuses to be asked.
 const Loss& no_loss();
+/// Checks that a network's outputs are values that the loss is for. @throws Refusal naming the
+/// output
+void expect_output_for(const Loss& loss, const Graph& net);
 
 }  // namespace altprop

@@ -57,13 +57,17 @@ Graph Graph::flattened() const {
   return out;
 }
 
+Takes Graph::takes(int input) const {
+  const Spec& spec = node(inputs_.at(static_cast<size_t>(input))).spec;
+  return {.kinds = {spec.kind}, .dtypes = {spec.dtype}, .unbatched = !spec.batched};
+}
+
 Spec Graph::infer(std::span<const Spec> inputs) const {
+  const auto written = [](const Spec& spec) { return shape_text(spec.shape) + unusual_text(spec); };
   for (size_t i = 0; i < inputs_.size(); ++i)
-    if (nodes_[static_cast<size_t>(inputs_[i])].spec != inputs[i])
-      throw Refusal("graph",
-                    text::cat("input ", i + 1, " has shape ", shape_text(inputs[i].shape), " but ",
-                              shape_text(nodes_[static_cast<size_t>(inputs_[i])].spec.shape),
-                              " is expected"));
+    if (const Spec& own = nodes_[static_cast<size_t>(inputs_[i])].spec; own != inputs[i])
+      throw Refusal("graph", text::cat("input ", i + 1, " has shape ", written(inputs[i]), " but ",
+                                       written(own), " is expected"));
   return nodes_[static_cast<size_t>(output_node())].spec;
 }
 

@@ -5,12 +5,6 @@
 
 namespace altprop {
 
-int64_t Spec::numel() const {
-  int64_t n = 1;
-  for (int64_t extent : shape) n *= extent;
-  return n;
-}
-
 void Saved::clear() {
   t.clear();
   shape.clear();
@@ -53,6 +47,15 @@ Tensor match_rows(const Tensor& saved, const Tensor& cot) {
   std::vector<int64_t> repeats(static_cast<size_t>(saved.dim()), 1);
   repeats[0] = blocks(cot.size(0), saved.size(0));
   return saved.repeat(repeats);
+}
+
+Tensor sum_to_unbatched(const Tensor& cot_rows, int64_t batch) {
+  const int64_t k = blocks(cot_rows.size(0), batch);
+  return cot_rows.unflatten(0, {k, batch}).sum(1);
+}
+
+Tensor spread_over_batch(const Tensor& tangents, int64_t batch) {
+  return tangents.repeat_interleave(batch, 0);
 }
 
 Tensor fold_rows(const Tensor& cot, int64_t rows) {

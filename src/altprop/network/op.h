@@ -15,23 +15,13 @@
 #include <vector>
 
 #include "altprop/network/param.h"
+#include "altprop/network/spec.h"
 #include "altprop/network/store.h"
 #include "altprop/network/sweep.h"
 #include "altprop/tensor/random.h"
 #include "altprop/tensor/tensor.h"
 
 namespace altprop {
-
-/// What the numbers on an edge mean; an operation refuses the wrong one.
-enum class Kind { Real, SpikeTime, Probability };
-
-/// One value on an edge: its shape WITHOUT the batch dimension.
-struct Spec {
-  std::vector<int64_t> shape;
-  Kind kind = Kind::Real;
-  int64_t numel() const;
-  bool operator==(const Spec&) const = default;
-};
 
 /// Train: draw masks, use batch statistics, update running ones. Eval: none of it. Replay: a
 /// further forward pass of the same step with the masks, batch statistics and draws that are
@@ -103,10 +93,12 @@ class Op {
   virtual std::string settings() const { return ""; }
   virtual int arity() const { return 1; }
 
-  /// Shape of the output. @throws Refusal if the inputs do not fit.
+  /// What it takes at an input; a graph refuses everything else by the names of both nodes.
+  virtual Takes takes(int input) const { return {}; }
+  /// The output, which has a batch dimension. @throws Refusal if the inputs do not fit.
   virtual Spec infer(std::span<const Spec> inputs) const = 0;
 
-  /// @param inputs one tensor [B, ...] per input
+  /// @param inputs one tensor [B, ...] per input, or [...] where one value is for the whole batch
   /// @param saved  filled with what the derivative needs; in Mode::Replay also read
   virtual Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const = 0;
 
@@ -119,13 +111,14 @@ class Op {
                          const Tensor* substitute, Sweep& sweep) const;
 
   /// Cotangent of input number `input`: J^T cot. `cot` may have K*B rows for a Jacobian saved at B
-  /// rows.
+  /// rows. That of an input without a batch dimension has K rows (see sum_to_unbatched).
   /// @param substitute tensor of the weight's shape used in the weight's place (feedback
   /// alignment); null: the weight
   virtual Tensor vjp(const Saved& saved, const Tensor& cot, int input = 0,
                      const Tensor* substitute = nullptr) const = 0;
 
-  /// J tangent, the linear part without bias.
+  /// J tangent, the linear part without bias: [K*B, ...]. @param tangent [K*B, ...], or [K, ...] of
+  /// an input without a batch dimension
   virtual Tensor jvp(const Saved& saved, const Tensor& tangent, int input = 0) const = 0;
 
   /// Tangent of the output along its parameters, at the saved activity: sum of (d output / d p)
@@ -196,5 +189,16 @@ Tensor match_rows(const Tensor& saved, const Tensor& cot);
 /// from K cotangents at one activity is what it receives from their sum.
 /// @returns `cot` itself where K = 1
 Tensor fold_rows(const Tensor& cot, int64_t rows);
+
+/// Credit of a value that all samples share, from what it would be were it each sample's own: the
+/// sum over the samples, of each of the K cotangents alone, since these are K questions and not
+/// one.
+/// @param cot_rows [K*B, ...], row k*B + b belongs to sample b
+/// @returns [K, ...], also where K = 1
+Tensor sum_to_unbatched(const Tensor& cot_rows, int64_t batch);
+
+/// The other way round: K tangents of a value that all samples share, as each sample's.
+/// @param tangents [K, ...] @returns [K*B, ...], row k*B + b is tangent k
+Tensor spread_over_batch(const Tensor& tangents, int64_t batch);
 
 }  // namespace altprop

@@ -35,6 +35,7 @@ class OverSteps : public Loss {
   explicit OverSteps(std::unique_ptr<Loss> rows) : rows_(std::move(rows)) {}
   std::string name() const override { return rows_->name(); }
   std::string help() const override { return rows_->help(); }
+  bool takes(Kind kind) const override { return rows_->takes(kind); }
 
   Tensor value(const Tensor& output, const Tensor& target) const override {
     if (!has_steps(output, target)) return rows_->value(output, target);

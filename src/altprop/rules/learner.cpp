@@ -8,6 +8,7 @@ void Learner::bind(Graph& net, const Loss& loss, uint64_t seed) {
   if (needs_loss() && &loss == &no_loss())
     throw Refusal("loss", "this rule needs the loss at outputs that move, and there is none",
                   "bind it with a loss, or use a rule such as backprop that takes cotangents");
+  expect_output_for(loss, net);
   admit(net, loss);
   net_ = &net;
   loss_ = &loss;

@@ -76,6 +76,7 @@ std::vector<std::string> rule_option_names(const std::string& name) {
 
 std::string refusal_of(const RuleEntry& entry, const Graph& net, const Loss& loss) {
   try {
+    expect_output_for(loss, net);
     entry.make()->admit(net, loss);
     return "";
   } catch (const Refusal& refusal) {

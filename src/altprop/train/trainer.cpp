@@ -217,7 +217,8 @@ std::string Trainer::first_not_finite(const Tensor& inputs) {
     if (!node.op) continue;
     for (const ParamPtr& param : node.op->params())
       if (!finite(param->value)) return "the parameter '" + param->name + "' is";
-    if (!finite(activity.values[static_cast<size_t>(node.id)]))
+    // A unit that never fires is no divergence.
+    if (!legal(activity.values[static_cast<size_t>(node.id)], node.spec.kind))
       return "the output of '" + node.name + "' is";
   }
   for (const ParamPtr& param : rule_.owned())

@@ -81,10 +81,13 @@ struct ChainText : Architecture {
       throw UsageError(
           "network 'chain': the shape of its input is not known without data; give "
           "the data, or use dag: x = input(1, 28, 28); ...");
-    Builder net(info.input_shape, info.limits);
+    const std::vector<std::string> list = text::split_outside_brackets(items, ',');
+    // Without data, what an embedding reads can be nothing but token numbers.
+    const bool tokens =
+        info.vocabulary > 0 || (!list.empty() && text::trim(list[0]).starts_with("embedding"));
+    Builder net(info.input_shape, info.limits, tokens ? Dtype::Int64 : Dtype::Float);
     size_t position = 0;
-    for (const std::string& item : text::split_outside_brackets(items, ','))
-      add_item(net, text::trim(item), ++position, info.classes);
+    for (const std::string& item : list) add_item(net, text::trim(item), ++position, info.classes);
     return net.finish();
   }
 };

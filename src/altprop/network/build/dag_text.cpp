@@ -137,29 +137,41 @@ class DagParser {
     return call(word, name, depth);
   }
 
+  /// How the data's numbers are stored.
+  Dtype of_data() const { return info_.vocabulary > 0 ? Dtype::Int64 : Dtype::Float; }
+
   int input_value(const Token& word, const std::string& name) {
     if (peek().text != "(") {
       if (data_ < 0) {
         if (info_.input_shape.empty())
           fail(word, "the shape of the data is not known here; write it, as in input(1, 28, 28)");
-        data_ = net_.input(info_.input_shape, name);
+        data_ = net_.input(info_.input_shape, name, of_data());
       }
       return data_;
     }
     std::vector<int64_t> shape;
+    const bool first = net_.graph().input_nodes().empty();
+    Dtype dtype = first ? of_data() : Dtype::Float;
     do {
       take();  // '(' or ','
       const Token token = take();
+      if (token.text == "dtype" && peek().text == "=") {
+        take();
+        const Token type = take();
+        if (type.text != "int64" && type.text != "float")
+          fail(type, "an input holds float, real numbers, or int64, numbers of tokens");
+        dtype = type.text == "int64" ? Dtype::Int64 : Dtype::Float;
+        continue;
+      }
       const auto extent = text::to_integer(token.text);
       if (!extent) fail(token, "extents of the input are whole numbers, as in input(1, 28, 28)");
       shape.push_back(*extent);
     } while (peek().text == ",");
     expect(")");
-    const bool first = net_.graph().input_nodes().empty();
     if (first && !info_.input_shape.empty() && shape != info_.input_shape)
       fail(word, text::cat("the data have the shape ", shape_text(info_.input_shape), ", not ",
                            shape_text(shape), "; write input"));
-    const int node = net_.input(shape, name);
+    const int node = net_.input(shape, name, dtype);
     if (first) data_ = node;
     return node;
   }

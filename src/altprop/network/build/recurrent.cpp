@@ -68,8 +68,9 @@ struct Recurrent : Architecture {
       fail(info.per_step ? "the data have a target for each step; write output=each"
                          : "the data have one target for a whole sequence; write output=last");
     Builder net = Builder::without_input(info.limits);
-    int x = net.input(info.input_shape.empty() ? std::vector<int64_t>{in.length, in.width}
-                                               : info.input_shape);
+    int x = net.input(
+        info.input_shape.empty() ? std::vector<int64_t>{in.length, in.width} : info.input_shape, "",
+        in.tokens ? Dtype::Int64 : Dtype::Float);
     const int data = x;
     if (!in.tokens && net.shape() != std::vector<int64_t>{in.length, in.width})
       x = net.add(reshape({in.length, in.width}), {x}, "steps");

@@ -30,6 +30,10 @@ class Activation : public Op {
 
   std::string type() const override { return form_->name; }
   std::string settings() const override;
+  /// Real values; `identity` passes anything on.
+  Takes takes(int) const override {
+    return form_->name == "identity" ? Takes::anything() : Takes();
+  }
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,

@@ -70,15 +70,22 @@ std::vector<Tensor> gradients(const Tensor& output, const Tensor& cot,
 AutogradOp::AutogradOp(std::string type, Function function, int arity)
     : type_(std::move(type)), function_(std::move(function)), arity_(arity) {}
 
+Takes AutogradOp::takes(int) const {
+  return {.dtypes = {Dtype::Float, Dtype::Int64, Dtype::Bool}, .unbatched = true};
+}
+
 Spec AutogradOp::infer(std::span<const Spec> inputs) const {
   const std::vector<ParamPtr> owned = params();
   const at::TensorOptions options =
       owned.empty() ? at::TensorOptions(at::kFloat) : owned[0]->value.options();
   std::vector<Tensor> zeros;
   for (const Spec& spec : inputs) {
-    std::vector<int64_t> shape = {2};
-    shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
-    zeros.push_back(at::zeros(shape, options.requires_grad(false)));
+    std::vector<int64_t> shape = spec.shape;
+    if (spec.batched) shape.insert(shape.begin(), 2);
+    const at::TensorOptions stored = spec.dtype == Dtype::Int64  ? options.dtype(at::kLong)
+                                     : spec.dtype == Dtype::Bool ? options.dtype(at::kBool)
+                                                                 : options;
+    zeros.push_back(at::zeros(shape, stored.requires_grad(false)));
   }
   try {
     at::AutoGradMode off(false);
@@ -88,11 +95,20 @@ Spec AutogradOp::infer(std::span<const Spec> inputs) const {
     if (out.dim() < 1 || out.size(0) != 2)
       throw Refusal(type_, text::cat("of 2 samples it makes an output of shape ",
                                      shape_text(out.sizes()), ", not one row per sample"));
-    return {out.sizes().slice(1).vec(), Kind::Real};
+    return {out.sizes().slice(1).vec(), Kind::Real, dtype_of(out)};
   } catch (const c10::Error& e) {
     throw Refusal(type_, text::cat("it does not accept samples of shape ",
                                    shape_text(inputs[0].shape), ": ", e.what_without_backtrace()));
   }
+}
+
+void AutogradOp::build(std::span<const Spec> inputs) {
+  std::vector<char> shared;
+  for (const Spec& spec : inputs) shared.push_back(!spec.batched);
+  if (!shared_.empty() && shared != shared_)
+    throw Refusal(type_, "elsewhere in the network another of its inputs is for the whole batch",
+                  "make an operation of its own for each place");
+  shared_ = std::move(shared);
 }
 
 std::shared_ptr<const AutogradOp::Tape> AutogradOp::record(std::span<const Tensor> inputs,
@@ -160,14 +176,25 @@ void AutogradOp::refuse_substitute() const {
                 "build the network of the library's own operations");
 }
 
+bool AutogradOp::shared(const Tape& tape, int input) const {
+  const size_t i = static_cast<size_t>(input);
+  if (!tape.inputs[i].is_floating_point())
+    throw Refusal(
+        type_, text::cat("its input ", input + 1, " holds integers, which have no ", "derivative"));
+  return i < shared_.size() && shared_[i];
+}
+
 Tensor AutogradOp::vjp(const Saved& saved, const Tensor& cot, int input,
                        const Tensor* substitute) const {
   if (substitute) refuse_substitute();
   const auto tape = tape_of(saved);
   const Tensor& x = tape->inputs[static_cast<size_t>(input)];
+  const bool for_all = shared(*tape, input);
   at::AutoGradMode on(true);
-  return by_blocks(cot, tape->output.size(0),
-                   [&](const Tensor& c) { return gradients(tape->output, c, {x})[0]; });
+  return by_blocks(cot, tape->output.size(0), [&](const Tensor& c) {
+    const Tensor pulled = gradients(tape->output, c, {x})[0];
+    return for_all ? pulled.unsqueeze(0) : pulled;
+  });
 }
 
 // One reverse pass for all inputs and for what accumulate will ask for.
@@ -186,7 +213,10 @@ Credits AutogradOp::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
   Credits out(wanted.size());
   size_t next = leaves;
   for (size_t i = 0; i < wanted.size(); ++i)
-    if (wanted[i]) out[i] = std::move(all[next++]);
+    if (wanted[i]) {
+      out[i] = std::move(all[next++]);
+      if (shared(*tape, static_cast<int>(i))) out[i] = out[i].unsqueeze(0);
+    }
   all.resize(leaves);
   if (leaves > 0) *sweep.shared = {cot, std::move(all)};
   return out;
@@ -195,12 +225,14 @@ Credits AutogradOp::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
 Tensor AutogradOp::jvp(const Saved& saved, const Tensor& tangent, int input) const {
   const auto tape = tape_of(saved);
   const Tensor& x = tape->inputs[static_cast<size_t>(input)];
+  const bool for_all = shared(*tape, input);
   at::AutoGradMode on(true);
   // J^T u is linear in u; the derivative of <J^T u, t> in u is J t.
   const Tensor u = at::zeros_like(tape->output.detach()).requires_grad_(true);
   const Tensor pulled = gradients(tape->output, u, {x}, true)[0];
-  return by_blocks(tangent, x.size(0),
-                   [&](const Tensor& t) { return gradients(pulled, t, {u})[0]; });
+  return by_blocks(tangent, for_all ? 1 : x.size(0), [&](const Tensor& t) {
+    return gradients(pulled, for_all ? t.squeeze(0) : t, {u})[0];
+  });
 }
 
 Tensor AutogradOp::jvp_params(const Saved& saved, const ParamTangents& of) const {

@@ -20,13 +20,17 @@ class AutogradOp : public Op {
  public:
   using Function = std::function<Tensor(std::span<const Tensor>)>;
 
-  /// @param function of `arity` tensors [B, ...]; must be differentiable twice for jvp
+  /// @param function of `arity` tensors, [B, ...] or of a shared value [...]; must be
+  /// differentiable twice for jvp
   AutogradOp(std::string type, Function function, int arity = 1);
 
   std::string type() const override { return type_; }
   int arity() const override { return arity_; }
+  /// Real values and numbers of any type, of each sample or for the whole batch.
+  Takes takes(int) const override;
   /// Runs the function on zeros. @throws Refusal with ATen's words if it fails
   Spec infer(std::span<const Spec> inputs) const override;
+  void build(std::span<const Spec> inputs) override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
                  Sweep& sweep) const override;
@@ -58,10 +62,13 @@ class AutogradOp : public Op {
   std::shared_ptr<const Tape> repeat(std::span<const Tensor> inputs, const Tape& old) const;
   std::shared_ptr<const Tape> tape_of(const Saved& saved) const;
   [[noreturn]] void refuse_substitute() const;
+  /// One value for the whole batch. @throws Refusal if it has no derivative
+  bool shared(const Tape& tape, int input) const;
 
   std::string type_;
   Function function_;
   int arity_;
+  std::vector<char> shared_;  ///< per input; empty before `build`
 };
 
 /// The user's own operation without parameters, e.g.

@@ -6,7 +6,14 @@
 namespace altprop {
 
 void expect_real(const std::string& where, const Spec& spec) {
-  if (spec.kind != Kind::Real) throw Refusal(where, "the input does not hold real numbers");
+  if (spec.kind != Kind::Real || spec.dtype != Dtype::Float)
+    throw Refusal(where, "the input does not hold real numbers");
+}
+
+void expect_alike(const std::string& where, const Spec& a, const Spec& b) {
+  if (a.kind != b.kind || a.dtype != b.dtype)
+    throw Refusal(where, "it joins values of one kind, but its inputs are " + values_text(a) +
+                             " and " + values_text(b));
 }
 
 void expect_rank(const std::string& where, const Spec& spec, size_t rank,

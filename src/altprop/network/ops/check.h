@@ -7,8 +7,11 @@
 
 namespace altprop {
 
-/// Refuses anything but real numbers.
+/// Refuses anything but real numbers of the network's type.
 void expect_real(const std::string& where, const Spec& spec);
+
+/// Refuses to join values that mean something else or are stored otherwise.
+void expect_alike(const std::string& where, const Spec& a, const Spec& b);
 
 /// Refuses anything but real numbers of `rank` dimensions (without the batch), e.g. 3 for
 /// `layout` "channels, height, width".

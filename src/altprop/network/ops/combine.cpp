@@ -1,5 +1,6 @@
 #include "altprop/network/ops/combine.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "altprop/base/error.h"
@@ -9,20 +10,58 @@
 namespace altprop {
 
 namespace {
+
+/// Of every input the same sample; what is made has a batch dimension.
 Spec one_shape(const std::string& where, std::span<const Spec> inputs) {
   for (const Spec& spec : inputs) {
     expect_real(where, spec);
-    if (spec != inputs[0])
+    if (spec.shape != inputs[0].shape)
       throw Refusal(where, text::cat("inputs of shapes ", shape_text(inputs[0].shape), " and ",
                                      shape_text(spec.shape), " do not fit"));
   }
-  return inputs[0];
+  return {inputs[0].shape};
 }
 
 int at_least_two(const std::string& where, int n) {
   if (n < 2) throw Refusal(where, text::cat("it needs at least 2 inputs, not ", n));
   return n;
 }
+
+/// Which inputs all samples share, told by their missing dimension and kept at the end of
+/// Saved.shape from `first` on: the batch, then a 1 for each input that is shared. Nothing is kept
+/// where none is.
+struct Shares {
+  static void keep(std::span<const Tensor> inputs, Saved& saved) {
+    int64_t dims = 0;
+    for (const Tensor& x : inputs) dims = std::max(dims, x.dim());
+    int64_t batch = 0;
+    std::vector<int64_t> marks;
+    for (const Tensor& x : inputs) {
+      marks.push_back(x.dim() < dims);
+      if (x.dim() == dims) batch = x.size(0);
+    }
+    if (std::count(marks.begin(), marks.end(), 0) == static_cast<int64_t>(marks.size())) return;
+    saved.shape.push_back(batch);
+    saved.shape.insert(saved.shape.end(), marks.begin(), marks.end());
+  }
+
+  /// Number of rows if this input is shared, else 0.
+  static int64_t batch(const Saved& saved, size_t first, int input) {
+    if (saved.shape.size() <= first) return 0;
+    return saved.shape[first + 1 + static_cast<size_t>(input)] ? saved.shape[first] : 0;
+  }
+  /// What is each sample's of a cotangent, as the input's.
+  static Tensor pulled(const Saved& saved, size_t first, int input, Tensor cot) {
+    const int64_t rows = batch(saved, first, input);
+    return rows > 0 ? sum_to_unbatched(cot, rows) : cot;
+  }
+  /// The input's tangent as each sample's.
+  static Tensor pushed(const Saved& saved, size_t first, int input, const Tensor& tangent) {
+    const int64_t rows = batch(saved, first, input);
+    return rows > 0 ? spread_over_batch(tangent, rows) : tangent;
+  }
+};
+
 }  // namespace
 
 Add::Add(int n) : n_(at_least_two("add", n)) {}
@@ -31,21 +70,48 @@ std::string Add::settings() const { return n_ == 2 ? "" : text::cat("n=", n_); }
 
 Spec Add::infer(std::span<const Spec> inputs) const { return one_shape(type(), inputs); }
 
-Tensor Add::forward(std::span<const Tensor> inputs, Saved&, const Pass&) const {
+Tensor Add::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
+  saved.shape.clear();
+  Shares::keep(inputs, saved);
   Tensor out = inputs[0] + inputs[1];
-  for (size_t i = 2; i < inputs.size(); ++i) out.add_(inputs[i]);
+  for (size_t i = 2; i < inputs.size(); ++i) {
+    if (out.dim() < inputs[i].dim()) {
+      out = out + inputs[i];
+    } else {
+      out.add_(inputs[i]);
+    }
+  }
   return out;
+}
+
+Tensor Add::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
+  return Shares::pulled(saved, 0, input, cot);
+}
+
+Tensor Add::jvp(const Saved& saved, const Tensor& tangent, int input) const {
+  return Shares::pushed(saved, 0, input, tangent);
 }
 
 Spec Multiply::infer(std::span<const Spec> inputs) const { return one_shape(type(), inputs); }
 
 Tensor Multiply::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
   saved.t = {inputs[0], inputs[1]};
+  saved.shape.clear();
+  Shares::keep(inputs, saved);
   return inputs[0] * inputs[1];
 }
 
+Tensor Multiply::product(const Saved& saved, const Tensor& rows, size_t other) const {
+  const bool shared = Shares::batch(saved, 0, static_cast<int>(other)) > 0;
+  return rows * (shared ? saved.t[other] : match_rows(saved.t[other], rows));
+}
+
 Tensor Multiply::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
-  return cot * match_rows(saved.t[input == 0 ? 1 : 0], cot);
+  return Shares::pulled(saved, 0, input, product(saved, cot, input == 0 ? 1 : 0));
+}
+
+Tensor Multiply::jvp(const Saved& saved, const Tensor& tangent, int input) const {
+  return product(saved, Shares::pushed(saved, 0, input, tangent), input == 0 ? 1 : 0);
 }
 
 Concat::Concat(int n, int64_t dim) : n_(at_least_two("concat", n)), dim_(dim) {
@@ -58,6 +124,12 @@ std::string Concat::settings() const {
   return text::cat("n=", n_, dim_ == 1 ? "" : text::cat(",dim=", dim_));
 }
 
+Takes Concat::takes(int) const {
+  Takes anything = Takes::anything();
+  anything.unbatched = true;
+  return anything;
+}
+
 Spec Concat::infer(std::span<const Spec> inputs) const {
   Spec out = inputs[0];
   const size_t d = static_cast<size_t>(dim_ - 1);
@@ -65,21 +137,30 @@ Spec Concat::infer(std::span<const Spec> inputs) const {
     throw Refusal(type(), text::cat("samples of shape ", shape_text(out.shape),
                                     " have no dimension ", dim_, " (0 is the batch)"));
   for (size_t i = 1; i < inputs.size(); ++i) {
-    Spec rest = inputs[i];
-    if (d < rest.shape.size()) rest.shape[d] = inputs[0].shape[d];
-    if (rest != inputs[0])
+    expect_alike(type(), inputs[0], inputs[i]);
+    std::vector<int64_t> rest = inputs[i].shape;
+    if (d < rest.size()) rest[d] = inputs[0].shape[d];
+    if (rest != inputs[0].shape)
       throw Refusal(
           type(), text::cat("inputs of shapes ", shape_text(inputs[0].shape), " and ",
                             shape_text(inputs[i].shape), " differ in more than dimension ", dim_));
     out.shape[d] += inputs[i].shape[d];
   }
+  out.batched = true;
   return out;
 }
 
 Tensor Concat::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
+  int64_t dims = 0;
+  for (const Tensor& x : inputs) dims = std::max(dims, x.dim());
   saved.shape.clear();
-  for (const Tensor& x : inputs) saved.shape.push_back(x.size(dim_));
-  return at::cat(std::vector<Tensor>(inputs.begin(), inputs.end()), dim_);
+  for (const Tensor& x : inputs) saved.shape.push_back(x.size(dim_ - (dims - x.dim())));
+  Shares::keep(inputs, saved);
+  std::vector<Tensor> parts(inputs.begin(), inputs.end());
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (const int64_t rows = Shares::batch(saved, parts.size(), static_cast<int>(i)))
+      parts[i] = parts[i].unsqueeze(0).expand(with_rows(parts[i].unsqueeze(0).sizes(), rows));
+  return at::cat(parts, dim_);
 }
 
 namespace {
@@ -89,14 +170,17 @@ int64_t offset_of(const Saved& saved, int input) {
 }  // namespace
 
 Tensor Concat::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
-  return cot.narrow(dim_, offset_of(saved, input), saved.shape[static_cast<size_t>(input)]);
+  return Shares::pulled(
+      saved, static_cast<size_t>(n_), input,
+      cot.narrow(dim_, offset_of(saved, input), saved.shape[static_cast<size_t>(input)]));
 }
 
 Tensor Concat::jvp(const Saved& saved, const Tensor& tangent, int input) const {
-  std::vector<int64_t> shape = tangent.sizes().vec();
+  const Tensor rows = Shares::pushed(saved, static_cast<size_t>(n_), input, tangent);
+  std::vector<int64_t> shape = rows.sizes().vec();
   shape[static_cast<size_t>(dim_)] = offset_of(saved, n_);
-  Tensor out = at::zeros(shape, tangent.options());
-  out.narrow(dim_, offset_of(saved, input), tangent.size(dim_)).copy_(tangent);
+  Tensor out = at::zeros(shape, rows.options());
+  out.narrow(dim_, offset_of(saved, input), rows.size(dim_)).copy_(rows);
   return out;
 }
 

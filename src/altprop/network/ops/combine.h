@@ -1,21 +1,25 @@
-// Operations of several inputs: sum, elementwise product, concatenation.
+// Operations of several inputs: sum, elementwise product, concatenation. Some of the inputs, but
+// not all, may be one value for the whole batch, of the same shape without the batch dimension: it
+// joins every sample, and its credit is the sum over the samples (sum_to_unbatched).
 #pragma once
 
 #include "altprop/network/op.h"
 
 namespace altprop {
 
-/// The sum of n inputs of one shape. Saves nothing.
+/// The sum of n inputs of one shape. Saves nothing; Saved.shape as Shares say.
 class Add : public Op {
  public:
   explicit Add(int n);
   std::string type() const override { return "add"; }
   std::string settings() const override;
   int arity() const override { return n_; }
+  Takes takes(int) const override { return Takes::real_or_shared(); }
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
-  Tensor vjp(const Saved&, const Tensor& cot, int, const Tensor*) const override { return cot; }
-  Tensor jvp(const Saved&, const Tensor& tangent, int) const override { return tangent; }
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
 
  private:
   int n_;
@@ -26,22 +30,27 @@ class Multiply : public Op {
  public:
   std::string type() const override { return "multiply"; }
   int arity() const override { return 2; }
+  Takes takes(int) const override { return Takes::real_or_shared(); }
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
-  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override {
-    return vjp(saved, tangent, input, nullptr);
-  }
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+
+ private:
+  /// A row of the one factor times its partner in the other.
+  Tensor product(const Saved& saved, const Tensor& rows, size_t other) const;
 };
 
-/// n inputs one behind the other along a dimension. Saved.shape = their extents in it.
+/// n inputs one behind the other along a dimension, of any one kind. Saved.shape = their extents in
+/// it, then as Shares say.
 class Concat : public Op {
  public:
   Concat(int n, int64_t dim);
   std::string type() const override { return "concat"; }
   std::string settings() const override;
   int arity() const override { return n_; }
+  Takes takes(int) const override;
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,

@@ -20,6 +20,7 @@ class Embedding : public Op {
 
   std::string type() const override { return one_hot_ ? "one-hot" : "embedding"; }
   std::string settings() const override;
+  Takes takes(int) const override { return Takes::integers(); }
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;
   /// @throws UsageError if the input holds no integers or, on the CPU, a number out of range

@@ -8,10 +8,10 @@ namespace altprop {
 
 namespace {
 
-/// The shape that inputs from number `first` on have in common.
+/// What inputs from number `first` on have in common.
 Spec common_shape(const std::string& where, std::span<const Spec> inputs, size_t first) {
   for (size_t i = first; i < inputs.size(); ++i) {
-    expect_real(where, inputs[i]);
+    expect_alike(where, inputs[first], inputs[i]);
     if (inputs[i] != inputs[first])
       throw Refusal(where, text::cat("steps of shapes ", shape_text(inputs[first].shape), " and ",
                                      shape_text(inputs[i].shape), " do not fit"));
@@ -39,7 +39,9 @@ Spec TakeStep::infer(std::span<const Spec> inputs) const {
   if (shape.empty() || step_ >= shape[0])
     throw Refusal(type(), text::cat("samples of shape ", shape_text(shape), " have no step ", step_,
                                     ", counted from 0"));
-  return {{shape.begin() + 1, shape.end()}, inputs[0].kind};
+  Spec out = inputs[0];
+  out.shape.erase(out.shape.begin());
+  return out;
 }
 
 Tensor TakeStep::apply(const Tensor& x) const { return x.select(1, step_); }

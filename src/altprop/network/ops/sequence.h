@@ -13,6 +13,7 @@ class TakeStep : public LinearMap {
   explicit TakeStep(int64_t step);
   std::string type() const override { return "step"; }
   std::string settings() const override;
+  Takes takes(int) const override { return Takes::anything(); }
   Spec infer(std::span<const Spec> inputs) const override;
   bool keeps_output() const override { return true; }
   bool rearranges() const override { return true; }
@@ -31,6 +32,7 @@ class Stack : public Op {
   explicit Stack(int n);
   std::string type() const override { return "stack"; }
   std::string settings() const override;
+  Takes takes(int) const override { return Takes::anything(); }
   int arity() const override { return n_; }
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
@@ -52,6 +54,9 @@ class LastStep : public Op {
   explicit LastStep(int n);
   std::string type() const override { return "last-step"; }
   std::string settings() const override;
+  Takes takes(int input) const override {
+    return input == 0 ? Takes::integers() : Takes::anything();
+  }
   int arity() const override { return n_ + 1; }
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;

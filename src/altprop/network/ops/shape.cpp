@@ -35,8 +35,12 @@ std::string Reshape::settings() const {
 
 Spec Reshape::infer(std::span<const Spec> inputs) const {
   const int64_t n = inputs[0].numel();
-  if (shape_.empty()) return {{n}, inputs[0].kind};
-  Spec out{shape_, inputs[0].kind};
+  Spec out = inputs[0];
+  out.shape = shape_;
+  if (shape_.empty()) {
+    out.shape = {n};
+    return out;
+  }
   int64_t known = 1;
   for (int64_t extent : shape_)
     if (extent != -1) known *= extent;

@@ -29,6 +29,7 @@ class Reshape : public LinearMap {
   explicit Reshape(std::vector<int64_t> shape);
   std::string type() const override { return shape_.empty() ? "flatten" : "reshape"; }
   std::string settings() const override;
+  Takes takes(int) const override { return Takes::anything(); }
   Spec infer(std::span<const Spec> inputs) const override;
   bool keeps_output() const override { return true; }
   bool rearranges() const override { return true; }
