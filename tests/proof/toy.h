@@ -4,6 +4,7 @@
 #include "altprop/network/init.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/optim/own_updater.h"
 #include "altprop/rules/rule.h"
 
 namespace altprop::proof {
