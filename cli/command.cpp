@@ -50,10 +50,14 @@ void RunFlags::add(CLI::App& app, const std::vector<std::string>& leave_out) {
   app.allow_extras();
   app.footer(
       takes_rule_
-          ? "Options of the rule and of the data set: --rule.NAME VALUE and --data.NAME VALUE; see "
-            "`altprop list rules` and `altprop list data`."
-          : "Options of a rule are written behind its name, in brackets; those of the data set are "
-            "--data.NAME VALUE; see `altprop list rules` and `altprop list data`.");
+          ? "Options of the rule, of the data set and of the direction: --rule.NAME VALUE, "
+            "--data.NAME "
+            "VALUE and --direction.NAME VALUE; see `altprop list rules`, `altprop list data` and "
+            "`altprop list directions`."
+          : "Options of a rule are written behind its name, in brackets; those of the data set and "
+            "of "
+            "the direction are --data.NAME VALUE and --direction.NAME VALUE; see `altprop list "
+            "rules`, `altprop list data` and `altprop list directions`.");
 }
 
 std::string RunFlags::preset_name(const std::string& document) const {
@@ -77,8 +81,9 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
   const std::vector<std::string> extras = app.remaining();
   for (size_t i = 0; i < extras.size(); ++i) {
     std::string name = extras[i], value;
-    const bool rule = name.rfind("--rule.", 0) == 0, data = name.rfind("--data.", 0) == 0;
-    if (!rule && !data) {
+    const bool rule = name.rfind("--rule.", 0) == 0, data = name.rfind("--data.", 0) == 0,
+               direction = name.rfind("--direction.", 0) == 0;
+    if (!rule && !data && !direction) {
       std::vector<std::string> known;
       for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
       throw UsageError("'" + name + "' is not an option of this command" +
@@ -96,7 +101,9 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
       throw UsageError("option '" + name +
                        "' belongs to one rule; write it in brackets behind that, as in fa[" +
                        name.substr(7) + "=" + value + "]");
-    (rule ? settings.rule_options : settings.data_options)[name.substr(7)] = value;
+    (rule        ? settings.rule_options
+     : direction ? settings.direction_options
+                 : settings.data_options)[name.substr(name.find('.') + 1)] = value;
   }
   drop_foreign_options(settings);
   return settings;

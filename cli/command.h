@@ -22,13 +22,13 @@ class Flags {
   OptionValues given_;
 };
 
-/// Settings of a run, the later above the earlier: a preset, --config, flags, --rule.X and
-/// --data.X.
+/// Settings of a run, the later above the earlier: a preset, --config, flags, --rule.X, --data.X
+/// and --direction.X.
 class RunFlags {
  public:
   void add(CLI::App& app, const std::vector<std::string>& leave_out = {});
-  /// @param app after parsing; its leftover arguments are --rule.X and --data.X. @throws UsageError
-  /// for any other
+  /// @param app after parsing; its leftover arguments are --rule.X, --data.X and
+  /// --direction.X. @throws UsageError for any other
   RunSettings settings(const CLI::App& app) const;
 
  private:

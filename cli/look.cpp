@@ -6,6 +6,8 @@
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/describe.h"
+#include "altprop/optim/direction.h"
+#include "altprop/optim/optimizer.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/settling.h"
 #include "altprop/report/html_report.h"
@@ -133,6 +135,12 @@ nlohmann::json listing(const std::string& what) {
                      {"summary", source->help},
                      {"options", request.options().listing()}});
     }
+  } else if (what == "directions") {
+    for (const DirectionEntry& entry : direction_entries())
+      out.push_back({{"name", entry.name},
+                     {"summary", entry.summary},
+                     {"source", entry.source},
+                     {"options", direction_options(entry.name)}});
   } else if (what == "presets") {
     out = preset_listing();
   } else if (what == "settings") {
@@ -146,8 +154,8 @@ nlohmann::json listing(const std::string& what) {
     Options options;
     optimizer.declare(options);
     schedule.declare(options);
-    for (const auto& [name, update] : optimizer_listing())
-      out.push_back({{"name", name}, {"summary", update}});
+    for (const OptimizerEntry& entry : optimizer_entries())
+      out.push_back({{"name", entry.name}, {"summary", entry.update}});
     out.push_back({{"name", "options of all optimizers"}, {"options", options.listing()}});
   }
   return out;
@@ -190,14 +198,16 @@ void add_describe(CLI::App& program) {
 }
 
 void add_list(CLI::App& program) {
-  CLI::App* app = program.add_subcommand("list",
-                                         "Rules, networks, data sets, presets, optimizers or a "
-                                         "run's settings, with defaults, ranges and units");
+  CLI::App* app =
+      program.add_subcommand("list",
+                             "Rules, networks, data sets, presets, directions, "
+                             "optimizers or a run's settings, with defaults, ranges and units");
   auto what = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  app->add_option("what", *what, "rules|nets|data|presets|optimizers|settings")
+  app->add_option("what", *what, "rules|nets|data|presets|directions|optimizers|settings")
       ->required()
-      ->check(CLI::IsMember({"rules", "nets", "data", "presets", "optimizers", "settings"}));
+      ->check(CLI::IsMember(
+          {"rules", "nets", "data", "presets", "directions", "optimizers", "settings"}));
   app->add_flag("--json", *json, "print JSON");
   app->callback([=] {
     const nlohmann::json rows = listing(*what);

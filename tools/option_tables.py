@@ -3,7 +3,7 @@
 
 A table stands between two marks and is replaced as a whole:
 
-    <!-- options: kp -->            options of a rule or data set that begin with `kp.`
+    <!-- options: kp -->            options of a rule, direction or data set that begin with `kp.`
     <!-- options: nets/mlp -->      options of a network
     <!-- options: data -->          options of every data set
     <!-- options: settings -->      settings of a run
@@ -26,7 +26,7 @@ MARKED = re.compile(r"(<!-- (options|presets|index): (\S+) -->\n)(.*?)(<!-- end 
 
 def listings(program):
     return {what: json.loads(subprocess.run([program, "list", what, "--json"], check=True, capture_output=True).stdout)
-            for what in ("rules", "nets", "data", "settings", "presets")}
+            for what in ("rules", "nets", "data", "directions", "settings", "presets")}
 
 
 def options_of(mark, listed):
@@ -37,7 +37,7 @@ def options_of(mark, listed):
     elif kind == "settings":
         rows = [listed["settings"][0]["options"]]
     else:
-        rows = [row["options"] for what in ("rules", "data") for row in listed[what]]
+        rows = [row["options"] for what in ("rules", "directions", "data") for row in listed[what]]
     found = {}
     for option in (option for row in rows for option in row):
         prefix = option["name"].rpartition(".")[0]

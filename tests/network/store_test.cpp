@@ -13,7 +13,7 @@
 #include "altprop/network/ops/embedding.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/norm.h"
-#include "altprop/optim/updater.h"
+#include "altprop/optim/own_updater.h"
 #include "support/device.h"
 
 namespace altprop::store_test {
@@ -178,7 +178,7 @@ TEST(Store, AFrozenParameterIsNotStepped) {
       Example e;
       e.param(0).learnt = false;
       const Tensor before = e.param(0).value.clone(), other = e.param(1).value.clone();
-      Updater updater({.kind = kind, .lr = 0.1, .weight_decay = 0.1});
+      OwnUpdater updater({.kind = kind, .lr = 0.1, .weight_decay = 0.1});
       updater.set_in_place(in_place);
       updater.bind(e.net.params());
       e.sweep(updater);
@@ -235,7 +235,7 @@ TEST(Store, ParameterSignalsJoinTheLocalOnes) {
       e.sweep(plain);
       Param& w = e.param(0);
       const Tensor start = w.value.clone();
-      Updater updater({.kind = kind, .lr = 0.1, .momentum = 0.5});
+      OwnUpdater updater({.kind = kind, .lr = 0.1, .momentum = 0.5});
       updater.set_in_place(in_place);
       updater.bind(e.net.params());
       e.sweep(updater);
@@ -257,7 +257,7 @@ TEST(Store, ValuesOfSomebodyElseStayWhereTheyAre) {
         if (p->value.dim() == 4) p->value = p->value.contiguous(at::MemoryFormat::ChannelsLast);
         places.push_back(p->value.data_ptr());
       }
-      Updater flat({.kind = kind, .lr = 0.1, .weight_decay = 0.01}),
+      OwnUpdater flat({.kind = kind, .lr = 0.1, .weight_decay = 0.01}),
           own({.kind = kind, .lr = 0.1, .weight_decay = 0.01});
       own.set_gathered(false);
       flat.set_in_place(in_place);
@@ -284,7 +284,7 @@ TEST(Store, OneOperationMayStepAlone) {
   at::NoGradGuard no_grad;
   for (const char* kind : {"sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"}) {
     Example all, one;
-    Updater whole({.kind = kind, .lr = 0.1, .weight_decay = 0.01}),
+    OwnUpdater whole({.kind = kind, .lr = 0.1, .weight_decay = 0.01}),
         alone({.kind = kind, .lr = 0.1, .weight_decay = 0.01});
     whole.set_gathered(false);
     alone.set_gathered(false);
@@ -313,10 +313,10 @@ TEST(Store, OneOperationMayStepAlone) {
     }
   }
   Example e;
-  Updater gathered({});
+  OwnUpdater gathered({});
   gathered.bind(e.net.params());
   EXPECT_THROW(gathered.apply_to(*e.net.node(e.net.find("conv2")).op), Error);
-  Updater bounded({.clip_norm = 1});
+  OwnUpdater bounded({.clip_norm = 1});
   bounded.set_gathered(false);
   bounded.bind(e.net.params());
   EXPECT_THROW(bounded.apply_to(*e.net.node(e.net.find("conv2")).op), Error);
@@ -371,7 +371,7 @@ TEST(Store, AnUpdateIsSeenByAutograd) {
   for (const char* kind : {"sgd", "momentum", "adam"})
     for (const bool in_place : {false, true}) {
       Example e(at::kFloat);
-      Updater updater({.kind = kind, .lr = 0.1});
+      OwnUpdater updater({.kind = kind, .lr = 0.1});
       updater.set_in_place(in_place);
       updater.bind(e.net.params());
       const int64_t before = e.param(0).value._version();
@@ -385,7 +385,7 @@ TEST(Store, ATwinWithoutItsPartnerIsRefused) {
   Example e;
   auto twin = std::make_shared<Param>("twin", e.param(0).value.clone());
   twin->twin = &e.param(0);
-  Updater updater({});
+  OwnUpdater updater({});
   EXPECT_THROW(updater.bind({twin}), Error);
 }
 

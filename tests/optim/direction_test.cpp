@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "altprop/network/ops/linear.h"
-#include "altprop/optim/updater.h"
+#include "altprop/optim/own_updater.h"
 
 namespace altprop::directions {
 namespace {
@@ -15,7 +15,7 @@ struct Late : Direction {
   void absorb(const LocalSignal& signal, Store&) override {
     waiting.emplace_back(signal.op, signal.cot.t().mm(signal.saved->t[0]) * signal.scale);
   }
-  void finish(const std::string& group, Store& gradients) override {
+  void finish(const std::string& group, const StepFacts&, Store& gradients) override {
     for (const auto& [op, gradient] : waiting) gradients.of(*op->weight())->add(gradient, 10);
     waiting.clear();
     finished.push_back(group);
@@ -40,8 +40,8 @@ TEST(Direction, FinishesBeforeTheStepOfEveryGroup) {
   const Tensor x = at::arange(6, at::kDouble).view({2, 3}), cot = at::ones({2, 2}, at::kDouble);
   Map weights("weights", x), feedback("feedback", x);
   const auto direction = std::make_shared<Late>();
-  Updater updater({.kind = "sgd", .lr = 1});
-  updater.set_group("feedback", {.kind = "sgd", .lr = 0.5});
+  OwnUpdater updater({.kind = "sgd", .lr = 1});
+  updater.set_group({"feedback", {.kind = "sgd", .lr = 0.5}});
   updater.set_direction(direction);
   updater.bind({weights.op->weight(), feedback.op->weight()});
   const Tensor expected = 10 * cot.t().mm(x);

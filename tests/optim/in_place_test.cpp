@@ -6,6 +6,7 @@
 #include "altprop/network/gradients.h"
 #include "altprop/network/init.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/optim/own_updater.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/trainer.h"
 #include "support/device.h"
@@ -18,7 +19,7 @@ struct TrainedNet {
   Graph net;
   std::unique_ptr<Learner> rule;
   std::unique_ptr<Loss> loss = make_loss("cross-entropy");
-  std::unique_ptr<Updater> updater;
+  std::unique_ptr<OwnUpdater> updater;
   int64_t steps = 0;
 
   TrainedNet(const std::string& text, const OptimizerSettings& settings, bool in_place,
@@ -28,7 +29,7 @@ struct TrainedNet {
     initialise(net, Initialiser("xavier"), Stream(3).at("init"));
     rule->prepare_for(settings);
     rule->bind(net, *loss, 1);
-    updater = std::make_unique<Updater>(settings);
+    updater = std::make_unique<OwnUpdater>(settings);
     updater->set_in_place(in_place && rule->allows_in_place());
     std::vector<ParamPtr> params = rule->trained();
     for (const ParamPtr& param : rule->owned()) params.push_back(param);

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <set>
 
-#include "altprop/optim/updater.h"
+#include "altprop/optim/own_updater.h"
 #include "optim/torch_optim.h"
 
 namespace altprop::optimizer_values {
@@ -34,7 +34,7 @@ double gradient(int t, int k) { return std::sin(0.7 * k + 1.3 * t) / (1 + k); }
 struct SixNumbers {
   ParamPtr matrix = std::make_shared<Param>("fc.weight", at::empty({2, 2}, at::kDouble)),
            vector = std::make_shared<Param>("fc.bias", at::empty({2}, at::kDouble));
-  Updater updater;
+  OwnUpdater updater;
 
   explicit SixNumbers(const OptimizerSettings& s) : updater(s) {
     for (int k = 0; k < kSize; ++k) entry(k).fill_(start(k));

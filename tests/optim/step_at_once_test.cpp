@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "altprop/network/ops/linear.h"
-#include "altprop/optim/updater.h"
+#include "altprop/optim/own_updater.h"
 
 namespace altprop {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 /// One affine map with its updater; float32, as the fused step needs it.
 struct TrainedMap {
   OpPtr map = linear(20);
-  std::unique_ptr<Updater> updater;
+  std::unique_ptr<OwnUpdater> updater;
   Tensor start;
 
   TrainedMap(const OptimizerSettings& settings, bool in_place) {
@@ -19,7 +19,7 @@ struct TrainedMap {
     map->build({&in, 1});
     map->params()[0]->value = Stream(1).normal({20, 50});
     for (const ParamPtr& param : map->params()) param->name = "map." + param->name;
-    updater = std::make_unique<Updater>(settings);
+    updater = std::make_unique<OwnUpdater>(settings);
     updater->set_in_place(in_place);
     updater->bind(map->params());
     start = weight().clone();

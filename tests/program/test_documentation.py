@@ -20,7 +20,7 @@ def test_the_option_tables_are_those_of_the_program():
 
 
 def test_every_option_is_in_one_table():
-    known = {o["name"] for what in ("rules", "data", "settings") for row in altprop("list", what, "--json").json
+    known = {o["name"] for what in ("rules", "directions", "data", "settings") for row in altprop("list", what, "--json").json
              for o in row["options"]}
     tables = [table for page in PAGES for table in re.findall(r"<!-- options: .*?<!-- end -->", page.read_text(), re.S)
               if "options: nets/" not in table]

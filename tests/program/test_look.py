@@ -101,7 +101,8 @@ def test_describe():
     assert "conv2d" in text and "max_pool2d" in text and "backprop: accepts" in text
 
 
-@pytest.mark.parametrize("what, name", [("rules", "backprop"), ("nets", "mlp"), ("data", "glyphs"), ("optimizers", "adam")])
+@pytest.mark.parametrize("what, name", [("rules", "backprop"), ("nets", "mlp"), ("data", "glyphs"),
+                                        ("directions", "accumulate"), ("optimizers", "adam")])
 def test_list(what, name):
     rows = altprop("list", what, "--json").json
     assert name in [row["name"] for row in rows]

@@ -44,6 +44,8 @@ CASES = {
     "momentum": ["--rule", "backprop", "--validation", 64],
     "adam": ["--rule", "backprop", "--optimizer", "adam", "--lr", 0.003, "--schedule", "cosine", "--warmup-steps", 20],
     "adamw-float64": ["--rule", "fa", "--optimizer", "adamw", "--dtype", "float64", "--weight-decay", 0.1],
+    "recursive-least-squares": ["--rule", "kp", "--direction", "recursive-least-squares", "--direction.rls.lambda", 0.99,
+                                "--lr", 0.1],
     "augmented": ["--rule", "brsf", "--net", "chain: conv 4 k=5 s=3, batch-norm, relu, dropout 0.2, linear *", "--crop", 2,
                   "--flip", "--prefetch", 2],
 }

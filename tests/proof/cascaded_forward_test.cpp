@@ -83,7 +83,7 @@ TEST(ProofCascadedForward, PassesAndAPredictionOfItsOwn) {
   Graph net = toy_net({6, 20, 20, 3}, "relu", 4);
   const Tensor weight = net.params()[0]->value.clone();
   CascadedForward rule;
-  Updater updater({.kind = "momentum", .lr = 0.1});
+  OwnUpdater updater({.kind = "momentum", .lr = 0.1});
   const auto loss = make_loss("cross-entropy");
   const ToyRun run = train_toy(net, rule, *loss, updater, toy_data(64, 6, 5), 100);
   EXPECT_LT(run.after, 0.6 * run.before);

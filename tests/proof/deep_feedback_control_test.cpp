@@ -58,6 +58,9 @@ struct DeepFeedbackControl : Rule {
     for (const Layer& layer : layers) out.push_back(layer.q);
     return out;
   }
+  std::vector<GroupSettings> groups(const OptimizerSettings&, const Schedule&) const override {
+    return {{"control", {.kind = "sgd", .lr = 0.02}}};
+  }
   std::vector<std::string> passes(int64_t, int64_t) const override { return {"control", "train"}; }
 
   void step(Step& s) override {
@@ -198,8 +201,7 @@ TEST(ProofDeepFeedbackControl, DoesNotMixSamples) {
 TEST(ProofDeepFeedbackControl, FeedbackWeightsLearnByAnOptimizerOfTheirOwn) {
   Graph net = toy_net({6, 10, 8, 3}, "tanh", 4);
   DeepFeedbackControl rule;
-  Updater updater({.kind = "momentum", .lr = 0.5});
-  updater.set_group("control", {.kind = "sgd", .lr = 0.02});
+  OwnUpdater updater({.kind = "momentum", .lr = 0.5});
   const auto loss = make_loss("cross-entropy");
   const ToyData data = toy_data(64, 6, 5);
   const ToyRun run = train_toy(net, rule, *loss, updater, data, 300);

@@ -68,8 +68,8 @@ struct LocalDifferenceReconstruction : Learner {
 TEST(ProofLocalDifferenceReconstruction, OwnFeedbackNetsAndSeveralUpdatesPerBatch) {
   Graph net = toy_net({6, 10, 8, 3}, "tanh", 4);
   LocalDifferenceReconstruction rule;
-  Updater updater({.kind = "momentum", .lr = 0.05});
-  updater.set_group("feedback", {.kind = "sgd", .lr = 1.0});
+  OwnUpdater updater({.kind = "momentum", .lr = 0.05});
+  updater.set_group({"feedback", {.kind = "sgd", .lr = 1.0}});
   const auto loss = make_loss("cross-entropy");
   const ToyRun run = train_toy(net, rule, *loss, updater, toy_data(64, 6, 5), 150);
   EXPECT_EQ(updater.steps("feedback"), 150 * 3 * 2);

@@ -110,7 +110,7 @@ TEST(ProofEquilibrium, OwnInferencePhasesAsRowsSignedSignals) {
       const double expected = (at_value(1e-5) - at_value(-1e-5)) / 2e-5;
       EXPECT_NEAR(sink.of_param(*p).view(-1)[i].item<double>(), expected, 2e-3 * std::abs(expected) + 1e-6) << p->name;
     }
-  Updater updater({.kind = "sgd", .lr = 0.5});
+  OwnUpdater updater({.kind = "sgd", .lr = 0.5});
   const ToyRun run = train_toy(net, rule, *loss, updater, data, 60);
   EXPECT_LT(run.after, 0.7 * run.before);
 }

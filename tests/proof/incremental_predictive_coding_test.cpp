@@ -59,7 +59,7 @@ struct IncrementalPredictiveCoding : Learner {
 TEST(ProofIncrementalPredictiveCoding, UpdatesInsideTheRelaxation) {
   Graph net = toy_net({6, 12, 8, 3}, "tanh", 3);
   IncrementalPredictiveCoding rule;
-  Updater updater({.kind = "sgd", .lr = 0.05});
+  OwnUpdater updater({.kind = "sgd", .lr = 0.05});
   const auto loss = make_loss("cross-entropy");
   const ToyRun run = train_toy(net, rule, *loss, updater, toy_data(64, 6, 5), 150);
   EXPECT_EQ(updater.steps(), 150 * 5) << "one update per inference step";

@@ -96,7 +96,7 @@ TEST(ProofRandomTargetProjection, SignalsComeInForwardOrderWithTheTargetsProject
 TEST(ProofRandomTargetProjection, Learns) {
   Graph net = toy_net({6, 20, 20, 3}, "tanh", 4);
   RandomTargetProjection rule;
-  Updater updater({.kind = "momentum", .lr = 0.05});
+  OwnUpdater updater({.kind = "momentum", .lr = 0.05});
   const auto loss = make_loss("cross-entropy");
   const ToyRun run = train_toy(net, rule, *loss, updater, toy_data(64, 6, 5), 150);
   EXPECT_LT(run.after, 0.4 * run.before);

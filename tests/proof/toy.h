@@ -4,6 +4,7 @@
 #include "altprop/network/init.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/optim/own_updater.h"
 #include "altprop/rules/rule.h"
 
 namespace altprop::proof {
@@ -41,6 +42,7 @@ inline ToyRun train_toy(Graph& net, Learner& rule, const Loss& loss, Updater& up
   rule.bind(net, loss, 1);
   std::vector<ParamPtr> params = rule.trained();
   for (const ParamPtr& p : rule.owned()) params.push_back(p);
+  for (GroupSettings& group : rule.groups({}, {})) updater.set_group(std::move(group));
   updater.bind(params);
   auto measure = [&] { return loss.value(rule.predict({.inputs = data.inputs}), data.targets).mean().item<double>(); };
   const double before = measure();

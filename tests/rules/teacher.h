@@ -11,6 +11,7 @@
 #include "altprop/network/init.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/optim/own_updater.h"
 #include "altprop/rules/registry.h"
 #include "support/device.h"
 
@@ -105,14 +106,14 @@ class TestRun {
   }
 
   Learner& rule() { return *rule_; }
-  Updater& updater() { return updater_; }
+  OwnUpdater& updater() { return updater_; }
   int64_t index() const { return index_; }
 
  private:
   Graph& net_;
   const Loss& loss_;
   std::unique_ptr<Learner> rule_;
-  Updater updater_;
+  OwnUpdater updater_;
   uint64_t seed_;
   int64_t index_ = 0;
 };

@@ -7,6 +7,7 @@
 #include "altprop/network/architecture.h"
 #include "altprop/network/build/words.h"
 #include "altprop/network/init.h"
+#include "altprop/optim/own_updater.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
 #include "support/fuzz.h"
@@ -61,7 +62,7 @@ void try_out(Learner& rule, Graph& net, const Loss& loss, bool step_too) {
   OptimizerSettings settings;
   rule.prepare_for(settings);
   rule.bind(net, loss, 1);
-  Updater updater(settings);
+  OwnUpdater updater(settings);
   std::vector<ParamPtr> params = rule.trained();
   for (const ParamPtr& param : rule.owned()) params.push_back(param);
   updater.bind(params);

@@ -28,6 +28,16 @@ Slot* Gradients::of(const Param& param) {
   return &slot;
 }
 
+Slot* Gradients::find(const Param& param) {
+  const auto found = slots_.find(&param);
+  return found == slots_.end() ? nullptr : &found->second;
+}
+
+const Slot* Gradients::find(const Param& param) const {
+  const auto found = slots_.find(&param);
+  return found == slots_.end() ? nullptr : &found->second;
+}
+
 Tensor Gradients::of_param(const Param& param) const {
   const auto found = slots_.find(&param);
   return found == slots_.end() || found->second.fresh ? Tensor() : found->second.into;

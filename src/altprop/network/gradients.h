@@ -27,6 +27,13 @@ class Gradients : public Store, public Sink {
   /// @param into of the parameter's shape, any strides; its numbers are kept `keep` times
   void bind(const Param& param, Tensor into, double keep = 0);
 
+  /// The same with a slot of the caller's making; one without a tensor gets it when it is asked
+  /// for.
+  Slot& give(const Param& param, Slot slot) { return slots_[&param] = std::move(slot); }
+  /// The slot of a parameter as it is, without making its tensor; null if there is none.
+  Slot* find(const Param& param);
+  const Slot* find(const Param& param) const;
+
   Slot* of(const Param& param) override;
   void take(const LocalSignal& signal) override { signal.accumulate(*this); }
   void take(const ParamSignal& signal) override { signal.accumulate(*this); }

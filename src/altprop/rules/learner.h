@@ -73,6 +73,11 @@ class Learner {
   /// The rule's own parameters: stepped by the updater with the network's, or as groups of their
   /// own.
   virtual std::vector<ParamPtr> owned() { return {}; }
+  /// How groups of parameters (Param::group) step where they do not as the run's settings say.
+  virtual std::vector<GroupSettings> groups(const OptimizerSettings& run,
+                                            const Schedule& schedule) const {
+    return {};
+  }
   /// True if the rule does not look at gradients and uses no weight between the signal of its
   /// operation and the update, so that updates need no gradients (see Updater::set_in_place).
   virtual bool allows_in_place() const { return false; }

@@ -10,6 +10,7 @@
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/init.h"
+#include "altprop/optim/direction.h"
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/recorded_steps.h"
 #include "altprop/train/checkpoint.h"
@@ -26,11 +27,14 @@ void expand_rule(RunSettings& settings) {
   Options options("rule '" + written.name + "'");
   settings.declare(options);
   for (const auto& [name, value] : written.values) {
-    if (std::count(own.begin(), own.end(), name) || !options.has(name)) {
+    const bool rules = std::count(own.begin(), own.end(), name) > 0;
+    if (!rules && options.has(name)) {
+      options.set(name, value);
+    } else if (!rules && is_direction_option(name)) {
+      settings.direction_options[name] = value;
+    } else {
       settings.rule_options[name] =
           value;  // unknown names are refused by the rule, which knows what is near
-    } else {
-      options.set(name, value);
     }
   }
   settings.rule = written.name;

@@ -46,8 +46,8 @@ InputInfo facts_for_network(const data::Splits& data);
 /// number format.
 Graph build_network(const RunSettings& settings, const data::Splits& data);
 
-/// Splits "kp[kp.form=implicit,lr=0.1]" in settings.rule into the rule's long name, its options and
-/// overrides of the other settings.
+/// Splits "kp[kp.form=implicit,lr=0.1]" in settings.rule into the rule's long name, its options,
+/// overrides of the other settings and options of a direction.
 void expand_rule(RunSettings& settings);
 
 /// Sets the number of threads; checks the device. @throws UsageError if there is no such device

@@ -8,6 +8,7 @@
 #include "altprop/base/text.h"
 #include "altprop/network/init.h"
 #include "altprop/network/loss.h"
+#include "altprop/optim/direction.h"
 
 namespace altprop {
 
@@ -18,6 +19,7 @@ void RunSettings::declare(Options& o) {
   o.choice("loss", loss, loss_names(), {"what is minimised"});
   o.checked_text("init", init, Initialiser::grammar(), [](const std::string& s) { Initialiser{s}; }, {"distribution of the initial weights"});
   o.list("init-of", init_of, {"factors of initial weights and biases by parameter, pattern=factor: conv=0.5,bias=0"});
+  o.choice("direction", direction, direction_names(), {"how signals become gradients, which the optimizer steps along"});
   optimizer.declare(o);
   schedule.declare(o);
   o.integer("epochs", epochs, {.min = 0, .max = 1e9}, {"passes over the training data", "epochs"});
@@ -98,7 +100,7 @@ std::string RunSettings::to_toml() {
   declare(options);
   std::ostringstream out;
   for (const Options::Entry& entry : options.entries()) out << entry.name << " = " << toml_value(entry.json()) << "\n";
-  for (const auto& [title, values] : {std::pair{"rule-options", &rule_options}, {"data-options", &data_options}}) {
+  for (const auto& [title, values] : {std::pair{"rule-options", &rule_options}, {"direction-options", &direction_options}, {"data-options", &data_options}}) {
     if (values->empty()) continue;
     out << "\n[" << title << "]\n";
     for (const auto& [name, value] : *values) out << quoted(name) << " = " << quoted(value) << "\n";
@@ -118,9 +120,10 @@ void RunSettings::from_toml(const std::string& document, const std::string& wher
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     if (const toml::table* inner = node.as_table()) {
-      if (name != "rule-options" && name != "data-options")
-        throw UsageError(where + " has a table '" + name + "'; known are rule-options and data-options");
-      flatten(*inner, "", name == "rule-options" ? rule_options : data_options, where);
+      const std::map<std::string, OptionValues*> tables = {{"rule-options", &rule_options}, {"direction-options", &direction_options}, {"data-options", &data_options}};
+      if (!tables.count(name))
+        throw UsageError(where + " has a table '" + name + "'; known are rule-options, direction-options and data-options");
+      flatten(*inner, "", *tables.at(name), where);
     } else {
       options.set(name, text_of(node, name, where));
     }
@@ -133,6 +136,7 @@ nlohmann::json RunSettings::to_json() {
   nlohmann::json out = options.values();
   out["rule-options"] = rule_options;
   out["data-options"] = data_options;
+  out["direction-options"] = direction_options;
   return out;
 }
 

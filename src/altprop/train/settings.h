@@ -4,7 +4,8 @@
 #include <string>
 
 #include "altprop/base/options.h"
-#include "altprop/optim/optimizer.h"
+#include "altprop/optim/optimizer_settings.h"
+#include "altprop/optim/schedule.h"
 
 namespace altprop {
 
@@ -12,7 +13,8 @@ struct RunSettings {
   std::string rule = "backprop";
   std::string net = "mlp:784-500-500-10:relu";
   std::string data = "glyphs";
-  OptionValues rule_options, data_options;
+  std::string direction = "accumulate";
+  OptionValues rule_options, data_options, direction_options;
   std::string loss = "cross-entropy";
   std::string init = "xavier";
   std::vector<std::string> init_of;  ///< "pattern=factor": factors of initial values by parameter

@@ -10,6 +10,7 @@
 #include "altprop/base/factors.h"
 #include "altprop/base/text.h"
 #include "altprop/network/buffer_guard.h"
+#include "altprop/optim/own_updater.h"
 #include "altprop/probes/kernels.h"
 #include "altprop/tensor/memory.h"
 #include "altprop/train/interrupt.h"
@@ -40,35 +41,44 @@ bool finite(const Tensor& values) { return values.isfinite().all().item<bool>();
 }  // namespace
 
 Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data,
-                 RunSettings settings)
+                 RunSettings settings, std::unique_ptr<Updater> updater)
     : net_(net),
       rule_(rule),
       loss_(loss),
       data_(data),
       settings_(std::move(settings)),
       stream_(static_cast<uint64_t>(settings_.seed)),
-      updater_(settings_.optimizer) {
+      held_updater_(updater
+                        ? std::move(updater)
+                        : std::make_unique<OwnUpdater>(settings_.optimizer, settings_.schedule)),
+      updater_(*held_updater_) {
   if (settings_.early_stop > 0 && data.validation.empty())
     throw UsageError(
         "early-stop needs validation data; set --validation to a number of training samples to "
         "hold "
         "out");
-  if (settings_.schedule.kind == "step" && settings_.schedule.milestones.empty())
-    throw UsageError(
-        "the step schedule needs --milestones, the epochs after which the rate changes");
-  settings_.schedule.factor(0, 0, settings_.epochs, 0);  // reads the milestones
+  settings_.schedule.check();
   loader_ = std::make_unique<data::Loader>(data_.train, training_options(settings_, stream_));
   int64_t parameter_bytes = 0;
   for (const ParamPtr& param : net_.params())
     parameter_bytes += static_cast<int64_t>(param->value.nbytes());
   data_bytes_ = std::max<int64_t>(0, memory::alive(at::Device(settings_.device)) - parameter_bytes);
-  rule_.prepare_for(settings_.optimizer);
+  const std::shared_ptr<Direction> direction =
+      make_direction(settings_.direction, settings_.direction_options);
+  if (direction) direction->admit(net_);
+  updater_.set_direction(direction);
+  rule_.prepare_for(updater_.settings());
   rule_.bind(net_, loss_, static_cast<uint64_t>(settings_.seed));
   std::vector<ParamPtr> params = rule_.trained();
   for (const ParamPtr& param : rule_.owned()) params.push_back(param);
+  for (GroupSettings& group : rule_.groups(settings_.optimizer, settings_.schedule))
+    updater_.set_group(std::move(group));
   updater_.set_in_place(rule_.allows_in_place() && !net_.traits().reuses);
   updater_.bind(params);
-  warnings_ = rule_.warnings(settings_.optimizer);
+  warnings_ = rule_.warnings(updater_.settings());
+  if (direction)
+    for (std::string& sentence : direction->warnings(updater_.settings()))
+      warnings_.push_back(std::move(sentence));
   std::vector<std::string> names;
   for (const ParamPtr& param : params) names.push_back(param->name);
   for (const auto& [option, items] :
@@ -144,9 +154,9 @@ void Trainer::train_pass(const std::string& pass, bool last) {
   const int64_t batches = loader_->batches(), first_step = position_.step;
   double step_begin = begin;
   for (; position_.batch < batches && !interrupt::requested() && !out_of_steps();) {
-    updater_.set_rate_factor(settings_.schedule.factor(
-        position_.epoch, static_cast<double>(position_.batch) / static_cast<double>(batches),
-        settings_.epochs, position_.step));
+    updater_.set_progress(position_.epoch,
+                          static_cast<double>(position_.batch) / static_cast<double>(batches),
+                          settings_.epochs, position_.step);
     const data::Batch batch = loader_->at(position_.epoch, position_.batch);
     const bool full = batch.size == std::min(settings_.batch, data_.train.size());
     if (full && !cost_.has_flops(pass))

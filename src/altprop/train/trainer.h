@@ -40,8 +40,9 @@ struct Observer {
 class Trainer {
  public:
   /// Binds the rule and the updater to the network. The references must outlive the trainer.
+  /// @param updater in place of the one that the settings ask for; not yet bound
   Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data,
-          RunSettings settings);
+          RunSettings settings, std::unique_ptr<Updater> updater = nullptr);
 
   void observe(Observer& observer) { observers_.push_back(&observer); }
   /// Trains from the current position to the end. @returns "done", "stopped early" or
@@ -116,7 +117,8 @@ class Trainer {
   const data::Splits& data_;
   RunSettings settings_;
   Stream stream_;
-  Updater updater_;
+  std::unique_ptr<Updater> held_updater_;
+  Updater& updater_;
   std::unique_ptr<data::Loader> loader_;
   std::vector<Observer*> observers_;
   std::vector<std::string> warnings_;

@@ -228,7 +228,7 @@ TEST(CorInfoMax, OnlyAnUpdateMovesTheLateralMatrices) {
   SettledRates settled(example_matrices(), {}, boxes(), example_inputs(), 4000);
   settled.nudge(1, example_targets(), 4000);
 
-  Updater updater({.kind = "sgd", .lr = 0.1});
+  OwnUpdater updater({.kind = "sgd", .lr = 0.1});
   std::vector<ParamPtr> params = example.net.params();
   for (const ParamPtr& param : example.rule->owned()) params.push_back(param);
   updater.bind(params);
@@ -271,7 +271,7 @@ TEST(CorInfoMax, InPlaceUpdatesAreTheSame) {
       ASSERT_TRUE(rule->allows_in_place());
       std::vector<ParamPtr> params = net.params();
       params.push_back(rule->owned()[0]);
-      Updater updater({.kind = kind, .lr = 0.5});
+      OwnUpdater updater({.kind = kind, .lr = 0.5});
       updater.set_in_place(in_place);
       updater.bind(params);
       for (int64_t i = 0; i < 5; ++i) {

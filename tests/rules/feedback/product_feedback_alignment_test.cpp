@@ -314,7 +314,7 @@ TEST(ProductFeedbackAlignment, WorkedExample) {
   EXPECT_LT(distance(residual, matrix({-.175, -.125, .025, -.075, .275, .175, -.375, -.025}, 2)),
             1e-14);
 
-  Updater updater({.kind = "sgd", .lr = 0.1, .weight_decay = 0.02});
+  OwnUpdater updater({.kind = "sgd", .lr = 0.1, .weight_decay = 0.02});
   updater.bind({w, r});
   updater.take(LocalSignal{.op = &op, .site = nullptr, .saved = &saved, .cot = delta});
   EXPECT_LT(distance(map.expand(updater.slot(*w)->into),

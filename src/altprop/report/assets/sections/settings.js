@@ -8,13 +8,13 @@ const MAIN_SETTINGS = [
 /** Said elsewhere, or a second name of another one. */
 const NOT_SETTINGS = new Set(['rule', 'rules', 'rule-options', 'out', 'label', 'folder', 'seeds']);
 
-/** All settings of a run by name; those of the rule and of the data set under their own names. */
+/** All settings of a run by name; those of rule, direction and data set under their own names. */
 function settingsOf({summary}) {
   const own = isObject(summary.settings) ? summary.settings : {};
   const out = new Map();
   const put = (key, value) => {
     if (NOT_SETTINGS.has(key)) return;
-    if (key === 'data-options' && isObject(value)) return Object.entries(value).forEach((pair) => put(...pair));
+    if (['data-options', 'direction-options'].includes(key) && isObject(value)) return Object.entries(value).forEach((pair) => put(...pair));
     const words = Array.isArray(value) ? value.map(text).join(', ') : text(value);
     if (words !== '') out.set(key, words);
   };
