@@ -14,7 +14,7 @@ namespace altprop::cli {
 void add_bench(CLI::App& program) {
   struct Flags {
     std::string work = "all", rules, python = "auto";
-    bool json = false, quick = false, kernels = false, profile = false;
+    bool no_limit = false, json = false, quick = false, kernels = false, profile = false;
     bench::BenchSettings settings;
   };
   auto flags = std::make_shared<Flags>();
@@ -46,6 +46,8 @@ void add_bench(CLI::App& program) {
                   "interpreter with torch for the comparison with eager PyTorch, or none; default: "
                   ".venv/bin/python");
   app->add_flag("--compile", s.compiled, "compare with torch.compile as well");
+  app->add_flag("--no-limit", flags->no_limit,
+                "leave out the arithmetic limit, whose measurement takes most of a short call");
   app->add_flag("--kernels", flags->kernels, "list the kernels behind the limit, too");
   app->add_flag("--profile", flags->profile,
                 "where the time of a step goes, operator by operator, instead of the comparison");
@@ -54,6 +56,9 @@ void add_bench(CLI::App& program) {
   app->add_flag("--json", flags->json, "a list of objects on stdout instead of the table");
   app->callback([flags, app] {
     bench::BenchSettings settings = flags->settings;
+    if (flags->no_limit && flags->kernels)
+      throw UsageError("--kernels lists what the limit is made of; leave out --no-limit");
+    settings.limit = !flags->no_limit;
     if (flags->quick) {
       if (!app->count("--work")) flags->work = "mlp";
       if (!app->count("--seconds")) settings.seconds = 0.05;

@@ -103,17 +103,21 @@ void play_round(std::vector<Entry>& entries, const Work& work, int64_t batch,
   }
 }
 
-/// @param backprop seconds with the same optimizer, @param peak FLOP/s of one large product
-Row row_of(const Entry& e, const Work& work, int64_t batch, double limit, double backprop,
+/// @param backprop seconds with the same optimizer, @param limits null: not measured, @param peak
+/// FLOP/s of one large product
+Row row_of(const Entry& e, const Work& work, int64_t batch, const Limits* limits, double backprop,
            double peak) {
   const double flops = flops_of(e.contender->kernels()), seconds = e.own.seconds;
   Row row{work.name, e.label, e.optimizer, batch, e.rounds};
   row.samples_per_second = static_cast<double>(batch) / seconds;
   row.step_ms = seconds * 1e3;
-  row.limit_ms = limit * 1e3;
   row.gflop = flops * 1e-9;
-  row.fraction_of_limit = limit / seconds;
-  row.fraction_of_peak = flops / seconds / peak;
+  if (limits) {
+    const double limit = limits->seconds(e.contender->kernels());
+    row.limit_ms = limit * 1e3;
+    row.fraction_of_limit = limit / seconds;
+    row.fraction_of_peak = flops / seconds / peak;
+  }
   row.time_relative_to_backprop = seconds / backprop;
   if (e.eager.known()) row.speedup_over_pytorch_eager = e.eager.seconds / seconds;
   if (e.compiled.known()) row.speedup_over_pytorch_compile = e.compiled.seconds / seconds;
@@ -128,20 +132,22 @@ void measure(const Work& work, const BenchSettings& settings, EagerPeer* peer, c
   std::vector<Entry> entries = contenders(work, settings, material, say);
   const std::vector<CountedKernel> peak = {{square_product(settings.peak_size), 1}};
   Limits limits;
-  limits.add(peak);
-  for (const Entry& e : entries) limits.add(e.contender->kernels());
+  if (settings.limit) {
+    limits.add(peak);
+    for (const Entry& e : entries) limits.add(e.contender->kernels());
+  }
   for (int64_t round = 0; round <= settings.rounds && !interrupt::requested(); ++round) {
     say(text::cat(work.name, ": ", entries.size(), " contenders, round ", round, " of ",
                   settings.rounds, round == 0 ? " (not counted)" : ""));
-    limits.round(kKernelBudget);
+    if (settings.limit) limits.round(kKernelBudget);
     play_round(entries, work, batch, settings, peer, round > 0);
   }
-  const double peak_rate = flops_of(peak) / limits.seconds(peak);
+  const double peak_rate = settings.limit ? flops_of(peak) / limits.seconds(peak) : 0;
   std::map<std::string, double> backprop;  // seconds by optimizer
   for (const Entry& e : entries) {
     if (e.rounds == 0) continue;
     if (e.plain && e.contender->rule() == "backprop") backprop[e.optimizer] = e.own.seconds;
-    result.rows.push_back(row_of(e, work, batch, limits.seconds(e.contender->kernels()),
+    result.rows.push_back(row_of(e, work, batch, settings.limit ? &limits : nullptr,
                                  backprop.at(e.optimizer), peak_rate));
     if (peer && e.plain)
       result.rows.back().eager_peak_memory_bytes =

@@ -27,6 +27,7 @@ struct BenchSettings {
   bool processor_time = false;  ///< measure processor time, with one thread; see timing.h
   std::string python;           ///< interpreter with torch for the eager peer; "": none
   bool compiled = false;        ///< also measure torch.compile
+  bool limit = true;            ///< also measure the kernels that the arithmetic limit is made of
   int64_t peak_size = 1536;     ///< of the square product that the machine's peak is read from
 };
 
@@ -37,10 +38,10 @@ struct Row {
   std::string work, rule, optimizer;
   int64_t batch = 0, rounds = 0;
   double samples_per_second = 0, step_ms = 0;
-  double limit_ms = 0;  ///< the step's products and convolutions, each in its fastest form
+  std::optional<double> limit_ms;  ///< the step's products and convolutions, each in its fastest form
   double gflop = 0;     ///< of them, per step
-  double fraction_of_limit = 0;
-  double fraction_of_peak = 0;  ///< arithmetic per second over that of one large product
+  std::optional<double> fraction_of_limit;
+  std::optional<double> fraction_of_peak;  ///< arithmetic per second over that of one large product
   double time_relative_to_backprop = 0;
   std::optional<double> speedup_over_pytorch_eager, speedup_over_pytorch_compile;
   int64_t peak_memory_bytes = 0;  ///< network, rule, optimizer and one step; without data
@@ -51,7 +52,7 @@ struct Row {
 
 struct Result {
   std::vector<Row> rows;
-  double peak_flops = 0;  ///< per second, of a large square product
+  double peak_flops = 0;  ///< per second, of a large square product; 0: not measured
   /// Of every kernel: its fastest form and rate.
   struct KernelRow {
     std::string work, kernel, form;

@@ -18,6 +18,10 @@ std::string fixed(double value, int digits) {
   return text;
 }
 
+std::string fixed(const std::optional<double>& value, int digits) {
+  return value ? fixed(*value, digits) : "-";
+}
+
 std::string megabytes(int64_t bytes) { return fixed(static_cast<double>(bytes) / 1e6, 1); }
 
 std::string times(const std::optional<double>& value) {
@@ -51,10 +55,10 @@ nlohmann::json Row::json() const {
                      {"rounds", rounds},
                      {"samples_per_second", samples_per_second},
                      {"step_ms", step_ms},
-                     {"limit_ms", limit_ms},
+                     {"limit_ms", or_null(limit_ms)},
                      {"gflop", gflop},
-                     {"fraction_of_limit", fraction_of_limit},
-                     {"fraction_of_peak", fraction_of_peak},
+                     {"fraction_of_limit", or_null(fraction_of_limit)},
+                     {"fraction_of_peak", or_null(fraction_of_peak)},
                      {"time_relative_to_backprop", time_relative_to_backprop},
                      {"speedup_over_pytorch_eager", or_null(speedup_over_pytorch_eager)},
                      {"peak_memory_bytes", peak_memory_bytes},
@@ -86,6 +90,7 @@ std::string Result::table() const {
                      row.eager_peak_memory_bytes ? megabytes(*row.eager_peak_memory_bytes) : "-"});
     if (compiled) lines.back().push_back(times(row.speedup_over_pytorch_compile));
   }
+  if (peak_flops == 0) return aligned(lines, 3);
   return aligned(lines, 3) +
          text::cat("\none large matrix product: ", fixed(peak_flops * 1e-9, 0), " GFLOP/s\n");
 }

@@ -83,6 +83,11 @@ struct WeightRows {
   std::function<std::pair<Tensor, Tensor>(int64_t from, int64_t to)> of;
 };
 
+/// A map a = h W^T + b of the last dimension, W [n_out, n_in].
+struct DenseMap {
+  ParamPtr weight, bias;  ///< bias: null if it has none
+};
+
 class Op {
  public:
   virtual ~Op() = default;
@@ -162,6 +167,8 @@ class Op {
   /// Multiply-adds of one sample's forward pass (a multiply-add counts as 2 floating point
   /// operations).
   virtual int64_t multiply_adds(std::span<const Spec> inputs) const { return 0; }
+  /// Its parts, if it is a dense map, for those who know products that are faster than its passes.
+  virtual std::optional<DenseMap> dense() const { return std::nullopt; }
   /// True for affine maps (linear, convolutions): where a block of a chain begins.
   virtual bool is_affine() const { return false; }
   /// True if the output is a value that relaxation rules hold although no affine map reads it

@@ -122,6 +122,41 @@ TEST(HolomorphicRule, FiniteNudgesOutlastNoise) {
   EXPECT_FALSE(at::equal(at(3), at(4)));
 }
 
+void expect_parts_of_the_whole(EpExample& e, const OptionValues& options) {
+  const int64_t n = e.x.size(0), first = n / 2;
+  for (const Tensor& ids : {Tensor(), Stream(5).permutation(100).narrow(0, 0, n)}) {
+    const auto learner = bound(kHep, circle(4, 0.4, options), e.net, *e.loss);
+    Rule& rule = dynamic_cast<Rule&>(*learner);
+    const Look whole{.inputs = e.x, .ids = ids, .draws = Stream(2)};
+    const auto learn = [&](const Look& look, const Tensor& y, Sink& sink) {
+      Step step = Step::look_at(look, y);
+      rule.assign(step, sink);
+    };
+    Gradients at_once, in_parts;
+    learn(whole, e.y, at_once);
+    learn(whole.part(0, first), e.y.narrow(0, 0, first), in_parts);
+    learn(whole.part(first, n - first), e.y.narrow(0, first, n - first), in_parts);
+    for (const auto& [param, gradient] : at_once.all())
+      EXPECT_LT((in_parts.of_param(*param) - gradient).norm().item<double>(), 1e-11)
+          << param->name << (ids.defined() ? " with numbers" : " by place");
+  }
+}
+
+TEST(HolomorphicRule, NoiseGoesByTheSample) {
+  at::NoGradGuard no_grad;
+  EpExample e = random_example("mlp:5-7-6-3:shifted-sigmoid", {5}, "cross-entropy", 0.4);
+  expect_parts_of_the_whole(e, {{"hep.noise", "0.04"}});
+}
+
+TEST(HolomorphicRule, DrawsOfHomeostasisGoByTheSample) {
+  at::NoGradGuard no_grad;
+  EpExample e = random_example(
+      "chain: conv 3 k=3 p=1, shifted-sigmoid, conv 2 k=3, shifted-sigmoid, linear 3", {1, 5, 5},
+      "cross-entropy", 0.3);
+  expect_parts_of_the_whole(
+      e, {{"hep.weights", "separate"}, {"hep.homeostasis", "0.5"}, {"hep.homeostasis-draws", "3"}});
+}
+
 TEST(HolomorphicRule, DampingSettlesWhatSwings) {
   EpExample e = random_example("mlp:5-7-6-3:shifted-sigmoid", {5}, "cross-entropy", 0.4);
   EXPECT_LT(

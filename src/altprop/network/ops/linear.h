@@ -35,6 +35,7 @@ class Linear : public Op {
   }
   std::vector<ParamPtr> params() const override;
   ParamPtr weight() const override { return weight_; }
+  std::optional<DenseMap> dense() const override { return DenseMap{weight_, bias_}; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   bool is_affine() const override { return true; }
 

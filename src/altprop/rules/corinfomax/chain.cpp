@@ -26,16 +26,16 @@ RateDomain domain_of(const Node& node) {
   refuse("node '" + node.name + "'", "its activation " + type + " names no domain of rates");
 }
 
-const Linear& dense(const Node& node, const std::vector<DenseLayer>& before) {
+const Op& dense(const Node& node, const std::vector<DenseLayer>& before) {
   const std::string where = "node '" + node.name + "'";
-  const auto* affine = dynamic_cast<const Linear*>(node.op.get());
-  if (!affine) refuse(where, "it is a " + node.op->type() + " operation");
-  if (affine->params().size() > 1) refuse(where, "it has a bias");
+  const std::optional<DenseMap> map = node.op->dense();
+  if (!map) refuse(where, "it is a " + node.op->type() + " operation");
+  if (map->bias) refuse(where, "it has a bias");
   if (node.spec.shape.size() != 1) refuse(where, "it is applied at several places of its input");
   for (const DenseLayer& layer : before)
-    if (layer.affine->weight() == affine->weight())
+    if (layer.affine->weight() == map->weight)
       refuse(where, "it shares its weight with '" + layer.node->name + "'");
-  return *affine;
+  return *node.op;
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "altprop/network/graph.h"
-#include "altprop/network/ops/linear.h"
 
 namespace altprop {
 
@@ -14,7 +13,7 @@ enum class RateDomain { AntiSparse, Sparse };
 
 struct DenseLayer {
   const Node* node;      ///< of the affine map
-  const Linear* affine;  ///< its weight is W_ff [n_out, n_in]
+  const Op* affine;      ///< its weight is W_ff [n_out, n_in]
   RateDomain domain;
 
   int64_t size() const { return node->spec.shape[0]; }

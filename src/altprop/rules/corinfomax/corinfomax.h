@@ -2,6 +2,7 @@
 #pragma once
 
 #include "altprop/rules/corinfomax/dynamics.h"
+#include "altprop/network/ops/linear.h"
 #include "altprop/rules/corinfomax/lateral.h"
 #include "altprop/rules/rule.h"
 

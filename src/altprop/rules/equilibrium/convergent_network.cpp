@@ -6,7 +6,6 @@
 #include "altprop/base/error.h"
 #include "altprop/base/index.h"
 #include "altprop/base/text.h"
-#include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/softmax_pool.h"
 
@@ -322,7 +321,7 @@ int ConvergentNetwork::matrix(int number) const {
     return *node;
   };
   const Node& last = behind_dropout(edge.map.output_node());
-  if (!dynamic_cast<const Linear*>(last.op.get())) return -1;
+  if (!last.op || !last.op->dense()) return -1;
   const Node& before = behind_dropout(last.inputs[0]);
   if (before.spec.shape.size() != 1) return -1;
   const bool whole =

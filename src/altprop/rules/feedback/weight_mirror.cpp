@@ -7,7 +7,6 @@
 // WGrad is the operation's own weight gradient; its mean is proportional to W.
 #include "altprop/network/gradients.h"
 #include "altprop/network/ops/activation.h"
-#include "altprop/network/ops/linear.h"
 #include "altprop/rules/feedback/feedback_rule.h"
 #include "altprop/rules/registry.h"
 
@@ -173,8 +172,7 @@ class WeightMirror : public FeedbackRule {
   static Tensor without_bias(const Graph& net, const Node& node, const Tensor& response,
                              const at::TensorOptions& options) {
     if (node.op->params().size() == 1) return response;
-    if (const auto* map = dynamic_cast<const Linear*>(node.op.get()))
-      return response - map->params()[1]->value;
+    if (const auto map = node.op->dense()) return response - map->bias->value;
     Saved nothing;
     const Tensor zero = at::zeros(rows(1, net.node(node.inputs[0]).spec), options);
     return response - node.op->forward({&zero, 1}, nothing, {Mode::Eval});

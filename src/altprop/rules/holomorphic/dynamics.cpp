@@ -237,6 +237,14 @@ Field HolomorphicDynamics::drives(const ComplexNudge* nudge) {
   return a;
 }
 
+Tensor normal_by_sample(const Stream& stream, const RowIds& ids, const Tensor& like,
+                        int64_t batch) {
+  // What a sample draws does not depend on how many blocks of rows there are.
+  const Tensor blocks = like.unflatten(0, {like.size(0) / batch, batch});
+  std::vector<int64_t> shape = blocks.transpose(0, 1).sizes().vec();
+  return stream.normal_rows(ids, shape, like.options()).transpose(0, 1).reshape(like.sizes());
+}
+
 Field HolomorphicDynamics::drive() { return drives(nullptr); }
 
 void HolomorphicDynamics::squash(size_t state, Tensor& u) {
@@ -259,7 +267,7 @@ double HolomorphicDynamics::step(const ComplexNudge* nudge, bool measure) {
     }
     if (options_.noise > 0) {
       Tensor points = a[s].narrow(0, 0, rows_.points());
-      points.add_(noise.at(static_cast<int64_t>(s)).normal(points.sizes(), points.options()),
+      points.add_(normal_by_sample(noise.at(static_cast<int64_t>(s)), ids_, points, batch_),
                   options_.noise);
     }
     squash(s, a[s]);

@@ -32,6 +32,10 @@ struct HolomorphicOptions {
 /// [batch], true for samples all of whose numbers are finite, at every point.
 Tensor finite_samples(const VectorField& field, const Field& states, int64_t batch);
 
+/// Standard normal numbers of the shape of `like` [blocks * batch, ...], of each sample's own.
+Tensor normal_by_sample(const Stream& stream, const RowIds& ids, const Tensor& like,
+                        int64_t batch);
+
 /// A copy goes its own way from the present states.
 class HolomorphicDynamics {
  public:
@@ -46,8 +50,12 @@ class HolomorphicDynamics {
   void take(const Field& states);
   /// Rows of samples with a number that is not finite go back to zero. @returns how many samples
   int64_t restart_overflowed();
-  /// Noise of the coming steps is drawn from here. @param draws keyed by seed, step and phase
-  void draw_from(const Stream& draws) { draws_ = draws; }
+  /// Noise of the coming steps is drawn from here, at every point anew. @param draws keyed by seed,
+  /// step and phase @param ids whose noise the samples have
+  void draw_from(const Stream& draws, const RowIds& ids = {}) {
+    draws_ = draws;
+    ids_ = ids;
+  }
   /// Adds (J^T - J)(r - rest) to the drive, which makes the linear response that of the transposed
   /// network; null ends it. Scurria et al. 2026, arXiv 2602.03670.
   void correct_with(Linearised* rest) { correction_ = rest; }
@@ -111,6 +119,7 @@ class HolomorphicDynamics {
   PlanarRows rows_;
   int64_t batch_ = 0, drawn_ = 0;
   Stream draws_;
+  RowIds ids_;
   Linearised* correction_ = nullptr;
   RecordedSteps recorded_;
   std::vector<double> residuals_;

@@ -121,7 +121,7 @@ class HolomorphicEp : public Rule {
 
   Tensor predict(const Look& look) override {
     run_->begin(look.inputs);
-    run_->draw_from(look.draws.at("hep.noise").at("predict"));
+    run_->draw_from(look.draws.at("hep.noise").at("predict"), look.row_ids());
     run_->settle(stop(s_.free_steps));
     return run_->output().clone();
   }
@@ -156,7 +156,7 @@ class HolomorphicEp : public Rule {
     if (s_.oscillating) {
       run_->begin(look.inputs);
       run_->stack(0, 1);
-      run_->draw_from(look.draws.at("hep.noise").at("oscillation"));
+      run_->draw_from(look.draws.at("hep.noise").at("oscillation"), look.row_ids());
       trace->output = real_parts(run_->output(), run_->rows()).clone();
     } else {
       trace->settled = free_phase(look, look_closely(look));
@@ -206,7 +206,7 @@ class HolomorphicEp : public Rule {
 
   Settled free_phase(const Look& look, bool turn) {
     run_->begin(look.inputs);
-    run_->draw_from(look.draws.at("hep.noise").at("free"));
+    run_->draw_from(look.draws.at("hep.noise").at("free"), look.row_ids());
     return run_->settle(stop(s_.free_steps, turn));
   }
 
@@ -250,7 +250,7 @@ class HolomorphicEp : public Rule {
     contour.nudges(from.rows(), from.output.options(), out.nudge.beta_re, out.nudge.beta_im);
     if (s_.fallback_above > 0 && contour.real() == 1) out.unnudged.emplace(*run_);
     run_->stack(contour.real(), contour.complex());
-    run_->draw_from(from.look.draws.at("hep.noise").at("nudged"));
+    run_->draw_from(from.look.draws.at("hep.noise").at("nudged"), from.look.row_ids());
     run_->correct_with(s_.correction ? at_rest_.get() : nullptr);
     return out;
   }
@@ -264,7 +264,7 @@ class HolomorphicEp : public Rule {
           ComplexNudge nudge{loss(), from.targets(1), {}, {}};
           minus.nudges(from.rows(), from.output.options(), nudge.beta_re, nudge.beta_im);
           opposite.stack(1, 0);
-          opposite.draw_from(from.look.draws.at("hep.noise").at("opposite"));
+          opposite.draw_from(from.look.draws.at("hep.noise").at("opposite"), from.look.row_ids());
           opposite.correct_with(s_.correction ? at_rest_.get() : nullptr);
           opposite.settle({.steps = steps}, &nudge);
           return opposite.copy();
@@ -306,7 +306,8 @@ class HolomorphicEp : public Rule {
 
   void pull_together(const Look& look, const Field& rest, Sink& sink) {
     if (s_.homeostasis > 0)
-      homeostasis_->deliver(rest, look.draws.at("hep.homeostasis"), s_.draws, s_.homeostasis, sink);
+      homeostasis_->deliver(rest, {look.draws.at("hep.homeostasis"), look.row_ids()}, s_.draws,
+                            s_.homeostasis, sink);
   }
 
   void look(const Nudging& from, const Settled& settled, const Answers& answers, const Field& rest,
@@ -327,7 +328,8 @@ class HolomorphicEp : public Rule {
     if (!(solved.residual < 1e-2)) diagnosis_->unsolved(solved.residual, solved.steps);
     instruments_->compare(some.credits, solved.lambda);
     if (!field_->directed()) return;
-    const Stream draws = look.draws.at("hep.symmetry");
+    const SampleDraws draws(look.draws.at("hep.symmetry"),
+                            look.part(0, some.inputs.size(0)).row_ids());
     instruments_->symmetry(homeostasis_->loss(some.rest, draws, s_.draws),
                            homeostasis_->symmetry(some.rest, draws, s_.draws));
   }

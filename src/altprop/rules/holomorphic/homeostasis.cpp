@@ -5,6 +5,7 @@
 #include <set>
 
 #include "altprop/base/index.h"
+#include "altprop/rules/holomorphic/dynamics.h"
 
 namespace altprop {
 
@@ -72,17 +73,20 @@ double Homeostasis::closed_square(const Pair& pair, double sign) const {
   return square;
 }
 
-Homeostasis::Drawn Homeostasis::draw(const Pair& pair, const Field& rest, const Stream& draws,
+Homeostasis::Drawn Homeostasis::draw(const Pair& pair, const Field& rest, const SampleDraws& draws,
                                      int64_t count, double sign) {
   Drawn out;
   std::vector<Tensor> inputs;
   const Coupling& c = *pair.first;
   for (int p : c.from) {
     inputs.push_back(rest[at(p)]);
-    std::vector<int64_t> shape = rest[at(p)].sizes().vec();
+    const Tensor& state = rest[at(p)];
+    std::vector<int64_t> shape = state.sizes().vec();
     shape[0] *= count;
-    out.e.push_back(field_.moves(p) ? draws.at(c.to).at(p).normal(shape, rest[at(p)].options())
-                                    : Tensor());
+    out.e.push_back(field_.moves(p)
+                        ? normal_by_sample(draws.stream.at(c.to).at(p), draws.ids,
+                                           at::empty(shape, state.options()), state.size(0))
+                        : Tensor());
   }
   Activity activity;
   c.map.graph().run(inputs, activity, {Mode::Eval});
@@ -98,13 +102,13 @@ Homeostasis::Drawn Homeostasis::draw(const Pair& pair, const Field& rest, const 
   return out;
 }
 
-double Homeostasis::drawn_square(const Pair& pair, const Field& rest, const Stream& draws,
+double Homeostasis::drawn_square(const Pair& pair, const Field& rest, const SampleDraws& draws,
                                  int64_t count, double sign) {
   const Tensor d = draw(pair, rest, draws, count, sign).difference;
   return d.square().sum().item<double>() / static_cast<double>(d.size(0));
 }
 
-double Homeostasis::loss(const Field& rest, const Stream& draws, int64_t count, bool estimate) {
+double Homeostasis::loss(const Field& rest, const SampleDraws& draws, int64_t count, bool estimate) {
   double sum = 0;
   for (const Pair& pair : pairs_)
     sum += pair.closed() && !estimate ? closed_square(pair, -1)
@@ -112,7 +116,7 @@ double Homeostasis::loss(const Field& rest, const Stream& draws, int64_t count, 
   return sum / static_cast<double>(field_.units());
 }
 
-double Homeostasis::symmetry(const Field& rest, const Stream& draws, int64_t count) {
+double Homeostasis::symmetry(const Field& rest, const SampleDraws& draws, int64_t count) {
   // Blocks of (J +- J^T)/2 come in pairs; of J - I only the symmetric part sees the leak.
   double even = 0, odd = 0;
   for (const Pair& pair : pairs_) {
@@ -135,7 +139,7 @@ double Homeostasis::symmetry(const Field& rest, const Stream& draws, int64_t cou
   return s / (s + a);
 }
 
-void Homeostasis::deliver(const Field& rest, const Stream& draws, int64_t count, double coefficient,
+void Homeostasis::deliver(const Field& rest, const SampleDraws& draws, int64_t count, double coefficient,
                           Sink& sink, bool estimate) {
   const double scale = 2 * coefficient / static_cast<double>(field_.units());
   for (const Pair& pair : pairs_) {

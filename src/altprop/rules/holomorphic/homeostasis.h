@@ -13,6 +13,14 @@
 
 namespace altprop {
 
+/// What samples draw: from a stream, each by its number.
+struct SampleDraws {
+  Stream stream;
+  RowIds ids;
+  // Mostly a stream is all there is. NOLINTNEXTLINE(google-explicit-constructor)
+  SampleDraws(const Stream& stream, RowIds ids = {}) : stream(stream), ids(std::move(ids)) {}
+};
+
 class Homeostasis {
  public:
   /// @param field must outlive this
@@ -21,13 +29,13 @@ class Homeostasis {
   /// True if every pair is in closed form.
   bool closed() const;
   /// L, its mean over batch and draws. @param estimate draw for matrices, too
-  double loss(const Field& rest, const Stream& draws, int64_t count, bool estimate = false);
+  double loss(const Field& rest, const SampleDraws& draws, int64_t count, bool estimate = false);
   /// Signals of coefficient * dL/dtheta, r_* held fixed.
-  void deliver(const Field& rest, const Stream& draws, int64_t count, double coefficient,
+  void deliver(const Field& rest, const SampleDraws& draws, int64_t count, double coefficient,
                Sink& sink, bool estimate = false);
   /// s / (s + a) with s and a the norms of the symmetric and antisymmetric parts of J, drawn as
   /// above where there is no closed form (without the part of J inside a layer there).
-  double symmetry(const Field& rest, const Stream& draws, int64_t count);
+  double symmetry(const Field& rest, const SampleDraws& draws, int64_t count);
 
  private:
   /// Two couplings between the same states. `partner` reads the same states, in the opposite
@@ -40,13 +48,14 @@ class Homeostasis {
   };
   Tensor difference(const Pair& pair, double sign) const;
   double closed_square(const Pair& pair, double sign) const;
-  double drawn_square(const Pair& pair, const Field& rest, const Stream& draws, int64_t count,
+  double drawn_square(const Pair& pair, const Field& rest, const SampleDraws& draws, int64_t count,
                       double sign);
   struct Drawn {
     std::vector<Tensor> e;  ///< per state that the pair reads, [count B, ...]
     Tensor difference;      ///< J_first e + sign J_partner e
   };
-  Drawn draw(const Pair& pair, const Field& rest, const Stream& draws, int64_t count, double sign);
+  Drawn draw(const Pair& pair, const Field& rest, const SampleDraws& draws, int64_t count,
+             double sign);
 
   const VectorField& field_;
   std::vector<Pair> pairs_;

@@ -13,7 +13,7 @@ namespace {
 
 /// A bias as something that can be added to an output: [K] for layers, [C, 1, ...] for images.
 Tensor spread_bias(const Op& op, const Tensor& bias, int64_t dims) {
-  if (op.type() == "linear") return bias;
+  if (op.dense()) return bias;
   std::vector<int64_t> shape(static_cast<size_t>(dims - 1), 1);
   shape[0] = bias.size(0);
   return bias.view(shape);

@@ -18,14 +18,13 @@ namespace {
 void recognise_matrix(Coupling& c, const ConvergentNetwork& net) {
   const Graph& map = c.map.graph();
   const Node& last = map.node(map.output_node());
-  const auto* linear = dynamic_cast<const Linear*>(last.op.get());
-  if (!linear || c.from.size() != 1 || !net.moves(c.from[0])) return;
+  const std::optional<DenseMap> dense = last.op ? last.op->dense() : std::nullopt;
+  if (!dense || c.from.size() != 1 || !net.moves(c.from[0])) return;
   const Node& before = map.node(last.inputs[0]);
   if (before.spec.shape.size() != 1) return;
   if (before.op && (before.op->type() != "flatten" || map.node(before.inputs[0]).op)) return;
-  const std::vector<ParamPtr> params = linear->params();
-  c.weight = params[0];
-  if (params.size() > 1) c.bias = params[1];
+  c.weight = dense->weight;
+  c.bias = dense->bias;
 }
 
 }  // namespace

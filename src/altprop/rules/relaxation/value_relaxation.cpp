@@ -58,9 +58,10 @@ void ValueRelaxation::forget_predictions() { stale_.assign(stale_.size(), 1); }
 void ValueRelaxation::prepare_for_many_steps() {
   const StateGraph& graph = pass_.graph();
   for (size_t e = 0; e < turned_.size(); ++e) {
-    const int linear = pull_back_.dense(static_cast<int>(e)).first;
-    if (linear >= 0 && hidden_[at(graph.edges[e].from[0])])
-      turned_[e] = graph.edges[e].map.node(linear).op->weight()->value.t().contiguous().t();
+    const int dense = pull_back_.dense(static_cast<int>(e)).first;
+    if (dense < 0 || !hidden_[at(graph.edges[e].from[0])]) continue;
+    const auto* linear = dynamic_cast<const Linear*>(graph.edges[e].map.node(dense).op.get());
+    if (linear) turned_[e] = linear->weight()->value.t().contiguous().t();  // see predict_dense
   }
 }
 
