@@ -199,7 +199,7 @@ TEST(UnbatchedRows, AreSummedOverSamplesAndSpreadOverThem) {
   EXPECT_EQ(shape_text(sum_to_unbatched(rows, 6).sizes()), "[1, 2]");
   const Tensor spread = spread_over_batch(rows.narrow(0, 0, 2), 3);
   for (int64_t r = 0; r < 6; ++r) EXPECT_TRUE(at::equal(spread[r], rows[r / 3]));
-  expect_refusal([&] { sum_to_unbatched(rows, 4); }, "do not fit an activity of 4 rows");
+  expect_refusal([&] { sum_to_unbatched(rows, 4); }, "does not fit an activity of 4 rows");
 }
 
 TEST(UnbatchedValues, AreRefusedWhereTheyMakeNoSense) {

@@ -1,13 +1,14 @@
 // Operations of several inputs: sum, elementwise product, concatenation. Some of the inputs, but
 // not all, may be one value for the whole batch, of the same shape without the batch dimension: it
-// joins every sample, and its credit is the sum over the samples (sum_to_unbatched).
+// joins every sample, and its credit is the sum over the samples (sum_to_unbatched). Saved.shape ends
+// with marks of them where there are any: B, then per input 1 if it is shared.
 #pragma once
 
 #include "altprop/network/op.h"
 
 namespace altprop {
 
-/// The sum of n inputs of one shape. Saves nothing; Saved.shape as Shares say.
+/// The sum of n inputs of one shape. Saves nothing; of shared inputs the marks described above.
 class Add : public Op {
  public:
   explicit Add(int n);
@@ -43,7 +44,7 @@ class Multiply : public Op {
 };
 
 /// n inputs one behind the other along a dimension, of any one kind. Saved.shape = their extents in
-/// it, then as Shares say.
+/// it, then the marks of shared inputs.
 class Concat : public Op {
  public:
   Concat(int n, int64_t dim);
