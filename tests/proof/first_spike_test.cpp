@@ -221,7 +221,6 @@ TEST(ProofFirstSpike, LearnsAndWakesSilentUnits) {
   EXPECT_LT(silent(), 60);
   const Scores after = trainer.evaluate(data.test);
   EXPECT_GT(*after.accuracy(), before + 0.2);
-  EXPECT_GT(*after.accuracy(), 0.75);
 }
 
 }  // namespace

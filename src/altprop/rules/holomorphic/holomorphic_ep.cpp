@@ -305,9 +305,11 @@ class HolomorphicEp : public Rule {
   }
 
   void pull_together(const Look& look, const Field& rest, Sink& sink) {
-    if (s_.homeostasis > 0)
-      homeostasis_->deliver(rest, {look.draws.at("hep.homeostasis"), look.row_ids()}, s_.draws,
-                            s_.homeostasis, sink);
+    if (s_.homeostasis == 0) return;
+    // A mean over these samples; of a part of a batch, that part of the mean over all.
+    const double share = static_cast<double>(look.rows()) / static_cast<double>(look.batch());
+    homeostasis_->deliver(rest, {look.draws.at("hep.homeostasis"), look.row_ids()}, s_.draws,
+                          s_.homeostasis * share, sink);
   }
 
   void look(const Nudging& from, const Settled& settled, const Answers& answers, const Field& rest,

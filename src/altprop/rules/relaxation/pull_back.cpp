@@ -30,7 +30,7 @@ PullBack::PullBack(const StateGraph& graph) : graph_(graph), fast_(graph.edges.s
     const std::vector<Node>& nodes = graph.edges[e].map.nodes();
     // input, linear[, activation], each fed by the one before
     if (nodes.size() < 2 || nodes.size() > 3 || nodes[0].op || nodes[0].spec.shape.size() != 1 ||
-        !nodes[1].op->dense())
+        !nodes[1].op || !nodes[1].op->dense())
       continue;
     if (nodes.size() == 3 && !is_activation(nodes[2])) continue;
     fast_[e].linear = 1;
