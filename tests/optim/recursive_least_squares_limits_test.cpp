@@ -9,7 +9,8 @@ TEST(RecursiveLeastSquares, ParametersWithoutRowsAreRefusedOrLeftAlone) {
     return network("chain: conv 3 k=3, batch-norm, relu, linear *",
                    {.input_shape = {2, 7, 7}, .classes = 3});
   };
-  expect_says(sentence([&] { Learning(norm(), {}); }), {"batch-norm", "gain", "rls.rest=plain"});
+  expect_says(sentence([&] { Learning(norm(), {}); }),
+              {"batch_norm 'norm1'", "norm1.weight", "rls.rest=plain"});
   Learning plain(norm(), {{"rls.rest", "plain"}});
   plain.step(images(4), wanted(4));
   EXPECT_TRUE(plain.value(2).isfinite().all().item<bool>());

@@ -230,9 +230,10 @@ class RecursiveLeastSquares : public Direction {
       to_bias->fresh = false;
     }
 
-    // The square root makes both factors one vector, so that P stays symmetric to the last bit.
+    // A product of one vector with itself and no fused operations: P stays symmetric to the last
+    // bit.
     const Tensor v = u * (k_ / lambda_ / h).sqrt();
-    layer.p.addr_(v, v, 1 / lambda_, -1);
+    layer.p.mul_(1 / lambda_).sub_(at::outer(v, v));
     if (lambda_ < 1) {
       const double limit = cap_ * p0_ * static_cast<double>(layer.p.size(0));
       layer.p.mul_(layer.p.trace().reciprocal().mul_(limit).clamp_max_(1));
