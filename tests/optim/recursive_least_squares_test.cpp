@@ -187,12 +187,9 @@ TEST(RecursiveLeastSquares, OnePassOfARegressionFitsMore) {
     OwnUpdater updater(settings);
     updater.set_direction(make_direction(direction));
     updater.bind(net.params());
-    Activity activity;
-    Feedback exact;
     at::NoGradGuard no_grad;
     for (int64_t i = 0; i < rows; i += batch) {
-      Step step{net, *loss, &updater, activity, x.narrow(0, i, batch), y.narrow(0, i, batch)};
-      sweep_step(step, exact, updater);
+      test::send_exact(net, *loss, x.narrow(0, i, batch), y.narrow(0, i, batch), updater);
       updater.apply();
     }
     return (net.predict(x) - y).square().mean().item<double>();

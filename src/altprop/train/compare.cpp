@@ -282,8 +282,8 @@ std::string table_text(const nlohmann::json& table) {
                                  {"magnitude", "magnitude_ratio", 1, 2},
                                  {"time/BP", "time_relative_to_backprop", 1, 2},
                                  {"memory/BP", "memory_relative_to_backprop", 1, 2}};
-  if (!table.empty())
-    for (const auto& [name, value] : table[0].value("scores", nlohmann::json::object()).items())
+  if (!table.empty() && table[0].contains("scores"))
+    for (const auto& [name, value] : table[0]["scores"].items())
       columns.insert(columns.begin() + 2, {name, name, 1, 4, true});
   size_t width = 4;
   for (const auto& row : table) width = std::max(width, row["label"].get<std::string>().size());
