@@ -179,8 +179,8 @@ void AutogradOp::refuse_substitute() const {
 bool AutogradOp::shared(const Tape& tape, int input) const {
   const size_t i = static_cast<size_t>(input);
   if (!tape.inputs[i].is_floating_point())
-    throw Refusal(
-        type_, text::cat("its input ", input + 1, " holds integers, which have no derivative"));
+    throw Refusal(type_,
+                  text::cat("its input ", input + 1, " holds integers, which have no derivative"));
   return i < shared_.size() && shared_[i];
 }
 

@@ -1,7 +1,7 @@
 // Operations of several inputs: sum, elementwise product, concatenation. Some of the inputs, but
 // not all, may be one value for the whole batch, of the same shape without the batch dimension: it
-// joins every sample, and its credit is the sum over the samples (sum_to_unbatched). Saved.shape ends
-// with marks of them where there are any: B, then per input 1 if it is shared.
+// joins every sample, and its credit is the sum over the samples (sum_to_unbatched). Saved.shape
+// ends with marks of them where there are any: B, then per input 1 if it is shared.
 #pragma once
 
 #include "altprop/network/op.h"
