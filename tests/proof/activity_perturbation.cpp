@@ -64,7 +64,7 @@ const RegisterRule registered_activity_perturbation{
      .example_net = "mlp:784-100-10:relu",
      .make = [] { return std::make_unique<ActivityPerturbation>(); },
      .order = 95,
-     .reaches = 0.5}};
+     .reaches = 0.35}};
 
 }  // namespace
 
