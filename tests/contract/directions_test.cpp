@@ -162,6 +162,15 @@ TEST(DirectionsAndTwins, ATwinWithGradientsOfItsOwnIsRefused) {
   }
 }
 
+/// What cannot be followed is said before hours are spent.
+TEST(DirectionsAndNorms, AreRefusedBeforeTraining) {
+  RunSettings s = settings_for(rule_entry("backprop"), "recursive-least-squares");
+  s.net = "chain: conv 3 k=3, batch-norm, relu, linear *";
+  EXPECT_THROW(Experiment(s, load_data(s)), Refusal);
+  s.direction_options = {{"rls.rest", "plain"}};
+  Experiment(s, load_data(s)).trainer().run();
+}
+
 /// Options in brackets behind a rule go to the rule, to the run or to the direction.
 TEST(DirectionOptions, AreFoundBehindARule) {
   RunSettings s;

@@ -120,6 +120,7 @@ TEST(OptimizerClass, OneRegistrationMakesANewOne) {
     EXPECT_EQ(s.own_number("soa.beta"), 0.5);
     Options options("settings");
     s.declare(options);
+    EXPECT_EQ(s.own_number("soa.beta"), 0.5) << "declared with its default";
     options.set("optimizer", "sign-of-average");
     EXPECT_THROW(options.set("soa.beta", "2"), UsageError);
     options.set("soa.beta", "0.125");

@@ -11,7 +11,8 @@ def test_a_run_keeps_its_direction(tmp_path):
     assert s["settings"]["direction-options"] == {"rls.lambda": "0.999", "k": "0.5"}
     config = (tmp_path / "a" / "config.toml").read_text()
     assert 'direction = "recursive-least-squares"' in config and "[direction-options]" in config
-    again = altprop("train", "--config", tmp_path / "a" / "config.toml", "--quiet", "--json", "--out", tmp_path / "b").json
+    config_file = tmp_path / "a" / "config.toml"
+    again = altprop("train", "--config", config_file, "--quiet", "--json", "--out", tmp_path / "b").json
     assert again["test_loss"] == s["test_loss"]
     plain = train(tmp_path / "c", "--optimizer", "sgd", "--lr", 0.5, "--epochs", 1)
     assert plain["test_loss"] != s["test_loss"]
@@ -28,11 +29,12 @@ def test_a_resumed_run_goes_on_with_its_matrices(tmp_path):
 
 def test_compare_takes_it_for_all_and_for_one(tmp_path):
     rules = "backprop,fa[direction=recursive-least-squares,rls.k=0.5,optimizer=sgd,lr=0.5]"
-    runs = altprop("compare", *TINY, "--rules", rules, "--epochs", 1, "--quiet", "--json", "--out", tmp_path / "a").json["runs"]
+    short = ["--epochs", 1, "--quiet", "--json"]
+    runs = altprop("compare", *TINY, "--rules", rules, *short, "--out", tmp_path / "a").json["runs"]
     assert [run["settings"]["direction"] for run in runs] == ["accumulate", "recursive-least-squares"]
     assert runs[1]["settings"]["direction-options"] == {"rls.k": "0.5"} and runs[1]["rule_options"] == {}
-    runs = altprop("compare", *TINY, "--rules", "backprop,fa", *RLS, "--direction.rls.k", 0.25, "--epochs", 1, "--quiet",
-                   "--json", "--out", tmp_path / "b").json["runs"]
+    runs = altprop("compare", *TINY, "--rules", "backprop,fa", *RLS, "--direction.rls.k", 0.25, *short,
+                   "--out", tmp_path / "b").json["runs"]
     assert [run["settings"]["direction-options"] for run in runs] == [{"rls.k": "0.25"}] * 2
 
 
