@@ -102,7 +102,13 @@ std::string nearest(const std::string& name, const std::vector<std::string>& can
 std::string suggestion(const std::string& name, const std::vector<std::string>& candidates) {
   if (std::string near = nearest(name, candidates); !near.empty())
     return cat("; did you mean '", near, "'?");
-  return candidates.empty() ? "" : "; known are " + join(candidates, ", ");
+  if (candidates.empty()) return "";
+  // Of more than can be read, how many there are.
+  constexpr size_t kMost = 40;
+  const std::vector<std::string> first(
+      candidates.begin(), candidates.begin() + std::min(candidates.size(), kMost));
+  const size_t more = candidates.size() - first.size();
+  return "; known are " + join(first, ", ") + (more ? cat(" and ", more, " more") : "");
 }
 
 }  // namespace altprop::text

@@ -1,0 +1,78 @@
+// What the contract tests of rules share: every registered rule with settings that suit it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "altprop/rules/registry.h"
+#include "altprop/train/experiment.h"
+#include "support/device.h"
+
+namespace altprop::contract {
+
+inline std::shared_ptr<const data::Splits> load_glyphs(const OptionValues& options) {
+  RunSettings s;
+  s.data_options = options;
+  s.data_options.insert({{"glyphs.train", "4000"}, {"glyphs.test", "1000"}});
+  return load_data(s);
+}
+
+inline std::shared_ptr<const data::Splits> glyphs() {
+  static const auto data = load_glyphs({});
+  return data;
+}
+
+inline RunSettings settings_for(const RuleEntry& entry) {
+  RunSettings s;
+  s.rule = entry.name;
+  s.net = entry.example_net;
+  s.loss = entry.example_loss;
+  s.optimizer.lr = 0.02;
+  s.optimizer.weight_decay = 1e-4;
+  s.threads = 1;
+  s.device = test::test_device().str();
+  s.probe_every = 0;
+  return s;
+}
+
+inline std::vector<Tensor> weights(Graph& net) {
+  std::vector<Tensor> out;
+  for (const ParamPtr& param : net.params()) out.push_back(param->value.clone());
+  return out;
+}
+
+inline void expect_equal(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << "parameter " << i;
+}
+
+class EveryRule : public ::testing::TestWithParam<size_t> {
+ protected:
+  const RuleEntry& entry() const { return rule_entries()[GetParam()]; }
+  static Step step_of(Experiment& e, const Tensor& x, const Tensor& y) {
+    return Step::train(e.trainer().updater(),
+                       {.inputs = x, .ids = at::arange(x.size(0)), .draws = Stream(3)}, y);
+  }
+  static std::pair<Tensor, Tensor> batch(const RunSettings& s, int64_t n) {
+    data::LoaderOptions options;
+    options.batch = n;
+    options.device = test::test_device();
+    options.dtype = s.dtype == "float64" ? at::kDouble : at::kFloat;
+    const data::Batch b = data::Loader(data::first(glyphs()->train, n), options).at(0, 0);
+    return {b.inputs, b.targets};
+  }
+};
+
+/// Of a rule, as part of the name of a test.
+inline std::string test_name(const ::testing::TestParamInfo<size_t>& info) {
+  std::string name = rule_entries()[info.param].name;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+inline auto all_rules() { return ::testing::Range(size_t{0}, rule_entries().size()); }
+
+}  // namespace altprop::contract
