@@ -15,6 +15,7 @@
 #include <map>
 
 #include "altprop/network/gradients.h"
+#include "altprop/train/trainer.h"
 #include "proof/toy.h"
 
 namespace altprop::proof {
@@ -62,6 +63,9 @@ struct DeepFeedbackControl : Rule {
     return {{"control", {.kind = "sgd", .lr = 0.02}}};
   }
   std::vector<std::string> passes(int64_t, int64_t) const override { return {"control", "train"}; }
+
+  std::vector<std::string> done;
+  void pass_done(const std::string& pass) override { done.push_back(pass); }
 
   void step(Step& s) override {
     if (s.pass == "train") return Rule::step(s);
@@ -228,6 +232,28 @@ TEST(ProofDeepFeedbackControl, FeedbackWeightsLearnByAnOptimizerOfTheirOwn) {
   }
   const Tensor q = rule.layers[0].q->value;
   EXPECT_GT(at::cosine_similarity(q.flatten(), j.flatten(), 0).item<double>(), 0.9);
+}
+
+TEST(ProofDeepFeedbackControl, ATrainerGivesItsGroupAndItsPasses) {
+  Graph net = toy_net({6, 10, 3}, "tanh", 4);
+  DeepFeedbackControl rule;
+  const auto loss = make_loss("cross-entropy");
+  const ToyData toy = toy_data(40, 6, 5);
+  const data::Splits data = data::from_tensors(toy.inputs.to(at::kFloat), toy.targets,
+                                               toy.inputs.to(at::kFloat), toy.targets);
+  RunSettings s;
+  s.epochs = 2;
+  s.batch = 20;
+  s.dtype = "float64";
+  s.probe_every = 0;
+  Trainer trainer(net, rule, *loss, data, s);
+  EXPECT_EQ(trainer.updater().settings("control").kind, "sgd");
+  EXPECT_EQ(trainer.updater().settings("control").lr, 0.02);
+  EXPECT_EQ(trainer.updater().settings().kind, s.optimizer.kind);
+  trainer.run();
+  EXPECT_EQ(rule.done, (std::vector<std::string>{"control", "train", "control", "train"}));
+  EXPECT_EQ(trainer.updater().steps("control"), 4);
+  EXPECT_EQ(trainer.updater().steps(), 4);
 }
 
 }  // namespace
