@@ -57,3 +57,11 @@ def test_an_lstm_reads_tokens_and_predictive_coding_sweeps_once():
 def test_errors_are_sentences():
     assert "there is no benchmark work 'mpl'" in altprop("bench", "--work", "mpl", code=2).err
     assert "no-such-rule" in altprop("bench", "--quick", "--rules", "no-such-rule", code=2).err
+
+
+def test_without_the_limit_only_steps_are_measured():
+    rows = altprop("bench", "--quick", "--rules", "fa", "--no-limit", "--json").json
+    assert len(rows) > 1
+    for row in rows:
+        assert row["step_ms"] > 0 and row["limit_ms"] is None and row["fraction_of_limit"] is None
+    assert "--no-limit" in altprop("bench", "--quick", "--no-limit", "--kernels", code=2).err
