@@ -51,12 +51,10 @@ void RunFlags::add(CLI::App& app, const std::vector<std::string>& leave_out) {
   app.footer(
       takes_rule_
           ? "Options of the rule, of the data set and of the direction: --rule.NAME VALUE, "
-            "--data.NAME "
-            "VALUE and --direction.NAME VALUE; see `altprop list rules`, `altprop list data` and "
-            "`altprop list directions`."
+            "--data.NAME VALUE and --direction.NAME VALUE; see `altprop list rules`, `altprop "
+            "list data` and `altprop list directions`."
           : "Options of a rule are written behind its name, in brackets; those of the data set and "
-            "of "
-            "the direction are --data.NAME VALUE and --direction.NAME VALUE; see `altprop list "
+            "of the direction are --data.NAME VALUE and --direction.NAME VALUE; see `altprop list "
             "rules`, `altprop list data` and `altprop list directions`.");
 }
 

@@ -62,10 +62,8 @@ struct Equilibrium : Rule {
 
   bool keeps_last_pass() const override { return true; }
   TracePtr run(const Look& look) override {
-    auto trace = std::make_unique<Trace>();
     rest = free_state(look.inputs);
-    trace->output = rest.back();
-    return trace;
+    return trace_of(rest.back());
   }
 
   Credits emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) override {

@@ -71,6 +71,15 @@ const std::vector<std::pair<std::string, OptionValues>> kTakeCotangents = {
     {"activation-relaxation", {{"ar.feedback", "fixed"}}},
     {"predictive-coding", {}}};
 
+void expect_equal_gradients(const std::vector<Tensor>& found, const std::vector<Tensor>& wanted) {
+  for (size_t i = 0; i < found.size(); ++i) {
+    ASSERT_EQ(found[i].defined(), wanted[i].defined());
+    if (found[i].defined()) {
+      EXPECT_TRUE(at::equal(found[i], wanted[i]));
+    }
+  }
+}
+
 TEST(ForwardCredit, ACotangentDoesWhatItsLossDoes) {
   at::NoGradGuard no_grad;
   for (const auto& [rule, options] : kTakeCotangents) {
@@ -81,13 +90,7 @@ TEST(ForwardCredit, ACotangentDoesWhatItsLossDoes) {
     EXPECT_EQ(trace->output.sizes(), IntArrayRef({6, 4}));
     Gradients sink;
     EXPECT_TRUE(bench.self().credit(*trace, bench.cotangent(trace->output), sink).empty());
-    const std::vector<Tensor> found = sink.of_params(bench.net.params());
-    for (size_t i = 0; i < found.size(); ++i) {
-      ASSERT_EQ(found[i].defined(), whole[i].defined());
-      if (found[i].defined()) {
-        EXPECT_TRUE(at::equal(found[i], whole[i]));
-      }
-    }
+    expect_equal_gradients(sink.of_params(bench.net.params()), whole);
   }
 }
 
@@ -128,11 +131,7 @@ TEST(ForwardCredit, WithoutALossCotangentsAreEnough) {
     const TracePtr trace = self.forward(with.look());
     Gradients sink;
     self.credit(*trace, with.cotangent(trace->output), sink);
-    const std::vector<Tensor> found = sink.of_params(net.params());
-    for (size_t i = 0; i < found.size(); ++i)
-      if (whole[i].defined()) {
-        EXPECT_TRUE(at::equal(found[i], whole[i]));
-      }
+    expect_equal_gradients(sink.of_params(net.params()), whole);
   }
 }
 
@@ -153,13 +152,7 @@ TEST(ForwardCredit, APassIsCreditedOnceAndALaterOneIsNotMixedUp) {
     } catch (const Error&) {  // refused: the states are those of the second pass
       kept = false;
     }
-    if (kept) {
-      const std::vector<Tensor> found = sink.of_params(bench.net.params());
-      for (size_t i = 0; i < found.size(); ++i)
-        if (found[i].defined()) {
-          EXPECT_TRUE(at::equal(found[i], whole[i]));
-        }
-    }
+    if (kept) expect_equal_gradients(sink.of_params(bench.net.params()), whole);
     const bool relaxes = rule == "activation-relaxation" || rule == "predictive-coding";
     EXPECT_EQ(kept, !relaxes);
     Gradients later;

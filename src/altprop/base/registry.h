@@ -39,21 +39,55 @@ class Registry {
     for (const Entry& entry : all_) out.push_back(entry.name);
     return out;
   }
-  /// Null if there is none of this name.
+  /// By name or, where entries have them, by one of its `aliases`. Null if there is none.
   const Entry* find(const std::string& name) const {
-    for (const Entry& entry : all_)
+    for (const Entry& entry : all_) {
       if (entry.name == name) return &entry;
+      if constexpr (requires { entry.aliases; })
+        if (std::count(entry.aliases.begin(), entry.aliases.end(), name)) return &entry;
+    }
     return nullptr;
   }
-  /// @throws UsageError with a suggestion
+  /// As find. @throws UsageError with a suggestion
   const Entry& at(const std::string& name) const {
     if (const Entry* found = find(name)) return *found;
-    throw UsageError("there is no " + what_ + " '" + name + "'" + text::suggestion(name, names()));
+    throw UsageError("there is no " + what_ + " '" + name + "'" +
+                     text::suggestion(name, known_names()));
   }
 
  private:
+  /// What `find` knows, each entry's aliases behind its name.
+  std::vector<std::string> known_names() const {
+    std::vector<std::string> out;
+    for (const Entry& entry : all_) {
+      out.push_back(entry.name);
+      if constexpr (requires { entry.aliases; })
+        out.insert(out.end(), entry.aliases.begin(), entry.aliases.end());
+    }
+    return out;
+  }
+
   std::string what_;
   std::vector<Entry> all_;
+};
+
+/// The program's registry of these entries; each kind defines its own.
+template <class Entry>
+Registry<Entry>& registry_of();
+
+/// Registers an entry as long as it lives.
+template <class Entry>
+class Registration {
+ public:
+  explicit Registration(Entry entry) : name_(entry.name) {
+    registry_of<Entry>().add(std::move(entry));
+  }
+  ~Registration() { registry_of<Entry>().remove(name_); }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+ private:
+  std::string name_;
 };
 
 }  // namespace altprop

@@ -1,11 +1,10 @@
 #include "altprop/network/architecture.h"
 
-#include <algorithm>
 #include <fstream>
-#include <tuple>
 
 #include "altprop/base/error.h"
 #include "altprop/base/printable.h"
+#include "altprop/base/registry.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -14,16 +13,9 @@ namespace {
 
 constexpr size_t kLongestText = 100'000;
 
-std::vector<ArchitectureEntry>& entries() {
-  static std::vector<ArchitectureEntry> all;
+Registry<ArchitectureEntry>& architectures() {
+  static Registry<ArchitectureEntry> all("network");
   return all;
-}
-
-const ArchitectureEntry* find(const std::string& name) {
-  for (const ArchitectureEntry& entry : entries())
-    if (entry.name == name || std::count(entry.aliases.begin(), entry.aliases.end(), name))
-      return &entry;
-  return nullptr;
 }
 
 /// The text of `@path`; comments from # to the end of the line are left out.
@@ -55,11 +47,11 @@ Parts split_text(const std::string& whole) {
   if (head.empty())
     throw UsageError("the network text '" + whole.substr(0, 60) +
                      "' has no name; write for example mlp:784-500-10:relu");
-  Parts parts{find(head), {}};
+  Parts parts{architectures().find(head), {}};
   if (!parts.entry) {
     const size_t dash = head.rfind('-');
     if (dash != std::string::npos && text::to_integer(head.substr(dash + 1)))
-      parts.entry = find(head.substr(0, dash));
+      parts.entry = architectures().find(head.substr(0, dash));
     if (parts.entry) parts.fields.push_back(head.substr(dash + 1));
   }
   if (!parts.entry) parts.entry = &architecture_entry(head);
@@ -132,24 +124,14 @@ void check_output(const ArchitectureEntry& entry, const Graph& net, const InputI
 }  // namespace
 
 RegisterArchitecture::RegisterArchitecture(ArchitectureEntry entry) {
-  auto& all = entries();
-  const auto place = std::find_if(all.begin(), all.end(), [&](const ArchitectureEntry& other) {
-    return std::tie(entry.order, entry.name) < std::tie(other.order, other.name);
-  });
-  all.insert(place, std::move(entry));
+  architectures().add(std::move(entry));
 }
 
-const std::vector<ArchitectureEntry>& architecture_entries() { return entries(); }
+const std::vector<ArchitectureEntry>& architecture_entries() { return architectures().all(); }
 
 const ArchitectureEntry& architecture_entry(const std::string& name) {
-  if (const ArchitectureEntry* entry = find(name)) return *entry;
-  std::vector<std::string> known;
-  for (const ArchitectureEntry& entry : entries()) {
-    known.push_back(entry.name);
-    known.insert(known.end(), entry.aliases.begin(), entry.aliases.end());
-  }
-  throw UsageError("there is no network '" + name.substr(0, 60) + "'" +
-                   text::suggestion(name.substr(0, 60), known));
+  if (const ArchitectureEntry* entry = architectures().find(name)) return *entry;
+  return architectures().at(name.substr(0, 60));  // what an error can quote
 }
 
 Graph network(const std::string& written, const InputInfo& info) {

@@ -1,30 +1,21 @@
 #include "altprop/optim/direction.h"
 
-#include "altprop/base/registry.h"
-
 namespace altprop {
 
-namespace {
-
-Registry<DirectionEntry>& all_directions() {
+template <>
+Registry<DirectionEntry>& registry_of() {
   static Registry<DirectionEntry> all("direction");
   return all;
 }
 
-}  // namespace
-
-RegisterDirection::RegisterDirection(DirectionEntry entry) : name_(entry.name) {
-  all_directions().add(std::move(entry));
+const std::vector<DirectionEntry>& direction_entries() {
+  return registry_of<DirectionEntry>().all();
 }
 
-RegisterDirection::~RegisterDirection() { all_directions().remove(name_); }
-
-const std::vector<DirectionEntry>& direction_entries() { return all_directions().all(); }
-
-std::vector<std::string> direction_names() { return all_directions().names(); }
+std::vector<std::string> direction_names() { return registry_of<DirectionEntry>().names(); }
 
 std::unique_ptr<Direction> make_direction(const std::string& name, const OptionValues& values) {
-  std::unique_ptr<Direction> direction = all_directions().at(name).make();
+  std::unique_ptr<Direction> direction = registry_of<DirectionEntry>().at(name).make();
   Options options("direction '" + name + "'");
   if (direction) direction->declare(options);
   options.set_all(values);
@@ -32,7 +23,7 @@ std::unique_ptr<Direction> make_direction(const std::string& name, const OptionV
 }
 
 nlohmann::json direction_options(const std::string& name) {
-  const std::unique_ptr<Direction> direction = all_directions().at(name).make();
+  const std::unique_ptr<Direction> direction = registry_of<DirectionEntry>().at(name).make();
   Options options;
   if (direction) direction->declare(options);
   return options.listing();

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "altprop/base/options.h"
+#include "altprop/base/registry.h"
 #include "altprop/network/signal.h"
 #include "altprop/optim/optimizer_settings.h"
 #include "altprop/tensor/state_io.h"
@@ -62,17 +63,9 @@ struct DirectionEntry {
   int order = 100;  ///< position in listings
 };
 
-/// As long as it lives.
-class RegisterDirection {
- public:
-  explicit RegisterDirection(DirectionEntry entry);
-  ~RegisterDirection();
-  RegisterDirection(const RegisterDirection&) = delete;
-  RegisterDirection& operator=(const RegisterDirection&) = delete;
-
- private:
-  std::string name_;
-};
+template <>
+Registry<DirectionEntry>& registry_of();
+using RegisterDirection = Registration<DirectionEntry>;
 
 /// In listing order.
 const std::vector<DirectionEntry>& direction_entries();

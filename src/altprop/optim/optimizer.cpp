@@ -1,30 +1,21 @@
 #include "altprop/optim/optimizer.h"
 
-#include "altprop/base/registry.h"
-
 namespace altprop {
 
-namespace {
-
-Registry<OptimizerEntry>& all_optimizers() {
+template <>
+Registry<OptimizerEntry>& registry_of() {
   static Registry<OptimizerEntry> all("optimizer");
   return all;
 }
 
-}  // namespace
-
-RegisterOptimizer::RegisterOptimizer(OptimizerEntry entry) : name_(entry.name) {
-  all_optimizers().add(std::move(entry));
+const std::vector<OptimizerEntry>& optimizer_entries() {
+  return registry_of<OptimizerEntry>().all();
 }
 
-RegisterOptimizer::~RegisterOptimizer() { all_optimizers().remove(name_); }
-
-const std::vector<OptimizerEntry>& optimizer_entries() { return all_optimizers().all(); }
-
-std::vector<std::string> optimizer_names() { return all_optimizers().names(); }
+std::vector<std::string> optimizer_names() { return registry_of<OptimizerEntry>().names(); }
 
 std::shared_ptr<const Optimizer> optimizer_named(const std::string& name) {
-  return all_optimizers().at(name).optimizer;
+  return registry_of<OptimizerEntry>().at(name).optimizer;
 }
 
 }  // namespace altprop

@@ -10,6 +10,7 @@
 
 #include <memory>
 
+#include "altprop/base/registry.h"
 #include "altprop/optim/optimizer_settings.h"
 #include "altprop/tensor/tensor.h"
 
@@ -84,17 +85,9 @@ struct OptimizerEntry {
   int order = 100;  ///< position in listings
 };
 
-/// As long as it lives.
-class RegisterOptimizer {
- public:
-  explicit RegisterOptimizer(OptimizerEntry entry);
-  ~RegisterOptimizer();
-  RegisterOptimizer(const RegisterOptimizer&) = delete;
-  RegisterOptimizer& operator=(const RegisterOptimizer&) = delete;
-
- private:
-  std::string name_;
-};
+template <>
+Registry<OptimizerEntry>& registry_of();
+using RegisterOptimizer = Registration<OptimizerEntry>;
 
 /// In listing order.
 const std::vector<OptimizerEntry>& optimizer_entries();

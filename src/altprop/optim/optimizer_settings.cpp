@@ -56,6 +56,11 @@ bool OptimizerSettings::linear_kind() const {
   return optimizer && optimizer->linear();
 }
 
+bool OptimizerSettings::decays_apart() const {
+  const Optimizer* optimizer = known();
+  return optimizer && optimizer->decays_apart();
+}
+
 bool OptimizerSettings::linear() const {
   return linear_kind() && clip_value == 0 && clip_tensor_norm == 0 && !sign_gradient && !keep_signs;
 }
@@ -80,7 +85,7 @@ StepFacts OptimizerSettings::facts(double rate, double decay) const {
           .weight_decay = decay,
           .linear = linear(),
           .looks_ahead = optimizer && optimizer->looks_ahead(),
-          .decays_apart = optimizer && optimizer->decays_apart()};
+          .decays_apart = decays_apart()};
 }
 
 }  // namespace altprop

@@ -38,6 +38,8 @@ struct OptimizerSettings {
   double effective_momentum() const;
   /// Steps of this kind are linear in the sequence of gradients that reach it.
   bool linear_kind() const;
+  /// Decay is taken off the values and is no part of the gradient.
+  bool decays_apart() const;
   /// Steps are linear in the sequence of gradients with one rate for all entries: a linear kind
   /// without per-entry or per-tensor changes.
   bool linear() const;

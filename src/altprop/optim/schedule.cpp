@@ -1,25 +1,14 @@
 #include "altprop/optim/schedule.h"
 
-#include "altprop/base/registry.h"
-
 namespace altprop {
 
-namespace {
-
-Registry<ScheduleEntry>& all_schedules() {
+template <>
+Registry<ScheduleEntry>& registry_of() {
   static Registry<ScheduleEntry> all("schedule");
   return all;
 }
 
-}  // namespace
-
-RegisterSchedule::RegisterSchedule(ScheduleEntry entry) : name_(entry.name) {
-  all_schedules().add(std::move(entry));
-}
-
-RegisterSchedule::~RegisterSchedule() { all_schedules().remove(name_); }
-
-std::vector<std::string> schedule_names() { return all_schedules().names(); }
+std::vector<std::string> schedule_names() { return registry_of<ScheduleEntry>().names(); }
 
 void Schedule::declare(Options& o) {
   o.choice("schedule", kind, schedule_names(), {"learning rate over the epochs"});
@@ -39,10 +28,11 @@ void Schedule::declare(Options& o) {
             {"steps over which the rate grows linearly from 0", "steps"});
 }
 
-void Schedule::check() const { all_schedules().at(kind).curve->check(*this); }
+void Schedule::check() const { registry_of<ScheduleEntry>().at(kind).curve->check(*this); }
 
 double Schedule::factor(int64_t epoch, double fraction, int64_t epochs, int64_t step) const {
-  double factor = all_schedules().at(kind).curve->factor(*this, epoch, fraction, epochs);
+  double factor =
+      registry_of<ScheduleEntry>().at(kind).curve->factor(*this, epoch, fraction, epochs);
   if (step < warmup_steps)
     factor *= static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
   return factor;

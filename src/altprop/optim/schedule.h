@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "altprop/base/options.h"
+#include "altprop/base/registry.h"
 
 namespace altprop {
 
@@ -45,17 +46,9 @@ struct ScheduleEntry {
   int order = 100;  ///< position in listings
 };
 
-/// As long as it lives.
-class RegisterSchedule {
- public:
-  explicit RegisterSchedule(ScheduleEntry entry);
-  ~RegisterSchedule();
-  RegisterSchedule(const RegisterSchedule&) = delete;
-  RegisterSchedule& operator=(const RegisterSchedule&) = delete;
-
- private:
-  std::string name_;
-};
+template <>
+Registry<ScheduleEntry>& registry_of();
+using RegisterSchedule = Registration<ScheduleEntry>;
 
 /// In listing order.
 std::vector<std::string> schedule_names();

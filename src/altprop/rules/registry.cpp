@@ -1,40 +1,24 @@
 #include "altprop/rules/registry.h"
 
-#include <algorithm>
-
 #include "altprop/base/error.h"
 #include "altprop/base/printable.h"
+#include "altprop/base/registry.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
 
 namespace {
-std::vector<RuleEntry>& registered_rules() {
-  static std::vector<RuleEntry> all;
+Registry<RuleEntry>& registered_rules() {
+  static Registry<RuleEntry> all("rule");
   return all;
 }
 }  // namespace
 
-RegisterRule::RegisterRule(RuleEntry entry) {
-  auto& all = registered_rules();
-  auto at = std::find_if(all.begin(), all.end(), [&](const RuleEntry& other) {
-    return std::tie(entry.order, entry.name) < std::tie(other.order, other.name);
-  });
-  all.insert(at, std::move(entry));
-}
+RegisterRule::RegisterRule(RuleEntry entry) { registered_rules().add(std::move(entry)); }
 
-const std::vector<RuleEntry>& rule_entries() { return registered_rules(); }
+const std::vector<RuleEntry>& rule_entries() { return registered_rules().all(); }
 
-const RuleEntry& rule_entry(const std::string& name) {
-  std::vector<std::string> known;
-  for (const RuleEntry& entry : registered_rules()) {
-    if (entry.name == name || std::count(entry.aliases.begin(), entry.aliases.end(), name))
-      return entry;
-    known.push_back(entry.name);
-    known.insert(known.end(), entry.aliases.begin(), entry.aliases.end());
-  }
-  throw UsageError("there is no rule '" + name + "'" + text::suggestion(name, known));
-}
+const RuleEntry& rule_entry(const std::string& name) { return registered_rules().at(name); }
 
 RuleText parse_rule(const std::string& written) {
   RuleText out;

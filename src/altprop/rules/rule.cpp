@@ -53,6 +53,12 @@ void Rule::set_input_credit(bool wanted) {
   input_credit_ = wanted;
 }
 
+TracePtr Rule::trace_of(Tensor output) {
+  auto trace = std::make_unique<Trace>();
+  trace->output = std::move(output);
+  return trace;
+}
+
 TracePtr Rule::run(const Look& look) {
   auto trace = std::make_unique<Trace>();
   trace->output = net().run(look.inputs, trace->activity, look.in(Mode::Train));

@@ -66,6 +66,8 @@ class Rule : public Learner {
   /// cannot be continued.
   virtual bool keeps_last_pass() const { return false; }
 
+  /// A trace of nothing but the output, for rules that keep the pass themselves.
+  static TracePtr trace_of(Tensor output);
   /// Reverse sweep of a plain pass through `feedback`: what rules of the backprop family emit.
   Credits sweep_back(Trace& trace, const Objective& objective, Wanted wanted, Feedback& feedback,
                      Sink& sink);

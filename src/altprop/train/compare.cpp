@@ -235,6 +235,7 @@ nlohmann::json compare_table(const nlohmann::json& summary) {
   std::map<std::string, std::map<std::string, std::vector<double>>> values;
   std::map<std::string, int64_t> runs, diverged;
   std::set<std::string> stochastic;
+  const std::vector<std::string> own_scores = other_scores(summary);
   for (const auto& run : summary["runs"]) {
     const std::string label = run["label"];
     if (!values.count(label)) labels.push_back(label);
@@ -251,7 +252,7 @@ nlohmann::json compare_table(const nlohmann::json& summary) {
       continue;
     }
     add({"test_accuracy", "test_loss"});
-    for (const std::string& name : other_scores(summary)) add({("test_" + name).c_str()});
+    for (const std::string& name : own_scores) add({("test_" + name).c_str()});
     if (auto angle = layer_mean(run, "angle_degrees")) row["angle_degrees"].push_back(*angle);
     if (auto ratio = layer_mean(run, "magnitude_ratio")) row["magnitude_ratio"].push_back(*ratio);
   }
@@ -261,7 +262,7 @@ nlohmann::json compare_table(const nlohmann::json& summary) {
     for (const char* key : {"test_accuracy", "test_loss", "angle_degrees", "magnitude_ratio",
                             "time_relative_to_backprop", "memory_relative_to_backprop"})
       row[key] = spread(values[label][key]);
-    for (const std::string& name : other_scores(summary))
+    for (const std::string& name : own_scores)
       row["scores"][name] = spread(values[label]["test_" + name]);
     if (stochastic.count(label)) row["stochastic"] = true;
     table.push_back(row);

@@ -83,7 +83,7 @@ void CorInfoMax::declare(Options& o) {
 }
 
 void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
-  dense_chain(net.has_composites() ? net.flattened() : net);
+  dense_chain(net.flattened());
   if (loss.name() != "squared-error")
     throw Refusal("loss",
                   "CorInfoMax nudges its outputs by their distance to the target, which is the "
@@ -93,8 +93,8 @@ void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
 }
 
 void CorInfoMax::set_up() {
-  if (net().has_composites()) flat_ = net().flattened();
-  layers_ = dense_chain(net().has_composites() ? flat_ : net());
+  flat_ = net().flattened();
+  layers_ = dense_chain(flat_);
   lateral_settings_.exact = lateral_kind_ == "exact";
   std::vector<int64_t> sizes;
   std::vector<RateDomain> domains;
@@ -188,9 +188,7 @@ TracePtr CorInfoMax::run(const Look& look) {
   load();
   dynamics_.start(free_, look.inputs.flatten(1));
   dynamics_.settle(free_, free_steps_, nullptr);
-  auto trace = std::make_unique<Trace>();
-  trace->output = free_.layer.back().clone();
-  return trace;
+  return trace_of(free_.layer.back().clone());
 }
 
 Credits CorInfoMax::emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) {

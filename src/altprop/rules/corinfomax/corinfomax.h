@@ -80,7 +80,7 @@ class CorInfoMax : public Rule {
               feedback_ = "learned", feedback_init_ = "xavier", lateral_kind_ = "paper",
               reference_ = "tied";
 
-  Graph flat_;  ///< the network without blocks, if it has any: what the layers are nodes of
+  Graph flat_;  ///< the network without blocks: what the layers are nodes of
   std::vector<DenseLayer> layers_;
   std::vector<int64_t> offsets_;    ///< of the layers' rates in a row of all rates
   std::vector<ParamPtr> backward_;  ///< W_fb; the first is null; empty if tied

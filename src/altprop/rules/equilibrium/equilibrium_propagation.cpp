@@ -187,10 +187,9 @@ class EquilibriumPropagation : public Rule {
       keep(look);
       return trace;
     }
-    auto trace = std::make_unique<Trace>();
-    trace->output = free_phase(look, o_.free_steps);
+    const Tensor output = free_phase(look, o_.free_steps);
     keep(look);
-    return trace;
+    return trace_of(output);
   }
 
   Credits emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) override {

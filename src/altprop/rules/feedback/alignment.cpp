@@ -24,8 +24,13 @@ double AlignmentDecay::in_epoch(int64_t epoch,
   return own >= wanted ? -1 : wanted;
 }
 
+bool AlignmentDecay::fits_in_place(const std::optional<OptimizerSettings>& s) {
+  const Optimizer* optimizer = s ? s->known() : nullptr;
+  return optimizer && optimizer->takes_signals(*s) == Target::Average;
+}
+
 bool steps_linearly(const OptimizerSettings& s) {
-  return (s.kind == "sgd" || s.kind == "momentum" || s.kind == "nesterov") && !s.keep_signs;
+  return s.linear_kind() && !s.keep_signs;
 }
 
 StepFacts facts_of(const Param& weight, const StepFacts& facts, const OptimizerSettings& settings) {

@@ -1,6 +1,6 @@
 // What the rules share whose feedback is pulled towards the forward weights by weight decay
 // (Kolen-Pollack; product feedback alignment): how much decay in which epoch, and the facts that
-// the alignment law of one weight needs. The law itself is AlignmentLaw (optim/optimizer.h): J.
+// the alignment law of one weight needs. The law itself is AlignmentLaw (optim/step_facts.h): J.
 // Kolen, J. Pollack, "Backpropagation without weight transport", 1994; M. Akrout et al. 2019, arXiv
 // 1904.05391; Li Ji-An, M. Benna 2024, arXiv 2405.20594 for the strong first epoch.
 #pragma once
@@ -25,16 +25,14 @@ struct AlignmentDecay {
   double in_epoch(int64_t epoch, const std::optional<OptimizerSettings>& settings) const;
   /// Plain descent that takes signals into the values has lost the value that a decay is a part of;
   /// momentum's average has not.
-  static bool fits_in_place(const std::optional<OptimizerSettings>& settings) {
-    return settings && settings->kind == "momentum" && settings->momentum > 0;
-  }
+  static bool fits_in_place(const std::optional<OptimizerSettings>& settings);
   /// True if no epoch has any decay.
   bool none(const OptimizerSettings& settings) const {
     return settings.weight_decay == 0 && min_decay == 0 && (epochs == 0 || decay == 0);
   }
 };
 
-/// True if steps are linear in the sequence of gradients: sgd, momentum, nesterov. What is done to
+/// True if steps are linear in the sequence of gradients, as those of momentum are. What is done to
 /// the gradient beforehand (clipping, signs) does not matter to a twin, which gets the finished
 /// one.
 bool steps_linearly(const OptimizerSettings& settings);

@@ -162,7 +162,7 @@ class KolenPollack : public FeedbackRule {
   };
 
   static bool has_law(const OptimizerSettings& s) {
-    return steps_linearly(s) || (s.kind == "adamw" && !s.keep_signs);
+    return steps_linearly(s) || (s.decays_apart() && !s.keep_signs);
   }
   static Tensor masked(const Path& path, Tensor t) {
     return path.mask.defined() ? t.mul_(path.mask) : t;

@@ -362,8 +362,9 @@ std::vector<std::string> ProductFeedbackAlignment::warnings(const OptimizerSetti
     out.push_back(
         "product-feedback-alignment: feedback.weight-norm rescales the forward weights "
         "alone, so the feedback follows them in direction at best");
-  const bool adam = s.kind == "adam" || s.kind == "adamw";
-  const double copies = adam ? 3 : s.kind == "rmsprop" || s.effective_momentum() > 0 ? 2 : 1;
+  double copies = 1;  // R itself, and what the optimizer keeps of it
+  if (const Optimizer* optimizer = s.known())
+    for (const StateTensor& kept : optimizer->state(s)) copies += kept.is_count ? 0 : 1;
   double bytes = 0;
   for (const Product& p : products_)
     if (p.r) bytes += copies * static_cast<double>(p.r->value.nbytes());

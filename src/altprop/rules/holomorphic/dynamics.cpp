@@ -237,12 +237,13 @@ Field HolomorphicDynamics::drives(const ComplexNudge* nudge) {
   return a;
 }
 
-Tensor normal_by_sample(const Stream& stream, const RowIds& ids, const Tensor& like,
-                        int64_t batch) {
-  // What a sample draws does not depend on how many blocks of rows there are.
-  const Tensor blocks = like.unflatten(0, {like.size(0) / batch, batch});
-  std::vector<int64_t> shape = blocks.transpose(0, 1).sizes().vec();
-  return stream.normal_rows(ids, shape, like.options()).transpose(0, 1).reshape(like.sizes());
+Tensor normal_by_sample(const Stream& stream, const RowIds& ids, IntArrayRef shape, int64_t batch,
+                        at::TensorOptions options) {
+  // What a sample draws does not depend on how many others there are.
+  std::vector<int64_t> by_sample = shape.vec();
+  by_sample[0] /= batch;
+  by_sample.insert(by_sample.begin(), batch);
+  return stream.normal_rows(ids, by_sample, options).transpose(0, 1).reshape(shape);
 }
 
 Field HolomorphicDynamics::drive() { return drives(nullptr); }
@@ -267,7 +268,8 @@ double HolomorphicDynamics::step(const ComplexNudge* nudge, bool measure) {
     }
     if (options_.noise > 0) {
       Tensor points = a[s].narrow(0, 0, rows_.points());
-      points.add_(normal_by_sample(noise.at(static_cast<int64_t>(s)), ids_, points, batch_),
+      points.add_(normal_by_sample(noise.at(static_cast<int64_t>(s)), ids_, points.sizes(), batch_,
+                                   points.options()),
                   options_.noise);
     }
     squash(s, a[s]);

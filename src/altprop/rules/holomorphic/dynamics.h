@@ -32,9 +32,9 @@ struct HolomorphicOptions {
 /// [batch], true for samples all of whose numbers are finite, at every point.
 Tensor finite_samples(const VectorField& field, const Field& states, int64_t batch);
 
-/// Standard normal numbers of the shape of `like` [blocks * batch, ...], of each sample's own.
-Tensor normal_by_sample(const Stream& stream, const RowIds& ids, const Tensor& like,
-                        int64_t batch);
+/// Standard normal numbers [blocks * batch, ...], of each sample's own.
+Tensor normal_by_sample(const Stream& stream, const RowIds& ids, IntArrayRef shape, int64_t batch,
+                        at::TensorOptions options);
 
 /// A copy goes its own way from the present states.
 class HolomorphicDynamics {

@@ -330,8 +330,7 @@ class HolomorphicEp : public Rule {
     if (!(solved.residual < 1e-2)) diagnosis_->unsolved(solved.residual, solved.steps);
     instruments_->compare(some.credits, solved.lambda);
     if (!field_->directed()) return;
-    const SampleDraws draws(look.draws.at("hep.symmetry"),
-                            look.part(0, some.inputs.size(0)).row_ids());
+    const SampleDraws draws(look.draws.at("hep.symmetry"), some.look.row_ids());
     instruments_->symmetry(homeostasis_->loss(some.rest, draws, s_.draws),
                            homeostasis_->symmetry(some.rest, draws, s_.draws));
   }

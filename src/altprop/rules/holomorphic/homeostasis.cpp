@@ -83,10 +83,9 @@ Homeostasis::Drawn Homeostasis::draw(const Pair& pair, const Field& rest, const 
     const Tensor& state = rest[at(p)];
     std::vector<int64_t> shape = state.sizes().vec();
     shape[0] *= count;
-    out.e.push_back(field_.moves(p)
-                        ? normal_by_sample(draws.stream.at(c.to).at(p), draws.ids,
-                                           at::empty(shape, state.options()), state.size(0))
-                        : Tensor());
+    out.e.push_back(field_.moves(p) ? normal_by_sample(draws.stream.at(c.to).at(p), draws.ids,
+                                                       shape, state.size(0), state.options())
+                                    : Tensor());
   }
   Activity activity;
   c.map.graph().run(inputs, activity, {Mode::Eval});
@@ -108,7 +107,8 @@ double Homeostasis::drawn_square(const Pair& pair, const Field& rest, const Samp
   return d.square().sum().item<double>() / static_cast<double>(d.size(0));
 }
 
-double Homeostasis::loss(const Field& rest, const SampleDraws& draws, int64_t count, bool estimate) {
+double Homeostasis::loss(const Field& rest, const SampleDraws& draws, int64_t count,
+                         bool estimate) {
   double sum = 0;
   for (const Pair& pair : pairs_)
     sum += pair.closed() && !estimate ? closed_square(pair, -1)
@@ -139,8 +139,8 @@ double Homeostasis::symmetry(const Field& rest, const SampleDraws& draws, int64_
   return s / (s + a);
 }
 
-void Homeostasis::deliver(const Field& rest, const SampleDraws& draws, int64_t count, double coefficient,
-                          Sink& sink, bool estimate) {
+void Homeostasis::deliver(const Field& rest, const SampleDraws& draws, int64_t count,
+                          double coefficient, Sink& sink, bool estimate) {
   const double scale = 2 * coefficient / static_cast<double>(field_.units());
   for (const Pair& pair : pairs_) {
     const Coupling& c = *pair.first;

@@ -35,16 +35,16 @@ void deliver_implicit(const VectorField& field, HolomorphicDynamics& at_rest,
   here.deliver(solved.lambda, objective.scale(), sink);
 }
 
-SomeSamples::SomeSamples(const Look& look, const Objective& whole, const Field& rest,
+SomeSamples::SomeSamples(const Look& whole, const Objective& objective, const Field& rest,
                          const Field& credits)
-    : inputs(look.inputs.narrow(0, 0, std::min(look.rows(), kMostSamples))),
-      objective(whole.rows(0, inputs.size(0))),
-      rest(first_rows(rest, inputs.size(0))),
-      credits(first_rows(credits, inputs.size(0))) {}
+    : look(whole.part(0, std::min(whole.rows(), kMostSamples))),
+      objective(objective.rows(0, look.rows())),
+      rest(first_rows(rest, look.rows())),
+      credits(first_rows(credits, look.rows())) {}
 
 Linearised::Solved SomeSamples::exact(const VectorField& field) const {
   HolomorphicDynamics dynamics(field, {});
-  dynamics.begin(inputs);
+  dynamics.begin(look.inputs);
   dynamics.take(rest);
   Linearised here(field);
   here.begin(rest, dynamics.drive());

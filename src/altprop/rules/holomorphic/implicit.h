@@ -18,11 +18,11 @@ void deliver_implicit(const VectorField& field, HolomorphicDynamics& at_rest,
 
 /// The first samples of a batch, on which a look at exact credits is worth its time.
 struct SomeSamples {
-  Tensor inputs;
+  Look look;
   Objective objective;
   Field rest, credits;
 
-  SomeSamples(const Look& look, const Objective& objective, const Field& rest,
+  SomeSamples(const Look& whole, const Objective& objective, const Field& rest,
               const Field& credits);
   /// Exact credits to about 1e-4.
   Linearised::Solved exact(const VectorField& field) const;

@@ -140,11 +140,7 @@ class ActivationRelaxation : public FeedbackRule {
   bool keeps_substitutes() const override { return feedback_ == "fixed"; }
   bool keeps_last_pass() const override { return true; }
 
-  TracePtr run(const Look& look) override {
-    auto trace = std::make_unique<Trace>();
-    trace->output = pass_->forward(look);
-    return trace;
-  }
+  TracePtr run(const Look& look) override { return trace_of(pass_->forward(look)); }
 
   Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override {
     freeze(trace.output, objective);

@@ -137,11 +137,7 @@ class PredictiveCoding : public Rule {
  protected:
   bool keeps_last_pass() const override { return true; }
 
-  TracePtr run(const Look& look) override {
-    auto trace = std::make_unique<Trace>();
-    trace->output = pass_->forward(look);
-    return trace;
-  }
+  TracePtr run(const Look& look) override { return trace_of(pass_->forward(look)); }
 
   Credits emit(Trace& trace, const Objective& objective, Wanted wanted, Sink& sink) override {
     const double scale = objective.scale();
