@@ -54,7 +54,7 @@ void expect_runs(Graph net, int64_t classes) {
 
 TEST(Fuzz, NetworkTexts) {
   const std::vector<InputInfo> infos = {
-      {{1, 28, 28}, 10, kSmall}, {{3, 8, 8}, 10, kSmall}, {{12}, 10, kSmall}, {{}, 0, kSmall}};
+      {{1, 28, 28}, 10, 0, kSmall}, {{3, 8, 8}, 10, 0, kSmall}, {{12}, 10, 0, kSmall}, {{}, 0, 0, kSmall}};
   int64_t round = 0;
   const fuzz::Outcome outcome =
       fuzz::run({.name = "network",
@@ -82,7 +82,7 @@ TEST(Fuzz, NetworkFiles) {
              .read =
                  [&](const std::string& input) {
                    data::testing::write(path, input);
-                   expect_runs(network("@" + path, {{1, 28, 28}, 10, kSmall}), 10);
+                   expect_runs(network("@" + path, {{1, 28, 28}, 10, 0, kSmall}), 10);
                  },
              .rounds = 1000});
 }

@@ -104,7 +104,11 @@ void check_tokens(const ArchitectureEntry& entry, const Graph& net, const InputI
 }
 
 void check_output(const ArchitectureEntry& entry, const Graph& net, const InputInfo& info) {
-  if (info.classes < 1) return;
+  if (info.outputs() < 1) return;
+  const std::string wanted = info.classes > 0
+                                 ? text::cat("the data have ", info.classes, " classes")
+                                 : text::cat("a target of the data has ", info.target_values,
+                                             info.target_values == 1 ? " value" : " values");
   for (int o : net.output_nodes()) {
     const std::vector<int64_t>& shape = net.node(o).spec.shape;
     // Sequences may end in one row per position; images may not.
@@ -113,11 +117,11 @@ void check_output(const ArchitectureEntry& entry, const Graph& net, const InputI
       throw UsageError(text::cat("network '", entry.name, "': its output '", net.node(o).name,
                                  "' has shape ", shape_text(shape), " but the data have a target ",
                                  "for each of ", info.input_shape[0], " steps; use rnn or lstm"));
-    if ((shape.size() != 1 && !rows) || shape.back() != info.classes)
+    if ((shape.size() != 1 && !rows) || shape.back() != info.outputs())
       throw UsageError(text::cat("network '", entry.name, "': its output '", net.node(o).name,
-                                 "' has shape ", shape_text(shape), " but the data have ",
-                                 info.classes, " classes; end with a layer of ", info.classes,
-                                 " outputs"));
+                                 "' has shape ", shape_text(shape), " but ", wanted,
+                                 "; end with a layer of ", info.outputs(),
+                                 info.outputs() == 1 ? " output" : " outputs"));
   }
 }
 
@@ -151,7 +155,7 @@ Graph network(const std::string& written, const InputInfo& info) {
   assign(parts, options);
   InputInfo complete = info;
   if (complete.input_shape.empty()) complete.input_shape = entry.input_shape;
-  if (complete.classes == 0) complete.classes = entry.classes;
+  if (complete.outputs() == 0) complete.classes = entry.classes;
   Graph net = architecture->make(complete);
   check_tokens(entry, net, complete);
   check_output(entry, net, complete);

@@ -24,9 +24,13 @@ namespace altprop {
 struct InputInfo {
   std::vector<int64_t> input_shape;  ///< of one sample, e.g. {3, 32, 32}
   int64_t classes = 0;
+  int64_t target_values = 0;  ///< of a regression: values of one target
   SizeLimits limits{};
   int64_t vocabulary = 0;  ///< above 0: samples are sequences of token numbers below it
   bool per_step = false;   ///< there is a target for every step of a sequence
+
+  /// What '*' as the size of an output stands for: classes or, in a regression, values of a target.
+  int64_t outputs() const { return classes > 0 ? classes : target_values; }
 };
 
 /// The settings of one network of a family, and how to build it.

@@ -10,6 +10,7 @@
 #include "altprop/network/right.h"
 #include "altprop/network/softmax.h"
 #include "altprop/network/step_loss.h"
+#include "altprop/tensor/planar.h"
 
 namespace altprop {
 
@@ -42,6 +43,16 @@ Tensor Loss::as_rows(const Tensor& target, const Tensor& like) {
   return at::zeros_like(like).scatter_(1, target.unsqueeze(1), 1);
 }
 
+void Loss::admit(const std::vector<int64_t>& output, const Tensor& targets) const {
+  if (!targets.is_floating_point() || targets.sizes().slice(1) == IntArrayRef(output)) return;
+  throw Refusal(
+      "network",
+      text::cat("its output has shape ", shape_text(output),
+                ", but a target of the data has shape ", shape_text(targets.sizes().slice(1))),
+      text::cat("end it with as many outputs as a target has values; '*' stands for ",
+                "that number"));
+}
+
 Tensor Loss::curvature(const Tensor& output, const Tensor& target, const Tensor& direction) const {
   const Tensor along = direction.to(at::kDouble), here = output.to(at::kDouble);
   const double length = along.abs().max().item<double>();
@@ -53,11 +64,21 @@ Tensor Loss::curvature(const Tensor& output, const Tensor& target, const Tensor&
       .to(direction.scalar_type());
 }
 
+Tensor Loss::complex_gradient(const Tensor&, const Tensor&) const {
+  throw Refusal("loss " + name(), "its gradient is not defined for complex outputs",
+                "give it complex_gradient, or use another loss");
+}
+
 Tensor Loss::right(const Tensor& output, const Tensor& target) const {
   return target.is_floating_point() ? Tensor() : right::largest(output, target);
 }
 
 namespace {
+
+/// "for example -1.5": the first value that is not as it should be.
+std::string example_of(const Tensor& values, const Tensor& wrong) {
+  return "for example " + text::from_number(values.masked_select(wrong)[0].item<double>());
+}
 
 /// -log softmax(output)[target]; with real-valued targets, -sum_c t_c log softmax_c.
 struct CrossEntropy : Loss {
@@ -89,7 +110,43 @@ struct CrossEntropy : Loss {
     const Tensor out = along - p * along.sum(1, true);
     return target.is_floating_point() ? out * as_rows(target, output).sum(1, true) : out;
   }
+  bool analytic() const override { return true; }
+  Tensor complex_gradient(const Tensor& planar, const Tensor& target) const override {
+    const PlanarRows rows{0, target.size(0)};
+    Tensor out = at::empty_like(planar);
+    Tensor re = real_parts(out, rows), im = imaginary_parts(out, rows);
+    Tensor softmax_re, softmax_im;
+    complex_softmax(real_parts(planar, rows), imaginary_parts(planar, rows), softmax_re,
+                    softmax_im);
+    const Tensor sum = target.sum(1, true);
+    re.copy_(softmax_re.mul_(sum).sub_(target));
+    im.copy_(softmax_im.mul_(sum));
+    return out;
+  }
   Tensor link(const Tensor& output) const override { return at::softmax(output, 1); }
+  void admit(const std::vector<int64_t>& output, const Tensor& targets) const override {
+    Loss::admit(output, targets);
+    if (output.empty() || output.back() < 2)
+      throw Refusal("cross-entropy",
+                    "with one output its probability is 1 whatever the network does",
+                    targets.is_floating_point()
+                        ? "use --loss squared-error for real targets"
+                        : "use two outputs, or --loss squared-error or sigmoid-cross-entropy");
+    if (!targets.is_floating_point()) return;
+    constexpr double kRounding = 1e-3;  // of probabilities that were written with few digits
+    const Tensor values = targets.to(at::kDouble), negative = values < 0;
+    const Tensor sums = values.sum(-1), off = (sums - 1).abs() > kRounding;
+    const bool below = negative.any().item<bool>();
+    if (!below && !off.any().item<bool>()) return;
+    throw Refusal(
+        "cross-entropy",
+        text::cat("it takes classes, or rows of probabilities that sum to 1, but the ",
+                  "targets are other real values, ",
+                  below ? example_of(values, negative)
+                        : "a row that sums to " +
+                              text::from_number(sums.masked_select(off)[0].item<double>())),
+        "use --loss squared-error for a regression");
+  }
 };
 
 /// 1/2 |output - target|^2, class numbers as one-hot rows.
@@ -99,6 +156,13 @@ struct SquaredError : Loss {
     return "half the squared distance to the target (one-hot for classes); gradient y - t";
   }
   bool takes(Kind kind) const override { return kind != Kind::SpikeTime; }
+  bool squared() const override { return true; }
+  bool analytic() const override { return true; }
+  Tensor complex_gradient(const Tensor& planar, const Tensor& target) const override {
+    Tensor out = planar.clone();
+    real_parts(out, {0, target.size(0)}).sub_(target);
+    return out;
+  }
   Tensor value(const Tensor& output, const Tensor& target) const override {
     return (output - as_rows(target, output)).square_().flatten(1).sum(1).mul_(0.5);
   }
@@ -129,7 +193,26 @@ struct SigmoidCrossEntropy : Loss {
     const Tensor p = at::sigmoid(output);
     return p * (1 - p) * direction;
   }
+  bool analytic() const override { return true; }
+  Tensor complex_gradient(const Tensor& planar, const Tensor& target) const override {
+    const PlanarRows rows{0, target.size(0)};
+    Tensor out = planar.clone();
+    apply_analytic_(out, rows, {});
+    real_parts(out, rows).sub_(target);
+    return out;
+  }
   Tensor link(const Tensor& output) const override { return at::sigmoid(output); }
+  void admit(const std::vector<int64_t>& output, const Tensor& targets) const override {
+    Loss::admit(output, targets);
+    if (!targets.is_floating_point()) return;
+    const Tensor outside = targets.lt(0).logical_or(targets.gt(1));
+    if (!outside.any().item<bool>()) return;
+    throw Refusal("sigmoid-cross-entropy",
+                  "each of its targets is a class or a probability from 0 to 1, but the targets "
+                  "are other real values, " +
+                      example_of(targets, outside),
+                  "use --loss squared-error for a regression");
+  }
 };
 
 struct NoLoss : Loss {
@@ -139,6 +222,7 @@ struct NoLoss : Loss {
   Tensor gradient(const Tensor&, const Tensor&) const override { refuse(); }
   Tensor link(const Tensor& output) const override { return output; }
   bool takes(Kind) const override { return true; }
+  void admit(const std::vector<int64_t>&, const Tensor&) const override {}
 
  private:
   [[noreturn]] static void refuse() {

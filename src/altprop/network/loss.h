@@ -20,8 +20,9 @@ class Loss {
   /// @param output [B, C] network output (logits, or values), or [B, T, C], one per step of a
   /// sequence
   /// @param target int64 [B] class numbers, or [B, C] values of the output's type; for steps int64
-  /// [B, T], -1 where there is no target. Of a sequence the value is the MEAN over those of its own
-  /// steps that have a target, so that each sample counts alike however long it is.
+  /// [B, T], -1 where there is no target, or values [B, T, C]. Of a sequence the value is the MEAN
+  /// over those of its own steps that have a target, so that each sample counts alike however long
+  /// it is.
   /// @returns [B]
   virtual Tensor value(const Tensor& output, const Tensor& target) const = 0;
   /// d value / d output, of the output's shape: one row per sample, NOT divided by B.
@@ -30,10 +31,25 @@ class Loss {
   /// central differences of the gradient in float64, good to about 1e-8.
   virtual Tensor curvature(const Tensor& output, const Tensor& target,
                            const Tensor& direction) const;
+  /// True for half the squared distance to the target, whose gradient is output - target: some rules
+  /// hold for it alone.
+  virtual bool squared() const { return false; }
+  /// The gradient has an analytic continuation, which `complex_gradient` gives. Rules that nudge on a
+  /// circle in the complex plane refuse losses without.
+  virtual bool analytic() const { return false; }
+  /// The gradient continued to complex outputs.
+  /// @param planar [2 B, C]: the real parts of B outputs, then their imaginary parts
+  /// @param target [B, C] real values
+  /// @returns the gradient, laid out as `planar`. @throws Refusal unless analytic()
+  virtual Tensor complex_gradient(const Tensor& planar, const Tensor& target) const;
   /// How many samples are right, as a float64 tensor without dimensions on the output's device; see
   /// network/right.h. By default the largest output against a class number; undefined for targets
   /// that are values, of which a loss may say what is near enough.
   virtual Tensor right(const Tensor& output, const Tensor& target) const;
+  /// Refuses targets that it cannot mean, or that do not fit an output of this shape. Asked once,
+  /// before training, of all targets; `value` and `gradient` take whatever has the right shape.
+  /// @param targets int64 [N] or [N, T], or real values [N, ...]. @throws Refusal
+  virtual void admit(const std::vector<int64_t>& output, const Tensor& targets) const;
   /// The kind of output that it is for.
   virtual bool takes(Kind kind) const { return kind == Kind::Real; }
   /// Output to prediction: probabilities for the cross-entropies, the identity for squared error.

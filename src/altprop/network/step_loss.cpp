@@ -6,10 +6,13 @@
 namespace altprop {
 
 bool has_steps(const Tensor& output, const Tensor& target) {
-  return output.dim() == 3 && !target.is_floating_point() && target.dim() == 2;
+  return output.dim() == 3 && target.dim() == (target.is_floating_point() ? 3 : 2);
 }
 
 Tensor step_weights(const Tensor& target, at::TensorOptions options) {
+  if (target.is_floating_point())
+    return at::full({target.size(0), target.size(1)}, 1.0 / static_cast<double>(target.size(1)),
+                    options);
   const Tensor there = target.ge(0);
   return there.to(options) / there.sum(1, true).clamp_min(1);
 }
@@ -20,12 +23,14 @@ namespace {
 struct Rows {
   Tensor output, target, weight;
   Rows(const Tensor& out, const Tensor& steps) {
-    if (out.size(0) != steps.size(0) || out.size(1) != steps.size(1))
-      throw UsageError(text::cat("class numbers of shape ", shape_text(steps.sizes()),
-                                 " do not fit a network output of shape ",
-                                 shape_text(out.sizes())));
+    const bool values = steps.is_floating_point();
+    if (values ? out.sizes() != steps.sizes()
+               : out.size(0) != steps.size(0) || out.size(1) != steps.size(1))
+      throw UsageError(
+          text::cat(values ? "targets" : "class numbers", " of shape ", shape_text(steps.sizes()),
+                    " do not fit a network output of shape ", shape_text(out.sizes())));
     output = out.reshape({-1, out.size(2)});
-    target = steps.clamp_min(0).view(-1);
+    target = values ? steps.reshape(output.sizes()) : steps.clamp_min(0).view(-1);
     weight = step_weights(steps, out.options()).view(-1);
   }
 };
@@ -36,11 +41,17 @@ class OverSteps : public Loss {
   std::string name() const override { return rows_->name(); }
   std::string help() const override { return rows_->help(); }
   bool takes(Kind kind) const override { return rows_->takes(kind); }
+  void admit(const std::vector<int64_t>& output, const Tensor& targets) const override {
+    rows_->admit(output, targets);
+  }
 
   Tensor value(const Tensor& output, const Tensor& target) const override {
     if (!has_steps(output, target)) return rows_->value(output, target);
     const Rows rows(output, target);
-    return rows_->value(rows.output, rows.target).mul(rows.weight).view(target.sizes()).sum(1);
+    return rows_->value(rows.output, rows.target)
+        .mul(rows.weight)
+        .view({output.size(0), output.size(1)})
+        .sum(1);
   }
   Tensor gradient(const Tensor& output, const Tensor& target) const override {
     if (!has_steps(output, target)) return rows_->gradient(output, target);
@@ -56,6 +67,11 @@ class OverSteps : public Loss {
     return rows_->curvature(rows.output, rows.target, direction.reshape(rows.output.sizes()))
         .mul_(rows.weight.unsqueeze(1))
         .view(output.sizes());
+  }
+  bool squared() const override { return rows_->squared(); }
+  bool analytic() const override { return rows_->analytic(); }
+  Tensor complex_gradient(const Tensor& planar, const Tensor& target) const override {
+    return rows_->complex_gradient(planar, target);
   }
   Tensor right(const Tensor& output, const Tensor& target) const override {
     return rows_->right(output, target);

@@ -49,7 +49,7 @@ std::string without_brackets(std::string item, const std::string& where) {
   return item;
 }
 
-void add_item(Builder& net, const std::string& item, size_t position, int64_t classes) {
+void add_item(Builder& net, const std::string& item, size_t position, int64_t outputs) {
   const std::string where = text::cat("item ", position, " '", item.substr(0, 60), "'");
   WordUse use{where, "", {}};
   std::string name;
@@ -70,7 +70,7 @@ void add_item(Builder& net, const std::string& item, size_t position, int64_t cl
   if (use.word.empty()) throw UsageError(where + " is empty; remove a comma");
   const bool image = net.shape().size() == 3;
   if (image && (use.word == "linear" || use.word == "fc")) net.flatten();
-  net.from(add_word(net, use, {net.here()}, name, classes));
+  net.from(add_word(net, use, {net.here()}, name, outputs));
 }
 
 struct ChainText : Architecture {
@@ -87,7 +87,7 @@ struct ChainText : Architecture {
         info.vocabulary > 0 || (!list.empty() && text::trim(list[0]).starts_with("embedding"));
     Builder net(info.input_shape, info.limits, tokens ? Dtype::Int64 : Dtype::Float);
     size_t position = 0;
-    for (const std::string& item : list) add_item(net, text::trim(item), ++position, info.classes);
+    for (const std::string& item : list) add_item(net, text::trim(item), ++position, info.outputs());
     return net.finish();
   }
 };

@@ -207,7 +207,7 @@ class DagParser {
       if (peek().text != ")") expect(",");
     }
     take();
-    const int node = tie.empty() ? add_word(net_, use, inputs, name, info_.classes)
+    const int node = tie.empty() ? add_word(net_, use, inputs, name, info_.outputs())
                                  : tied(use, tie, inputs, name);
     word_of_[node] = use.word;
     return node;

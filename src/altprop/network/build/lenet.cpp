@@ -34,7 +34,7 @@ struct LeNetMnist : LeNet {
     conv(net, 16, 5);
     halve(net);
     conv(net, 120, 5);
-    net.linear(84, bias).activation(activation).linear(info.classes, bias);
+    net.linear(84, bias).activation(activation).linear(info.outputs(), bias);
     return net.finish();
   }
 };
@@ -48,7 +48,7 @@ struct LeNetCifar : LeNet {
     halve(net);
     conv(net, 128, 3);
     net.global_average_pool();
-    net.linear(256, bias).activation(activation).linear(info.classes, bias);
+    net.linear(256, bias).activation(activation).linear(info.outputs(), bias);
     return net.finish();
   }
 };

@@ -13,7 +13,8 @@ namespace altprop {
 
 namespace {
 
-/// `*` stands for the size of the data at the front and for the number of classes at the back.
+/// `*` stands for the size of the data at the front and, at the back, for the number of classes or
+/// of values of a target.
 struct Mlp : Architecture {
   std::string sizes, activation = "relu", norm = "none", out = "identity", parameters = "standard";
   bool bias = true, residual = false;
@@ -70,11 +71,11 @@ struct Mlp : Architecture {
     if (sizes.empty())
       throw UsageError("network 'mlp': the sizes are missing, write for example mlp:784-500-10");
     const std::vector<Size> list = parse_layer_sizes(sizes, 2);
-    const int64_t outputs = list.back().value ? list.back().value : info.classes;
+    const int64_t outputs = list.back().value ? list.back().value : info.outputs();
     if (outputs < 1)
       throw UsageError(
-          "network 'mlp': '*' stands for the number of classes, which is not known "
-          "here; write the number");
+          "network 'mlp': '*' stands for the number of classes (or of values of a target), which is "
+          "not known here; write the number");
     Builder net(input_shape(list.front().value, info), info.limits);
     if (net.shape().size() > 1) net.flatten();
     for (size_t i = 1; i + 1 < list.size(); ++i) {

@@ -94,7 +94,7 @@ struct ResNet : Architecture {
       }
       channels *= 2;
     }
-    return net.scope("").global_average_pool().linear(info.classes, true, "fc").finish();
+    return net.scope("").global_average_pool().linear(info.outputs(), true, "fc").finish();
   }
 };
 

@@ -62,7 +62,7 @@ struct Vgg : Architecture {
       }
     }
     if (dropout > 0) net.dropout(dropout);
-    return net.linear(info.classes, bias).finish();
+    return net.linear(info.outputs(), bias).finish();
   }
 };
 

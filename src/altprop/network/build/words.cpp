@@ -44,7 +44,7 @@ const WordEntry& word_entry(const std::string& name) {
 }
 
 int add_word(Builder& net, const WordUse& use, const std::vector<int>& inputs,
-             const std::string& name, int64_t classes) {
+             const std::string& name, int64_t outputs) {
   const WordEntry* entry = nullptr;
   try {
     entry = &word_entry(use.word);
@@ -55,10 +55,10 @@ int add_word(Builder& net, const WordUse& use, const std::vector<int>& inputs,
   Options options(use.where);
   word->declare(options);
   auto set = [&](const std::string& option, const std::string& value) {
-    if (value == "*" && classes < 1)
+    if (value == "*" && outputs < 1)
       throw UsageError(use.where + ": '*' stands for the number of classes, which is not known " +
                        "here; write the number");
-    options.set(option, value == "*" ? std::to_string(classes) : value);
+    options.set(option, value == "*" ? std::to_string(outputs) : value);
   };
   if (use.places.size() > entry->positional.size())
     throw UsageError(

@@ -46,6 +46,6 @@ struct WordUse {
 /// kernel, stride, padding, dilation, groups.
 /// @returns the new node. @throws UsageError naming `where`
 int add_word(Builder& net, const WordUse& use, const std::vector<int>& inputs,
-             const std::string& name, int64_t classes);
+             const std::string& name, int64_t outputs);
 
 }  // namespace altprop

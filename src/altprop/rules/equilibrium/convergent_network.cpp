@@ -234,7 +234,7 @@ class ConvergentCutter {
   }
 
   bool is_readout(const ConvergentNetwork& out) const {
-    const bool linear = !out.sigma[at(out.output)], squared = loss_.name() == "squared-error";
+    const bool linear = !out.sigma[at(out.output)], squared = loss_.squared();
     if (readout_ == "softmax") {
       if (squared)
         throw Refusal("ep.readout=softmax",

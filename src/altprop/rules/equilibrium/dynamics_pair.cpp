@@ -22,7 +22,7 @@ void ConvergentDynamics::find_pair() {
 }
 
 std::optional<SettlingPair> ConvergentDynamics::as_pair(const Nudge* nudge) const {
-  if (wide_ < 0 || (nudge && nudge->loss.name() != "squared-error")) return std::nullopt;
+  if (wide_ < 0 || (nudge && !nudge->loss.squared())) return std::nullopt;
   if (!is_matrix(at(edge_to_[at(net_.output)]))) return std::nullopt;
   const Work& up = work_[at(edge_to_[at(net_.output)])];
   SettlingPair pair{.wide = s_[at(wide_)],

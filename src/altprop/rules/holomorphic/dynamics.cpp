@@ -165,24 +165,9 @@ Tensor HolomorphicDynamics::gradient(const Loss& loss, const Tensor& output, con
     out.narrow(0, 0, rows.real)
         .copy_(loss.gradient(real_rows(output, rows), targets.narrow(0, 0, rows.real)));
   if (!rows.complex) return out;
-  const Tensor y = targets.narrow(0, rows.real, rows.complex);
-  Tensor z = output.narrow(0, rows.real, 2 * rows.complex);
-  const PlanarRows here{0, rows.complex};
-  Tensor target = out.narrow(0, rows.real, 2 * rows.complex);
-  if (loss.name() == "cross-entropy") {
-    Tensor re, im;
-    complex_softmax(real_parts(z, here), imaginary_parts(z, here), re, im);
-    const Tensor sum = y.sum(1, true);
-    real_parts(target, here).copy_(re.mul_(sum).sub_(y));
-    imaginary_parts(target, here).copy_(im.mul_(sum));
-    return out;
-  }
-  if (loss.name() == "sigmoid-cross-entropy") {
-    z = z.clone();
-    apply_analytic_(z, here, {});
-  }
-  target.copy_(z);
-  real_parts(target, here).sub_(y);
+  out.narrow(0, rows.real, 2 * rows.complex)
+      .copy_(loss.complex_gradient(output.narrow(0, rows.real, 2 * rows.complex),
+                                   targets.narrow(0, rows.real, rows.complex)));
   return out;
 }
 

@@ -30,7 +30,14 @@ class HolomorphicEp : public Rule {
 
   void admit(const Graph& net, const Loss& loss) const override {
     const ConvergentNetwork cut = convergent_network(net, loss, s_.readout, Admitted::Analytic);
-    if (needs_analytic()) require_analytic(VectorField(cut, nullptr, {}));
+    if (!needs_analytic()) return;
+    require_analytic(VectorField(cut, nullptr, {}));
+    if (!loss.analytic())
+      throw Refusal("holomorphic-ep",
+                    "the loss " + loss.name() +
+                        " has no gradient at complex outputs, where its "
+                        "nudges lead",
+                    "give it Loss::complex_gradient, or use hep.points=1 or 2, which are real");
   }
 
   void set_up() override {
@@ -79,6 +86,7 @@ class HolomorphicEp : public Rule {
 
   /// The exact gradient at the free equilibrium, however long that takes.
   Tensor reference(const Look& look, const Objective& objective, Sink& sink) override {
+    require_bound(look);
     HolomorphicDynamics at_rest = settled_for_good(*field_, look.inputs);
     deliver_implicit(*field_, at_rest, objective, sink);
     return at_rest.output().clone();
@@ -87,6 +95,7 @@ class HolomorphicEp : public Rule {
 
   /// What the estimate would be after every nudged step, if the phase ended there.
   std::optional<Settling> watch(const Step& step) override {
+    require_bound(step);
     if (s_.oscillating || s_.estimator == "implicit") return std::nullopt;
     const Settled settled = free_phase(step, true);
     const Nudging nudging{step, objective(step), run_->output().clone()};
@@ -120,6 +129,7 @@ class HolomorphicEp : public Rule {
   }
 
   Tensor predict(const Look& look) override {
+    require_bound(look);
     run_->begin(look.inputs);
     run_->draw_from(look.draws.at("hep.noise").at("predict"), look.row_ids());
     run_->settle(stop(s_.free_steps));
