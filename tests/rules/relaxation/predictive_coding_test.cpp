@@ -211,9 +211,9 @@ TEST(PredictiveCoding, LinearNetworkInClosedForm) {
   EXPECT_LT(
       distance(m.error(1)[0], matrix({{-0.10575420, -0.04054236, 0.13949734, -0.07556040}})[0]),
       1e-7);
-  EXPECT_NEAR(m.relaxation.curvature(60), 3.14148571, 1e-4);
+  EXPECT_NEAR(m.relaxation.curvature(1e-9), 3.14148571, 1e-4);
   const double of_errors = at::linalg_eigvalsh(s).max().item<double>();  // I + J^T J has that of S
-  EXPECT_NEAR(m.relaxation.error_curvature(60), of_errors, 1e-4);
+  EXPECT_NEAR(m.relaxation.error_curvature(1e-9), of_errors, 1e-4);
 }
 
 // On a network that is linear in its values the energy in the errors is a quadratic form plus the
@@ -224,7 +224,7 @@ TEST(PredictiveCoding, CurvatureTellsWhichStepsAreStable) {
     double largest = 0;
     for (const double part : {0.97, 1.03}) {
       MovingExample m(true);
-      largest = errors ? m.relaxation.error_curvature(200) : m.relaxation.curvature(200);
+      largest = errors ? m.relaxation.error_curvature(1e-9) : m.relaxation.curvature(1e-9);
       const double eta = 2 * part / largest;
       if (errors)
         for (int t = 0; t < 400; ++t) m.relaxation.descend_errors(eta);
@@ -248,7 +248,7 @@ TEST(PredictiveCoding, CurvatureKnowsTheLoss) {
     ValueRelaxation relaxation(pass);
     const Tensor output = pass.forward({.inputs = x});
     relaxation.begin(output, {*loss, y, 2}, {.beta = beta});
-    return relaxation.error_curvature(200);
+    return relaxation.error_curvature(1e-9);
   };
   const double squared = largest("squared-error", 1) - 1;
   EXPECT_GT(squared, 0);
@@ -345,7 +345,7 @@ TEST(PredictiveCoding, SaysWhatDoesNotFit) {
   } catch (const Error& error) {
     said = error.what();
   }
-  EXPECT_NE(said.find("use pc.eta below 0.6"), std::string::npos) << said;
+  EXPECT_NE(said.find("with pc.eta=0.6"), std::string::npos) << said;
   // Errors of a network whose output saturates: flat where they end, steep where they began.
   const auto softmax = make_loss("cross-entropy");
   Graph steep = mlp({6, 20, 20, 20, 4}, "tanh", 1, at::kDouble);
@@ -359,9 +359,9 @@ TEST(PredictiveCoding, SaysWhatDoesNotFit) {
   } catch (const Error& error) {
     said = error.what();
   }
-  const size_t number = said.find("use pc.eta below ");
+  const size_t number = said.find("with pc.eta=");
   ASSERT_NE(number, std::string::npos) << said;
-  const std::string stable = said.substr(number + std::string("use pc.eta below ").size());
+  const std::string stable = std::to_string(std::stod(said.substr(number + 12)));
   EXPECT_LT(std::stod(stable), 1) << said;
   const auto calm =
       bound(kPc, {{"pc.mode", "epc"}, {"pc.eta", stable}, {"pc.steps", "5"}}, steep, *softmax);

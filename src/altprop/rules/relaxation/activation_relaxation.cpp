@@ -121,6 +121,7 @@ class ActivationRelaxation : public FeedbackRule {
   }
 
   std::optional<Settling> watch(const Step& step) override {
+    require_bound(step);
     freeze(pass_->forward(step), objective(step));
     Field u = relaxation_->start(pass_->values(), init_state_ == "zero");
     Moves moves{*this};

@@ -11,7 +11,13 @@ struct Arrival {
   std::string layer;  ///< names of the operations, joined by " and "
   int64_t hops = 0;   ///< from the loss, along the longest way
   double share = 0;   ///< of backprop's credit along that way; shorter ways bring more of theirs
+  int state = -1;
 };
+
+/// Share of its credit that every hidden state holds after travel.steps steps, 0 for other states:
+/// by the relaxation of one number per state along its longest way, each stepping at its own rate.
+std::vector<double> relaxed_shares(const StateGraph& graph, const LinearRelaxation& relaxation,
+                                   const Travel& travel);
 
 /// From the inputs to the output; states that only operations without parameters predict are left
 /// out.

@@ -51,7 +51,10 @@ Integrated integrate(ValueRelaxation& values, const AdaptiveHeun& settings) {
   Field start = copy(values.values()), first = values.forces();
   double step = std::min(settings.first_step, settings.time), last_error = 1;
   while (out.time < settings.time && out.steps + out.rejected < settings.most_steps) {
-    if (settings.at_rest > 0 && values.largest_force() < settings.at_rest) break;
+    if (settings.at_rest > 0 && values.largest_force() < settings.at_rest) {
+      out.whole = true;
+      break;
+    }
     step = std::min(step, settings.time - out.time);
     values.move(start, first, step);
     values.refresh();
@@ -77,6 +80,7 @@ Integrated integrate(ValueRelaxation& values, const AdaptiveHeun& settings) {
     }
     values.move(start, first, 0);
   }
+  out.whole |= out.time >= settings.time;
   values.refresh();
   return out;
 }

@@ -52,6 +52,10 @@ void PredictiveCodingOptions::declare(Options& o) {
   o.number("pc.step-error", step_error, {.min = 0, .min_excluded = true},
            {"pc.integrator=adaptive: error of a step that is tolerated, absolute and relative", "1",
             "arXiv 2412.03676"});
+  o.integer("pc.most-steps", most_steps, {.min = 1, .max = 1e9},
+            {"pc.integrator=adaptive: give up after so many steps, rejected ones among them; it is "
+             "said where that happens before pc.time",
+             "steps"});
   o.flag("pc.level", level,
          {"insert identity states on short ways, so that credit arrives at each state once"});
   o.choice("pc.values", values, {"post", "pre"},
@@ -114,6 +118,31 @@ std::vector<double> PredictiveCodingOptions::precisions(const StateGraph& graph)
   return out;
 }
 
+std::vector<std::string> PredictiveCodingOptions::without_effect() const {
+  const PredictiveCodingOptions usual;
+  std::vector<std::string> out;
+  const auto say = [&](bool changed, bool read, const char* name, const std::string& beside) {
+    if (changed && !read)
+      out.push_back(text::cat("predictive-coding: ", name, " has no effect with ", beside));
+  };
+  const bool adaptive = integrator == "adaptive", ipc = mode == "ipc";
+  const std::string by_mode = "pc.mode=" + mode, by_integrator = "pc.integrator=" + integrator;
+  say(time != usual.time, adaptive, "pc.time", by_integrator);
+  say(step_error != usual.step_error, adaptive, "pc.step-error", by_integrator);
+  say(most_steps != usual.most_steps, adaptive, "pc.most-steps", by_integrator);
+  say(steps != usual.steps, !adaptive && mode != "exact" && mode != "zil", "pc.steps",
+      adaptive ? by_integrator : by_mode);
+  say(eta != usual.eta, mode != "exact" && mode != "zil", "pc.eta", by_mode);
+  say(momentum != usual.momentum, mode == "strict" || ipc, "pc.momentum", by_mode);
+  say(tolerance != usual.tolerance, mode == "fixed" || mode == "strict", "pc.tolerance", by_mode);
+  say(schedule != usual.schedule, mode == "fixed" || mode == "strict" || ipc, "pc.schedule",
+      by_mode);
+  say(engine != usual.engine, mode == "fixed", "pc.engine", by_mode);
+  say(ipc_warmup != usual.ipc_warmup, ipc, "pc.ipc-warmup", by_mode);
+  say(ipc_interval != usual.ipc_interval, ipc, "pc.ipc-interval", by_mode);
+  return out;
+}
+
 void PredictiveCodingOptions::refuse_what_has_no_effect(const Loss& loss) const {
   const std::string here = "pc.mode=" + mode;
   if (linear() && (nudging != "positive" || output != "loss"))
@@ -127,7 +156,7 @@ void PredictiveCodingOptions::refuse_what_has_no_effect(const Loss& loss) const 
                   "pc.nudging=centred relaxes twice before weights learn, " + here +
                       " lets them learn meanwhile",
                   "use pc.mode=strict or epc");
-  if (output == "clamp" && loss.name() != "squared-error")
+  if (output == "clamp" && !loss.squared())
     throw Refusal(
         "predictive-coding",
         "pc.output=clamp holds the output at a value, for which only the squared error is a loss",

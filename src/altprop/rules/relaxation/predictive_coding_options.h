@@ -13,7 +13,7 @@ struct PredictiveCodingOptions {
   std::vector<std::string> precision_texts;
   double eta = 0.1, momentum = 0, tolerance = 0, beta = 1, time = 20, step_error = 1e-3;
   bool level = false;
-  int64_t steps = 0, ipc_warmup = 0, ipc_interval = 1;
+  int64_t steps = 0, ipc_warmup = 0, ipc_interval = 1, most_steps = 100'000;
 
   void declare(Options& options);
   /// Predictions and Jacobians stay as the forward pass left them.
@@ -28,6 +28,9 @@ struct PredictiveCodingOptions {
   double rate() const;
   /// One per state, 1 where no error is; empty if all are 1. @throws UsageError
   std::vector<double> precisions(const StateGraph& graph) const;
+  /// "pc.time has no effect with pc.integrator=euler": options that are not as they are by default,
+  /// and that the others leave unread.
+  std::vector<std::string> without_effect() const;
   /// @throws Refusal
   void refuse_what_has_no_effect(const Loss& loss) const;
 

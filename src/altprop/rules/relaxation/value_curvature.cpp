@@ -6,9 +6,9 @@
 //   P + beta J^T H J        of the energy in the errors
 #include <cmath>
 
-#include "altprop/rules/relaxation/value_relaxation.h"
-
 #include "altprop/base/index.h"
+#include "altprop/rules/relaxation/lanczos.h"
+#include "altprop/rules/relaxation/value_relaxation.h"
 
 namespace altprop {
 
@@ -18,37 +18,22 @@ Tensor ValueRelaxation::curved(const Tensor& direction) const {
   return objective_->curvature(output, direction).mul_(terms_.beta);
 }
 
-double ValueRelaxation::power_iteration(int iterations,
-                                        const std::function<Field(const Field&)>& matrix) {
-  Field u(v_.size());
-  for (size_t s = 0; s < u.size(); ++s)
+double ValueRelaxation::largest_of(double accuracy,
+                                   const std::function<Field(const Field&)>& matrix) {
+  Field start(v_.size());
+  for (size_t s = 0; s < start.size(); ++s)
     if (hidden_[s])
-      u[s] = Stream(1)
-                 .at(static_cast<int64_t>(s))
-                 .normal(v_[s].sizes(), at::kDouble)
-                 .to(v_[s].options());
-  double largest = 0;
-  for (int i = 0; i < iterations; ++i) {
-    double norm = 0;
-    for (const Tensor& t : u)
-      if (t.defined()) norm += t.square().sum().item<double>();
-    norm = std::sqrt(norm);
-    if (!(norm > 0) || !std::isfinite(norm)) return largest;
-    for (Tensor& t : u)
-      if (t.defined()) t.div_(norm);
-    Field next = matrix(u);
-    largest = 0;
-    for (size_t s = 0; s < u.size(); ++s)
-      if (hidden_[s]) largest += (u[s] * next[s]).sum().item<double>();
-    u = std::move(next);
-  }
-  return largest;
+      start[s] = Stream(1)
+                     .at(static_cast<int64_t>(s))
+                     .normal(v_[s].sizes(), at::kDouble)
+                     .to(v_[s].options());
+  return largest_eigenvalue(std::move(start), pass_.by_samples(), matrix, accuracy);
 }
 
-double ValueRelaxation::curvature(int iterations) {
+double ValueRelaxation::curvature(double accuracy) {
   const StateGraph& graph = pass_.graph();
   refresh();
-  return power_iteration(iterations, [&](const Field& u) {
+  return largest_of(accuracy, [&](const Field& u) {
     Field image(u.size());  // of every error, weighted
     for (size_t e = 0; e < graph.edges.size(); ++e) {
       const StateGraph::Edge& edge = graph.edges[e];
@@ -70,10 +55,10 @@ double ValueRelaxation::curvature(int iterations) {
   });
 }
 
-double ValueRelaxation::error_curvature(int iterations) {
+double ValueRelaxation::error_curvature(double accuracy) {
   const StateGraph& graph = pass_.graph();
   refresh();
-  return power_iteration(iterations, [&](const Field& u) {
+  return largest_of(accuracy, [&](const Field& u) {
     Field moved(u.size()), total(u.size());  // values, and the loss through all later layers
     for (size_t e = 0; e < graph.edges.size(); ++e) {
       const StateGraph::Edge& edge = graph.edges[e];
@@ -98,6 +83,34 @@ double ValueRelaxation::error_curvature(int iterations) {
     }
     return next;
   });
+}
+
+double ValueRelaxation::energy_rounding(double energy) const {
+  constexpr double kSummed = 8;  // roundings of a product's sum, relative to its result
+  const double eps = v_[at(pass_.output())].scalar_type() == at::kDouble ? 0x1p-52 : 0x1p-23;
+  double of_errors = 0, of_loss = 0, most_precise = 1;
+  const StateGraph& graph = pass_.graph();
+  for (size_t e = 0; e < graph.edges.size(); ++e) {
+    const size_t to = at(graph.edges[e].to);
+    const Tensor& p = prediction_[e];
+    if (hidden_[to] || terms_.clamps_output) {
+      const Tensor size = p.abs().mul_(kSummed).add_(hidden_[to] ? v_[to].abs() : clamp_.abs());
+      of_errors += size.square_().sum().item<double>();
+      most_precise = std::max(most_precise, precision(to));
+    } else {  // a logarithm of a sum of exponentials, or a square, of outputs of this size
+      of_loss += p.abs().flatten(1).amax(1).sum().item<double>() * std::abs(terms_.beta);
+    }
+  }
+  const double errors = eps * std::sqrt(of_errors);
+  return std::sqrt(2 * most_precise * std::abs(energy)) * errors +
+         0.5 * most_precise * errors * errors + kSummed * eps * (of_loss + std::abs(energy));
+}
+
+double ValueRelaxation::energy_of_error(double tolerance) {
+  double size = 0;
+  for (size_t s = 0; s < v_.size(); ++s)
+    if (hidden_[s]) size += (v_[s].abs() + 1).square_().sum().item<double>();
+  return 0.5 * curvature() * tolerance * tolerance * size;
 }
 
 }  // namespace altprop

@@ -77,11 +77,16 @@ class ValueRelaxation {
   const Field& credits() const { return delta_; }
   bool hidden(int state) const { return hidden_[static_cast<size_t>(state)]; }
   const std::vector<int>& hops() const { return hops_; }
-  /// Largest eigenvalue of the energy's Gauss-Newton matrix at the present values, by power
-  /// iteration: descent is stable for eta < 2 / it.
-  double curvature(int iterations = 5);
+  /// Largest eigenvalue of the energy's Gauss-Newton matrix at the present values, of whichever
+  /// sample has the largest, from above to within this part of it: descent is stable for
+  /// eta < 2 / it.
+  double curvature(double accuracy = 0.01);
   /// The same with the errors as variables, which is what `descend_errors` moves.
-  double error_curvature(int iterations = 5);
+  double error_curvature(double accuracy = 0.01);
+  /// By how much rounding may change an energy of this size at values of the present size.
+  double energy_rounding(double energy) const;
+  /// Energy of values that are off by `tolerance`, absolute and relative, around a minimum here.
+  double energy_of_error(double tolerance);
 
  private:
   double precision(size_t state) const {
@@ -90,7 +95,7 @@ class ValueRelaxation {
   /// beta times the loss's second derivative at the present output, times a direction.
   Tensor curved(const Tensor& direction) const;
   /// Largest eigenvalue of `matrix`, a product with a field over hidden states.
-  double power_iteration(int iterations, const std::function<Field(const Field&)>& matrix);
+  double largest_of(double accuracy, const std::function<Field(const Field&)>& matrix);
   void predict(size_t edge);
   Tensor predict_dense(size_t edge);
   void set_credit(size_t edge);
