@@ -103,7 +103,28 @@ TEST(CorInfoMaxLateral, RatesThatAreNotFiniteAreNamedAndNotTheMatrix) {
       Tensor rates = at::full({2, 4}, 0.1, at::kDouble);
       rates[1][2] = wrong;
       EXPECT_EQ(sentence_of(lateral, {at::full({2, 3}, 0.1, at::kDouble), rates}),
-                "corinfomax: the rates of layer 2 are not finite: use smaller learning rates");
+                "corinfomax: the rates of layer 2 are not finite, although the inputs are: use smaller "
+                "learning rates");
+    }
+}
+
+// gamma s B s^T = 1.05 takes B's definiteness in this very update, while its diagonal stays positive:
+// many updates would go by before a diagonal entry shows it.
+TEST(CorInfoMaxLateral, ALossIsSeenInTheUpdateThatCausesIt) {
+  for (const int64_t samples : {1, 3, 20})
+    for (const auto& [strength, lost] : {std::pair{1.05, true}, {0.95, false}}) {
+      Lateral lateral({8}, {.lambda = 0.9, .gamma = 1}, Stream(2), at::kDouble);
+      const Tensor b = lateral.matrices()[0].clone();
+      // The first sample carries it; the others are small, so that their mean is what it is alone.
+      Tensor s = Stream(3).normal({samples, 8}, at::kDouble).mul_(1e-6);
+      Tensor one = Stream(4).uniform({1, 8}, at::kDouble);
+      one.mul_(at::sqrt(strength * static_cast<double>(samples) / one.mm(b).mm(one.t())).item());
+      s[0].copy_(one[0]);
+      EXPECT_EQ(sentence_of(lateral, {s}).find("lost positive definiteness") != std::string::npos,
+                lost)
+          << samples << " " << strength;
+      const Tensor after = b - one.mm(b).t().mm(one.mm(b)) / static_cast<double>(samples);
+      EXPECT_TRUE(after.diagonal().gt(0).all().item<bool>());
     }
 }
 

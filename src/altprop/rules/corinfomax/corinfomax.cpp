@@ -84,7 +84,7 @@ void CorInfoMax::declare(Options& o) {
 
 void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
   dense_chain(net.flattened());
-  if (loss.name() != "squared-error")
+  if (!loss.squared())
     throw Refusal("loss",
                   "CorInfoMax nudges its outputs by their distance to the target, which is the "
                   "squared error's gradient, and not that of " +
@@ -212,19 +212,21 @@ void CorInfoMax::send(const Op& op, const Node* node, Tensor seen, Tensor credit
 
 void CorInfoMax::deliver(const Look& look, double scale, double divisor, Sink& sink) {
   const int64_t rows = look.rows();
-  auto rates = [&](size_t k) { return pair_.narrow(1, offsets_[k], layers_[k].size()); };
-  // What a weight failed to predict, as credit: minus that of the learnt phase, plus the other's.
+  // The difference of two products, e+ s+ - e- s-, as products of means and differences: the two
+  // agree to many digits, which float32 would lose.
+  const Tensor learnt = pair_.narrow(0, 0, rows), other = pair_.narrow(0, rows, rows);
+  const Tensor both = at::cat({(learnt + other).mul_(0.5), learnt - other});
+  auto rates = [&](size_t k) { return both.narrow(1, offsets_[k], layers_[k].size()); };
+  // What a weight failed to predict, which is linear in the rates, as credit: the difference meets
+  // the mean of the rates, the mean their difference.
   auto credit = [&](const Tensor& post, const Tensor& pre, const Tensor& weight) {
     Tensor e = post.clone(at::MemoryFormat::Contiguous);
     if (hebbian_error_ == "error") gemm_into(e, pre, weight.t(), 1, -1);
-    e.narrow(0, 0, rows).mul_(-1 / divisor);
-    e.narrow(0, rows, rows).mul_(1 / divisor);
-    return e;
+    return at::cat({e.narrow(0, rows, rows), e.narrow(0, 0, rows)}).mul_(-1 / divisor);
   };
   // The inputs are the same in both phases, so that the prediction drops out of the contrast.
-  const Tensor first = rates(0);
   send(*layers_[0].affine, layers_[0].node, look.inputs.flatten(1),
-       (first.narrow(0, rows, rows) - first.narrow(0, 0, rows)).div_(divisor), scale, sink);
+       rates(0).narrow(0, rows, rows).div(-divisor), scale, sink);
   for (size_t k = 1; k < layers_.size(); ++k) {
     const Tensor below = rates(k - 1), above = rates(k);
     const Tensor forward = credit(above, below, layers_[k].weight());
@@ -243,11 +245,19 @@ void CorInfoMax::after_update(const StepFacts&, const Step& step) {
     const Tensor most = free_.layer[k].amax(0);
     most_[k] = most_[k].defined() ? at::maximum(most_[k], most) : most;
   }
-  if (has_lateral()) lateral_.update(rates);
+  if (!has_lateral()) return;
+  try {
+    lateral_.update(rates);
+  } catch (const Diverged&) {
+    if (const std::string fault = not_finite_in(step.inputs, step.targets); !fault.empty())
+      throw Diverged("corinfomax: " + fault);
+    throw;
+  }
 }
 
 Tensor CorInfoMax::reference(const Look& look, const Objective& objective, Sink& sink) {
   if (reference_ == "backprop") return Rule::reference(look, objective, sink);
+  require_bound(look);
   const Tensor inputs = look.inputs.flatten(1);
   TiedNetwork tied(layers_, dynamics_settings_.epsilon);
   tied.settle(inputs);

@@ -23,6 +23,7 @@ class CorInfoMax : public Rule {
   bool is_stochastic() const override { return sign_ == "random"; }
   void after_update(const StepFacts&, const Step& step) override;
   Tensor predict(const Look& look) override {
+    require_bound(look);
     load();
     dynamics_.start(evaluated_, look.inputs.flatten(1));
     dynamics_.settle(evaluated_, free_steps_, nullptr);

@@ -73,6 +73,16 @@ std::vector<std::string> CorInfoMax::notices() {
                     "use another seed, smaller learning rates or inputs of both signs");
     most_[k] = Tensor();
   }
+  if (Tensor& most = most_.back(); most.defined()) {
+    const int64_t silent = most.le(0).sum().item<int64_t>();
+    if (silent > 0)
+      out.push_back(text::cat("corinfomax: ", silent, " of ", most.numel(),
+                              " output units were silent for a whole epoch, the first is number ",
+                              most.le(0).to(at::kByte).argmax().item<int64_t>(),
+                              ", counted from 0; use another seed, smaller learning rates or a "
+                              "larger cim.beta"));
+    most = Tensor();
+  }
   return out;
 }
 

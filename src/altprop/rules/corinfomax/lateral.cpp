@@ -22,6 +22,20 @@ Lateral::Lateral(const std::vector<int64_t>& sizes, Settings settings, const Str
   }
 }
 
+namespace {
+
+/// With z = s B, B - (gamma/n) z^T z is positive definite where B is and (n/gamma) I - s B s^T is:
+/// its eigenvalues are at most the sum of them all, which mostly is enough to know.
+bool stays_definite(const Tensor& z, const Tensor& s, double bound) {
+  if (!(bound > 0) || (z * s).sum().item<double>() < bound) return true;
+  Tensor rest = gemm(z, s.t()).neg_();
+  rest = (rest + rest.t()).mul_(0.5);
+  rest.diagonal().add_(bound);
+  return std::get<1>(at::linalg_cholesky_ex(rest)).item<int>() == 0;
+}
+
+}  // namespace
+
 void Lateral::update(const std::vector<Tensor>& rates) {
   const double lambda = settings_.lambda, gamma = settings_.strength();
   // An asymmetry grows by 1/lambda with every update: by no more than e between two repairs.
@@ -40,6 +54,7 @@ void Lateral::update(const std::vector<Tensor>& rates) {
       if (failed.item<int>() != 0) lose(k, s);
       gemm_into(b_[k], z.t(), at::cholesky_solve(z, root), 1 / lambda, -1 / lambda);
     } else {
+      if (!stays_definite(z, s, n / gamma)) lose(k, s);
       gemm_into(b_[k], z.t(), z, 1 / lambda, -gamma / (lambda * n));
     }
     if (symmetrise) b_[k] = (b_[k] + b_[k].t()).mul_(0.5);
@@ -52,7 +67,8 @@ void Lateral::update(const std::vector<Tensor>& rates) {
 void Lateral::lose(size_t layer, const Tensor& rates) const {
   if (!rates.isfinite().all().item<bool>())
     throw Diverged(text::cat("corinfomax: the rates of layer ", layer + 1,
-                             " are not finite: use smaller learning rates"));
+                             " are not finite, although the inputs are: use smaller learning "
+                             "rates"));
   throw Diverged(text::cat(
       "corinfomax: lateral matrix of layer ", layer + 1,
       " lost positive definiteness: raise cim.lambda or ",

@@ -8,6 +8,7 @@
 namespace altprop {
 
 std::optional<Settling> CorInfoMax::watch(const Step& step) {
+  require_bound(step);
   load();
   RateState free, nudged;
   const Tensor inputs = step.inputs.flatten(1);

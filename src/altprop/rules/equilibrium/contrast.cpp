@@ -32,10 +32,47 @@ struct Redirect : PassingSink {
     const Site site{to.node(signal.site->node.id), signal.site->number};
     moved.site = &site;
     moved.op = site.node.op.get();
+    if (!signal.only.empty()) moved.only = {moved.op->weight().get()};  // none is but the weight
     moved.shared = nullptr;
     next.take(moved);
   }
 };
+
+/// Keeps the credit that arrives at the only operation with parameters.
+struct Arrived : Sink {
+  Tensor cot;
+  int node = -1, site = -1;
+  void take(const LocalSignal& signal) override {
+    cot = signal.cot;
+    node = signal.site->node.id;
+    site = signal.site->number;
+  }
+  void take(const ParamSignal&) override {}
+};
+
+/// Of a map with one operation that has parameters, around which poolings choose: what arrives at
+/// it in each state, through the choices of that state, is subtracted before it is multiplied.
+void contrast_at_weight(const Graph& map, Activity& at_plus, const Tensor& plus, Activity& at_minus,
+                        const Tensor& minus, double scale, Sink& sink) {
+  Feedback exact;
+  Arrived first, second;
+  map.sweep(at_plus, {{map.output_node(), plus}}, exact, &first, {});
+  map.sweep(at_minus, {{map.output_node(), minus}}, exact, &second, {});
+  if (!first.cot.defined()) return;  // it is frozen
+  const Node& node = map.node(first.node);
+  const Site site{node, first.site};
+  const Tensor &seen_plus = at_plus.saved[at(node.id)].t[0],
+               &seen_minus = at_minus.saved[at(node.id)].t[0];
+  LocalSignal signal{node.op.get(), &site, nullptr, first.cot - second.cot, scale};
+  signal.input = (seen_plus + seen_minus).mul_(0.5);
+  sink.take(signal);
+  const ParamPtr weight = node.op->weight();
+  if (!weight) return;
+  signal.cot = (first.cot + second.cot).mul_(0.5);
+  signal.input = seen_plus - seen_minus;
+  signal.only = {weight.get()};
+  sink.take(signal);
+}
 
 }  // namespace
 
@@ -84,6 +121,8 @@ void Contrast::contrast(size_t e, const Graph& map, const Pair& pair, double sca
   if (!bilinear_[e]) {
     run(map, e, pair.plus, first_);  // both before the first signal, which may change the weight
     run(map, e, pair.minus, second_);
+    if (net_.weights(static_cast<int>(e)) == 1)
+      return contrast_at_weight(map, first_, plus, second_, minus, scale, sink);
     sweep(first_, plus, 1);
     sweep(second_, minus, -1);
     return;

@@ -3,9 +3,10 @@
 //   -[g(plus) - g(minus)] / span,   g(s) = dPhi/dtheta = sum over edges of < s_to,
 //   dop(s_from)/dtheta >
 //
-// Where an edge is linear in the state it reads, the difference of products is sent as
-// dpost x mean(pre) + mean(post) x dpre, which is the same number without the cancellation that
-// float32 would suffer from. Laborieux et al. 2021, arXiv 2006.03824, sections 2 and 3.
+// Of an edge with one weight the difference of products is sent as dpost x mean(pre) + mean(post) x
+// dpre, which is the same number without the cancellation that float32 would suffer from; behind the
+// weight, poolings choose for each state by itself. Laborieux et al. 2021, arXiv 2006.03824,
+// sections 2 and 3.
 #pragma once
 
 #include "altprop/rules/equilibrium/backward_weights.h"

@@ -26,6 +26,9 @@ class Diagnosis {
   double least_interior() const { return least_interior_; }
 
  private:
+  /// @param moved by the nudge, the output units of every sample
+  void look_at_output(const Tensor& moved);
+
   const ConvergentNetwork& net_;
   Notices notices_{"equilibrium-propagation"};
   Settled free_;

@@ -43,7 +43,7 @@ class EquilibriumPropagation : public Rule {
   void set_up() override {
     o_.check();
     net_ = std::make_unique<ConvergentNetwork>(convergent_network(net(), loss(), o_.readout));
-    cross_entropy_ = loss().name() != "squared-error";
+    cross_entropy_ = !loss().squared();
     require_enough_steps();
     back_.reset();
     if (o_.weights != "tied")
@@ -73,9 +73,9 @@ class EquilibriumPropagation : public Rule {
 
   void step(Step& step) override {
     if (!o_.continual) return Rule::step(step);
+    const Objective here = objective(step);
     step.output = free_phase(step, o_.free_steps);
     keep(step);
-    const Objective here = objective(step);
     const Nudged nudged = begin_nudged(step, here, step.output);
     const double share = 1.0 / static_cast<double>(o_.nudged_steps);
     Field before = run_->copy();
@@ -86,11 +86,11 @@ class EquilibriumPropagation : public Rule {
         const Field from = rows_of(before, phase, step.rows()),
                     to = rows_of(after, phase, step.rows());
         const double span = phase == 0 ? nudged.span : -nudged.span;
-        contrast_->deliver({to, from, span, here.scale()}, *step.updater);
+        contrast_->deliver({to, from, span, here.scale()}, step.updater());
       }
       contrast_->deliver_readout(after, loss(), nudged.nudge.targets,
                                  share / (here.samples() * static_cast<double>(nudged.phases)),
-                                 *step.updater);
+                                 step.updater());
       before = after;
       update(step);
       run_->weights_changed();
@@ -99,6 +99,7 @@ class EquilibriumPropagation : public Rule {
 
   /// The exact gradient at the free equilibrium, however long that takes.
   Tensor reference(const Look& look, const Objective& objective, Sink& sink) override {
+    require_bound(look);
     ConvergentDynamics at_rest = settled_for_good(look);
     deliver_implicit(at_rest, look, objective, sink);
     return at_rest.output().clone();
@@ -106,16 +107,23 @@ class EquilibriumPropagation : public Rule {
   std::string reference_name() const override { return "implicit gradient"; }
 
   std::optional<Settling> watch(const Step& step) override {
+    require_bound(step);
     if (o_.continual || !o_.nudges()) return std::nullopt;
-    const Tensor output = free_phase(step, o_.free_steps);
+    Diagnosis diagnosis(*net_);
+    diagnosis.look_at_free(settle_freely(step, o_.free_steps, true, true), run_->states(),
+                           o_.timing());
     const Field free = run_->copy();
-    const Nudged nudged = begin_nudged(step, objective(step), output);
-    return watch_nudged(
+    const Nudged nudged = begin_nudged(step, objective(step), run_->output().clone());
+    Settling out = watch_nudged(
         *net_, back_.get(), *run_,
         {free, nudged.nudge, step.targets, nudged.phases, nudged.span, o_.nudged_steps});
+    look_at_nudged(diagnosis, free, nudged, step.rows());
+    out.remarks = diagnosis.take();
+    return out;
   }
 
   Tensor predict(const Look& look) override {
+    require_bound(look);
     settle_freely(look, o_.free_steps, false, false);
     return run_->output().clone();
   }
@@ -211,8 +219,7 @@ class EquilibriumPropagation : public Rule {
     const Field plus = rows_of(run_->states(), 0, look.rows()),
                 minus = nudged.phases == 2 ? rows_of(run_->states(), 1, look.rows()) : free;
     const Contrast::Pair pair{plus, minus, nudged.span, scale};
-    if (look_closely(look))
-      diagnosis_->look_at_nudged(free, plus, nudged.phases == 2 ? &minus : nullptr, nudged.beta);
+    if (look_closely(look)) look_at_nudged(*diagnosis_, free, nudged, look.rows());
     contrast_->deliver_readout(run_->states(), loss(), nudged.nudge.targets,
                                scale / static_cast<double>(nudged.phases), sink);
     if (o_.weights == "tied") {
@@ -243,6 +250,13 @@ class EquilibriumPropagation : public Rule {
   };
 
   bool look_closely(const Look& look) const { return look.learning && look.index % 100 == 0; }
+  void look_at_nudged(Diagnosis& diagnosis, const Field& free, const Nudged& nudged,
+                      int64_t rows) const {
+    const Field plus = rows_of(run_->states(), 0, rows);
+    if (nudged.phases == 1) return diagnosis.look_at_nudged(free, plus, nullptr, nudged.beta);
+    const Field minus = rows_of(run_->states(), 1, rows);
+    diagnosis.look_at_nudged(free, plus, &minus, nudged.beta);
+  }
 
   void require_enough_steps() const {
     const int depth = net_->depth(),
