@@ -51,8 +51,8 @@ struct CascadedForward : Learner {
       if (s.pass != "fit" + std::to_string(l + 1)) continue;
       Activity activity;
       const Tensor out = predictors[l].run(h, activity, {Mode::Train});
-      predictors[l].sweep(activity, {{predictors[l].output_node(), loss().gradient(out, s.targets)}}, exact, s.updater, {.scale = 1.0 / static_cast<double>(s.batch())});
-      s.updater->apply(s.pass);
+      predictors[l].sweep(activity, {{predictors[l].output_node(), loss().gradient(out, s.targets)}}, exact, &s.updater(), {.scale = 1.0 / static_cast<double>(s.batch())});
+      s.updater().apply(s.pass);
     }
   }
   Tensor predict(const Look& look) override {

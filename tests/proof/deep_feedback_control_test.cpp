@@ -81,10 +81,10 @@ struct DeepFeedbackControl : Rule {
     const Tensor e = h - plain->output;
     const double scale = -1 / (sigma * sigma * static_cast<double>(s.batch()));
     for (size_t l = 0; l < layers.size(); ++l) {
-      s.updater->take(ParamSignal{layers[l].q.get(), noise[l].t().mm(e), scale});
-      s.updater->take(ParamSignal{layers[l].q.get(), layers[l].q->value, beta});
+      s.updater().take(ParamSignal{layers[l].q.get(), noise[l].t().mm(e), scale});
+      s.updater().take(ParamSignal{layers[l].q.get(), layers[l].q->value, beta});
     }
-    s.updater->apply("control");
+    s.updater().apply("control");
   }
 
  protected:

@@ -50,18 +50,18 @@ struct LocalDifferenceReconstruction : Learner {
         g.run(blocks[l].run(h[l] + dx, scratch, {}), at_f, {});
         const Tensor difference = g.run(h[l + 1] + dy, at_noise, {}) - r;
         const int out = g.output_node();
-        g.sweep(at_f, {{out, -2 * dx}}, exact, s.updater, {.scale = scale, .phase = 0});
-        g.sweep(at_noise, {{out, 2 * difference}}, exact, s.updater, {.scale = scale, .phase = 1});
-        g.sweep(at_y, {{out, 2 * dx - 2 * difference}}, exact, s.updater, {.scale = scale, .phase = 2});
-        s.updater->apply("feedback");
+        g.sweep(at_f, {{out, -2 * dx}}, exact, &s.updater(), {.scale = scale, .phase = 0});
+        g.sweep(at_noise, {{out, 2 * difference}}, exact, &s.updater(), {.scale = scale, .phase = 1});
+        g.sweep(at_y, {{out, 2 * dx - 2 * difference}}, exact, &s.updater(), {.scale = scale, .phase = 2});
+        s.updater().apply("feedback");
       }
     // Targets go down by difference correction; each block regresses on its own.
     Tensor target = h.back() - beta * loss().gradient(h.back(), s.targets);
     for (size_t l = blocks.size(); l-- > 0;) {
-      blocks[l].sweep(activity[l], {{blocks[l].output_node(), (h[l + 1] - target) / beta}}, exact, s.updater, {.scale = scale});
+      blocks[l].sweep(activity[l], {{blocks[l].output_node(), (h[l + 1] - target) / beta}}, exact, &s.updater(), {.scale = scale});
       if (l) target = h[l] + feedback[l].predict(target) - feedback[l].predict(h[l + 1]);
     }
-    s.updater->apply();
+    s.updater().apply();
   }
 };
 

@@ -36,7 +36,7 @@ struct IncrementalPredictiveCoding : Learner {
         credit[to] = output ? loss().gradient(prediction, s.targets) : prediction - v[to];
         energy += output ? loss().value(prediction, s.targets).sum().item<double>() : credit[to].square().sum().item<double>() / 2;
         std::vector<Tensor> inputs;
-        edge.map.sweep(activity[e], {{edge.map.output_node(), credit[to]}}, exact, s.updater, {.scale = 1.0 / static_cast<double>(s.batch()), .input_credits = &inputs});
+        edge.map.sweep(activity[e], {{edge.map.output_node(), credit[to]}}, exact, &s.updater(), {.scale = 1.0 / static_cast<double>(s.batch()), .input_credits = &inputs});
         for (size_t i = 0; i < edge.from.size(); ++i) {
           Tensor& sum = pulled[static_cast<size_t>(edge.from[i])];
           sum = sum.defined() ? sum + inputs[i] : inputs[i];
@@ -44,7 +44,7 @@ struct IncrementalPredictiveCoding : Learner {
       }
       energies.push_back(energy);
     };
-    trace.after_step = [&](int64_t) { s.updater->apply(); };
+    trace.after_step = [&](int64_t) { s.updater().apply(); };
     energies.clear();
     relax(graph, v, Order::Synchronous, {.steps = steps},
           [&](int i, const Field& field) {

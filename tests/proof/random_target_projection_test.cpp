@@ -32,7 +32,7 @@ struct RandomTargetProjection : Learner {
   }
 
   void step(Step& s) override {
-    learn(s, *s.updater);
+    learn(s, s.updater());
     update(s);
   }
 

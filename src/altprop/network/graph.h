@@ -114,6 +114,9 @@ class Graph : public Op {
   void to(at::Device device, at::ScalarType dtype);
   at::TensorOptions options() const;
 
+  /// @throws UsageError naming the input that is not as its spec says, or of another type or on
+  /// another device than the parameters
+  void expect_inputs(std::span<const Tensor> inputs) const;
   /// Forward pass; returns the first output. Inputs are as their specs say: [B, ...], or [...]
   /// where one value is for the whole batch. @throws UsageError naming the input if one is not
   Tensor run(std::span<const Tensor> inputs, Activity& activity, const Pass& pass,

@@ -159,6 +159,7 @@ Traits Graph::traits() const {
     out.draws |= part.draws;
     out.draws_for_batch |= part.draws_for_batch;
     out.couples_samples |= part.couples_samples;
+    out.needs_others |= part.needs_others;
     out.reuses |= part.reuses;
     for (const ParamPtr& param : node.op->params()) out.reuses |= !seen.insert(param.get()).second;
   }

@@ -67,6 +67,7 @@ struct Traits {
   /// the batch would draw something else.
   bool draws_for_batch = false;
   bool couples_samples = false;  ///< in training a sample's output depends on the other samples
+  bool needs_others = false;     ///< a training batch of one sample is refused
   bool reuses = false;           ///< its parameters are used more than once in a step
 };
 

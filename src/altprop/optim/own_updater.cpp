@@ -78,6 +78,12 @@ void OwnUpdater::bind(const std::vector<ParamPtr>& params) {
       throw Error("updater: '" + param->name + "' steps as '" + param->twin->name +
                   "' does, which is not stepped here; bind both or neither");
   if (direction_) direction_->bind(learnt);
+  bound_ = true;
+}
+
+void OwnUpdater::require_params() const {
+  if (!bound_)
+    throw Error("the updater has no parameters to step yet; call bind with those of the learner");
 }
 
 Target OwnUpdater::target_of(const Block& block) const {

@@ -93,6 +93,8 @@ class OwnUpdater : public Updater {
     int64_t steps = 0;
     StepFacts facts;
   };
+  /// Signals would vanish. @throws Error before bind
+  void require_params() const;
   Slot& slot_of(const ParamPtr& param) { return *slots_.find(*param); }
   const Group& group_of(const std::string& group) const;
   Target target_of(const Block& block) const;
@@ -128,7 +130,7 @@ class OwnUpdater : public Updater {
   std::map<std::string, Progress> progress_;
   double decay_override_ = -1;
   std::map<std::string, double> decay_overrides_;  ///< of single groups, above the one of all
-  bool in_place_ = false, gathered_ = true;
+  bool in_place_ = false, gathered_ = true, bound_ = false;
   bool into_values_ = false;                ///< the target of all blocks is the value
   std::map<const Param*, size_t> at_once_;  ///< weights that may step at once, with their block
   std::set<const Param*> stepped_;          ///< those of them that have, since the last update

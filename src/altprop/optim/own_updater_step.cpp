@@ -10,6 +10,7 @@
 namespace altprop {
 
 void OwnUpdater::take(const LocalSignal& signal) {
+  require_params();
   if (direction_) {
     direction_->absorb(signal, slots_);
   } else if (!step_at_once(signal)) {
@@ -18,6 +19,7 @@ void OwnUpdater::take(const LocalSignal& signal) {
 }
 
 void OwnUpdater::take(const ParamSignal& signal) {
+  require_params();
   if (direction_) return direction_->absorb(signal, slots_);
   signal.accumulate(slots_);
   // Where average and value have taken this step's signals already, the value takes this one, too.
@@ -99,6 +101,7 @@ void OwnUpdater::clip_each(Block& block, const OptimizerSettings& s) {
 }
 
 void OwnUpdater::apply(const std::string& group) {
+  require_params();
   const OptimizerSettings& s = settings(group);
   Progress& progress = progress_[group];
   StepFacts facts = facts_now(group);

@@ -13,6 +13,7 @@ void Learner::bind(Graph& net, const Loss& loss, uint64_t seed) {
   net_ = &net;
   loss_ = &loss;
   seed_ = seed;
+  known_updater_ = nullptr;
   set_up();
 }
 
@@ -26,10 +27,19 @@ const Loss& Learner::loss() const {
   return *loss_;
 }
 
+void Learner::require_owned(const Updater& updater) {
+  for (const ParamPtr& param : owned())
+    if (param->learnt && !updater.slot(*param))
+      throw Error("the rule's own parameter '" + param->name +
+                  "' is not stepped by this updater; bind it to owned() as well as trained()");
+}
+
 void Learner::update(Step& step) {
-  step.updater->apply();
+  if (known_updater_ != &step.updater()) require_owned(step.updater());
+  known_updater_ = &step.updater();
+  step.updater().apply();
   net().project();
-  after_update(step.updater->facts(), step);
+  after_update(step.updater().facts(), step);
 }
 
 Scores Learner::judge(const Tensor& output, const Tensor& targets) const {

@@ -121,6 +121,9 @@ class Learner {
   virtual std::optional<Settling> watch(const Step& step) { return std::nullopt; }
 
  protected:
+  /// For functions that use what `set_up` makes, and inputs that they do not give to the network
+  /// itself. @throws Error before bind; UsageError if the inputs are not those of the network
+  void require_bound(const Look& look) const { net().expect_inputs({&look.inputs, 1}); }
   /// Allocates and draws what the rule owns; called by `bind`, after `admit`.
   virtual void set_up() {}
   /// Updates the group "weights" with the signals since the last update, and what follows from it.
@@ -129,9 +132,13 @@ class Learner {
   Scores judge(const Tensor& output, const Tensor& targets) const;
 
  private:
+  /// Else what the rule owns would silently stay as it was drawn.
+  void require_owned(const Updater& updater);
+
   Graph* net_ = nullptr;
   const Loss* loss_ = nullptr;
   uint64_t seed_ = 0;
+  const Updater* known_updater_ = nullptr;  ///< whose parameters have been looked at
 };
 
 }  // namespace altprop

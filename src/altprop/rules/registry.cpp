@@ -58,6 +58,13 @@ std::vector<std::string> rule_option_names(const std::string& name) {
   return options.names();
 }
 
+std::string rule_option_name(const std::string& rule, const std::string& written) {
+  const std::unique_ptr<Learner> made = rule_entry(rule).make();
+  Options options;
+  made->declare(options);
+  return options.full_name(written);
+}
+
 std::string refusal_of(const RuleEntry& entry, const Graph& net, const Loss& loss) {
   try {
     expect_output_for(loss, net);

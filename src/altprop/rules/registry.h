@@ -64,6 +64,8 @@ std::unique_ptr<Learner> make_rule(const std::string& name, const OptionValues& 
 
 /// Names of the options of a rule.
 std::vector<std::string> rule_option_names(const std::string& name);
+/// The whole name of a rule's option that is written in part; as written if there is none.
+std::string rule_option_name(const std::string& rule, const std::string& written);
 
 /// "" if the rule accepts the network, else the reason.
 std::string refusal_of(const RuleEntry& entry, const Graph& net, const Loss& loss);

@@ -8,6 +8,7 @@
 namespace altprop {
 
 TracePtr Rule::forward(const Look& look) {
+  require_bound(look);
   TracePtr trace = run(look);
   trace->look = look;
   trace->of_ = this;
@@ -97,7 +98,7 @@ void Rule::assign(Step& step, Sink& sink) {
 }
 
 void Rule::step(Step& step) {
-  assign(step, *step.updater);
+  assign(step, step.updater());
   update(step);
 }
 

@@ -1,5 +1,8 @@
 #include "altprop/rules/step.h"
 
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
 namespace altprop {
 
 Look Look::part(int64_t first, int64_t count) const {
@@ -9,6 +12,27 @@ Look Look::part(int64_t first, int64_t count) const {
   out.first_row = first_row + first;
   out.samples = batch();
   return out;
+}
+
+std::string not_finite_in(const Tensor& inputs, const Tensor& targets) {
+  for (const auto& [values, what] : {std::pair{&inputs, "inputs"}, {&targets, "targets"}}) {
+    if (!values->defined() || !values->is_floating_point() || values->numel() == 0) continue;
+    const Tensor lost = values->isfinite().reshape({values->size(0), -1}).all(1).logical_not();
+    if (!lost.any().item<bool>()) continue;
+    return text::cat("the ", what, " of ", lost.sum().item<int64_t>(), " of ", lost.size(0),
+                     " samples of the batch are not finite, the first is number ",
+                     lost.to(at::kByte).argmax().item<int64_t>(),
+                     ", counted from 0; check the data");
+  }
+  return "";
+}
+
+Updater& Step::updater() const {
+  if (!updater_)
+    throw Error(
+        "this step has no updater, so the batch can only be looked at; make it with Step::train "
+        "to learn from it");
+  return *updater_;
 }
 
 Step Step::train(Updater& updater, Look look, Tensor targets) {

@@ -34,6 +34,10 @@ struct Look {
   Look part(int64_t first, int64_t count) const;
 };
 
+/// What nobody can learn from: "the inputs of sample 3 of the batch are not finite; check the data";
+/// "" if inputs and targets are finite. For whoever is about to blame something else.
+std::string not_finite_in(const Tensor& inputs, const Tensor& targets = {});
+
 struct Step : Look {
   /// A batch to learn from. @param targets as the loss takes them
   static Step train(Updater& updater, Look look, Tensor targets);
@@ -43,14 +47,17 @@ struct Step : Look {
   Tensor targets;
   int64_t epoch = 0;           ///< 0-based
   std::string pass = "train";  ///< one of Learner::passes
-  Updater* updater = nullptr;  ///< null if the batch is only looked at
+  /// Takes the signals and steps. @throws Error if the batch is only looked at
+  Updater& updater() const;
 
   Tensor output;  ///< set by the learner: the network's output before the update, for the running
                   ///< scores; undefined in a pass that trains something else
 
  private:
   Step(Look look, Tensor targets, Updater* updater)
-      : Look(std::move(look)), targets(std::move(targets)), updater(updater) {}
+      : Look(std::move(look)), targets(std::move(targets)), updater_(updater) {}
+
+  Updater* updater_ = nullptr;
 };
 
 }  // namespace altprop

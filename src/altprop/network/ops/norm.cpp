@@ -67,6 +67,7 @@ Spec BatchNorm::infer(std::span<const Spec> inputs) const {
 
 void BatchNorm::build(std::span<const Spec> inputs) {
   const int64_t channels = inputs[0].shape[0];
+  one_a_channel_ = inputs[0].numel() == channels;
   if (!gain_) {
     gain_ = std::make_shared<Param>("weight", at::ones({channels}));
     bias_ = std::make_shared<Param>("bias", at::zeros({channels}));

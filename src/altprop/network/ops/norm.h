@@ -26,7 +26,9 @@ class BatchNorm : public Op {
   }
 
   std::string type() const override { return "batch_norm"; }
-  Traits traits() const override { return {.couples_samples = true}; }
+  Traits traits() const override {
+    return {.couples_samples = true, .needs_others = one_a_channel_};
+  }
   std::string settings() const override;
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;
@@ -50,6 +52,7 @@ class BatchNorm : public Op {
                                               const Tensor& gain, std::array<bool, 3> wanted) const;
 
   double eps_, momentum_;
+  bool one_a_channel_ = false;  ///< a sample has one value per channel, no variance of its own
   ParamPtr gain_, bias_;
   // Moved by every Train pass, which is const: the statistics are a by-product, not a setting.
   mutable Tensor running_mean_, running_var_;

@@ -72,7 +72,7 @@ class KolenPollack : public FeedbackRule {
     for (size_t i = 0; i < pairs_.size(); ++i) {
       const Path& path = paths_[i];
       Pair& pair = pairs_[i];
-      const OptimizerSettings& settings = step.updater->settings(path.weight->group);
+      const OptimizerSettings& settings = step.updater().settings(path.weight->group);
       if (has_law(settings) && !weight_norm_) {
         pair.law.advance(facts_of(*path.weight, facts, settings));
       } else {

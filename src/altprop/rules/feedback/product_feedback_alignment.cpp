@@ -134,7 +134,7 @@ class ProductFeedbackAlignment : public FeedbackRule {
     for (size_t i = 0; i < products_.size(); ++i) {
       Product& p = products_[i];
       const ParamPtr& w = paths_[i].weight;
-      const OptimizerSettings& settings = step.updater->settings(w->group);
+      const OptimizerSettings& settings = step.updater().settings(w->group);
       const StepFacts own = facts_of(*w, facts, settings);
       const bool own_gradient =
           p.plan == Plan::Activity && (reshapes_gradients(settings) || grad_clip_ > 0);
