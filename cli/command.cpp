@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/rules/registry.h"
 #include "altprop/train/files.h"
 #include "altprop/train/presets.h"
 
@@ -58,6 +59,28 @@ void RunFlags::add(CLI::App& app, const std::vector<std::string>& leave_out) {
             "rules`, `altprop list data` and `altprop list directions`.");
 }
 
+namespace {
+
+/// Puts options that flags gave to the rule into the run's name, so that it says what is trained.
+/// @throws UsageError if the brackets behind the rule give one of them, too
+void name_run(RunSettings& settings, const OptionValues& rule_flags) {
+  if (rule_flags.empty()) return;
+  const RuleText written = parse_rule(settings.rule);
+  std::vector<std::string> items;
+  for (const auto& [name, value] : written.values) {
+    for (const auto& [flag, other] : rule_flags)
+      if (rule_option_name(written.name, name) == rule_option_name(written.name, flag))
+        throw UsageError("option '--rule." + flag + "' is also given in brackets, in '" +
+                         settings.rule + "'; leave one out");
+    items.push_back(name + "=" + value);
+  }
+  for (const auto& [name, value] : rule_flags) items.push_back(name + "=" + value);
+  settings.label = text::trim(settings.rule.substr(0, settings.rule.find('['))) + "[" +
+                   text::join(items, ",") + "]";
+}
+
+}  // namespace
+
 std::string RunFlags::preset_name(const std::string& document) const {
   if (const auto given = flags_.given().find("preset"); given != flags_.given().end())
     return given->second;
@@ -76,6 +99,10 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
   flags_.apply(options);
   if (!data_dir_.empty()) settings.data_options["data-dir"] = data_dir_;
   if (!validation_.empty()) settings.data_options["validation"] = validation_;
+  OptionValues rule_flags;
+  const bool names = flags_.given().count("label") > 0;
+  // What a configuration's run was called says nothing about another rule.
+  if (!names && flags_.given().count("rule") > 0) settings.label.clear();
   const std::vector<std::string> extras = app.remaining();
   for (size_t i = 0; i < extras.size(); ++i) {
     std::string name = extras[i], value;
@@ -99,10 +126,16 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
       throw UsageError("option '" + name +
                        "' belongs to one rule; write it in brackets behind that, as in fa[" +
                        name.substr(7) + "=" + value + "]");
+    const std::string option = name.substr(name.find('.') + 1);
+    if (data && ((option == "data-dir" && !data_dir_.empty()) ||
+                 (option == "validation" && !validation_.empty())))
+      throw UsageError("options '--" + option + "' and '" + name + "' are the same; leave one out");
+    if (rule) rule_flags[option] = value;
     (rule        ? settings.rule_options
      : direction ? settings.direction_options
-                 : settings.data_options)[name.substr(name.find('.') + 1)] = value;
+                 : settings.data_options)[option] = value;
   }
+  if (!names) name_run(settings, rule_flags);
   drop_foreign_options(settings);
   return settings;
 }

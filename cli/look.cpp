@@ -40,6 +40,8 @@ void check(RunSettings settings, bool json) {
   const Stream draws = Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0});
   const Step step = Step::look_at({.inputs = batch.inputs, .ids = batch.ids, .draws = draws},
                                   batch.targets);
+  for (const std::string& warning : e.trainer().warnings())
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
   const auto rows = compare_gradients(*rule, step);
   const auto settling = watch_settling(*rule, step);
   if (json) {
@@ -54,6 +56,7 @@ void check(RunSettings settings, bool json) {
                        {"reference", rule->reference_name()},
                        {"layers", layers}};
     if (settling) out["relaxation"] = settling_json(*settling);
+    if (!e.trainer().warnings().empty()) out["warnings"] = e.trainer().warnings();
     std::printf("%s\n", out.dump(2).c_str());
     return;
   }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include "altprop/base/text.h"
@@ -49,12 +50,20 @@ void train(const RunSettings& settings, const std::string& dir, bool overwrite, 
   Progress progress(experiment.settings().rule);
   std::vector<Observer*> observers;
   if (!quiet) observers.push_back(&progress);
-  print_run(run_in_folder(experiment, dir, settings.rule, false, observers), dir, json);
+  print_run(run_in_folder(experiment, dir, settings.name(), false, observers), dir, json);
+}
+
+/// A comparison without a single outcome is none.
+bool all_diverged(const nlohmann::json& summary) {
+  const auto runs = summary.value("runs", nlohmann::json::array());
+  return !runs.empty() && std::all_of(runs.begin(), runs.end(), [](const nlohmann::json& run) {
+    return run.value("status", "") == "diverged";
+  });
 }
 
 void finish_compare(const nlohmann::json& summary, const std::string& dir, bool json) {
   if (summary.contains("runs")) report::write(dir);
-  if (interrupt::requested()) exit_code = 1;
+  if (interrupt::requested() || all_diverged(summary)) exit_code = 1;
   if (json) {
     std::printf("%s\n",
                 summary.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
@@ -109,7 +118,7 @@ void add_compare(CLI::App& program) {
          "that of the preset if left out")
       ->type_name("<list>");
   app->add_option("--seeds", *seeds, "seeds, separated by commas (1)")->type_name("<list>");
-  flags->add(*app, {"rule", "seed"});
+  flags->add(*app, {"rule", "seed", "label"});
   output->add(*app);
   app->callback([=] {
     CompareSettings settings{flags->settings(*app), {}, {}, command_line};
@@ -137,29 +146,36 @@ void add_compare(CLI::App& program) {
 void add_resume(CLI::App& program) {
   CLI::App* app = program.add_subcommand("resume", "Continue an interrupted run or comparison");
   auto output = std::make_shared<Output>();
-  auto epochs = std::make_shared<int64_t>(-1);
+  auto epochs = std::make_shared<int64_t>(-1), steps = std::make_shared<int64_t>(-1);
   app->add_option("dir", output->dir, "folder of the run")->required();
   app->add_option("--epochs", *epochs, "new number of epochs, to train a finished run further")
       ->type_name("<integer>")
       ->check(CLI::Range(int64_t{0}, int64_t{1000000000}));
+  app->add_option("--max-steps", *steps,
+                  "new bound of steps, where the run ended at one; 0: no bound")
+      ->type_name("<integer>")
+      ->check(CLI::Range(int64_t{0}, int64_t{1000000000000}));
   app->add_flag("--json", output->json, "print the summary as JSON");
   app->add_flag("--quiet", output->quiet, "no progress");
   app->callback([=] {
     interrupt::install();
     if (is_compare(output->dir)) {
-      if (*epochs >= 0)
-        throw UsageError("a comparison is resumed with the epochs it was started with");
+      if (*epochs >= 0 || *steps >= 0)
+        throw UsageError("a comparison is resumed with the epochs and steps it was started with");
       return finish_compare(resume_compare(output->dir, !output->quiet), output->dir, output->json);
     }
     RunSettings settings = settings_of(output->dir);
+    const int64_t before = settings.epochs;
     if (*epochs >= 0) settings.epochs = *epochs;
+    if (*steps >= 0) settings.max_steps = *steps;
     std::string label;
     const auto experiment = reopen(output->dir, settings, label);
+    experiment->trainer().began_with_epochs(before);
     Progress progress(experiment->settings().rule);
     std::vector<Observer*> observers;
     if (!output->quiet) observers.push_back(&progress);
     print_run(run_in_folder(*experiment, output->dir, label, true, observers), output->dir,
-                  output->json);
+              output->json);
   });
 }
 

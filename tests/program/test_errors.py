@@ -266,3 +266,9 @@ def test_damaged_summary(place, tmp_path):
         (folder / "summary.json").write_text(text)
         result = altprop("report", folder, code=1)
         assert_one_sentence(result)
+
+
+def test_a_number_beyond_float32_is_told_as_that(tmp_path):
+    result = altprop("train", *TINY, "--epochs", 1, "--lr", "1e40", "--quiet", "--out", tmp_path / "run", code=1)
+    assert_one_sentence(result)
+    assert "too large for --dtype float32" in result.err

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "altprop/base/error.h"
 #include "altprop/base/printable.h"
@@ -217,7 +218,22 @@ void Options::set(const std::string& name, const std::string& value) {
 }
 
 void Options::set_all(const OptionValues& values) {
-  for (const auto& [name, value] : values) set(name, value);
+  std::map<std::string, std::string> written;
+  for (const auto& [name, value] : values) {
+    const auto [other, fresh] = written.emplace(full_name(name), name);
+    if (!fresh)
+      throw UsageError(text::cat("option '", other->first, "'",
+                                 owner_.empty() ? "" : " of " + owner_, " is given twice, as '",
+                                 other->second, "' and as '", name, "'; leave one out"));
+    set(name, value);
+  }
+}
+
+std::string Options::full_name(const std::string& written) const {
+  auto& self = const_cast<Options&>(*this);
+  Entry* entry = self.find(written);
+  if (!entry) entry = self.find_by_last_part(written);
+  return entry ? entry->name : written;
 }
 
 nlohmann::json Options::values() const {

@@ -69,7 +69,11 @@ class Options {
   /// Assigns from text. A name without a dot also stands for the only option that ends in it:
   /// "steps" for "pc.steps". @throws UsageError naming owner, option, value and what is admissible.
   void set(const std::string& name, const std::string& value);
+  /// @throws UsageError also if one option is given twice, under two names
   void set_all(const OptionValues& values);
+  /// Name of the option that `set` finds: in full where only its last part is written; as it is
+  /// written if there is none.
+  std::string full_name(const std::string& written) const;
 
   bool has(const std::string& name) const;
   bool given(const std::string& name) const;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "altprop/base/registry.h"
 #include "altprop/optim/optimizer_settings.h"
@@ -82,6 +83,8 @@ struct OptimizerEntry {
   std::string update;  ///< formula with g for the gradient with coupled decay; and the source
   std::shared_ptr<const Optimizer> optimizer;
   std::vector<OwnNumber> own = {};
+  /// Which of momentum, beta1, beta2, eps, rms-decay count; unknown: nothing is said of any.
+  std::optional<std::vector<std::string>> uses = {};
   int order = 100;  ///< position in listings
 };
 

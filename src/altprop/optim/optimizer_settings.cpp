@@ -2,6 +2,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/factors.h"
+#include "altprop/optim/idle.h"
 #include "altprop/optim/optimizer.h"
 
 namespace altprop {
@@ -44,6 +45,18 @@ const Optimizer* OptimizerSettings::known() const {
   for (const OptimizerEntry& entry : optimizer_entries())
     if (entry.name == kind) return entry.optimizer.get();
   return nullptr;
+}
+
+std::vector<std::string> OptimizerSettings::without_effect() const {
+  OptimizerSettings mine = *this, usual;
+  std::vector<std::string> shared = {"momentum", "beta1", "beta2", "eps", "rms-decay"};
+  std::optional<std::vector<std::string>> uses;
+  for (const OptimizerEntry& entry : optimizer_entries()) {
+    if (entry.name == kind) uses = entry.uses;
+    if (entry.name != kind)
+      for (const OwnNumber& number : entry.own) shared.push_back(number.name);
+  }
+  return text_of_idle(mine, usual, shared, uses, "--optimizer " + kind);
 }
 
 double OptimizerSettings::effective_momentum() const {

@@ -36,6 +36,9 @@ struct OptimizerSettings {
   const Optimizer* known() const;
   /// Effective momentum: 0 for the kinds that have none.
   double effective_momentum() const;
+  /// "--momentum has no effect with --optimizer adam": settings that are not as they are by default,
+  /// and that this kind does not look at.
+  std::vector<std::string> without_effect() const;
   /// Steps of this kind are linear in the sequence of gradients that reach it.
   bool linear_kind() const;
   /// Decay is taken off the values and is no part of the gradient.

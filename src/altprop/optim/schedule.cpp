@@ -1,5 +1,7 @@
 #include "altprop/optim/schedule.h"
 
+#include "altprop/optim/idle.h"
+
 namespace altprop {
 
 template <>
@@ -26,6 +28,12 @@ void Schedule::declare(Options& o) {
             "code of arXiv 2306.04810"});
   o.integer("warmup-steps", warmup_steps, {.min = 0},
             {"steps over which the rate grows linearly from 0", "steps"});
+}
+
+std::vector<std::string> Schedule::without_effect() const {
+  Schedule mine = *this, usual;
+  return text_of_idle(mine, usual, {"milestones", "gamma", "late-from", "late-gamma"},
+                      registry_of<ScheduleEntry>().at(kind).uses, "--schedule " + kind);
 }
 
 void Schedule::check() const { registry_of<ScheduleEntry>().at(kind).curve->check(*this); }

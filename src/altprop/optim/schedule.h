@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct Schedule {
   int64_t warmup_steps = 0;
 
   void declare(Options& options);
+  /// "--milestones has no effect with --schedule cosine": settings that are not as they are by
+  /// default, and that this kind does not look at.
+  std::vector<std::string> without_effect() const;
   /// @throws UsageError if the schedule of this kind cannot be followed: no milestones
   void check() const;
   /// Factor on the learning rate at a step. @param epoch 0-based, @param fraction of the epoch
@@ -43,6 +47,8 @@ class RateCurve {
 struct ScheduleEntry {
   std::string name;
   std::shared_ptr<const RateCurve> curve;
+  /// Which of milestones, gamma, late-from, late-gamma count; unknown: nothing is said of any.
+  std::optional<std::vector<std::string>> uses = {};
   int order = 100;  ///< position in listings
 };
 

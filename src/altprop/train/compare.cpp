@@ -9,6 +9,7 @@
 #include "altprop/rules/registry.h"
 #include "altprop/train/files.h"
 #include "altprop/train/interrupt.h"
+#include "altprop/train/paired_time.h"
 #include "altprop/train/progress.h"
 #include "altprop/train/run_folder.h"
 
@@ -31,7 +32,7 @@ std::string folder_name(const std::string& label, int64_t seed) {
 
 RunSettings run_settings(const CompareSettings& settings, const std::string& rule, int64_t seed) {
   RunSettings run = settings.base;
-  run.rule = rule;
+  run.rule = run.label = rule;
   run.seed = seed;
   // A preset's options of its rule go with that rule.
   if (run.preset.empty() || parse_rule(rule).name != parse_rule(settings.base.rule).name)
@@ -40,8 +41,27 @@ RunSettings run_settings(const CompareSettings& settings, const std::string& rul
   return run;
 }
 
+/// Two rules that are written differently and train the same would be taken for two.
+void refuse_doubles(const CompareSettings& settings) {
+  std::map<std::string, std::string> written;
+  for (const std::string& rule : settings.rules) {
+    RunSettings run = run_settings(settings, rule, 0);
+    const std::unique_ptr<Learner> made = make_rule(run.rule);
+    Options options("rule '" + run.rule + "'");
+    made->declare(options);
+    options.set_all(run.rule_options);
+    run.rule_options.clear();
+    run.label.clear();
+    const auto [other, fresh] = written.emplace(run.to_toml() + options.values().dump(), rule);
+    if (!fresh)
+      throw UsageError("option 'rules' has the same rule twice, as '" + other->second +
+                       "' and as '" + rule + "'");
+  }
+}
+
 /// Names a rule that does not go with the network before hours are spent on the others.
 void admit_all(const CompareSettings& settings, const std::shared_ptr<const data::Splits>& data) {
+  refuse_doubles(settings);
   std::set<std::string> folders;
   for (const std::string& rule : settings.rules)
     if (!folders.insert(folder_name(rule, 0)).second)
@@ -58,11 +78,58 @@ void admit_all(const CompareSettings& settings, const std::shared_ptr<const data
   }
 }
 
-/// Adds time, memory and arithmetic of a step relative to the mean of backprop's runs, where there
-/// are any.
+/// The label of the backprop that others are compared with; "" if there is none.
+std::string backprop_of(const CompareSettings& settings) {
+  for (const std::string& rule : settings.rules)
+    if (parse_rule(rule).name == "backprop") return rule;
+  return "";
+}
+
+/// Adds what a step takes when it takes turns with one of backprop, to a run of the first seed.
+void add_paired_time(const CompareSettings& settings, const std::string& rule,
+                     const std::shared_ptr<const data::Splits>& data, nlohmann::json& run) {
+  const std::string backprop = backprop_of(settings);
+  if (backprop.empty() || rule == backprop) return;
+  const int64_t seed = settings.seeds.at(0);
+  const auto paired = time_beside_backprop(run_settings(settings, rule, seed),
+                                           run_settings(settings, backprop, seed), data);
+  if (paired)
+    run["paired_seconds"] = {
+        {"rule", paired->rule}, {"backprop", paired->backprop}, {"steps", paired->steps}};
+}
+
+/// Time of a step relative to backprop's: as the two took turns; without that (on a GPU, or where
+/// steps take long) from the runs themselves, if they have steps enough for a median.
+void add_relative_time(const CompareSettings& settings, nlohmann::json& runs) {
+  const std::string backprop = backprop_of(settings);
+  std::map<std::string, double> ratios;
+  double sum = 0, n = 0;
+  for (const auto& run : runs) {
+    if (run.contains("paired_seconds"))
+      ratios[run["label"]] = run["paired_seconds"]["rule"].get<double>() /
+                             run["paired_seconds"]["backprop"].get<double>();
+    if (run["label"] == backprop && run.value("steps", int64_t{0}) >= kFewestPairedSteps) {
+      sum += run["step_seconds"].get<double>();
+      ++n;
+    }
+  }
+  for (auto& run : runs) {
+    const std::string label = run["label"];
+    nlohmann::json& out = run["time_relative_to_backprop"];
+    out = nullptr;
+    if (label == backprop)
+      out = 1.0;
+    else if (ratios.count(label))
+      out = ratios[label];
+    else if (n > 0 && sum > 0 && run.value("steps", int64_t{0}) >= kFewestPairedSteps)
+      out = run["step_seconds"].get<double>() * n / sum;
+  }
+}
+
+/// Adds memory and arithmetic of a step relative to the mean of backprop's runs, where there are
+/// any.
 void add_relative(nlohmann::json& runs) {
   const std::pair<const char*, const char*> columns[] = {
-      {"step_seconds", "time_relative_to_backprop"},
       {"peak_memory_above_data_bytes", "memory_relative_to_backprop"},
       {"step_flops", "flops_relative_to_backprop"}};
   for (const auto& [key, relative] : columns) {
@@ -92,6 +159,7 @@ std::string document(const nlohmann::json& json) {
 
 nlohmann::json write_summary(const CompareSettings& settings, const fs::path& dir,
                              nlohmann::json runs) {
+  add_relative_time(settings, runs);
   add_relative(runs);
   nlohmann::json summary{{"command", settings.command},
                          {"net", settings.base.net},
@@ -151,6 +219,7 @@ nlohmann::json run_all(const CompareSettings& settings, const fs::path& dir,
       nlohmann::json run =
           run_one(run_settings(settings, rule, seed), dir / folder, rule, data, show_progress);
       run["folder"] = folder;
+      if (seed == settings.seeds.at(0)) add_paired_time(settings, rule, data, run);
       runs.push_back(std::move(run));
       summary = write_summary(settings, dir, runs);
     }
@@ -275,17 +344,18 @@ std::string table_text(const nlohmann::json& table) {
     std::string title, key;
     double factor;
     int digits;
+    bool of_steps = false;   ///< also of runs that diverged
     bool own_score = false;  ///< of the learners, in the row's "scores"
   };
   std::vector<Column> columns = {{"accuracy %", "test_accuracy", 100, 2},
                                  {"loss", "test_loss", 1, 4},
                                  {"angle deg", "angle_degrees", 1, 1},
                                  {"magnitude", "magnitude_ratio", 1, 2},
-                                 {"time/BP", "time_relative_to_backprop", 1, 2},
-                                 {"memory/BP", "memory_relative_to_backprop", 1, 2}};
+                                 {"time/BP", "time_relative_to_backprop", 1, 2, true},
+                                 {"memory/BP", "memory_relative_to_backprop", 1, 2, true}};
   if (!table.empty() && table[0].contains("scores"))
     for (const auto& [name, value] : table[0]["scores"].items())
-      columns.insert(columns.begin() + 2, {name, name, 1, 4, true});
+      columns.insert(columns.begin() + 2, {name, name, 1, 4, false, true});
   size_t width = 4;
   for (const auto& row : table) width = std::max(width, row["label"].get<std::string>().size());
   auto pad = [](std::string s, size_t n) {
@@ -299,12 +369,15 @@ std::string table_text(const nlohmann::json& table) {
     for (const Column& c : columns) {
       char cell[48] = "-";
       if (const auto& v = c.own_score ? row["scores"][c.key] : row[c.key]; v.is_object()) {
+        // A mean over the seeds that are left says so.
+        const char* mark = row.value("diverged", int64_t{0}) > 0 && !c.of_steps ? " *" : "";
         if (v["n"].get<int64_t>() > 1) {
-          std::snprintf(cell, sizeof cell, "%.*f +- %.*f", c.digits,
+          std::snprintf(cell, sizeof cell, "%.*f +- %.*f%s", c.digits,
                         v["mean"].get<double>() * c.factor, c.digits,
-                        v["std"].get<double>() * c.factor);
+                        v["std"].get<double>() * c.factor, mark);
         } else {
-          std::snprintf(cell, sizeof cell, "%.*f", c.digits, v["mean"].get<double>() * c.factor);
+          std::snprintf(cell, sizeof cell, "%.*f%s", c.digits, v["mean"].get<double>() * c.factor,
+                        mark);
         }
       }
       out += "  " + pad(cell, 16);
@@ -315,7 +388,8 @@ std::string table_text(const nlohmann::json& table) {
   for (const auto& row : table)
     if (const int64_t lost = row.value("diverged", int64_t{0}); lost > 0)
       out +=
-          text::cat(row["label"].get<std::string>(), ": ", lost, " of ", row["runs"].get<int64_t>(),
+          text::cat(lost < row["runs"].get<int64_t>() ? "* " : "", row["label"].get<std::string>(),
+                    ": ", lost, " of ", row["runs"].get<int64_t>(),
                     lost == 1 ? " runs diverged and has no outcome\n"
                               : " runs diverged and have no outcome\n");
   for (const auto& row : table)

@@ -74,8 +74,7 @@ void Trainer::note_best(const Scores& validation) {
     throw Error("the rule is to be judged by the score '" + primary +
                 "', but its evaluation makes none of that name");
   const double mean = score->mean();
-  improved_ = best_epoch_ == 0 ||
-              (score->more_is_better ? mean > best_score_ : mean < best_score_);
+  improved_ = best_epoch_ == 0 || (score->more_is_better ? mean > best_score_ : mean < best_score_);
   if (!improved_) return;
   best_score_ = mean;
   best_epoch_ = position_.epoch + 1;
@@ -92,20 +91,20 @@ nlohmann::json Trainer::finish_epoch() {
     const Scores scores = evaluate(data);
     for (const Score& score : scores.all())
       record[part + "_" + score.name] = finite_or_null(score.mean());
-    if (counts_bits())
-      record[part + "_bits_per_character"] = finite_or_null(scores.loss() / M_LN2);
+    if (counts_bits()) record[part + "_bits_per_character"] = finite_or_null(scores.loss() / M_LN2);
     return scores;
   };
   const Scores validation = add_scores("validation", data_.validation);
   const Scores test = add_scores("test", data_.test);
   note_best(validation);
+  look_for_explosion(running_loss(), text::cat("over epoch ", position_.epoch + 1));
+  if (test.find("loss")) look_for_explosion(test.loss(), "on the test data");
   // What the report and the tables cannot know by name.
   const std::string primary = rule_.primary_score();
   if (primary != "loss") record["primary_score"] = primary;
   for (const Score& score : test.all())
     if (score.name != "loss" && score.name != "accuracy")
-      record["scores"].push_back(
-          {{"name", score.name}, {"more_is_better", score.more_is_better}});
+      record["scores"].push_back({{"name", score.name}, {"more_is_better", score.more_is_better}});
   record["learning_rate"] = learning_rate_;
   record["seconds"] = epoch_seconds_;
   record["samples_per_second"] =
@@ -119,6 +118,10 @@ nlohmann::json Trainer::finish_epoch() {
   const bool last = position_.epoch + 1 >= settings_.epochs || out_of_steps();
   if (settings_.probe_every > 0 && ((position_.epoch + 1) % settings_.probe_every == 0 || last))
     record.update(probe());
+  if (position_.pass < passes_in_epoch()) {  // max-steps ends the run here, for now
+    record["partial"] = recorded_ = true;
+    return record;
+  }
   position_.batch = position_.pass = 0;
   ++position_.epoch;
   sums_.zero_();

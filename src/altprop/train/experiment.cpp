@@ -24,6 +24,14 @@ std::shared_ptr<const data::Splits> load_data(const RunSettings& settings) {
 void expand_rule(RunSettings& settings) {
   const RuleText written = parse_rule(settings.rule);
   const std::vector<std::string> own = rule_option_names(written.name);
+  OptionValues before;  // in brackets stands the last word, whichever way the option is named
+  before.swap(settings.rule_options);
+  for (const auto& [name, value] : before) {
+    const std::string full = rule_option_name(written.name, name);
+    if (!settings.rule_options.emplace(full, value).second)
+      throw UsageError("option '" + full + "' of rule '" + written.name +
+                       "' is given twice, once as '" + name + "'; leave one out");
+  }
   Options options("rule '" + written.name + "'");
   settings.declare(options);
   for (const auto& [name, value] : written.values) {
@@ -33,10 +41,11 @@ void expand_rule(RunSettings& settings) {
     } else if (!rules && is_direction_option(name)) {
       settings.direction_options[name] = value;
     } else {
-      settings.rule_options[name] =
-          value;  // unknown names are refused by the rule, which knows what is near
+      // Unknown names are refused by the rule, which knows what is near.
+      settings.rule_options[rule_option_name(written.name, name)] = value;
     }
   }
+  if (settings.label.empty()) settings.label = settings.rule;
   settings.rule = written.name;
 }
 
@@ -62,6 +71,7 @@ void use_machine(const RunSettings& settings) {
 InputInfo facts_for_network(const data::Splits& data) {
   return {.input_shape = data.train.sample_shape(),
           .classes = data.train.classes,
+          .target_values = data.train.classes > 0 ? 0 : data.train.targets.size(-1),
           .vocabulary = data.train.vocabulary,
           .per_step = data.train.per_step()};
 }

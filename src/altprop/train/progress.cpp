@@ -52,6 +52,10 @@ void Progress::show_warnings(const Trainer& trainer) {
 }
 
 void Progress::on_step(const Trainer& trainer) {
+  if (warnings_shown_ < trainer.warnings().size()) {
+    clear_bar();
+    show_warnings(trainer);
+  }
   if (!terminal_ || seconds_since(drawn_) < 0.1) return;
   drawn_ = std::chrono::steady_clock::now();
   const Position& at = trainer.position();

@@ -162,14 +162,8 @@ void RunFolder::restore_records(StateIO io) {
   std::string line;
   io.integer("metrics_bytes", metrics_bytes_);
   if (io.has("metrics_line")) io.text("metrics_line", line);
-  const std::string found = fs::exists(path) ? read_file(path) : "";
-  const auto known = static_cast<size_t>(std::max<int64_t>(0, metrics_bytes_));
-  if (!line.empty() && found.size() > known && found.substr(known) == line + "\n") {
-    metrics_bytes_ = static_cast<int64_t>(found.size());
-    return;
-  }
-  truncate_to(path, metrics_bytes_);
-  if (!line.empty()) metrics_bytes_ = append_line(path, line);
+  if (line.empty()) return truncate_to(path, metrics_bytes_);
+  write_line(line);
 }
 
 void RunFolder::resume() {
@@ -198,7 +192,7 @@ void RunFolder::resume() {
 
 std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, std::string& label,
                                    std::shared_ptr<const data::Splits> data) {
-  label = settings.rule;
+  label = settings.name();
   if (!fs::exists(dir / "checkpoint.pt"))
     return std::make_unique<Experiment>(settings, std::move(data));
   const Meta meta(meta_of(load_checkpoint(dir / "checkpoint.pt")),
@@ -237,7 +231,15 @@ void RunFolder::on_epoch(Trainer& trainer, const nlohmann::json& record) {
   const std::string line = record.dump();
   if (trainer.improved()) save("best.pt", line);
   save("checkpoint.pt", line);
-  metrics_bytes_ = append_line(dir_ / "metrics.jsonl", line);
+  write_line(line);
+}
+
+void RunFolder::write_line(const std::string& line) {
+  const fs::path path = dir_ / "metrics.jsonl";
+  truncate_to(path, metrics_bytes_);  // the line of a part of this epoch, if there is one
+  const int64_t bytes = append_line(path, line);
+  // The line of a part makes way for that of the whole, should the run go on.
+  if (!nlohmann::json::parse(line).value("partial", false)) metrics_bytes_ = bytes;
 }
 
 void RunFolder::on_stop(Trainer&, const std::string& status) {

@@ -40,6 +40,8 @@ class RunFolder : public Observer {
  private:
   /// @param line of metrics that is appended next
   void save(const std::string& file, const std::string& line = "");
+  /// Appends a line of metrics behind the epochs that are whole.
+  void write_line(const std::string& line);
   /// Puts the records into the state that a checkpoint knows.
   void restore_records(StateIO io);
 

@@ -41,7 +41,18 @@ void RunSettings::declare(Options& o) {
   o.integer("probe-every", probe_every, {.min = 0}, {"measure gradient angles and alignment every so many epochs; 0 is off", "epochs"});
   o.integer("probe-batch", probe_batch, {.min = 1, .max = 1e6}, {"training samples on which the angles are measured", "samples"});
   o.integer("checkpoint-steps", checkpoint_steps, {.min = 0}, {"write a checkpoint every so many steps beside the one per epoch; 0 is off", "steps"});
+  o.text("label", label, {"name of the run in tables and reports; empty: the rule as it is written"});
   o.text("preset", preset, {"published experiment that these settings begin with, by name; other settings override it"});
+}
+
+std::vector<std::string> RunSettings::without_effect() const {
+  std::vector<std::string> out = optimizer.without_effect();
+  for (std::string& sentence : schedule.without_effect()) out.push_back(std::move(sentence));
+  if (crop == 0 && crop_fill != RunSettings().crop_fill)
+    out.push_back("--crop-fill has no effect without --crop");
+  if (probe_every == 0 && probe_batch != RunSettings().probe_batch)
+    out.push_back("--probe-batch has no effect with --probe-every 0");
+  return out;
 }
 
 namespace {

@@ -33,7 +33,13 @@ struct RunSettings {
   int64_t checkpoint_steps = 0;
   std::string preset;  ///< name of the one that these settings began with (train/presets.h), for the record
 
+  std::string label;   ///< how tables name the run; empty: the rule
+
   void declare(Options& options);
+  /// What tables name the run.
+  const std::string& name() const { return label.empty() ? rule : label; }
+  /// Sentences about settings that are changed and do nothing beside the others.
+  std::vector<std::string> without_effect() const;
   /// As a TOML document that `from_toml` reads back to the same settings.
   std::string to_toml();
   /// Sets what the document names, leaves the rest. @param where for error sentences. @throws UsageError

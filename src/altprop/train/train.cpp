@@ -33,7 +33,8 @@ TrainResult train(Graph& net, Learner& rule, const data::Splits& data, const Tra
   trainer.observe(collector);
   if (o.progress) trainer.observe(progress);
   trainer.run();
-  return {data.test.empty() ? Scores() : trainer.evaluate(data.test), collector.records};
+  return {data.test.empty() ? Scores() : trainer.evaluate(data.test), collector.records,
+          trainer.warnings()};
 }
 
 }  // namespace altprop

@@ -20,6 +20,9 @@ struct TrainOptions {
 struct TrainResult {
   Scores test;  ///< of the trained network: test.loss(), test.accuracy(), ...
   std::vector<nlohmann::json> epochs;  ///< a record per epoch: losses, accuracies, gradient angles
+  /// Sentences about settings that will disappoint and about what went wrong while training; with
+  /// `progress` they are shown, too.
+  std::vector<std::string> warnings;
 };
 
 /// Trains `net` in place, on the device and in the number format of its parameters.

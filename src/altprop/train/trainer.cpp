@@ -12,6 +12,7 @@
 #include "altprop/network/buffer_guard.h"
 #include "altprop/optim/own_updater.h"
 #include "altprop/probes/kernels.h"
+#include "altprop/rules/notices.h"
 #include "altprop/tensor/memory.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/loader_options.h"
@@ -25,15 +26,18 @@ double now() {
 }
 
 /// Adds a batch's loss and number of right answers to the sums of the epoch.
-void add_to(Tensor& sums, const Tensor& loss, const Tensor& right) {
+/// @returns the loss; NaN on a device that would have to be waited for
+double add_to(Tensor& sums, const Tensor& loss, const Tensor& right) {
   if (sums.device().is_cpu()) {
     double* sum = sums.mutable_data_ptr<double>();
-    sum[0] += loss.sum().item<double>();
+    const double total = loss.sum().item<double>();
+    sum[0] += total;
     if (right.defined()) sum[1] += right.item<double>();
-    return;
+    return total;
   }
   sums[0].add_(loss.sum());
   if (right.defined()) sums[1].add_(right);
+  return NAN;
 }
 
 bool finite(const Tensor& values) { return values.isfinite().all().item<bool>(); }
@@ -58,6 +62,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
         "hold "
         "out");
   settings_.schedule.check();
+  admit_data();
   loader_ = std::make_unique<data::Loader>(data_.train, training_options(settings_, stream_));
   int64_t parameter_bytes = 0;
   for (const ParamPtr& param : net_.params())
@@ -75,7 +80,9 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
     updater_.set_group(std::move(group));
   updater_.set_in_place(rule_.allows_in_place() && !net_.traits().reuses);
   updater_.bind(params);
-  warnings_ = rule_.warnings(updater_.settings());
+  warnings_ = settings_.without_effect();
+  for (std::string& sentence : rule_.warnings(updater_.settings()))
+    warnings_.push_back(std::move(sentence));
   if (direction)
     for (std::string& sentence : direction->warnings(updater_.settings()))
       warnings_.push_back(std::move(sentence));
@@ -88,6 +95,22 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
                                     "': no parameter has that in its name"));
   sums_ = at::zeros({2}, at::TensorOptions(at::kDouble).device(at::Device(settings_.device)));
   steps_lost_ = at::zeros({}, sums_.options().dtype(at::kLong));
+}
+
+void Trainer::admit_data() const {
+  for (const data::Dataset* part : {&data_.train, &data_.validation, &data_.test})
+    if (!part->empty()) loss_.admit(net_.node(net_.output_node()).spec.shape, part->targets);
+  const int64_t n = data_.train.size(), left_over = n % settings_.batch;
+  if (!net_.traits().needs_others || n == 0) return;
+  const char* why = "a norm of the network takes mean and variance over the samples of a batch";
+  if (settings_.batch == 1 || n == 1)
+    throw Refusal("batch", text::cat(why, ", but its batches have one"),
+                  "use a larger --batch, or layer norm");
+  if (left_over == 1 && !settings_.drop_last)
+    throw Refusal("batch",
+                  text::cat(why, ", but of ", n, " training samples in batches of ",
+                            settings_.batch, " the last has one"),
+                  "leave it out with --drop-last, or change --batch");
 }
 
 Look Trainer::look_of(const data::Batch& batch) const {
@@ -111,8 +134,8 @@ std::string Trainer::run() {
   std::string status = "done";
   // A resumed run may have all its steps but not yet the record of their epoch, or have stopped
   // early.
-  auto inside_epoch = [this] { return position_.pass > 0 || position_.batch > 0; };
-  while (position_.epoch < settings_.epochs && (!out_of_steps() || inside_epoch()) &&
+  const auto lacks_record = [this] { return position_.inside_epoch() && !recorded_; };
+  while (position_.epoch < settings_.epochs && (!out_of_steps() || lacks_record()) &&
          !stopped_early()) {
     updater_.set_weight_decay(rule_.weight_decay(position_.epoch));
     const std::vector<std::string> passes = rule_.passes(position_.epoch, settings_.epochs);
@@ -139,7 +162,7 @@ std::string Trainer::run() {
     }
     for (const char* key : {"validation_loss", "test_loss"})
       if (record.contains(key) && record[key].is_null())
-        report_divergence(loader_->at(0, 0).inputs, position_.step, position_.epoch);
+        report_divergence(loader_->at(0, 0).inputs, position_.step, record["epoch"].get<int64_t>());
     for (Observer* observer : observers_) observer->on_epoch(*this, record);
   }
   if (status == "done" && stopped_early()) status = "stopped early";
@@ -189,9 +212,13 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
     end_diverged(position_.step + 1, position_.epoch + 1, inside.what());
   }
   samples_ += batch.size;
+  recorded_ = false;
   if (!step.output.defined()) return;  // a pass that trains something else than the network
-  add_to(sums_, loss_.value(step.output, batch.targets), loss_.right(step.output, batch.targets));
+  const double loss = add_to(sums_, loss_.value(step.output, batch.targets),
+                             loss_.right(step.output, batch.targets));
   seen_ += batch.size;
+  look_for_explosion(loss / static_cast<double>(batch.size),
+                     text::cat("in step ", position_.step + 1));
   // On a GPU reading a number stops the stream, so look less often there and count.
   const bool on_cpu = step.inputs.device().is_cpu();
   if (!on_cpu) steps_lost_.add_(sums_[0].isfinite().logical_not());
@@ -199,6 +226,18 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
     const int64_t later = on_cpu ? 0 : steps_lost_.item<int64_t>() - 1;
     report_divergence(step.inputs, position_.step + 1 - later, position_.epoch + 1);
   }
+}
+
+void Trainer::look_for_explosion(double loss, const std::string& what) {
+  // Of one that starts near 0 (weights of an earlier run) a hundredfold may still be good.
+  constexpr double kFactor = 100, kSmall = 0.05;
+  if (!std::isfinite(loss)) return;
+  if (first_loss_ < 0) first_loss_ = std::abs(loss);
+  if (exploded_ || std::abs(loss) <= kFactor * std::max(first_loss_, kSmall)) return;
+  exploded_ = true;
+  warn(text::cat("the loss explodes: ", what, " it is ", figure(loss),
+                 ", in the first batch it was ", figure(first_loss_),
+                 "; use a smaller learning rate or --clip-norm"));
 }
 
 void Trainer::train_on(const data::Batch& batch, const std::string& pass) {
@@ -237,6 +276,8 @@ std::string Trainer::first_not_finite(const Tensor& inputs) {
 }
 
 void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
+  if (const std::string fault = not_finite_in(inputs); !fault.empty())
+    end_diverged(step, epoch, fault);
   end_diverged(
       step, epoch,
       first_not_finite(inputs) + " no longer finite; use a smaller learning rate or --clip-norm");
@@ -270,6 +311,12 @@ void Trainer::state(StateIO io) {
   at.integer("data_bytes", data_bytes_);
   at.number("best_loss", best_score_);  // of whatever score is the primary one
   at.integer("best_epoch", best_epoch_);
+  int64_t recorded = recorded_, exploded = exploded_;
+  at.integer("recorded", recorded);
+  at.integer("exploded", exploded);
+  at.number("first_loss", first_loss_);
+  recorded_ = recorded != 0;
+  exploded_ = exploded != 0;
   if (at.is_loading()) check_loaded();
 }
 
@@ -289,6 +336,24 @@ void Trainer::check_loaded() {
         text::cat("the checkpoint stands at batch ", at.batch, " of pass ", at.pass + 1,
                   ", but an epoch has ", loader_->batches(), " batches and ", passes_in_epoch(),
                   " passes: the data, the batch size or the rule are not those of the run"));
+  compare_epochs();
+}
+
+void Trainer::compare_epochs() {
+  const int64_t done = position_.epoch, epochs = settings_.epochs;
+  if (epochs_before_ < 0 || epochs_before_ == epochs) return;
+  if (epochs < done)
+    throw UsageError(text::cat("option 'epochs' asks for ", epochs, ", but the run has done ", done,
+                               "; ask for more, or leave the option out"));
+  // The rate at the place where the run goes on, with the old number of epochs and with the new.
+  const double was = settings_.schedule.factor(done, 0, epochs_before_, position_.step),
+               is = settings_.schedule.factor(done, 0, epochs, position_.step);
+  if (was == is) return;
+  const double lr = settings_.optimizer.lr;
+  warn(text::cat("the ", settings_.schedule.kind, " schedule now spans ", epochs,
+                 " epochs instead of ", epochs_before_, ": after epoch ", done,
+                 " the learning rate goes on at ", figure(lr * is), ", where it would have been ",
+                 figure(lr * was)));
 }
 
 }  // namespace altprop

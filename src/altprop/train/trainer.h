@@ -21,6 +21,7 @@ struct Position {
   int64_t pass = 0;   ///< index into Learner::passes(epoch)
   int64_t batch = 0;  ///< within the pass
   int64_t step = 0;   ///< over the whole run
+  bool inside_epoch() const { return pass > 0 || batch > 0; }
 };
 
 class Trainer;
@@ -31,7 +32,8 @@ struct Observer {
   virtual void on_start(const Trainer&) {}
   virtual void on_step(const Trainer&) {}
   /// An epoch is done; `record` is its line of metrics. The trainer's state is that of the next
-  /// epoch's start.
+  /// epoch's start; or, where record["partial"] is true, that inside an epoch in which max-steps has
+  /// ended the training: a trainer that goes on from there records the whole epoch in its place.
   virtual void on_epoch(Trainer&, const nlohmann::json& record) {}
   /// Training ends here, for whatever reason.
   virtual void on_stop(Trainer&, const std::string& status) {}
@@ -60,6 +62,9 @@ class Trainer {
   /// [...], "alignment": [...], "relaxation": {...}}.
   nlohmann::json probe();
 
+  /// The run was begun for so many epochs, where it now has others: checked against its position
+  /// once its state is loaded, and what that does to its learning rate is said.
+  void began_with_epochs(int64_t epochs) { epochs_before_ = epochs; }
   /// Everything a resumed run needs, tensors and position.
   void state(StateIO io);
 
@@ -89,10 +94,14 @@ class Trainer {
   Updater& updater() { return updater_; }
 
  private:
+  /// Refuses data that the loss, or a network that couples samples, cannot be trained on.
+  void admit_data() const;
   /// @param last whether the epoch has no pass after it
   void train_pass(const std::string& pass, bool last);
   void train_step(const data::Batch& batch, const std::string& pass);
   nlohmann::json finish_epoch();
+  /// Says once that the loss, while still finite, has grown far beyond that of the first batch.
+  void look_for_explosion(double loss, const std::string& what);
   /// Whether the epoch is the best so far, by the learner's primary score.
   void note_best(const Scores& validation);
   /// The loss is the information in a character, in nats.
@@ -106,6 +115,7 @@ class Trainer {
   }
   std::vector<ParamPtr> all_params();
   void check_loaded();
+  void compare_epochs();
   /// "the output of 'fc1' is": the first in the order of the forward pass that is not finite.
   std::string first_not_finite(const Tensor& inputs);
   [[noreturn]] void end_diverged(int64_t step, int64_t epoch, const std::string& why);
@@ -135,6 +145,10 @@ class Trainer {
   double best_score_ = 0;
   int64_t best_epoch_ = 0;
   bool improved_ = false;
+  bool recorded_ = false;   ///< the epoch in progress has its partial record
+  int64_t epochs_before_ = -1;  ///< negative: as many as now
+  bool exploded_ = false;   ///< it has been said
+  double first_loss_ = -1;  ///< of the first batch; negative: there was none yet
 };
 
 }  // namespace altprop

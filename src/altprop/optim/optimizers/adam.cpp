@@ -22,6 +22,7 @@ const RegisterOptimizer registered_adam{
     {.name = "adam",
      .update = "averages of g and g^2, corrected for their start (Kingma & Ba, arXiv 1412.6980)",
      .optimizer = std::make_shared<Adam>(),
+     .uses = std::vector<std::string>{"beta1", "beta2", "eps"},
      .order = 40}};
 
 }  // namespace

@@ -23,6 +23,7 @@ const RegisterOptimizer registered_adamw{
     {.name = "adamw",
      .update = "adam with decay apart from the gradient (Loshchilov & Hutter, arXiv 1711.05101)",
      .optimizer = std::make_shared<AdamW>(),
+     .uses = std::vector<std::string>{"beta1", "beta2", "eps"},
      .order = 50}};
 
 }  // namespace

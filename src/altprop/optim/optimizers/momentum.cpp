@@ -20,6 +20,7 @@ const RegisterOptimizer registered_momentum{
     {.name = "momentum",
      .update = "m <- momentum m + g; w <- w - lr m (Polyak 1964)",
      .optimizer = std::make_shared<Momentum>(),
+     .uses = std::vector<std::string>{"momentum"},
      .order = 20}};
 
 }  // namespace

@@ -15,6 +15,7 @@ const RegisterOptimizer registered_nesterov{
     {.name = "nesterov",
      .update = "m <- momentum m + g; w <- w - lr (g + momentum m) (Sutskever et al. 2013)",
      .optimizer = std::make_shared<Nesterov>(),
+     .uses = std::vector<std::string>{"momentum"},
      .order = 30}};
 
 }  // namespace

@@ -22,6 +22,7 @@ const RegisterOptimizer registered_rmsprop{
     {.name = "rmsprop",
      .update = "g over the root of an average of g^2 (Tieleman & Hinton 2012)",
      .optimizer = std::make_shared<RmsProp>(),
+     .uses = std::vector<std::string>{"rms-decay", "eps"},
      .order = 60}};
 
 }  // namespace

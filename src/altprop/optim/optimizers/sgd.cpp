@@ -14,8 +14,11 @@ struct Sgd : Optimizer {
   }
 };
 
-const RegisterOptimizer registered_sgd{
-    {.name = "sgd", .update = "w <- w - lr g", .optimizer = std::make_shared<Sgd>(), .order = 10}};
+const RegisterOptimizer registered_sgd{{.name = "sgd",
+                                        .update = "w <- w - lr g",
+                                        .optimizer = std::make_shared<Sgd>(),
+                                        .uses = std::vector<std::string>(),
+                                        .order = 10}};
 
 }  // namespace
 

@@ -18,8 +18,10 @@ struct CosineRate : RateCurve {
   }
 };
 
-const RegisterSchedule registered_cosine{
-    {.name = "cosine", .curve = std::make_shared<CosineRate>(), .order = 30}};
+const RegisterSchedule registered_cosine{{.name = "cosine",
+                                          .curve = std::make_shared<CosineRate>(),
+                                          .uses = std::vector<std::string>(),
+                                          .order = 30}};
 
 }  // namespace
 

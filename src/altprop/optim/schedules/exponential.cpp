@@ -16,7 +16,10 @@ struct ExponentialRate : RateCurve {
 };
 
 const RegisterSchedule registered_exponential{
-    {.name = "exponential", .curve = std::make_shared<ExponentialRate>(), .order = 40}};
+    {.name = "exponential",
+     .curve = std::make_shared<ExponentialRate>(),
+     .uses = std::vector<std::string>{"gamma", "late-from", "late-gamma"},
+     .order = 40}};
 
 }  // namespace
 

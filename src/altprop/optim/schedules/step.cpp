@@ -28,8 +28,10 @@ struct StepRate : RateCurve {
   }
 };
 
-const RegisterSchedule registered_step{
-    {.name = "step", .curve = std::make_shared<StepRate>(), .order = 20}};
+const RegisterSchedule registered_step{{.name = "step",
+                                        .curve = std::make_shared<StepRate>(),
+                                        .uses = std::vector<std::string>{"milestones", "gamma"},
+                                        .order = 20}};
 
 }  // namespace
 
