@@ -65,7 +65,7 @@ kernels: .cache/setup-tests.stamp build
 	@tools/kernels.sh $(BUILD)
 
 bench: build
-	$(BUILD)/altprop bench
+	$(BUILD)/altprop bench --python .venv/bin/python
 
 PREFIX ?= /usr/local
 install: build

@@ -13,7 +13,7 @@ namespace altprop::cli {
 
 void add_bench(CLI::App& program) {
   struct Flags {
-    std::string work = "all", rules, python = "auto";
+    std::string work = "all", rules, python = "none";
     bool no_limit = false, json = false, quick = false, kernels = false, profile = false;
     bench::BenchSettings settings;
   };
@@ -43,8 +43,8 @@ void add_bench(CLI::App& program) {
                 "processor time of one thread instead of wall-clock time, for a machine with other "
                 "load");
   app->add_option("--python", flags->python,
-                  "interpreter with torch for the comparison with eager PyTorch, or none; default: "
-                  ".venv/bin/python");
+                  "interpreter with torch, which is started for the comparison with eager PyTorch; "
+                  "default: none, no such comparison");
   app->add_flag("--compile", s.compiled, "compare with torch.compile as well");
   app->add_flag("--no-limit", flags->no_limit,
                 "leave out the arithmetic limit, whose measurement takes most of a short call");
@@ -52,7 +52,7 @@ void add_bench(CLI::App& program) {
   app->add_flag("--profile", flags->profile,
                 "where the time of a step goes, operator by operator, instead of the comparison");
   app->add_flag("--quick", flags->quick,
-                "a few seconds: the mlp alone, no eager PyTorch unless asked for, rough figures");
+                "a few seconds: the mlp alone, rough figures");
   app->add_flag("--json", flags->json, "a list of objects on stdout instead of the table");
   app->callback([flags, app] {
     bench::BenchSettings settings = flags->settings;
@@ -63,7 +63,6 @@ void add_bench(CLI::App& program) {
       if (!app->count("--work")) flags->work = "mlp";
       if (!app->count("--seconds")) settings.seconds = 0.05;
       if (!app->count("--rounds")) settings.rounds = 2;
-      if (!app->count("--python")) flags->python = "none";
       settings.peak_size = 512;
     }
     if (flags->work != "all") settings.works = text::split(flags->work, ',');
@@ -72,9 +71,7 @@ void add_bench(CLI::App& program) {
       std::printf("%s", bench::run_profile(settings).c_str());
       return;
     }
-    settings.python = flags->python == "auto"   ? bench::usual_python()
-                      : flags->python == "none" ? ""
-                                                : flags->python;
+    settings.python = flags->python == "none" ? "" : flags->python;
     const bench::Result result = bench::run(
         settings, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
     std::printf("%s\n", flags->json ? result.json().dump(2).c_str() : result.table().c_str());

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <new>
 
 #include "altprop/base/error.h"
@@ -22,11 +23,24 @@ int fail(int code, const std::string& sentence) {
   return code;
 }
 
-/// The first line of a libtorch error, without its stack of C++ frames.
-int fail_of_torch(const std::string& message) {
-  if (message.find("alloc") != std::string::npos && message.find("memory") != std::string::npos)
-    return fail(1, "out of memory; use a smaller batch or network");
-  return fail(1, message.substr(0, message.find('\n')));
+/// What a library below says, as what it means for the user. Of an unknown one the first line,
+/// without its stack of C++ frames.
+int fail_of_library(const std::string& message) {
+  const std::pair<const char*, const char*> known[] = {
+      {"allocate memory", "out of memory; use a smaller batch or network"},
+      {"out of memory", "out of memory; use a smaller batch or network"},
+      {"could not create a primitive",
+       "the library for matrix products has no kernel for an operation of this size, or no memory "
+       "for it; use a smaller batch or network, or set ALTPROP_LINEAR_BACKEND=aten"},
+      {"without overflow",
+       "a number of the settings is too large for --dtype float32; make it smaller, or use "
+       "float64"},
+  };
+  for (const auto& [part, sentence] : known)
+    if (message.find(part) != std::string::npos) return fail(1, sentence);
+  return fail(1, altprop::text::cat(
+                     "a library that altprop uses failed: ", message.substr(0, message.find('\n')),
+                     "; if the input is in order, this is a fault of altprop"));
 }
 
 void check_command(const CLI::App& program, const std::string& name) {
@@ -66,11 +80,14 @@ int run(int argc, char** argv) {
   } catch (const Error& error) {
     return fail(1, error.what());
   } catch (const c10::Error& error) {
-    return fail_of_torch(error.what_without_backtrace());
+    return fail_of_library(error.what_without_backtrace());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(1, text::cat("'", error.path1().string(), "' cannot be used: ",
+                             error.code().message(), "; check the path and its permissions"));
   } catch (const std::bad_alloc&) {
     return fail(1, "out of memory; use a smaller batch or network");
   } catch (const std::exception& error) {
-    return fail_of_torch(error.what());
+    return fail_of_library(error.what());
   }
   return cli::exit_code;
 }

@@ -5,8 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/bench/eager_script.h"
@@ -78,11 +76,6 @@ std::optional<double> EagerPeer::ask(const std::string& request) {
       sent == static_cast<ssize_t>(request.size()) ? read_line() : std::nullopt;
   if (!answer) throw Error("eager PyTorch ended while it was measured; its words are above");
   return text::to_number(*answer);
-}
-
-std::string usual_python() {
-  const char* path = ".venv/bin/python";
-  return std::filesystem::exists(path) ? path : "";
 }
 
 }  // namespace altprop::bench

@@ -36,7 +36,4 @@ class EagerPeer {
   std::string unread_;
 };
 
-/// ./.venv/bin/python if it is there, else "".
-std::string usual_python();
-
 }  // namespace altprop::bench
