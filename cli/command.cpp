@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "altprop/base/error.h"
+#include "altprop/base/files.h"
 #include "altprop/base/text.h"
-#include "altprop/train/files.h"
 #include "altprop/train/presets.h"
 
 namespace altprop::cli {
@@ -68,7 +68,7 @@ std::string RunFlags::preset_name(const std::string& document) const {
 
 RunSettings RunFlags::settings(const CLI::App& app) const {
   RunSettings settings;
-  const std::string document = config_.empty() ? "" : read_file(config_);
+  const std::string document = config_.empty() ? "" : read_input(config_);
   if (const std::string name = preset_name(document); !name.empty()) apply_preset(settings, name);
   if (!config_.empty()) settings.from_toml(document, config_);
   Options options;

@@ -1,10 +1,10 @@
 #include <cstdio>
 #include <sstream>
 
+#include "altprop/base/files.h"
 #include "altprop/base/text.h"
 #include "altprop/train/checkpoint.h"
 #include "altprop/train/compare.h"
-#include "altprop/train/files.h"
 #include "altprop/train/run_folder.h"
 #include "command.h"
 
@@ -39,10 +39,8 @@ void predict(const Arguments& a) {
   const auto reopened = reopen(a.dir, settings, label);
   Experiment& e = *reopened;
   const std::filesystem::path dir = a.dir;
-  const bool best =
-      a.state == "best" || (a.state == "auto" && std::filesystem::exists(dir / "best.pt"));
-  TensorMap map = load_checkpoint(dir / (best ? "best.pt" : "checkpoint.pt"));
-  e.trainer().state(StateIO::loading(map));
+  Checkpoint checkpoint = load_checkpoint(chosen_checkpoint(dir, a.state));
+  e.trainer().state(StateIO::loading(checkpoint.tensors));
 
   const data::Dataset& part = split_of(e.data(), a.split);
   data::LoaderOptions options;
@@ -99,7 +97,7 @@ void predict(const Arguments& a) {
     for (const Score& score : scores.all()) summary[score.name] = score.mean();
     std::printf("%s\n", summary.dump().c_str());
   } else if (!a.out.empty()) {
-    write_atomically(a.out, csv.str());
+    write_output(a.out, csv.str());
     std::printf("%ld predictions in %s; loss %.4f", static_cast<long>(part.size()), a.out.c_str(),
                 scores.loss());
     if (scores.accuracy()) std::printf(", accuracy %.2f %%", *scores.accuracy() * 100);

@@ -1,9 +1,10 @@
 #include <cstdio>
 
+#include "altprop/base/files.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/report/html_report.h"
 #include "altprop/train/compare.h"
-#include "altprop/train/files.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/presets.h"
 #include "altprop/train/progress.h"
@@ -45,7 +46,8 @@ void train(const RunSettings& settings, const std::string& dir, bool overwrite, 
   RunFolder::check(dir, overwrite);
   Experiment experiment(
       settings);  // first, so that settings that do not fit leave no folder behind
-  RunFolder::create(dir, overwrite);
+  for (const std::string& left : RunFolder::create(dir, overwrite))
+    std::fprintf(stderr, "%s\n", text::printable(left).c_str());
   Progress progress(experiment.settings().rule);
   std::vector<Observer*> observers;
   if (!quiet) observers.push_back(&progress);
@@ -159,7 +161,7 @@ void add_resume(CLI::App& program) {
     std::vector<Observer*> observers;
     if (!output->quiet) observers.push_back(&progress);
     print_run(run_in_folder(*experiment, output->dir, label, true, observers), output->dir,
-                  output->json);
+              output->json);
   });
 }
 

@@ -13,7 +13,7 @@
 #include "altprop/optim/direction.h"
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/recorded_steps.h"
-#include "altprop/train/checkpoint.h"
+#include "altprop/train/initial_weights.h"
 
 namespace altprop {
 
@@ -76,36 +76,6 @@ Graph build_network(const RunSettings& settings, const data::Splits& data) {
       param->value.mul_(factor);
   return net;
 }
-
-namespace {
-
-/// Copies the weights (and running statistics) of a checkpoint whose names are the network's.
-void start_from(Graph& net, const std::string& path) {
-  TensorMap map = load_checkpoint(path);
-  StateIO io = StateIO::loading(map);
-  const auto take = [&](const std::string& name, Tensor& value) {
-    Tensor& stored = map.at("net." + name);  // a check in float64 may start from a float32 run
-    if (stored.is_floating_point() && value.is_floating_point())
-      stored = stored.to(value.scalar_type());
-    io.tensor("net." + name, value);
-  };
-  int64_t found = 0;
-  for (const ParamPtr& param : net.params())
-    if (io.has("net." + param->name)) {
-      take(param->name, param->value);
-      if (!param->value.isfinite().all().item<bool>())
-        throw Error("the parameter '" + param->name + "' in '" + path +
-                    "' is not finite; start from another checkpoint");
-      ++found;
-    }
-  for (auto& [name, tensor] : net.buffers())
-    if (io.has("net." + name)) take(name, *tensor);
-  if (found == 0)
-    throw UsageError("'" + path +
-                     "' holds no weights of this network: no parameter has the same name");
-}
-
-}  // namespace
 
 Experiment::Experiment(RunSettings settings) : Experiment(std::move(settings), nullptr) {}
 
