@@ -32,7 +32,8 @@ void add_export(CLI::App& program) {
     std::string label;
     const auto experiment = reopen(dir, settings, label);
     const std::filesystem::path checkpoint = chosen_checkpoint(dir, a->state),
-                                out = a->out.empty() ? dir / kExportedWeights : a->out;
+                                out = a->out.empty() ? dir / kExportedWeights
+                                                     : std::filesystem::path(a->out);
     export_run(*experiment, checkpoint, out);
     std::fprintf(stderr, "weights of %s in %s\n", checkpoint.string().c_str(),
                  out.string().c_str());
