@@ -71,6 +71,7 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
   const std::string document = config_.empty() ? "" : read_input(config_);
   if (const std::string name = preset_name(document); !name.empty()) apply_preset(settings, name);
   if (!config_.empty()) settings.from_toml(document, config_);
+  settings.run.clear();  // of the run whose settings are repeated, which this one is not
   Options options;
   settings.declare(options);
   flags_.apply(options);

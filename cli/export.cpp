@@ -28,7 +28,7 @@ void add_export(CLI::App& program) {
       throw UsageError("'" + a->dir + "' is a comparison; name the folder of one of its runs");
     const std::filesystem::path dir = a->dir;
     RunSettings settings = settings_of(dir);
-    if (!a->data_dir.empty()) settings.data_options["data-dir"] = a->data_dir;
+    if (!a->data_dir.empty()) set_data_folder(settings, a->data_dir);
     std::string label;
     const auto experiment = reopen(dir, settings, label);
     const std::filesystem::path checkpoint = chosen_checkpoint(dir, a->state),

@@ -6,6 +6,7 @@
 #include "altprop/train/checkpoint.h"
 #include "altprop/train/compare.h"
 #include "altprop/train/run_folder.h"
+#include "altprop/train/run_identity.h"
 #include "command.h"
 
 namespace altprop::cli {
@@ -34,12 +35,15 @@ void predict(const Arguments& a) {
     settings.data = a.data;
     settings.data_options.clear();
   }
-  if (!a.data_dir.empty()) settings.data_options["data-dir"] = a.data_dir;
+  if (!a.data_dir.empty()) set_data_folder(settings, a.data_dir);
   std::string label;
-  const auto reopened = reopen(a.dir, settings, label);
+  const auto reopened =
+      reopen(a.dir, settings, label, nullptr, a.data.empty() ? DataOfRun::Same : DataOfRun::Others);
   Experiment& e = *reopened;
   const std::filesystem::path dir = a.dir;
-  Checkpoint checkpoint = load_checkpoint(chosen_checkpoint(dir, a.state));
+  const std::filesystem::path path = chosen_checkpoint(dir, a.state);
+  Checkpoint checkpoint = load_checkpoint(path);
+  require_same_run(RunMeta::of(checkpoint.texts, path.string()), e.settings(), path.string());
   e.trainer().state(StateIO::loading(checkpoint.tensors));
 
   const data::Dataset& part = split_of(e.data(), a.split);

@@ -22,7 +22,7 @@ void print_run(const nlohmann::json& summary, const std::string& dir, bool json)
     return;
   }
   std::printf("%s on %s (%s): ", summary["label"].get<std::string>().c_str(),
-              summary["net"].get<std::string>().c_str(),
+              text::printable(summary["net"].get<std::string>(), 200).c_str(),
               summary["data"].get<std::string>().c_str());
   if (summary["test_accuracy"].is_number())
     std::printf("test accuracy %.2f %%, ", summary["test_accuracy"].get<double>() * 100);

@@ -13,7 +13,7 @@ PROGRAM = BUILD / "altprop"
 GLYPHS = ["--data.glyphs.train", "512", "--data.glyphs.test", "256"]
 DEVICE = os.environ.get("ALTPROP_TEST_DEVICE", "cpu")  # tools/test.sh also runs the tests with cuda where there is a GPU
 TINY = ["--net", "mlp:784-16-10:relu", *GLYPHS, "--threads", "1", "--device", DEVICE]
-TIMING = ("seconds", "samples_per_second")
+TIMING = ("seconds", "samples_per_second", "run")  # and the run's id, which is drawn
 # What a run's summary.json holds at least.
 SUMMARY = {"rule": str, "net": str, "data": str, "seed": int, "epochs": int, "test_accuracy": float, "test_loss": float,
            "train_seconds": float, "samples_per_second": float, "peak_memory_bytes": int, "altprop_version": str,
@@ -64,8 +64,13 @@ def summary(folder):
     return json.loads((Path(folder) / "summary.json").read_text())
 
 
+def settings(folder):
+    """What config.toml says, without what tells the run from others."""
+    return (Path(folder) / "config.toml").read_text().split("\n[run]\n")[0]
+
+
 def records(folder):
-    """The lines of metrics.jsonl without what a clock said."""
+    """The lines of metrics.jsonl without what a clock said and what is drawn."""
     lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if k not in TIMING} for line in lines]
 

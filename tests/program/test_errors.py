@@ -233,7 +233,7 @@ def test_checkpoint_of_another_net(copied):
     config.write_text(config.read_text().replace("784-16-10", "784-17-10"))
     result = altprop("resume", copied, code=1)
     assert_one_sentence(result)
-    assert "fc1" in result.err
+    assert "mlp:784-16-10:relu" in result.err and "mlp:784-17-10:relu" in result.err
 
 
 def test_records_cut_by_hand(copied):

@@ -7,7 +7,7 @@ import select
 import subprocess
 
 import pytest
-from program import (PROGRAM, SUMMARY, TINY, altprop, assert_same_run, checkpoint, differing, environment, records,
+from program import (PROGRAM, SUMMARY, TINY, altprop, assert_same_run, checkpoint, differing, environment, records, settings,
                      summary, train)
 
 
@@ -73,7 +73,7 @@ def test_config_repeats_the_run(run, tmp_path):
     folder, _ = run
     altprop("train", "--config", folder / "config.toml", "--quiet", "--out", tmp_path / "again")
     assert_same_run(folder, tmp_path / "again")
-    assert (folder / "config.toml").read_text() == (tmp_path / "again" / "config.toml").read_text()
+    assert settings(folder) == settings(tmp_path / "again")
 
 
 def test_flags_override_the_config(run, tmp_path):
@@ -240,4 +240,4 @@ def test_resume_with_more_epochs(run, tmp_path):
     altprop("resume", tmp_path / "short", "--epochs", 4, "--quiet")
     assert differing(tmp_path / "long" / "checkpoint.safetensors", tmp_path / "short" / "checkpoint.safetensors") == []
     assert [r["train_loss"] for r in records(tmp_path / "long")] == [r["train_loss"] for r in records(tmp_path / "short")]
-    assert (tmp_path / "long" / "config.toml").read_text() == (tmp_path / "short" / "config.toml").read_text()
+    assert settings(tmp_path / "long") == settings(tmp_path / "short")

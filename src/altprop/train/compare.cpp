@@ -13,6 +13,7 @@
 #include "altprop/train/interrupt.h"
 #include "altprop/train/progress.h"
 #include "altprop/train/run_folder.h"
+#include "altprop/train/run_identity.h"
 
 namespace altprop {
 
@@ -189,9 +190,12 @@ nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, boo
                                                    {"rules", settings.rules},
                                                    {"seeds", settings.seeds},
                                                    {"command", settings.command}}));
-  RunSettings base = settings.base;
-  write_atomically(dir / "config.toml", base.to_toml());
-  return run_all(settings, dir, data, show_progress);
+  CompareSettings kept = settings;  // which do not depend on where it is resumed
+  kept.base.net = network_text(kept.base.net);
+  keep_paths(kept.base);
+  kept.base.run["data"] = data_digest(*data);
+  write_atomically(dir / "config.toml", kept.base.to_toml());
+  return run_all(kept, dir, data, show_progress);
 }
 
 bool is_compare(const fs::path& dir) { return fs::exists(dir / "compare.json"); }
@@ -207,7 +211,11 @@ nlohmann::json resume_compare(const fs::path& dir, bool show_progress) {
     throw Error("'" + (dir / "compare.json").string() + "' is damaged; start the comparison again");
   }
   use_machine(settings.base);
-  return run_all(settings, dir, load_data(settings.base), show_progress);
+  const auto data = load_data_again(settings.base);
+  RunMeta begun;  // a comparison has no checkpoint of its own
+  begun.data = settings.base.run["data"];
+  require_same_data(begun, *data, (dir / "config.toml").string());
+  return run_all(settings, dir, data, show_progress);
 }
 
 namespace {

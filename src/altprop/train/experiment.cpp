@@ -82,13 +82,16 @@ Experiment::Experiment(RunSettings settings) : Experiment(std::move(settings), n
 Experiment::Experiment(RunSettings settings, std::shared_ptr<const data::Splits> data)
     : settings_(std::move(settings)), data_(std::move(data)) {
   expand_rule(settings_);
+  settings_.net = network_text(settings_.net);  // the file that it came from may change
   use_machine(settings_);
   rule_ = make_rule(settings_.rule, settings_.rule_options);
   loss_ = make_loss(settings_.loss);
   if (!data_) data_ = load_data(settings_);
   net_ = build_network(settings_, *data_);
-  if (!settings_.init_from.empty()) start_from(net_, settings_.init_from);
+  std::string notice;
+  if (!settings_.init_from.empty()) notice = start_from(net_, settings_.init_from, settings_.net);
   trainer_ = std::make_unique<Trainer>(net_, *rule_, *loss_, *data_, settings_);
+  if (!notice.empty()) trainer_->warn(notice);
 }
 
 int64_t Experiment::parameters() const {

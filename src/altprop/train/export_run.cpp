@@ -3,7 +3,7 @@
 #include "altprop/base/version.h"
 #include "altprop/network/describe.h"
 #include "altprop/train/checkpoint.h"
-#include "altprop/train/run_meta.h"
+#include "altprop/train/run_identity.h"
 
 namespace altprop {
 
@@ -19,6 +19,7 @@ Texts about_network(Experiment& e, const RunMeta& meta) {
   Texts out{{"altprop_version", version()},
             {"rule", e.settings().rule},
             {"label", meta.label},
+            {"run", meta.run},
             {"loss", e.settings().loss},
             {"data", e.settings().data},
             {"network", network_text(e.settings().net)},
@@ -39,6 +40,7 @@ void export_run(Experiment& experiment, const std::filesystem::path& checkpoint,
                 const std::filesystem::path& out) {
   Checkpoint state = load_checkpoint(checkpoint);
   const RunMeta meta = RunMeta::of(state.texts, checkpoint.string());
+  require_same_run(meta, experiment.settings(), checkpoint.string());
   experiment.trainer().state(StateIO::loading(state.tensors));
   TensorMap weights;
   for (const ParamPtr& param : experiment.net().params())

@@ -5,6 +5,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/train/checkpoint.h"
+#include "altprop/train/run_meta.h"
 
 namespace altprop {
 
@@ -22,6 +23,14 @@ std::vector<StartValue> values_to_start(Graph& net) {
   return out;
 }
 
+/// What a checkpoint or an exported file says of its network; "" if nothing.
+std::string network_of(const Texts& texts, const std::string& path) {
+  if (const auto found = texts.find("network"); found != texts.end()) return found->second;
+  if (!texts.count("altprop")) return "";
+  const nlohmann::json settings = RunMeta::of(texts, path).settings;
+  return settings.is_object() ? settings.value("net", "") : "";
+}
+
 /// "'a', 'b', 'c' and 4 more".
 std::string named_some(const std::vector<std::string>& names) {
   constexpr size_t kMost = 3;
@@ -34,8 +43,9 @@ std::string named_some(const std::vector<std::string>& names) {
 
 }  // namespace
 
-void start_from(Graph& net, const std::string& path) {
-  const TensorMap stored = load_weights(path).tensors;
+std::string start_from(Graph& net, const std::string& path, const std::string& text) {
+  const Checkpoint file = load_weights(path);
+  const TensorMap& stored = file.tensors;
   const std::vector<StartValue> values = values_to_start(net);
   std::string prefix;
   for (const StartValue& value : values)
@@ -71,6 +81,11 @@ void start_from(Graph& net, const std::string& path) {
       throw Error("the parameter '" + name + "' in '" + path +
                   "' is not finite; start from another checkpoint");
   }
+  const std::string theirs = network_of(file.texts, path);
+  return theirs.empty() || theirs == text
+             ? ""
+             : text::cat("the weights in '", path, "' are of the network '", theirs.substr(0, 200),
+                         "', and this run has '", text.substr(0, 200), "'");
 }
 
 }  // namespace altprop

@@ -14,6 +14,7 @@
 #include "altprop/rules/registry.h"
 #include "altprop/train/checkpoint.h"
 #include "altprop/train/folder_records.h"
+#include "altprop/train/run_identity.h"
 #include "altprop/train/run_meta.h"
 
 namespace altprop {
@@ -62,6 +63,7 @@ RunFolder::RunFolder(fs::path dir, Experiment& experiment, std::string label)
     : dir_(std::move(dir)), experiment_(experiment), label_(std::move(label)), lock_(dir_) {}
 
 void RunFolder::begin() {
+  identify(experiment_.settings(), experiment_.data());
   write_atomically(dir_ / "config.toml", experiment_.settings().to_toml());
   save(kNewestCheckpoint);
 }
@@ -71,6 +73,10 @@ void RunFolder::save(const std::string& file, const std::string& line) {
   TensorMap map;
   experiment_.trainer().state(StateIO::saving(map));
   RunMeta meta = RunMeta::here(label_);
+  RunSettings& settings = experiment_.settings();
+  meta.run = settings.run["id"];
+  meta.data = settings.run["data"];
+  meta.settings = settings.to_json();
   meta.metrics_bytes = metrics_bytes_;
   meta.metrics_sum = crc32_text(metrics_sum_);
   meta.metrics_line = line;
@@ -96,6 +102,8 @@ void RunFolder::restore_records(const RunMeta& meta) {
     throw Error(text::cat("the first ", known, " bytes of '", path.string(),
                           "' are not the records that the checkpoint beside it was written with; "
                           "put back what was changed or exchanged"));
+  // Nothing is trained that could not be recorded: the file is no link and may be written.
+  if (fs::exists(path)) truncate_to(path, size);
   const std::string rest = found.substr(known);
   const std::string next = meta.metrics_line.empty() ? "" : meta.metrics_line + "\n";
   if (!next.starts_with(rest))
@@ -112,16 +120,28 @@ void RunFolder::restore_records(const RunMeta& meta) {
 }
 
 void RunFolder::resume() {
-  remove_parts(dir_);
-  if (!fs::exists(dir_ / kNewestCheckpoint)) {  // it ended before there was one
-    truncate_to(dir_ / "metrics.jsonl", 0);
+  const fs::path path = dir_ / kNewestCheckpoint;
+  if (!fs::exists(path)) {  // it ended before there was one
+    const fs::path metrics = dir_ / "metrics.jsonl";
+    if (fs::exists(metrics) && !fs::is_empty(metrics))
+      throw Error("'" + dir_.string() + "' has records of a run but no " + kNewestCheckpoint +
+                  "; put it back, or begin a new run");
+    remove_parts(dir_);
     return begin();
   }
-  const fs::path path = dir_ / kNewestCheckpoint;
   Checkpoint checkpoint = load_checkpoint(path);
   const RunMeta meta = RunMeta::of(checkpoint.texts, path.string());
   Trainer& trainer = experiment_.trainer();
+  for (const std::string& change : require_same_run(meta, experiment_.settings(), path.string()))
+    trainer.warn(change);
+  OptionValues& run = experiment_.settings().run;
+  if (meta.run.empty()) {
+    identify(experiment_.settings(), experiment_.data());
+  } else {
+    run["data"] = meta.data;
+  }
   trainer.state(StateIO::loading(checkpoint.tensors));
+  remove_parts(dir_);
   restore_records(meta);
   if (const std::string failure = failure_of(dir_); !failure.empty())
     trainer.warn(text::cat(
@@ -135,17 +155,25 @@ void RunFolder::resume() {
                    experiment_.settings().to_toml());  // epochs may have been added
 }
 
+void set_data_folder(RunSettings& settings, const std::string& folder) {
+  settings.data_options["data-dir"] = folder;
+  settings.run.erase("written.data-dir");  // no other place is looked at
+}
+
 fs::path chosen_checkpoint(const fs::path& dir, const std::string& state) {
   const bool best = state == "best" || (state == "auto" && fs::exists(dir / kBestCheckpoint));
   return dir / (best ? kBestCheckpoint : kNewestCheckpoint);
 }
 
 std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, std::string& label,
-                                   std::shared_ptr<const data::Splits> data) {
+                                   std::shared_ptr<const data::Splits> data, DataOfRun which) {
   label = settings.rule;
   const fs::path path = dir / kNewestCheckpoint;
   if (!fs::exists(path)) return std::make_unique<Experiment>(settings, std::move(data));
   const RunMeta meta = RunMeta::of(load_checkpoint(path).texts, path.string());
+  require_same_run(meta, settings, path.string());
+  if (!data) data = load_data_again(settings);
+  if (which == DataOfRun::Same) require_same_data(meta, *data, path.string());
   label = meta.label;
   set_linear_backend(meta.backend);
   set_kernels_off(meta.kernels_off);
@@ -178,7 +206,9 @@ void RunFolder::on_epoch(Trainer& trainer, const nlohmann::json& record) {
   // The checkpoint holds the line that follows it: after a kill in between, the resumed run appends
   // it. A line that was written before its checkpoint would have to be taken back, because its
   // epoch is repeated.
-  const std::string line = record.dump();
+  nlohmann::json with_run = record;
+  with_run["run"] = experiment_.settings().run["id"];
+  const std::string line = with_run.dump();
   if (trainer.improved()) save(kBestCheckpoint, line);
   save(kNewestCheckpoint, line);
   append_record(line);
@@ -209,6 +239,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   nlohmann::json out{
       {"rule", e.settings().rule},
       {"label", label_},
+      {"run", e.settings().run["id"]},
       {"net", e.settings().net},
       {"data", e.settings().data},
       {"seed", e.settings().seed},

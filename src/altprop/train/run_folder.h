@@ -65,15 +65,23 @@ nlohmann::json run_in_folder(Experiment& experiment, const std::filesystem::path
 /// Settings of the run in a folder.
 RunSettings settings_of(const std::filesystem::path& dir);
 
+/// Another folder of the data sets than the run's own.
+void set_data_folder(RunSettings& settings, const std::string& folder);
+
 /// The checkpoint of a run that `state` asks for: "best", "last", or "auto", the best if there is
 /// one.
 std::filesystem::path chosen_checkpoint(const std::filesystem::path& dir, const std::string& state);
 
+/// Whether an experiment that is built again has to have the data that its run was begun with.
+enum class DataOfRun { Same, Others };
+
 /// Builds the experiment of a run in a folder, in the state before training, on what has to be as
 /// it was for a resumed run to equal an uninterrupted one: threads, kernels. @param label receives
 /// how the user had written the rule
+/// @throws Error if checkpoint, settings and data are not those of one run (train/run_identity.h)
 std::unique_ptr<Experiment> reopen(const std::filesystem::path& dir, RunSettings settings,
                                    std::string& label,
-                                   std::shared_ptr<const data::Splits> data = nullptr);
+                                   std::shared_ptr<const data::Splits> data = nullptr,
+                                   DataOfRun which = DataOfRun::Same);
 
 }  // namespace altprop

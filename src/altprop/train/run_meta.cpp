@@ -13,7 +13,8 @@ namespace altprop {
 
 namespace {
 
-constexpr const char *kMetaText = "altprop", *kRecordsText = "altprop_records";
+constexpr const char *kMetaText = "altprop", *kRecordsText = "altprop_records",
+                     *kRunText = "altprop_run";
 
 void require_sane(const RunMeta& meta, const std::string& path) {
   if (meta.threads < 1 || meta.threads > 1024)
@@ -49,6 +50,8 @@ Texts RunMeta::texts() const {
                                {"metrics_line", metrics_line}};
   // A command line need not be UTF-8.
   return {{kMetaText, json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)},
+          {kRunText, nlohmann::json{{"id", run}, {"data", data}, {"settings", settings}}.dump(
+                         -1, ' ', false, nlohmann::json::error_handler_t::replace)},
           {kRecordsText, records.dump()}};
 }
 
@@ -70,6 +73,13 @@ RunMeta RunMeta::of(const Texts& texts, const std::string& path) {
     out.kernels_off = OwnKernels::named(json.at("kernels_off").get<std::vector<std::string>>());
     json.at("instructions").get_to(out.instructions);
     json.at("library_instructions").get_to(out.library_instructions);
+    if (const auto found = texts.find(kRunText); found != texts.end()) {
+      const nlohmann::json run = read_json(found->second, "what '" + path + "' says of its run");
+      run.at("id").get_to(out.run);
+      run.at("data").get_to(out.data);
+      out.settings = run.at("settings");
+      if (out.run.empty() || out.data.empty() || !out.settings.is_object()) throw Error(damaged);
+    }
     const nlohmann::json records = read_json(record->second, "what '" + path + "' says of records");
     records.at("metrics_bytes").get_to(out.metrics_bytes);
     records.at("metrics_crc32").get_to(out.metrics_sum);

@@ -2,6 +2,8 @@
 // that matters to the last bit, and of the records that stand beside it.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include "altprop/tensor/linear.h"
 #include "altprop/tensor/own_kernels.h"
 #include "altprop/train/safetensors.h"
@@ -14,6 +16,9 @@ struct RunMeta {
   LinearBackend backend = LinearBackend::Aten;
   OwnKernels kernels_off;
   std::string instructions, library_instructions;
+  std::string run;            ///< its id; "" in a file that was converted from an earlier version
+  std::string data;           ///< digest of its data
+  nlohmann::json settings;    ///< as they were when the checkpoint was written
   int64_t metrics_bytes = 0;  ///< of the records when the checkpoint was written
   std::string metrics_sum;    ///< their CRC-32, as `crc32_text` writes it
   std::string metrics_line;   ///< the record that is appended to them next; "" if none is
