@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "altprop/base/error.h"
+#include "altprop/base/files.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/registry.h"
-#include "altprop/train/files.h"
 #include "altprop/train/presets.h"
 
 namespace altprop::cli {
@@ -91,9 +91,10 @@ std::string RunFlags::preset_name(const std::string& document) const {
 
 RunSettings RunFlags::settings(const CLI::App& app) const {
   RunSettings settings;
-  const std::string document = config_.empty() ? "" : read_file(config_);
+  const std::string document = config_.empty() ? "" : read_input(config_);
   if (const std::string name = preset_name(document); !name.empty()) apply_preset(settings, name);
   if (!config_.empty()) settings.from_toml(document, config_);
+  settings.run.clear();  // of the run whose settings are repeated, which this one is not
   Options options;
   settings.declare(options);
   flags_.apply(options);

@@ -1,11 +1,12 @@
 #include <cstdio>
 #include <sstream>
 
+#include "altprop/base/files.h"
 #include "altprop/base/text.h"
 #include "altprop/train/checkpoint.h"
 #include "altprop/train/compare.h"
-#include "altprop/train/files.h"
 #include "altprop/train/run_folder.h"
+#include "altprop/train/run_identity.h"
 #include "command.h"
 
 namespace altprop::cli {
@@ -34,15 +35,16 @@ void predict(const Arguments& a) {
     settings.data = a.data;
     settings.data_options.clear();
   }
-  if (!a.data_dir.empty()) settings.data_options["data-dir"] = a.data_dir;
+  if (!a.data_dir.empty()) set_data_folder(settings, a.data_dir);
   std::string label;
-  const auto reopened = reopen(a.dir, settings, label);
+  const auto reopened =
+      reopen(a.dir, settings, label, nullptr, a.data.empty() ? DataOfRun::Same : DataOfRun::Others);
   Experiment& e = *reopened;
   const std::filesystem::path dir = a.dir;
-  const bool best =
-      a.state == "best" || (a.state == "auto" && std::filesystem::exists(dir / "best.pt"));
-  TensorMap map = load_checkpoint(dir / (best ? "best.pt" : "checkpoint.pt"));
-  e.trainer().state(StateIO::loading(map));
+  const std::filesystem::path path = chosen_checkpoint(dir, a.state);
+  Checkpoint checkpoint = load_checkpoint(path);
+  require_same_run(RunMeta::of(checkpoint.texts, path.string()), e.settings(), path.string());
+  e.trainer().state(StateIO::loading(checkpoint.tensors));
 
   const data::Dataset& part = split_of(e.data(), a.split);
   data::LoaderOptions options;
@@ -99,7 +101,7 @@ void predict(const Arguments& a) {
     for (const Score& score : scores.all()) summary[score.name] = score.mean();
     std::printf("%s\n", summary.dump().c_str());
   } else if (!a.out.empty()) {
-    write_atomically(a.out, csv.str());
+    write_output(a.out, csv.str());
     std::printf("%ld predictions in %s; loss %.4f", static_cast<long>(part.size()), a.out.c_str(),
                 scores.loss());
     if (scores.accuracy()) std::printf(", accuracy %.2f %%", *scores.accuracy() * 100);

@@ -1,10 +1,11 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "altprop/base/files.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/report/html_report.h"
 #include "altprop/train/compare.h"
-#include "altprop/train/files.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/presets.h"
 #include "altprop/train/progress.h"
@@ -22,7 +23,7 @@ void print_run(const nlohmann::json& summary, const std::string& dir, bool json)
     return;
   }
   std::printf("%s on %s (%s): ", summary["label"].get<std::string>().c_str(),
-              summary["net"].get<std::string>().c_str(),
+              text::printable(summary["net"].get<std::string>(), 200).c_str(),
               summary["data"].get<std::string>().c_str());
   if (summary["test_accuracy"].is_number())
     std::printf("test accuracy %.2f %%, ", summary["test_accuracy"].get<double>() * 100);
@@ -46,7 +47,8 @@ void train(const RunSettings& settings, const std::string& dir, bool overwrite, 
   RunFolder::check(dir, overwrite);
   Experiment experiment(
       settings);  // first, so that settings that do not fit leave no folder behind
-  RunFolder::create(dir, overwrite);
+  for (const std::string& left : RunFolder::create(dir, overwrite))
+    std::fprintf(stderr, "%s\n", text::printable(left).c_str());
   Progress progress(experiment.settings().rule);
   std::vector<Observer*> observers;
   if (!quiet) observers.push_back(&progress);

@@ -24,4 +24,4 @@ part fashion --data fashion-mnist "${conv[@]}" --rules "backprop,ep[$ep,ep.estim
 .venv/bin/python studies/record.py --epochs studies/equilibrium_propagation.md --title 'Equilibrium propagation' \
   "$out/mlp=Dense, MNIST" "$out/mnist=Convolutional, MNIST" "$out/fashion=Convolutional, Fashion-MNIST"
 .venv/bin/python studies/equilibrium_propagation_bias.py studies/equilibrium_propagation_bias.md studies/figures \
-  "$out/mnist/ep_${ep}_-seed1/checkpoint.pt"
+  "$out/mnist/ep_${ep}_-seed1/checkpoint.safetensors"

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import safetensors.torch
 import torch
 
 PROGRAM = Path(__file__).resolve().parent.parent / "build" / "altprop"
@@ -31,7 +32,7 @@ def train(out, way, *more):
 
 def gradients(run):
     """Of the only step: momentum's average less the weight decay, which is of the weights before the step."""
-    saved = torch.load(run / "checkpoint.pt", weights_only=False)
+    saved = safetensors.torch.load_file(run / "checkpoint.safetensors")
     out = {}
     for layer, (factor, rate) in RATES.items():
         average = saved[f"optimizer.weights:{factor}:Float.first0"].double()
@@ -45,7 +46,7 @@ def main():
     train(folder / "trained", WAYS["alternating, 1e-3"], "--max-steps", 40)
     print("| | free and nudged steps | s a training step | cosine with all steps, first layer to readout |")
     print("| --- | --- | --- | --- |")
-    for start, more in {"initial": [], "after 40 batches": ["--init-from", folder / "trained" / "checkpoint.pt"]}.items():
+    for start, more in {"initial": [], "after 40 batches": ["--init-from", folder / "trained" / "checkpoint.safetensors"]}.items():
         full = None
         for name, way in WAYS.items():
             run = folder / f"{start} {name}".replace(" ", "-").replace(",", "")

@@ -34,7 +34,7 @@ fi
 if ! .venv/bin/python - <<'PY' 2>/dev/null
 import importlib.metadata as m
 for line in open("requirements.txt"):
-    name, version = line.strip().split("==")
+    name, version = line.split("#")[0].strip().split("==")
     assert m.version(name).split("+")[0] == version
 PY
 then

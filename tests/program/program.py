@@ -13,7 +13,7 @@ PROGRAM = BUILD / "altprop"
 GLYPHS = ["--data.glyphs.train", "512", "--data.glyphs.test", "256"]
 DEVICE = os.environ.get("ALTPROP_TEST_DEVICE", "cpu")  # tools/test.sh also runs the tests with cuda where there is a GPU
 TINY = ["--net", "mlp:784-16-10:relu", *GLYPHS, "--threads", "1", "--device", DEVICE]
-TIMING = ("seconds", "samples_per_second")
+TIMING = ("seconds", "samples_per_second", "run")  # and the run's id, which is drawn
 # What a run's summary.json holds at least.
 SUMMARY = {"rule": str, "net": str, "data": str, "seed": int, "epochs": int, "test_accuracy": float, "test_loss": float,
            "train_seconds": float, "samples_per_second": float, "peak_memory_bytes": int, "altprop_version": str,
@@ -64,22 +64,46 @@ def summary(folder):
     return json.loads((Path(folder) / "summary.json").read_text())
 
 
+def settings(folder):
+    """What config.toml says, without what tells the run from others."""
+    return (Path(folder) / "config.toml").read_text().split("\n[run]\n")[0]
+
+
 def records(folder):
-    """The lines of metrics.jsonl without what a clock said."""
+    """The lines of metrics.jsonl without what a clock said and what is drawn."""
     lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if k not in TIMING} for line in lines]
 
 
 def checkpoint(path):
-    import torch
+    """Its tensors, as the reader of the safetensors package finds them; in memory, because files are replaced."""
+    from safetensors.torch import load
 
-    return torch.load(path, weights_only=False)
+    return load(Path(path).read_bytes())
 
 
-# What of a checkpoint may differ between two runs that did the same: clocks, memory, and the length of the records,
-# which hold times.
+def texts(path):
+    """The texts of a checkpoint by name, JSON unpacked."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return {n: json.loads(t) if t.startswith("{") else t for n, t in file.metadata().items()}
+
+
+def save_checkpoint(path, tensors, texts):
+    """Writes a checkpoint that the program takes for its own."""
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+    import convert_checkpoint
+
+    convert_checkpoint.save(path, tensors, {n: json.dumps(t) if isinstance(t, dict) else t
+                                            for n, t in texts.items() if n != "altprop_crc32"})
+
+
+# What of a checkpoint may differ between two runs that did the same: clocks and memory.
 PASSING = ("position.seconds", "position.epoch_seconds", "position.step_seconds", "position.step_flops",
-           "position.peak", "position.data_bytes", "metrics_bytes", "metrics_line", "meta")
+           "position.peak", "position.data_bytes")
 
 
 def differing(a, b):
@@ -97,10 +121,10 @@ def assert_same_run(a, b):
         unlike = {k: (one.get(k), other.get(k)) for k in {*one, *other} if one.get(k) != other.get(k)}
         assert not unlike, unlike
     assert len(records(a)) == len(records(b))
-    assert differing(a / "checkpoint.pt", b / "checkpoint.pt") == []
-    assert (a / "best.pt").exists() == (b / "best.pt").exists()
-    if (a / "best.pt").exists():
-        assert differing(a / "best.pt", b / "best.pt") == []
+    assert differing(a / "checkpoint.safetensors", b / "checkpoint.safetensors") == []
+    assert (a / "best.safetensors").exists() == (b / "best.safetensors").exists()
+    if (a / "best.safetensors").exists():
+        assert differing(a / "best.safetensors", b / "best.safetensors") == []
     left = [p for p in a.rglob("*") if p.suffix == ".part"]
     assert left == []
 

@@ -117,7 +117,7 @@ def test_every_setting_of_training_has_an_effect(tmp_path):
 
     steps = {label: r["steps"] for label, r in by.items()}
     assert steps["backprop[batch=100,drop-last=true]"] == 60 and steps["backprop[batch=100]"] == 63
-    weights = checkpoint(tmp_path / "all" / by["backprop[dtype=float64]"]["folder"] / "checkpoint.pt")["net.fc1.weight"]
+    weights = checkpoint(tmp_path / "all" / by["backprop[dtype=float64]"]["folder"] / "checkpoint.safetensors")["net.fc1.weight"]
     assert str(weights.dtype) == "torch.float64"
 
     def rates(label):

@@ -56,13 +56,13 @@ def test_a_diverged_run_that_is_resumed_says_so(tmp_path):
     settings = ["--epochs", 4, "--schedule", "step", "--milestones", "2", "--gamma", "1e30"]
     first = altprop("train", *TINY, *settings, "--quiet", "--out", run, code=1)
     assert_one_sentence(first)
-    kept, state = (run / "metrics.jsonl").read_text(), (run / "checkpoint.pt").read_bytes()
+    kept, state = (run / "metrics.jsonl").read_text(), (run / "checkpoint.safetensors").read_bytes()
     assert len(records(run)) == 2
-    assert all(v.isfinite().all() for v in checkpoint(run / "checkpoint.pt").values() if v.is_floating_point())
+    assert all(v.isfinite().all() for v in checkpoint(run / "checkpoint.safetensors").values() if v.is_floating_point())
     assert "altprop: " + summary(run)["failure"] in first.err
     again = altprop("resume", run, code=1)
     assert "this run has failed before" in again.err and again.err.splitlines()[-1] == first.err.strip()
-    assert (run / "metrics.jsonl").read_text() == kept and (run / "checkpoint.pt").read_bytes() == state
+    assert (run / "metrics.jsonl").read_text() == kept and (run / "checkpoint.safetensors").read_bytes() == state
     # With other settings in its config it goes on.
     config = run / "config.toml"
     config.write_text(config.read_text().replace("gamma = 1e+30", "gamma = 0.5"))

@@ -85,7 +85,7 @@ TABLE = {
     "config unknown table": (T("--config", "table.toml"), 2, ["table.toml", "rules"]),
     "config value": (T("--config", "value.toml"), 2, ["value.toml", "batch", "many"]),
     "config binary": (T("--config", "binary.toml"), 2, ["binary.toml"]),
-    "init-from missing": (T("--init-from", "missing.pt"), 1, ["missing.pt"]),
+    "init-from missing": (T("--init-from", "missing.safetensors"), 1, ["missing.safetensors"]),
     "init-from other file": (T("--init-from", "table.csv"), 1, ["table.csv", "checkpoint"]),
     "data missing": (D("mnist", "full"), 1,
                      ["train-images-idx3-ubyte", "altprop data get mnist"]),
@@ -110,7 +110,7 @@ TABLE = {
     "predict nothing": (["predict", "full"], 2, ["full", "no run folder"]),
     "predict without checkpoint": (["predict", "bare"], 1, ["bare", "checkpoint"]),
     "predict no validation": (["predict", "run", "--split", "validation"], 2, ["validation"]),
-    "predict no best": (["predict", "run", "--state", "best"], 1, ["best.pt"]),
+    "predict no best": (["predict", "run", "--state", "best"], 1, ["best.safetensors"]),
     "predict other data": (["predict", "run", "--data", "csv"], 2, ["csv.train"]),
     "predict a comparison": (["predict", "comparison"], 2, ["comparison"]),
     "report of nothing": (["report", "empty"], 1, ["empty", "summary.json"]),
@@ -213,12 +213,12 @@ def damage(data, how):
 
 @pytest.mark.parametrize("how", ["empty", "cut", "short", "text", "flip in the weights", "flip at the front", "flip at the back"])
 def test_damaged_checkpoint(how, copied):
-    path = copied / "checkpoint.pt"
+    path = copied / "checkpoint.safetensors"
     path.write_bytes(damage(path.read_bytes(), how))
     for command in (["resume", copied], ["predict", copied]):
         result = altprop(*command, code=1)
         assert_one_sentence(result)
-        assert "checkpoint.pt" in result.err and "damaged" in result.err
+        assert "checkpoint.safetensors" in result.err and "damaged" in result.err
 
 
 def test_damaged_config(copied):
@@ -233,7 +233,7 @@ def test_checkpoint_of_another_net(copied):
     config.write_text(config.read_text().replace("784-16-10", "784-17-10"))
     result = altprop("resume", copied, code=1)
     assert_one_sentence(result)
-    assert "fc1" in result.err
+    assert "mlp:784-16-10:relu" in result.err and "mlp:784-17-10:relu" in result.err
 
 
 def test_records_cut_by_hand(copied):

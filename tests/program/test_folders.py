@@ -126,10 +126,10 @@ def test_folder_of_somebody_else():
             result = altprop(*command, code=1, cwd="/", **who)
             assert_one_sentence(result)
             assert "Permission denied" in result.err, result
-        (place / "run" / "checkpoint.pt").chmod(0)
+        (place / "run" / "checkpoint.safetensors").chmod(0)
         result = altprop("predict", place / "run", code=1, cwd="/", **who)
         assert_one_sentence(result)
-        assert "checkpoint.pt" in result.err and "Permission denied" in result.err
+        assert "checkpoint.safetensors" in result.err and "Permission denied" in result.err
         assert summary(place / "run")["epochs"] == 1
     finally:
         place.chmod(0o755)

@@ -1,11 +1,9 @@
 """The choice of kernels: from the environment, into checkpoints, and back."""
-import json
-
-from program import altprop, checkpoint, differing, records, train
+from program import altprop, differing, records, texts, train
 
 
 def meta(folder):
-    return json.loads(bytes(checkpoint(folder / "checkpoint.pt")["meta"].tolist()))
+    return texts(folder / "checkpoint.safetensors")["altprop"]
 
 
 def test_a_wrong_name_is_told_with_the_right_ones(tmp_path):
@@ -24,7 +22,7 @@ def test_a_resumed_run_takes_the_kernels_it_had(tmp_path):
     assert "rows" in first["kernels_off"] and first["instructions"] == "plain" and first["linear_backend"] == "aten"
     altprop("resume", tmp_path / "parts", "--epochs", 2, "--quiet")  # no variable says it
     assert meta(tmp_path / "parts") == first
-    assert differing(tmp_path / "whole" / "checkpoint.pt", tmp_path / "parts" / "checkpoint.pt") == []
+    assert differing(tmp_path / "whole" / "checkpoint.safetensors", tmp_path / "parts" / "checkpoint.safetensors") == []
 
 
 def test_other_instructions_are_said(tmp_path):

@@ -18,14 +18,14 @@ KILLS = int(os.environ.get("ALTPROP_KILLS", 50))
 SMALL = ["--net", "mlp:784-8-10:relu", "--data.glyphs.train", 64, "--data.glyphs.test", 16, "--threads", 1, "--batch", 16,
          "--epochs", 40, "--checkpoint-steps", 1, "--probe-batch", 16]
 RUNS = {
-    "momentum": ["--validation", 16],  # also writes best.pt
+    "momentum": ["--validation", 16],  # also writes best.safetensors
     "adam": ["--rule", "kolen-pollack", "--optimizer", "adam", "--lr", 0.003],
 }
 
 
 def written(run):
     """What the folder holds that shows how far the run is."""
-    return [p.stat().st_mtime_ns for p in (run / "checkpoint.pt", run / "metrics.jsonl") if p.exists()]
+    return [p.stat().st_mtime_ns for p in (run / "checkpoint.safetensors", run / "metrics.jsonl") if p.exists()]
 
 
 def kill(process, run, moments):
@@ -45,7 +45,7 @@ def kill(process, run, moments):
 
 def epochs_recorded(run):
     """After a kill: every checkpoint can be read, and the records are those of the first epochs, each once."""
-    for path in run.glob("*.pt"):
+    for path in run.glob("*.safetensors"):
         assert "position.step" in checkpoint(path), path
     metrics = run / "metrics.jsonl"
     text = metrics.read_text() if metrics.exists() else ""

@@ -24,7 +24,7 @@ def test_check(tmp_path):
 def test_check_of_trained_weights(run):
     """A check is in float64, the run was in float32."""
     folder, _ = run
-    flags = ["--rule", "fa", "--init-from", folder / "checkpoint.pt", "--json"]
+    flags = ["--rule", "fa", "--init-from", folder / "checkpoint.safetensors", "--json"]
     start, trained = altprop("check", *TINY, "--rule", "fa", "--json").json, altprop("check", *TINY, *flags).json
     assert start["layers"][0]["cosine"] != trained["layers"][0]["cosine"]
 

@@ -22,7 +22,7 @@ def test_file_that_may_not_grow(tmp_path):
     result = altprop("train", *TINY, "--epochs", 1, "--quiet", "--out", tmp_path / "run", code=1,
                      preexec_fn=limit_files(50_000))
     assert_one_sentence(result)
-    assert "checkpoint.pt" in result.err and "File too large" in result.err
+    assert "checkpoint.safetensors" in result.err and "File too large" in result.err
     assert not list((tmp_path / "run").glob("*.part"))
     altprop("resume", tmp_path / "run", "--quiet")
     train(tmp_path / "whole", "--epochs", 1)
@@ -48,11 +48,11 @@ def test_full_disk(tmp_path):
                     pass
         except OSError:
             pass
-        old = (disk / "run" / "checkpoint.pt").read_bytes()
+        old = (disk / "run" / "checkpoint.safetensors").read_bytes()
         result = altprop("resume", disk / "run", "--quiet", code=1)
         assert_one_sentence(result)
         assert "No space left" in result.err and "free some space" in result.err
-        assert (disk / "run" / "checkpoint.pt").read_bytes() == old
+        assert (disk / "run" / "checkpoint.safetensors").read_bytes() == old
         ballast.unlink()
         subprocess.run(["mount", "-o", "remount,size=2m", disk], check=True)
         altprop("resume", disk / "run", "--quiet")

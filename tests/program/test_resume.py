@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from program import TINY, altprop, assert_same_run, checkpoint, differing, records, start, summary, train
+from program import (TINY, altprop, assert_same_run, checkpoint, differing, records, save_checkpoint, start, summary, texts,
+                     train)
 
 # 64 steps in each of two epochs, a checkpoint after every third.
 SHORT = ["--epochs", 2, "--batch", 8, "--checkpoint-steps", 3]
@@ -15,7 +16,7 @@ SHORT = ["--epochs", 2, "--batch", 8, "--checkpoint-steps", 3]
 
 def state_of(folder):
     """Changes whenever a run under this folder saves something."""
-    return {str(p): p.stat().st_mtime_ns for p in Path(folder).rglob("checkpoint.pt")}
+    return {str(p): p.stat().st_mtime_ns for p in Path(folder).rglob("checkpoint.safetensors")}
 
 
 def stop(process, folder, after, sent):
@@ -33,7 +34,7 @@ def stop(process, folder, after, sent):
 
 def assert_whole(folder):
     """What a kill left behind can be read, and no epoch is there twice."""
-    for path in Path(folder).rglob("*.pt"):
+    for path in Path(folder).rglob("*.safetensors"):
         checkpoint(path)
     for path in Path(folder).rglob("metrics.jsonl"):
         epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
@@ -90,7 +91,7 @@ def test_interrupted(sent, whole, tmp_path):
     assert stop(process, run, 0.03, sent) == 1
     s = summary(run)
     assert s["status"] == "interrupted" and 0 < s["steps"] < 128
-    assert checkpoint(run / "checkpoint.pt")["position.step"].item() == s["steps"]  # the step it was in, not the last third
+    assert checkpoint(run / "checkpoint.safetensors")["position.step"].item() == s["steps"]  # the step it was in, not the last third
     process = start("resume", run)
     stop(process, run, 0.03, sent)
     result = altprop("resume", run, "--json")
@@ -120,17 +121,17 @@ def test_killed_between_the_last_step_and_its_record(tmp_path):
     bound = ["--epochs", 3, "--max-steps", 5]
     train(tmp_path / "whole", *bound)
     run = Path(shutil.copytree(tmp_path / "whole", tmp_path / "run"))
-    state, record = checkpoint(run / "checkpoint.pt"), records(run)[0]
+    state, said, record = checkpoint(run / "checkpoint.safetensors"), texts(run / "checkpoint.safetensors"), records(run)[0]
     of_epoch = torch.tensor([record["train_loss"] * 320, record["train_accuracy"] * 320], dtype=torch.float64)
-    (run / "best.pt.part").write_text("left by the kill")
+    (run / "best.safetensors.part").write_text("left by the kill")
     state.update({"position.epoch": torch.tensor(0), "position.batch": torch.tensor(5), "position.seen": torch.tensor(320),
-                  "position.sums": of_epoch, "metrics_bytes": torch.tensor(0),
-                  "metrics_line": torch.zeros(0, dtype=torch.uint8)})
-    torch.save(state, run / "checkpoint.pt")
+                  "position.sums": of_epoch})
+    said["altprop_records"] = {"metrics_bytes": 0, "metrics_crc32": "00000000", "metrics_line": ""}
+    save_checkpoint(run / "checkpoint.safetensors", state, said)
     s = altprop("resume", run, "--quiet", "--json").json
-    assert s["steps"] == 5 and s["epochs"] == 1 and not (run / "best.pt.part").exists()
+    assert s["steps"] == 5 and s["epochs"] == 1 and not (run / "best.safetensors.part").exists()
     assert all(records(run)[0][k] == record[k] for k in ("test_loss", "learning_rate"))
-    assert differing(run / "checkpoint.pt", tmp_path / "whole" / "checkpoint.pt") == []
+    assert differing(run / "checkpoint.safetensors", tmp_path / "whole" / "checkpoint.safetensors") == []
 
 
 def test_interrupted_before_the_first_step(tmp_path):
@@ -167,7 +168,7 @@ def test_every_rule_killed_inside_a_comparison(tmp_path):
     run, command = tmp_path / "run", [*settings, "--out", tmp_path / "run"]
     for rule in rules:
         process, deadline = start(*command), time.time() + 60
-        while process.poll() is None and not (run / f"{rule}-seed1" / "checkpoint.pt").exists() and time.time() < deadline:
+        while process.poll() is None and not (run / f"{rule}-seed1" / "checkpoint.safetensors").exists() and time.time() < deadline:
             time.sleep(0.002)
         time.sleep(moments.uniform(0, 0.1))
         process.kill()

@@ -7,7 +7,7 @@ import select
 import subprocess
 
 import pytest
-from program import (PROGRAM, SUMMARY, TINY, altprop, assert_same_run, checkpoint, differing, environment, records,
+from program import (PROGRAM, SUMMARY, TINY, altprop, assert_same_run, checkpoint, differing, environment, records, settings,
                      summary, train)
 
 
@@ -43,12 +43,12 @@ def test_progress_is_plain_lines_without_a_terminal(run):
 
 def test_folder_holds_just_the_records(run):
     folder, _ = run
-    assert {p.name for p in folder.iterdir()} == {"config.toml", "metrics.jsonl", "checkpoint.pt", "best.pt", "summary.json"}
+    assert {p.name for p in folder.iterdir()} == {"config.toml", "metrics.jsonl", "checkpoint.safetensors", "best.safetensors", "summary.json"}
 
 
 def test_checkpoint_opens_in_python(run):
     folder, _ = run
-    state = checkpoint(folder / "checkpoint.pt")
+    state = checkpoint(folder / "checkpoint.safetensors")
     assert state["net.fc1.weight"].shape == (16, 784) and state["net.fc2.bias"].shape == (10,)
     assert state["position.epoch"].item() == 2 and state["position.step"].item() == 14
 
@@ -59,7 +59,7 @@ def test_best_epoch_has_the_least_validation_loss(run):
     best = min(rows, key=lambda r: r["validation_loss"])
     assert s["best_epoch"] == best["epoch"] and s["best_validation_loss"] == best["validation_loss"]
     assert s["test_loss"] == best["test_loss"]
-    assert checkpoint(folder / "best.pt")["position.epoch"].item() == best["epoch"]
+    assert checkpoint(folder / "best.safetensors")["position.epoch"].item() == best["epoch"]
 
 
 def test_json_is_pure(tmp_path):
@@ -73,7 +73,7 @@ def test_config_repeats_the_run(run, tmp_path):
     folder, _ = run
     altprop("train", "--config", folder / "config.toml", "--quiet", "--out", tmp_path / "again")
     assert_same_run(folder, tmp_path / "again")
-    assert (folder / "config.toml").read_text() == (tmp_path / "again" / "config.toml").read_text()
+    assert settings(folder) == settings(tmp_path / "again")
 
 
 def test_flags_override_the_config(run, tmp_path):
@@ -105,9 +105,9 @@ def test_seeds_fix_every_number(run, tmp_path):
     folder, _ = run
     same = ["--epochs", 2, "--validation", 64]
     train(tmp_path / "other", *same, "--seed", 2)
-    assert "net.fc1.weight" in differing(folder / "checkpoint.pt", tmp_path / "other" / "checkpoint.pt")
+    assert "net.fc1.weight" in differing(folder / "checkpoint.safetensors", tmp_path / "other" / "checkpoint.safetensors")
     train(tmp_path / "same", *same, "--seed=1", "--prefetch", 2, "--probe-every", 0)
-    assert differing(folder / "checkpoint.pt", tmp_path / "same" / "checkpoint.pt") == []
+    assert differing(folder / "checkpoint.safetensors", tmp_path / "same" / "checkpoint.safetensors") == []
 
 
 def test_rule_options_in_three_spellings(tmp_path):
@@ -123,7 +123,7 @@ def test_overwrite(run, tmp_path):
     (tmp_path / "run" / "notes.txt").write_text("mine")
     altprop("train", *TINY, "--epochs", 1, "--quiet", "--out", tmp_path / "run", "--overwrite")
     assert len(records(tmp_path / "run")) == 1
-    assert not (tmp_path / "run" / "best.pt").exists()
+    assert not (tmp_path / "run" / "best.safetensors").exists()
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
 
@@ -134,7 +134,7 @@ def test_overwriting_one_kind_of_folder_with_the_other(tmp_path):
     (folder / "notes").mkdir()
     (folder / "notes" / "mine.txt").write_text("mine")
     altprop(*compare)
-    assert len(summary(folder)["runs"]) == 2 and not (folder / "checkpoint.pt").exists()
+    assert len(summary(folder)["runs"]) == 2 and not (folder / "checkpoint.safetensors").exists()
     train(folder, "--epochs", 1, "--overwrite")
     assert "runs" not in summary(folder) and not (folder / "bp-seed1").exists()
     assert altprop("resume", folder, "--json", "--quiet").json["rule"] == "backprop"
@@ -143,21 +143,9 @@ def test_overwriting_one_kind_of_folder_with_the_other(tmp_path):
 
 def test_init_from(run, tmp_path):
     folder, _ = run
-    s = train(tmp_path / "run", "--validation", 64, "--epochs", 1, "--max-steps", 1, "--lr", 0, "--init-from", folder / "checkpoint.pt")
+    s = train(tmp_path / "run", "--validation", 64, "--epochs", 1, "--max-steps", 1, "--lr", 0, "--init-from", folder / "checkpoint.safetensors")
     assert s["test_loss"] == pytest.approx(records(folder)[-1]["test_loss"], rel=1e-6)
-    assert s["settings"]["init-from"] == str(folder / "checkpoint.pt")
-
-
-def test_init_from_a_file_that_python_wrote(run, tmp_path):
-    import torch
-
-    folder, _ = run
-    state = checkpoint(folder / "checkpoint.pt")
-    torch.save({name: tensor for name, tensor in state.items() if name.startswith("net.")}, tmp_path / "weights.pt")
-    s = train(tmp_path / "run", "--validation", 64, "--epochs", 1, "--max-steps", 1, "--lr", 0, "--init-from", tmp_path / "weights.pt")
-    assert s["test_loss"] == pytest.approx(records(folder)[-1]["test_loss"], rel=1e-6)
-    (tmp_path / "weights.pt").unlink()  # a resumed run needs it no more
-    assert altprop("resume", tmp_path / "run", "--quiet", "--json").json["settings"]["init-from"] == s["settings"]["init-from"]
+    assert s["settings"]["init-from"] == str(folder / "checkpoint.safetensors")
 
 
 def test_early_stop(tmp_path):
@@ -250,6 +238,6 @@ def test_resume_with_more_epochs(run, tmp_path):
     train(tmp_path / "long", "--epochs", 4)
     train(tmp_path / "short", "--epochs", 2)
     altprop("resume", tmp_path / "short", "--epochs", 4, "--quiet")
-    assert differing(tmp_path / "long" / "checkpoint.pt", tmp_path / "short" / "checkpoint.pt") == []
+    assert differing(tmp_path / "long" / "checkpoint.safetensors", tmp_path / "short" / "checkpoint.safetensors") == []
     assert [r["train_loss"] for r in records(tmp_path / "long")] == [r["train_loss"] for r in records(tmp_path / "short")]
-    assert (tmp_path / "long" / "config.toml").read_text() == (tmp_path / "short" / "config.toml").read_text()
+    assert settings(tmp_path / "long") == settings(tmp_path / "short")

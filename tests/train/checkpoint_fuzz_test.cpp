@@ -9,7 +9,6 @@
 #include "altprop/network/architecture.h"
 #include "altprop/network/init.h"
 #include "altprop/rules/registry.h"
-#include "altprop/train/archive.h"
 #include "altprop/train/checkpoint.h"
 #include "altprop/train/trainer.h"
 #include "data/helpers.h"
@@ -68,27 +67,20 @@ std::string difference(const TensorMap& a, const TensorMap& b) {
   return out;
 }
 
-/// As Python's torch.save leaves it: without the sum in the archive's comment.
-std::string without_comment(std::string bytes) {
-  bytes.resize(end_of_archive(bytes));
-  bytes[bytes.size() - 2] = bytes[bytes.size() - 1] = 0;
-  return bytes;
-}
-
 TEST(Fuzz, CheckpointBytes) {
   TempFolder folder;
   const TensorMap good = good_state();
-  const std::string path = folder / "checkpoint.pt";
-  save_checkpoint(path, good);
-  const std::string bytes = data::testing::read_all(path);
-  fuzz::run({.name = "checkpoint.pt",
-             .seeds = {bytes, without_comment(bytes)},
+  const std::string path = folder / "checkpoint.safetensors";
+  save_checkpoint(path, good, {{"altprop", "{}"}});
+  fuzz::run({.name = "checkpoint.safetensors",
+             .seeds = {data::testing::read_all(path)},
              .read =
                  [&](const std::string& input) {
                    data::testing::write(path, input);
-                   const TensorMap found = load_checkpoint(path);
+                   const Checkpoint found = load_checkpoint(path);
                    // What is accepted is what was saved, to the last bit.
-                   EXPECT_EQ(difference(found, good), "");
+                   EXPECT_EQ(difference(found.tensors, good), "");
+                   EXPECT_EQ(found.texts, (Texts{{"altprop", "{}"}}));
                  },
              .rounds = 2500});
 }

@@ -1,8 +1,7 @@
 #include "altprop/network/architecture.h"
 
-#include <fstream>
-
 #include "altprop/base/error.h"
+#include "altprop/base/files.h"
 #include "altprop/base/printable.h"
 #include "altprop/base/registry.h"
 #include "altprop/base/text.h"
@@ -19,13 +18,13 @@ Registry<ArchitectureEntry>& architectures() {
 }
 
 /// The text of `@path`; comments from # to the end of the line are left out.
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string content(kLongestText + 1, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
-  if (!file.eof() && !file)
-    throw UsageError("the network file '" + path + "' cannot be read; check the path");
-  content.resize(static_cast<size_t>(file.gcount()));
+std::string read_network_file(const std::string& path) {
+  std::string content;
+  try {
+    content = read_input(path, kLongestText);
+  } catch (const Error& error) {
+    throw UsageError("the network file cannot be read: " + std::string(error.what()));
+  }
   std::string out;
   bool comment = false;
   for (char c : content) {
@@ -138,9 +137,14 @@ const ArchitectureEntry& architecture_entry(const std::string& name) {
   return architectures().at(name.substr(0, 60));  // what an error can quote
 }
 
+std::string network_text(const std::string& written) {
+  const std::string whole = text::trim(written);
+  return whole.starts_with('@') ? text::trim(read_network_file(text::trim(whole.substr(1))))
+                                : whole;
+}
+
 Graph network(const std::string& written, const InputInfo& info) {
-  std::string whole = text::trim(written);
-  if (whole.starts_with('@')) whole = text::trim(read_file(text::trim(whole.substr(1))));
+  const std::string whole = network_text(written);
   if (whole.size() > kLongestText)
     throw UsageError(
         text::cat("the network text is longer than ", kLongestText, " characters; shorten it"));

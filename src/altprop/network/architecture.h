@@ -65,6 +65,9 @@ const std::vector<ArchitectureEntry>& architecture_entries();
 /// By name or alias. @throws UsageError with a suggestion
 const ArchitectureEntry& architecture_entry(const std::string& name);
 
+/// The text itself, or, of `@path`, that of the file. @throws UsageError if it cannot be read
+std::string network_text(const std::string& text);
+
 /// Builds the network that the text describes; weights are zero until `initialise`.
 /// @throws UsageError saying what is wrong, where in the text, and what to do
 Graph network(const std::string& text, const InputInfo& info = {});

@@ -1,13 +1,8 @@
 #include "altprop/report/html_report.h"
 
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <string_view>
 
-#include "altprop/base/error.h"
+#include "altprop/base/files.h"
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/report/assets.h"
@@ -51,21 +46,6 @@ std::string fill(std::string_view page, const std::string& data) {
     page.remove_prefix(close + 2);
   }
   return out += page;
-}
-
-void write_atomically(const fs::path& path, const std::string& content) {
-  fs::path temporary = path;
-  temporary += text::cat(".", ::getpid(), ".tmp");
-  std::ofstream out(temporary, std::ios::binary);
-  out << content;
-  out.close();
-  std::error_code error(errno, std::generic_category());
-  if (out) fs::rename(temporary, path, error);
-  if (!out || error) {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw Error(text::cat("cannot write '", path.string(), "': ", error.message()));
-  }
 }
 
 }  // namespace

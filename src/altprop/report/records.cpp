@@ -1,10 +1,10 @@
 #include "altprop/report/records.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "altprop/base/error.h"
+#include "altprop/base/files.h"
+#include "altprop/base/json.h"
 #include "altprop/base/text.h"
 
 namespace altprop::report {
@@ -14,31 +14,13 @@ using nlohmann::json;
 
 namespace {
 
-/// Discarded if the text is no JSON, or so deeply nested that writing it again would exhaust the
-/// stack.
-json parse(const std::string& text) {
-  constexpr int kDeepest = 100;
-  struct TooDeep {};
-  auto check_depth = [](int depth, json::parse_event_t, json&) {
-    if (depth > kDeepest) throw TooDeep();
-    return true;
-  };
-  try {
-    return json::parse(text, check_depth, /*allow_exceptions=*/false);
-  } catch (const TooDeep&) {
-    return json(json::value_t::discarded);
-  }
-}
-
 json read_summary(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in)
+  std::error_code error;
+  if (!fs::exists(path, error))
     throw Error(text::cat("cannot read '", path.string(),
                           "'; a report is made of a folder that 'altprop train --out' or 'altprop "
                           "compare --out' wrote"));
-  // Read in full first: a directory opens like a file and only fails here.
-  const std::string content{std::istreambuf_iterator<char>(in), {}};
-  json summary = parse(content);
+  json summary = read_json_file(path);
   if (!summary.is_object())
     throw Error(text::cat("'", path.string(), "' is damaged: it is not a JSON object"));
   return summary;
@@ -48,20 +30,25 @@ json read_summary(const fs::path& path) {
 std::vector<json> read_epochs(const fs::path& path, const std::string& shown,
                               std::vector<std::string>& notes) {
   std::vector<json> epochs;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
+  std::string lines;
+  try {
+    lines = read_file(path);
+  } catch (const Error&) {
     notes.push_back(text::cat("'", shown, "' cannot be read, so this run has no curves."));
     return epochs;
   }
   size_t damaged = 0;
-  for (std::string line; std::getline(in, line);) {
+  for (const std::string& line : text::split(lines, '\n')) {
     if (text::trim(line).empty()) continue;
-    json epoch = parse(line);
-    if (epoch.is_object()) {
-      epochs.push_back(std::move(epoch));
-    } else {
-      ++damaged;
+    try {
+      json epoch = read_json(line, "a record");
+      if (epoch.is_object()) {
+        epochs.push_back(std::move(epoch));
+        continue;
+      }
+    } catch (const Error&) {
     }
+    ++damaged;
   }
   if (damaged)
     notes.push_back(text::cat(

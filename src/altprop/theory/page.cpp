@@ -5,7 +5,7 @@
 #include <map>
 
 #include "altprop/base/text.h"
-#include "altprop/train/files.h"
+#include "altprop/base/files.h"
 
 namespace altprop::theory {
 

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <chrono>
 
+#include "altprop/base/files.h"
+#include "altprop/base/json.h"
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/theory/page.h"
-#include "altprop/train/files.h"
 
 namespace altprop::theory {
 
@@ -19,7 +20,12 @@ std::string document(const nlohmann::json& json) {
 }
 
 nlohmann::json read(const fs::path& file) {
-  nlohmann::json out = nlohmann::json::parse(read_file(file), nullptr, false);
+  nlohmann::json out;
+  try {
+    out = read_json_file(file);
+  } catch (const Error& error) {
+    throw Error(std::string(error.what()) + "; remove it, and its cells are computed again");
+  }
   if (!out.is_object())
     throw Error("'" + file.string() + "' is damaged; remove it, and its cells are computed again");
   return out;
@@ -29,15 +35,22 @@ fs::path cell_file(const fs::path& folder, int64_t width, double lambda) {
   return folder / "cells" / text::cat("p", width, "-lambda", text::from_number(lambda), ".json");
 }
 
+bool is_cell(const fs::path& file) {
+  const std::string name = file.filename();
+  return name.starts_with("p") && name.find("-lambda") != std::string::npos &&
+         (name.ends_with(".json") || name.ends_with(".json.part"));
+}
+
 void remove_study(const fs::path& folder) {
+  remove_files(folder / ".",
+               {"settings.json", "summary.json", "alignment.svg", "loss.svg", "report.html"});
+  // Not in a folder that stands elsewhere and has only been linked to.
+  if (!is_own_folder(folder / "cells")) return;
   std::error_code error;
-  for (const char* file :
-       {"settings.json", "summary.json", "alignment.svg", "loss.svg", "report.html"})
-    fs::remove(folder / file, error);
-  std::vector<fs::path> cells;
+  std::vector<std::string> cells;
   for (const auto& entry : fs::directory_iterator(folder / "cells", error))
-    cells.push_back(entry.path());
-  for (const fs::path& file : cells) fs::remove(file, error);
+    if (is_cell(entry.path())) cells.push_back(entry.path().filename());
+  remove_files(folder / "cells", cells);
 }
 
 /// Sees that the folder may be used; makes it where it is missing. @returns whether it holds this
@@ -122,9 +135,9 @@ nlohmann::json run_study(StudySettings settings, const fs::path& folder, Existin
       nlohmann::json cell;
       try {
         const CellTrace within{[&](int64_t done, int64_t all) {
-                             if (trace.progress) trace.progress(width, lambda, done, all);
-                           },
-                           trace.stop_requested};
+                                 if (trace.progress) trace.progress(width, lambda, done, all);
+                               },
+                               trace.stop_requested};
         cell = run_cell(settings.cell(width, lambda), within);
       } catch (const Interrupted&) {
         return write_summary(shared, folder, command, "interrupted");

@@ -5,13 +5,16 @@
 #include <map>
 #include <set>
 
+#include "altprop/base/files.h"
+#include "altprop/base/json.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/registry.h"
-#include "altprop/train/files.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/paired_time.h"
 #include "altprop/train/progress.h"
 #include "altprop/train/run_folder.h"
+#include "altprop/train/run_identity.h"
 
 namespace altprop {
 
@@ -174,8 +177,12 @@ nlohmann::json write_summary(const CompareSettings& settings, const fs::path& di
 /// The summary of a run that needs no more work; null if there is none, or none that can be used.
 nlohmann::json finished_summary(const fs::path& dir) {
   if (!fs::exists(dir / "summary.json")) return nullptr;
-  const nlohmann::json found =
-      nlohmann::json::parse(read_file(dir / "summary.json"), nullptr, false);
+  nlohmann::json found;
+  try {
+    found = read_json_file(dir / "summary.json");
+  } catch (const Error&) {  // the run goes on from its checkpoint and writes another
+    return nullptr;
+  }
   if (!found.is_object()) return nullptr;
   for (const char* key : {"rule", "label", "status"})
     if (!found.contains(key) || !found[key].is_string()) return nullptr;
@@ -184,16 +191,26 @@ nlohmann::json finished_summary(const fs::path& dir) {
   return found["status"] == "interrupted" ? nlohmann::json(nullptr) : found;
 }
 
+/// What was left alone where records were removed.
+void say(const std::vector<std::string>& sentences) {
+  for (const std::string& sentence : sentences)
+    std::fprintf(stderr, "%s\n", text::printable(sentence).c_str());
+}
+
 nlohmann::json run_one(const RunSettings& settings, const fs::path& dir, const std::string& label,
                        std::shared_ptr<const data::Splits> data, bool show_progress) {
   if (nlohmann::json summary = finished_summary(dir); !summary.is_null()) return summary;
+  if (fs::exists(dir) && !is_own_folder(dir))
+    throw Error("'" + dir.string() +
+                "' is a link or no folder, and the records of a run are not written through one; "
+                "move it away");
   const bool resume = fs::exists(dir / "config.toml");
   std::unique_ptr<Experiment> experiment;
   if (resume) {
     std::string as_stored;
     experiment = reopen(dir, settings_of(dir), as_stored, std::move(data));
   } else {
-    RunFolder::create(dir, true);
+    say(RunFolder::create(dir, true));
     experiment = std::make_unique<Experiment>(settings, std::move(data));
   }
   Progress progress(text::cat(label, " seed ", settings.seed));
@@ -204,7 +221,7 @@ nlohmann::json run_one(const RunSettings& settings, const fs::path& dir, const s
   } catch (const Diverged& diverged) {  // the others go on
     std::fprintf(stderr, "%s seed %ld: %s\n", label.c_str(), static_cast<long>(settings.seed),
                  diverged.what());
-    return nlohmann::json::parse(read_file(dir / "summary.json"));
+    return read_json_file(dir / "summary.json");
   }
 }
 
@@ -234,13 +251,20 @@ nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, boo
   use_machine(settings.base);
   const auto data = load_data(settings.base);
   admit_all(settings, data);
-  RunFolder::create(dir, overwrite);
-  write_atomically(dir / "compare.json", document({{"rules", settings.rules},
+  say(RunFolder::create(dir, overwrite));
+  std::vector<std::string> folders;
+  for (const int64_t seed : settings.seeds)
+    for (const std::string& rule : settings.rules) folders.push_back(folder_name(rule, seed));
+  write_atomically(dir / "compare.json", document({{"folders", folders},
+                                                   {"rules", settings.rules},
                                                    {"seeds", settings.seeds},
                                                    {"command", settings.command}}));
-  RunSettings base = settings.base;
-  write_atomically(dir / "config.toml", base.to_toml());
-  return run_all(settings, dir, data, show_progress);
+  CompareSettings kept = settings;  // which do not depend on where it is resumed
+  kept.base.net = network_text(kept.base.net);
+  keep_paths(kept.base);
+  kept.base.run["data"] = data_digest(*data);
+  write_atomically(dir / "config.toml", kept.base.to_toml());
+  return run_all(kept, dir, data, show_progress);
 }
 
 bool is_compare(const fs::path& dir) { return fs::exists(dir / "compare.json"); }
@@ -248,15 +272,19 @@ bool is_compare(const fs::path& dir) { return fs::exists(dir / "compare.json"); 
 nlohmann::json resume_compare(const fs::path& dir, bool show_progress) {
   CompareSettings settings{settings_of(dir), {}, {}, ""};
   try {
-    const nlohmann::json stored = nlohmann::json::parse(read_file(dir / "compare.json"));
+    const nlohmann::json stored = read_json_file(dir / "compare.json");
     stored.at("rules").get_to(settings.rules);
     stored.at("seeds").get_to(settings.seeds);
     stored.at("command").get_to(settings.command);
-  } catch (const nlohmann::json::exception&) {
+  } catch (const std::exception&) {
     throw Error("'" + (dir / "compare.json").string() + "' is damaged; start the comparison again");
   }
   use_machine(settings.base);
-  return run_all(settings, dir, load_data(settings.base), show_progress);
+  const auto data = load_data_again(settings.base);
+  RunMeta begun;  // a comparison has no checkpoint of its own
+  begun.data = settings.base.run["data"];
+  require_same_data(begun, *data, (dir / "config.toml").string());
+  return run_all(settings, dir, data, show_progress);
 }
 
 namespace {

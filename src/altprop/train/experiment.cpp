@@ -13,7 +13,7 @@
 #include "altprop/optim/direction.h"
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/recorded_steps.h"
-#include "altprop/train/checkpoint.h"
+#include "altprop/train/initial_weights.h"
 
 namespace altprop {
 
@@ -87,48 +87,21 @@ Graph build_network(const RunSettings& settings, const data::Splits& data) {
   return net;
 }
 
-namespace {
-
-/// Copies the weights (and running statistics) of a checkpoint whose names are the network's.
-void start_from(Graph& net, const std::string& path) {
-  TensorMap map = load_checkpoint(path);
-  StateIO io = StateIO::loading(map);
-  const auto take = [&](const std::string& name, Tensor& value) {
-    Tensor& stored = map.at("net." + name);  // a check in float64 may start from a float32 run
-    if (stored.is_floating_point() && value.is_floating_point())
-      stored = stored.to(value.scalar_type());
-    io.tensor("net." + name, value);
-  };
-  int64_t found = 0;
-  for (const ParamPtr& param : net.params())
-    if (io.has("net." + param->name)) {
-      take(param->name, param->value);
-      if (!param->value.isfinite().all().item<bool>())
-        throw Error("the parameter '" + param->name + "' in '" + path +
-                    "' is not finite; start from another checkpoint");
-      ++found;
-    }
-  for (auto& [name, tensor] : net.buffers())
-    if (io.has("net." + name)) take(name, *tensor);
-  if (found == 0)
-    throw UsageError("'" + path +
-                     "' holds no weights of this network: no parameter has the same name");
-}
-
-}  // namespace
-
 Experiment::Experiment(RunSettings settings) : Experiment(std::move(settings), nullptr) {}
 
 Experiment::Experiment(RunSettings settings, std::shared_ptr<const data::Splits> data)
     : settings_(std::move(settings)), data_(std::move(data)) {
   expand_rule(settings_);
+  settings_.net = network_text(settings_.net);  // the file that it came from may change
   use_machine(settings_);
   rule_ = make_rule(settings_.rule, settings_.rule_options);
   loss_ = make_loss(settings_.loss);
   if (!data_) data_ = load_data(settings_);
   net_ = build_network(settings_, *data_);
-  if (!settings_.init_from.empty()) start_from(net_, settings_.init_from);
+  std::string notice;
+  if (!settings_.init_from.empty()) notice = start_from(net_, settings_.init_from, settings_.net);
   trainer_ = std::make_unique<Trainer>(net_, *rule_, *loss_, *data_, settings_);
+  if (!notice.empty()) trainer_->warn(notice);
 }
 
 int64_t Experiment::parameters() const {

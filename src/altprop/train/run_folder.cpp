@@ -6,13 +6,16 @@
 
 #include <algorithm>
 
+#include "altprop/base/crc32.h"
+#include "altprop/base/files.h"
+#include "altprop/base/json.h"
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/rules/registry.h"
-#include "altprop/tensor/linear.h"
-#include "altprop/tensor/own_kernels.h"
 #include "altprop/train/checkpoint.h"
-#include "altprop/train/files.h"
+#include "altprop/train/folder_records.h"
+#include "altprop/train/run_identity.h"
+#include "altprop/train/run_meta.h"
 
 namespace altprop {
 
@@ -20,86 +23,16 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kFiles[] = {"config.toml", "compare.json", "metrics.jsonl", "checkpoint.pt",
-                                  "best.pt",     "summary.json", "report.html"};
-
-/// What a kill left of a file that was being written.
-void remove_parts(const fs::path& dir) {
-  std::error_code error;
-  for (const char* file : kFiles) fs::remove(dir / (std::string(file) + ".part"), error);
-}
-
-void remove_records(const fs::path& dir) {
-  std::error_code error;
-  if (fs::exists(dir / "compare.json", error))
-    for (const auto& entry : fs::directory_iterator(dir, error))
-      if (fs::exists(entry.path() / "config.toml", error)) {
-        remove_records(entry.path());
-        fs::remove(entry.path(), error);  // if nothing else is in it
-      }
-  for (const char* file : kFiles) fs::remove(dir / file, error);
-  remove_parts(dir);
-}
-
 /// What the summary in a folder says ended its run before its time; "" if nothing.
 std::string failure_of(const fs::path& dir) {
   if (!fs::exists(dir / "summary.json")) return "";
-  const nlohmann::json summary =
-      nlohmann::json::parse(read_file(dir / "summary.json"), nullptr, false);
-  const bool known = summary.is_object() && summary.contains("failure");
-  return known && summary["failure"].is_string() ? summary["failure"].get<std::string>() : "";
-}
-
-/// What a checkpoint says of the program that wrote it, and of the machine where that matters to
-/// the last bit.
-struct Meta {
-  std::string label;
-  int64_t threads = 0;
-  LinearBackend backend = LinearBackend::Aten;
-  OwnKernels kernels_off;
-  std::string instructions, library_instructions;  ///< "" in checkpoints from before they were kept
-
-  Meta(const std::string& text, const std::string& path) {
-    try {
-      const nlohmann::json json = nlohmann::json::parse(text);
-      if (json.at("format") != 1)
-        throw Error("'" + path + "' is of a format this version does not know");
-      json.at("label").get_to(label);
-      json.at("threads").get_to(threads);
-      if (threads < 1 || threads > 1024)
-        throw Error("'" + path + "' names an impossible number of threads");
-      if (json.at("linear_backend") == "onednn") backend = LinearBackend::OneDnn;
-      if (json.contains("kernels_off"))
-        kernels_off = OwnKernels::named(json["kernels_off"].get<std::vector<std::string>>());
-      instructions = json.value("instructions", "");
-      library_instructions = json.value("library_instructions", "");
-    } catch (const nlohmann::json::exception&) {
-      throw Error(
-          "'" + path +
-          "' does not say how it was made; use an earlier checkpoint or start the run again");
-    } catch (const UsageError& unknown) {
-      throw Error("'" + path + "' was made with other kernels: " + unknown.what());
-    }
+  try {
+    const nlohmann::json summary = read_json_file(dir / "summary.json");
+    const bool known = summary.is_object() && summary.contains("failure");
+    return known && summary["failure"].is_string() ? summary["failure"].get<std::string>() : "";
+  } catch (const Error&) {  // it is written anew when the run ends
+    return "";
   }
-
-  /// Kernels and libraries are chosen anew as they were, but instructions are the processor's: what
-  /// cannot be taken here has to be said, because the run goes on in other last bits.
-  std::string what_differs() const {
-    std::vector<std::string> out;
-    const auto compare = [&](const char* whose, const std::string& there, const std::string& here) {
-      if (!there.empty() && there != here)
-        out.push_back(text::cat(whose, " used ", there, " and use ", here, " here"));
-    };
-    compare("own kernels", instructions, own_instructions());
-    compare("libtorch's", library_instructions, at::get_cpu_capability());
-    return text::join(out, ", ");
-  }
-};
-
-std::string meta_of(TensorMap map) {
-  std::string text;
-  StateIO::loading(map).text("meta", text);
-  return text;
 }
 
 }  // namespace
@@ -117,70 +50,112 @@ void RunFolder::check(const fs::path& dir, bool overwrite) {
                      "add --overwrite");
 }
 
-void RunFolder::create(const fs::path& dir, bool overwrite) {
+std::vector<std::string> RunFolder::create(const fs::path& dir, bool overwrite) {
   check(dir, overwrite);
   std::error_code error;
   fs::create_directories(dir, error);
   if (error) throw Error("the folder '" + dir.string() + "' cannot be made: " + error.message());
   const FolderLock lock(dir);
-  if (overwrite) remove_records(dir);
+  return overwrite ? remove_records(dir) : std::vector<std::string>();
 }
 
 RunFolder::RunFolder(fs::path dir, Experiment& experiment, std::string label)
     : dir_(std::move(dir)), experiment_(experiment), label_(std::move(label)), lock_(dir_) {}
 
 void RunFolder::begin() {
+  identify(experiment_.settings(), experiment_.data());
   write_atomically(dir_ / "config.toml", experiment_.settings().to_toml());
-  save("checkpoint.pt");
+  save(kNewestCheckpoint);
 }
 
 void RunFolder::save(const std::string& file, const std::string& line) {
   experiment_.trainer().require_finite();  // before the last good state is replaced
+  if (line.empty()) drop_partial();
   TensorMap map;
-  StateIO io = StateIO::saving(map);
-  experiment_.trainer().state(io);
-  std::string meta = nlohmann::json{{"format", 1},
-                                    {"altprop_version", version()},
-                                    {"torch_version", TORCH_VERSION},
-                                    {"label", label_},
-                                    {"threads", at::get_num_threads()},
-                                    {"linear_backend",
-                                     linear_backend() == LinearBackend::OneDnn ? "onednn" : "aten"},
-                                    {"kernels_off", kernels_off().names()},
-                                    {"instructions", own_instructions()},
-                                    {"library_instructions", at::get_cpu_capability()}}
-                         .dump();
-  io.text("meta", meta);
-  io.integer("metrics_bytes", metrics_bytes_);
-  std::string next = line;
-  io.text("metrics_line", next);
-  save_checkpoint(dir_ / file, map);
+  experiment_.trainer().state(StateIO::saving(map));
+  RunMeta meta = RunMeta::here(label_);
+  RunSettings& settings = experiment_.settings();
+  meta.run = settings.run["id"];
+  meta.data = settings.run["data"];
+  meta.settings = settings.to_json();
+  meta.metrics_bytes = metrics_bytes_;
+  meta.metrics_sum = crc32_text(metrics_sum_);
+  meta.metrics_line = line;
+  save_checkpoint(dir_ / file, std::move(map), meta.texts());
 }
 
-void RunFolder::restore_records(StateIO io) {
+void RunFolder::append_record(const std::string& line) {
+  drop_partial();
+  note_record(line, append_line(dir_ / "metrics.jsonl", line));
+}
+
+void RunFolder::note_record(const std::string& line, int64_t bytes) {
+  // That of a part is there for readers and makes way for that of the whole, should the run go on.
+  partial_ = !line.empty() && read_json(line, "the record of an epoch").value("partial", false);
+  if (line.empty() || partial_) return;
+  metrics_bytes_ = bytes;
+  metrics_sum_ = crc32_of(line + "\n", metrics_sum_);
+}
+
+void RunFolder::drop_partial() {
+  if (partial_) truncate_to(dir_ / "metrics.jsonl", metrics_bytes_);
+  partial_ = false;
+}
+
+void RunFolder::restore_records(const RunMeta& meta) {
   const fs::path path = dir_ / "metrics.jsonl";
-  std::string line;
-  io.integer("metrics_bytes", metrics_bytes_);
-  if (io.has("metrics_line")) io.text("metrics_line", line);
-  if (line.empty()) return truncate_to(path, metrics_bytes_);
-  write_line(line);
+  const std::string found = fs::exists(path) ? read_file(path) : "";
+  const auto size = static_cast<int64_t>(found.size());
+  if (meta.metrics_bytes < 0 || meta.metrics_bytes > size)
+    throw Error(text::cat("'", path.string(), "' is shorter than the checkpoint says (", size,
+                          " of ", meta.metrics_bytes, " bytes); records were removed by hand"));
+  const auto known = static_cast<size_t>(meta.metrics_bytes);
+  metrics_bytes_ = meta.metrics_bytes;
+  metrics_sum_ = crc32_of(std::string_view(found).substr(0, known));
+  if (crc32_text(metrics_sum_) != meta.metrics_sum)
+    throw Error(text::cat("the first ", known, " bytes of '", path.string(),
+                          "' are not the records that the checkpoint beside it was written with; "
+                          "put back what was changed or exchanged"));
+  // Nothing is trained that could not be recorded: the file is no link and may be written.
+  if (fs::exists(path)) truncate_to(path, size);
+  const std::string rest = found.substr(known);
+  const std::string next = meta.metrics_line.empty() ? "" : meta.metrics_line + "\n";
+  if (!next.starts_with(rest))
+    experiment_.trainer().warn(text::cat("'", path.string(), "' had ", rest.size(),
+                                         " bytes behind the records that the checkpoint knows, "
+                                         "which were cut off"));
+  if (rest == next) return note_record(meta.metrics_line, size);
+  truncate_to(path, metrics_bytes_);
+  if (!next.empty()) append_record(meta.metrics_line);
 }
 
 void RunFolder::resume() {
-  remove_parts(dir_);
-  if (!fs::exists(dir_ / "checkpoint.pt")) {  // it ended before there was one
-    truncate_to(dir_ / "metrics.jsonl", 0);
+  const fs::path path = dir_ / kNewestCheckpoint;
+  if (!fs::exists(path)) {  // it ended before there was one
+    const fs::path metrics = dir_ / "metrics.jsonl";
+    if (fs::exists(metrics) && !fs::is_empty(metrics))
+      throw Error("'" + dir_.string() + "' has records of a run but no " + kNewestCheckpoint +
+                  "; put it back, or begin a new run");
+    remove_parts(dir_);
     return begin();
   }
-  TensorMap map = load_checkpoint(dir_ / "checkpoint.pt");
-  StateIO io = StateIO::loading(map);
+  Checkpoint checkpoint = load_checkpoint(path);
+  const RunMeta meta = RunMeta::of(checkpoint.texts, path.string());
   Trainer& trainer = experiment_.trainer();
-  trainer.state(io);
-  restore_records(io);
+  for (const std::string& change : require_same_run(meta, experiment_.settings(), path.string()))
+    trainer.warn(change);
+  OptionValues& run = experiment_.settings().run;
+  if (meta.run.empty()) {
+    identify(experiment_.settings(), experiment_.data());
+  } else {
+    run["data"] = meta.data;
+  }
+  trainer.state(StateIO::loading(checkpoint.tensors));
+  remove_parts(dir_);
+  restore_records(meta);
   if (const std::string failure = failure_of(dir_); !failure.empty())
     trainer.warn(text::cat(
         "this run has failed before and will again if its config.toml is the same: ", failure));
-  const Meta meta(meta_of(map), (dir_ / "checkpoint.pt").string());
   if (const std::string differs = meta.what_differs(); !differs.empty())
     trainer.warn(
         text::cat("the checkpoint is of a processor with other instructions, so the run "
@@ -190,13 +165,25 @@ void RunFolder::resume() {
                    experiment_.settings().to_toml());  // epochs may have been added
 }
 
+void set_data_folder(RunSettings& settings, const std::string& folder) {
+  settings.data_options["data-dir"] = folder;
+  settings.run.erase("written.data-dir");  // no other place is looked at
+}
+
+fs::path chosen_checkpoint(const fs::path& dir, const std::string& state) {
+  const bool best = state == "best" || (state == "auto" && fs::exists(dir / kBestCheckpoint));
+  return dir / (best ? kBestCheckpoint : kNewestCheckpoint);
+}
+
 std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, std::string& label,
-                                   std::shared_ptr<const data::Splits> data) {
+                                   std::shared_ptr<const data::Splits> data, DataOfRun which) {
   label = settings.name();
-  if (!fs::exists(dir / "checkpoint.pt"))
-    return std::make_unique<Experiment>(settings, std::move(data));
-  const Meta meta(meta_of(load_checkpoint(dir / "checkpoint.pt")),
-                  (dir / "checkpoint.pt").string());
+  const fs::path path = dir / kNewestCheckpoint;
+  if (!fs::exists(path)) return std::make_unique<Experiment>(settings, std::move(data));
+  const RunMeta meta = RunMeta::of(load_checkpoint(path).texts, path.string());
+  require_same_run(meta, settings, path.string());
+  if (!data) data = load_data_again(settings);
+  if (which == DataOfRun::Same) require_same_data(meta, *data, path.string());
   label = meta.label;
   set_linear_backend(meta.backend);
   set_kernels_off(meta.kernels_off);
@@ -215,35 +202,30 @@ RunSettings settings_of(const fs::path& dir) {
   if (!fs::exists(dir / "config.toml"))
     throw UsageError("'" + dir.string() + "' is no run folder: it has no config.toml");
   RunSettings settings;
-  settings.from_toml(read_file(dir / "config.toml"), (dir / "config.toml").string());
+  settings.from_toml(read_file(dir / "config.toml", kMostBytesOfAText),
+                     (dir / "config.toml").string());
   return settings;
 }
 
 void RunFolder::on_step(const Trainer& trainer) {
   const int64_t every = trainer.settings().checkpoint_steps;
-  if (every > 0 && trainer.position().step % every == 0) save("checkpoint.pt");
+  if (every > 0 && trainer.position().step % every == 0) save(kNewestCheckpoint);
 }
 
 void RunFolder::on_epoch(Trainer& trainer, const nlohmann::json& record) {
   // The checkpoint holds the line that follows it: after a kill in between, the resumed run appends
   // it. A line that was written before its checkpoint would have to be taken back, because its
   // epoch is repeated.
-  const std::string line = record.dump();
-  if (trainer.improved()) save("best.pt", line);
-  save("checkpoint.pt", line);
-  write_line(line);
-}
-
-void RunFolder::write_line(const std::string& line) {
-  const fs::path path = dir_ / "metrics.jsonl";
-  truncate_to(path, metrics_bytes_);  // the line of a part of this epoch, if there is one
-  const int64_t bytes = append_line(path, line);
-  // The line of a part makes way for that of the whole, should the run go on.
-  if (!nlohmann::json::parse(line).value("partial", false)) metrics_bytes_ = bytes;
+  nlohmann::json with_run = record;
+  with_run["run"] = experiment_.settings().run["id"];
+  const std::string line = with_run.dump();
+  if (trainer.improved()) save(kBestCheckpoint, line);
+  save(kNewestCheckpoint, line);
+  append_record(line);
 }
 
 void RunFolder::on_stop(Trainer&, const std::string& status) {
-  if (status == "interrupted") save("checkpoint.pt");
+  if (status == "interrupted") save(kNewestCheckpoint);
   summarise(status);
 }
 
@@ -255,10 +237,9 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   for (const std::string& line : text::split(
            fs::exists(dir_ / "metrics.jsonl") ? read_file(dir_ / "metrics.jsonl") : "", '\n')) {
     if (line.empty()) continue;
-    last = nlohmann::json::parse(line, nullptr, false);
-    if (!last.is_object())
-      throw Error("'" + (dir_ / "metrics.jsonl").string() +
-                  "' has a damaged line; mend or remove it");
+    const std::string where = "a line of '" + (dir_ / "metrics.jsonl").string() + "'";
+    last = read_json(line, where);
+    if (!last.is_object()) throw Error(where + " is no record; mend or remove it");
     if (t.best_epoch() == 0 || last["epoch"] == t.best_epoch()) record = last;
   }
   auto of = [](const nlohmann::json& r, const char* key) {
@@ -268,6 +249,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   nlohmann::json out{
       {"rule", e.settings().rule},
       {"label", label_},
+      {"run", e.settings().run["id"]},
       {"net", e.settings().net},
       {"data", e.settings().data},
       {"seed", e.settings().seed},

@@ -37,7 +37,7 @@ void RunSettings::declare(Options& o) {
   o.flag("drop-last", drop_last, {"leave out an incomplete last batch"});
   o.integer("prefetch", prefetch, {.min = 0, .max = 64}, {"batches prepared ahead by a background thread; 0 is off", "batches"});
   o.integer("early-stop", early_stop, {.min = 0}, {"stop after this many epochs without a better validation loss; 0 is off", "epochs"});
-  o.text("init-from", init_from, {"checkpoint whose weights the run starts from"});
+  o.text("init-from", init_from, {"checkpoint, or any safetensors file, whose weights the run starts from"});
   o.integer("probe-every", probe_every, {.min = 0}, {"measure gradient angles and alignment every so many epochs; 0 is off", "epochs"});
   o.integer("probe-batch", probe_batch, {.min = 1, .max = 1e6}, {"training samples on which the angles are measured", "samples"});
   o.integer("checkpoint-steps", checkpoint_steps, {.min = 0}, {"write a checkpoint every so many steps beside the one per epoch; 0 is off", "steps"});
@@ -111,7 +111,7 @@ std::string RunSettings::to_toml() {
   declare(options);
   std::ostringstream out;
   for (const Options::Entry& entry : options.entries()) out << entry.name << " = " << toml_value(entry.json()) << "\n";
-  for (const auto& [title, values] : {std::pair{"rule-options", &rule_options}, {"direction-options", &direction_options}, {"data-options", &data_options}}) {
+  for (const auto& [title, values] : {std::pair{"rule-options", &rule_options}, {"direction-options", &direction_options}, {"data-options", &data_options}, {"run", &run}}) {
     if (values->empty()) continue;
     out << "\n[" << title << "]\n";
     for (const auto& [name, value] : *values) out << quoted(name) << " = " << quoted(value) << "\n";
@@ -131,9 +131,9 @@ void RunSettings::from_toml(const std::string& document, const std::string& wher
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     if (const toml::table* inner = node.as_table()) {
-      const std::map<std::string, OptionValues*> tables = {{"rule-options", &rule_options}, {"direction-options", &direction_options}, {"data-options", &data_options}};
+      const std::map<std::string, OptionValues*> tables = {{"rule-options", &rule_options}, {"direction-options", &direction_options}, {"data-options", &data_options}, {"run", &run}};
       if (!tables.count(name))
-        throw UsageError(where + " has a table '" + name + "'; known are rule-options, direction-options and data-options");
+        throw UsageError(where + " has a table '" + name + "'; known are rule-options, direction-options, data-options and run");
       flatten(*inner, "", *tables.at(name), where);
     } else {
       options.set(name, text_of(node, name, where));

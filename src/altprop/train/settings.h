@@ -31,6 +31,7 @@ struct RunSettings {
   std::string init_from;
   int64_t probe_every = 1, probe_batch = 256;
   int64_t checkpoint_steps = 0;
+  OptionValues run;  ///< what tells this run from others (train/run_identity.h); "" until it has begun
   std::string preset;  ///< name of the one that these settings began with (train/presets.h), for the record
 
   std::string label;   ///< how tables name the run; empty: the rule

@@ -1,0 +1,255 @@
+#include "altprop/base/files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+[[noreturn]] void fail(const std::string& what, const fs::path& path, int error) {
+  throw Error(text::cat(what, " '", path.string(), "' failed: ", std::strerror(error),
+                        error == ENOSPC ? "; free some space and resume the run" : ""));
+}
+
+/// A file descriptor that closes itself.
+struct File {
+  int fd;
+  explicit File(int fd) : fd(fd) {}
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+/// @returns 0 or an errno
+int write_all(int fd, std::span<const std::string_view> pieces) {
+  for (const std::string_view piece : pieces)
+    for (size_t done = 0; done < piece.size();) {
+      const ssize_t n = ::write(fd, piece.data() + done, piece.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return errno;
+      if (n == 0) return ENOSPC;
+      done += static_cast<size_t>(n);
+    }
+  return ::fsync(fd) == 0 || errno == EINVAL ? 0
+                                             : errno;  // EINVAL: nothing that could be synchronised
+}
+
+/// "a folder", "a pipe", ... of what should be a file.
+const char* kind_of(mode_t mode) {
+  return S_ISDIR(mode)    ? "a folder"
+         : S_ISFIFO(mode) ? "a pipe"
+         : S_ISSOCK(mode) ? "a socket"
+         : S_ISLNK(mode)  ? "a symbolic link"
+                          : "a device";
+}
+
+[[noreturn]] void refuse_kind(const fs::path& path, mode_t mode) {
+  throw Error(text::cat("'", path.string(), "' is ", kind_of(mode),
+                        " where a file is expected; move it away"));
+}
+
+/// Opens a record that is changed in place: never a link, a pipe or a device.
+int open_record(const fs::path& path, int flags) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0644);
+  if (fd < 0) {
+    const int error = errno;
+    if (error == ELOOP) refuse_kind(path, S_IFLNK);
+    if (error == ENXIO) refuse_kind(path, S_IFIFO);  // nobody reads it
+    fail("writing", path, error);
+  }
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    refuse_kind(path, info.st_mode);
+  }
+  return fd;
+}
+
+/// A new file for what is going to be `path`; what a kill or somebody else left in its place is
+/// removed and not written through.
+int open_part(const fs::path& part, const fs::path& path) {
+  for (int attempt = 0;; ++attempt) {
+    const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd >= 0) return fd;
+    const int error = errno;
+    if (error != EEXIST || attempt == 8) fail("writing", path, error);
+    if (::unlink(part.c_str()) != 0 && errno != ENOENT) fail("removing", part, errno);
+  }
+}
+
+/// Reads to the end of what is open.
+std::string read_rest(int fd, const fs::path& path, size_t most) {
+  std::string out;
+  std::vector<char> buffer(size_t{1} << 16);
+  for (;;) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("reading", path, errno);
+    if (n == 0) return out;
+    out.append(buffer.data(), static_cast<size_t>(n));
+    if (out.size() > most)
+      throw Error(text::cat("'", path.string(), "' has more than the ", most,
+                            " bytes that are read of such a file; is it the right one?"));
+  }
+}
+
+}  // namespace
+
+void write_atomically(const fs::path& path, std::span<const std::string_view> pieces) {
+  const fs::path part = path.string() + ".part";
+  {
+    File file(open_part(part, path));
+    if (const int error = write_all(file.fd, pieces)) {
+      ::unlink(part.c_str());
+      fail("writing", path, error);
+    }
+  }
+  if (::rename(part.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(part.c_str());
+    fail("writing", path, error);
+  }
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  File directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.fd >= 0) ::fsync(directory.fd);
+}
+
+void write_atomically(const fs::path& path, std::string_view content) {
+  write_atomically(path, std::span(&content, 1));
+}
+
+void write_output(const fs::path& path, std::span<const std::string_view> pieces) {
+  struct stat named {
+  }, standard{};
+  if (::stat(path.c_str(), &named) != 0) return write_atomically(path, pieces);
+  // A file that the standard output goes to has a name of its own; /dev/stdout must not be replaced
+  // by another.
+  const bool is_standard = ::fstat(STDOUT_FILENO, &standard) == 0 &&
+                           named.st_dev == standard.st_dev && named.st_ino == standard.st_ino;
+  if (!is_standard && (S_ISREG(named.st_mode) || S_ISDIR(named.st_mode)))
+    return write_atomically(path, pieces);
+  File file(is_standard ? ::dup(STDOUT_FILENO) : ::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const int error = file.fd < 0 ? errno : write_all(file.fd, pieces);
+  if (error) fail("writing", path, error);
+}
+
+void write_output(const fs::path& path, std::string_view content) {
+  write_output(path, std::span(&content, 1));
+}
+
+int64_t append_line(const fs::path& path, const std::string& line) {
+  File file(open_record(path, O_CREAT | O_APPEND));
+  const off_t before = ::lseek(file.fd, 0, SEEK_END);
+  const std::string_view pieces[] = {line, "\n"};
+  if (const int error = write_all(file.fd, pieces)) {
+    if (::ftruncate(file.fd, before) != 0) fail("restoring", path, errno);
+    fail("writing", path, error);
+  }
+  return static_cast<int64_t>(before) + static_cast<int64_t>(line.size()) + 1;
+}
+
+void truncate_to(const fs::path& path, int64_t size) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT && size == 0) return;
+    fail("opening", path, errno);
+  }
+  if (size < 0)
+    throw Error(text::cat("the checkpoint says that '", path.string(), "' has ", size,
+                          " bytes: it is damaged; use an earlier one"));
+  File file(open_record(path, 0));
+  if (::fstat(file.fd, &info) != 0) fail("opening", path, errno);
+  if (info.st_size < size)
+    throw Error(text::cat("'", path.string(), "' is shorter than the checkpoint says (",
+                          info.st_size, " of ", size, " bytes); records were removed by hand"));
+  if (::ftruncate(file.fd, size) != 0) fail("shortening", path, errno);
+}
+
+RegularFile::RegularFile(const fs::path& path)
+    : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
+  if (fd_ < 0) {
+    if (errno == ENXIO) refuse_kind(path, S_IFSOCK);
+    fail("opening", path, errno);
+  }
+  struct stat info {};
+  const bool known = ::fstat(fd_, &info) == 0;
+  if (!known || !S_ISREG(info.st_mode)) {
+    ::close(fd_);
+    refuse_kind(path, info.st_mode);
+  }
+  size_ = static_cast<uint64_t>(info.st_size);
+}
+
+RegularFile::~RegularFile() { ::close(fd_); }
+
+void RegularFile::read(void* to, size_t n) {
+  for (size_t done = 0; done < n;) {
+    const ssize_t got = ::read(fd_, static_cast<char*>(to) + done, n - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("reading", path_, errno);
+    if (got == 0)
+      throw Error("'" + path_.string() + "' became shorter while it was read; is a run at work?");
+    done += static_cast<size_t>(got);
+  }
+}
+
+std::string read_file(const fs::path& path, size_t most) {
+  RegularFile file(path);
+  if (file.size() > most)
+    throw Error(text::cat("'", path.string(), "' has ", file.size(), " bytes, and at most ", most,
+                          " are read of such a file; is it the right one?"));
+  std::string out(file.size(), '\0');
+  file.read(out.data(), out.size());
+  return out;
+}
+
+std::string read_input(const fs::path& path, size_t most) {
+  File file(::open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC));
+  if (file.fd < 0) fail("opening", path, errno);
+  return read_rest(file.fd, path, most);
+}
+
+bool is_own_folder(const fs::path& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool remove_files(const fs::path& folder, const std::vector<std::string>& names) {
+  File directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (directory.fd < 0) return false;
+  for (const std::string& name : names)
+    if (!name.empty() && name.find('/') == std::string::npos)
+      ::unlinkat(directory.fd, name.c_str(), 0);
+  return true;
+}
+
+void remove_empty_folder(const fs::path& folder) { ::rmdir(folder.c_str()); }
+
+FolderLock::FolderLock(const fs::path& folder)
+    : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  // A file system without locks is no reason not to train.
+  if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(fd_);
+    throw Error("another altprop is at work in '" + folder.string() + "'; wait for it or stop it");
+  }
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+}  // namespace altprop
