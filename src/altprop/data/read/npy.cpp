@@ -100,6 +100,7 @@ class HeaderParser {
       if (!value) damaged();
       out.push_back(*value);
       at_ = end == std::string::npos ? text_.size() : end;
+      if (at_ < text_.size() && text_[at_] == 'L') ++at_;  // Python 2's long integers
       if (!accept(',') && peek() != ')') damaged();
     }
     return out;
@@ -153,8 +154,8 @@ Tensor read_npy(const std::string& path) {
   auto values = file.bytes(static_cast<uint64_t>(size), "values");
   file.expect_end();
 
-  Tensor out = at::empty(header.shape, type);
-  if (size > 0) std::memcpy(out.data_ptr(), values.data(), static_cast<size_t>(size));
+  Tensor out =
+      size > 0 ? to_tensor(std::move(values), header.shape, type) : at::empty(header.shape, type);
   if (header.fortran) {
     const std::vector<int64_t> reversed(header.shape.rbegin(), header.shape.rend());
     std::vector<int64_t> axes;
