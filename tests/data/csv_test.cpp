@@ -192,6 +192,19 @@ TEST(Csv, TestColumnsAreFoundByTheirNames) {
   EXPECT_TRUE(test("y,b,a\n0,2,1\n1,4,3\n").targets.equal(at::arange(2)));
 }
 
+TEST(Csv, WideTablesAreRead) {
+  TempFolder folder;
+  constexpr int64_t kColumns = 1000000;
+  std::string line;
+  for (int64_t i = 0; i < kColumns; ++i) line += std::to_string(i % 10) + ",";
+  const CsvTable table = read_csv(write(folder / "wide.csv", line + "0\n" + line + "1\n"), {});
+  EXPECT_EQ(table.features.sizes().vec(), (std::vector<int64_t>{2, kColumns}));
+  EXPECT_EQ(table.features[1][kColumns - 1].item<double>(), 9);
+  const std::string message = error_of(
+      [&] { read_csv(write(folder / "wide.csv", line + "0\n" + line + "\n"), {}); });
+  EXPECT_NE(message.find("line 2 has no target in column 1000000"), std::string::npos) << message;
+}
+
 TEST(Csv, DecimalCommasAreNamedAndRead) {
   TempFolder folder;
   auto load_text = [&](const std::string& content, OptionValues more = {}) {
