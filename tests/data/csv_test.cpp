@@ -95,6 +95,13 @@ TEST(Csv, SourceNumbersClasses) {
   expect_error([&] { load("csv", options); }, {"csv.shape", "6 values", "2 features"});
   options["csv.shape"] = "2xx";
   expect_error([&] { load("csv", options); }, {"csv.shape", "1x28x28"});
+  std::string image;
+  for (int i = 0; i < 192; ++i) image += "7,";
+  write(folder / "train.csv", image + "0\n" + image + "1\n");
+  options["csv.shape"] = "8x8x3";  // height x width x channels
+  expect_error([&] { load("csv", options); }, {"csv.shape", "8 channels of 8x3", "3x8x8"});
+  options["csv.shape"] = "3x8x8";
+  EXPECT_EQ(load("csv", options).train.channels(), 3);
   expect_error([&] { load("csv", {}); }, {"csv.train"});
 }
 
@@ -200,8 +207,8 @@ TEST(Csv, WideTablesAreRead) {
   const CsvTable table = read_csv(write(folder / "wide.csv", line + "0\n" + line + "1\n"), {});
   EXPECT_EQ(table.features.sizes().vec(), (std::vector<int64_t>{2, kColumns}));
   EXPECT_EQ(table.features[1][kColumns - 1].item<double>(), 9);
-  const std::string message = error_of(
-      [&] { read_csv(write(folder / "wide.csv", line + "0\n" + line + "\n"), {}); });
+  const std::string message =
+      error_of([&] { read_csv(write(folder / "wide.csv", line + "0\n" + line + "\n"), {}); });
   EXPECT_NE(message.find("line 2 has no target in column 1000000"), std::string::npos) << message;
 }
 

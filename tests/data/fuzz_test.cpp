@@ -97,14 +97,14 @@ TEST(Fuzz, Cifar) {
 
 const std::vector<std::string> kTables = {
     "w,h,kind\n1.5,2,cat\n3,\"4\",\"a \"\"dog\"\"\"\n-5,6e2,7\n", "1;2;0\n3;4;1\n\n5;6;0\n",
-    "0.1 0.2 1\n0.3 0.4 0\r\n",
-    "\"a\nb\";\"c;d\";y\r1,5;0,5;\"x\r\ny\"\r2;1e-400;z\r"};
+    "0.1 0.2 1\n0.3 0.4 0\r\n", "\"a\nb\";\"c;d\";y\r1,5;0,5;\"x\r\ny\"\r2;1e-400;z\r"};
 
 TEST(Fuzz, Csv) {
   for (bool comma : {false, true})
     fuzz_file(
-        "table.csv", comma ? std::vector(kTables.begin() + 3, kTables.end())
-                           : std::vector(kTables.begin(), kTables.begin() + 3),
+        "table.csv",
+        comma ? std::vector(kTables.begin() + 3, kTables.end())
+              : std::vector(kTables.begin(), kTables.begin() + 3),
         [&](const std::string& path) {
           const CsvTable table = read_csv(path, {.decimal_comma = comma});
           EXPECT_EQ(table.features.size(0), static_cast<int64_t>(table.targets.size()));
@@ -114,13 +114,15 @@ TEST(Fuzz, Csv) {
         2000);
 }
 
-/// However it is damaged, a test file has the columns and classes of the training file or is refused.
+/// However it is damaged, a test file has the columns and classes of the training file or is
+/// refused.
 TEST(Fuzz, CsvTestFile) {
   TempFolder folder;
   const std::string train = write(folder / "train.csv", "id,w,h,kind\n1,1.5,2,cat\n2,3,4,dog\n");
   fuzz_file(
-      "test.csv", {"id,w,h,kind\n1,1.5,2,cat\n2,3,4,dog\n", "kind,h,w\ncat,2,1.5\ndog,4,3\n",
-                   "1,1.5,2,cat\n2,3,4,dog\n"},
+      "test.csv",
+      {"id,w,h,kind\n1,1.5,2,cat\n2,3,4,dog\n", "kind,h,w\ncat,2,1.5\ndog,4,3\n",
+       "1,1.5,2,cat\n2,3,4,dog\n"},
       [&](const std::string& path) {
         expect_consistent(
             load("csv", {{"csv.train", train}, {"csv.test", path}, {"csv.leave-out", "id"}}));

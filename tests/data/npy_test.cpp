@@ -75,6 +75,7 @@ TEST(Npy, RefusesWhatItCannotReadNamingTheFile) {
   refuse(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "xxxx"),
          {"several fields"});
   refuse(array<float>("<f4", "(99999999999, 99999999999)", {1}), {"too large"});
+  refuse(array<float>("<f4", "(0, 99999999999, 99999999999)", {1}), {"too large"});
   refuse(array<float>("<f4", "(99999999999999999999,)", {1}), {"no NPY header"});
   refuse(array<float>("<f4", "(4000000000,)", {1}), {"ends inside its values"});
   refuse(array<float>("<f4", "(-1,)", {1}), {"no NPY header"});

@@ -29,7 +29,7 @@ struct Extent {
                         text::from_number(extent.low), " to ", text::from_number(extent.high),
                         ", which float32 ",
                         std::isfinite(extent.loss) ? "cannot tell apart" : "does not hold", "; ",
-                        advice, ", or the option dtype to float64"));
+                        advice, ", or set the option dtype to float64"));
 }
 
 }  // namespace

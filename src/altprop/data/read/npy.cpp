@@ -1,5 +1,6 @@
 #include "altprop/data/read/npy.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <map>
@@ -147,8 +148,10 @@ Tensor read_npy(const std::string& path) {
   const at::ScalarType type = type_of(file, header.descr);
 
   int64_t size = static_cast<int64_t>(c10::elementSize(type));
+  int64_t without_zeros = size;  // what strides are made of
   for (int64_t extent : header.shape)
-    if (__builtin_mul_overflow(size, extent, &size) || header.shape.size() > 16)
+    if (__builtin_mul_overflow(size, extent, &size) || header.shape.size() > 16 ||
+        __builtin_mul_overflow(without_zeros, std::max<int64_t>(extent, 1), &without_zeros))
       file.fail("announces an array of shape " + shape_text(header.shape) +
                 ", which is too large: it is damaged");
   auto values = file.bytes(static_cast<uint64_t>(size), "values");

@@ -118,6 +118,13 @@ struct Csv : Reader {
     if (product != features.size(1))
       throw UsageError(text::cat("option 'csv.shape' ", shape, " has ", product, " values, but '",
                                  path, "' has ", features.size(1), " features a line"));
+    constexpr int64_t kSmallestImage = 8;
+    if (sizes.size() == 4 && (sizes[3] == 1 || sizes[3] == 3 || sizes[3] == 4) &&
+        sizes[1] >= kSmallestImage && sizes[2] >= kSmallestImage)
+      throw UsageError(text::cat("option 'csv.shape' ", shape, " would be ", sizes[1],
+                                 " channels of ", sizes[2], "x", sizes[3],
+                                 " pixels; shapes are channels x height x width, here ", sizes[3],
+                                 "x", sizes[1], "x", sizes[2], " with one plane behind the other"));
     return features.view(sizes);
   }
 
