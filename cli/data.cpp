@@ -16,7 +16,7 @@ void get(const std::string& name, data::DownloadOptions options) {
   interrupt::install();
   const bool terminal = isatty(STDERR_FILENO);
   options.progress = [terminal](const std::string& file, int64_t done, int64_t total) {
-    if (terminal)
+    if (terminal && done > 0)
       std::fprintf(stderr, "\r\033[K%s  %.1f of %.1f MB", file.c_str(),
                    static_cast<double>(done) / 1e6, static_cast<double>(total) / 1e6);
     return !interrupt::requested();

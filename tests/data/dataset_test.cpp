@@ -126,9 +126,9 @@ TEST(Dataset, CallersTensorsAreChecked) {
   EXPECT_EQ(from_tensors(x.to(at::kLong), y).train.inputs.scalar_type(), at::kFloat);
   EXPECT_EQ(from_tensors(x, at::rand({4})).train.targets.dim(), 2);
   expect_error([&] { from_tensors(x, y.narrow(0, 0, 3)); }, {"4 inputs, but 3 targets"});
-  expect_error([&] { from_tensors(x, y, {}, {}, 2); }, {"0 to 2", "2 classes"});
-  expect_error([&] { from_tensors(x, y - 1); }, {"-1 to 1"});
-  expect_error([&] { from_tensors(x, y - 5); }, {"-5 to -3"});
+  expect_error([&] { from_tensors(x, y, {}, {}, 2); }, {"label 2 at sample 2", "0 to 1"});
+  expect_error([&] { from_tensors(x, y - 1); }, {"label -1 at sample 0", "-1 to 1"});
+  expect_error([&] { from_tensors(x, y - 5); }, {"label -5", "-5 to -3"});
   expect_error([&] { from_tensors(x, at::rand({4}), {}, {}, 3); }, {"class ids as int64"});
   expect_error([&] { from_tensors(x / 0.0, y); }, {"not finite"});
   expect_error([&] { from_tensors(x, y, at::rand({4, 3}), y); }, {"[2]", "[3]"});

@@ -79,6 +79,7 @@ TEST_F(Download, FetchesOnceAndReportsProgress) {
   EXPECT_FALSE(get("range")) << "what is there with the right checksum stays";
   EXPECT_EQ(log().size(), 1u);
   write(target, "damaged");
+  last = 0;
   EXPECT_TRUE(get("moved"));
   EXPECT_EQ(read_all(target), content);
 }
@@ -171,7 +172,7 @@ TEST_F(Download, ArchivesAreUnpackedAndRemoved) {
                               tar_entry("../../b.bin", content) + std::string(1024, '\0');
   write(served / "toy.tar.gz", gzipped(archive));
   set.files = {{"toy.tar.gz", "md5", file_digest(served / "toy.tar.gz", "md5")}};
-  set.contents = {"a.bin", "b.bin"};
+  set.contents = {{.name = "a.bin"}, {.name = "b.bin"}};
   EXPECT_TRUE(get("cut"));
   EXPECT_EQ(read_all(work / "data/toy/a.bin"), "hello");
   EXPECT_EQ(read_all(work / "data/toy/b.bin"), content) << "only the last part of a name counts";
@@ -179,8 +180,81 @@ TEST_F(Download, ArchivesAreUnpackedAndRemoved) {
   EXPECT_FALSE(fs::exists(work / "data/toy.part"));
   EXPECT_FALSE(get("range"));
   fs::remove(work / "data/toy/a.bin");
-  set.contents = {"a.bin", "c.bin"};
+  set.contents = {{.name = "a.bin"}, {.name = "c.bin"}};
   expect_error([&] { get("range"); }, {"toy.tar.gz", "'c.bin'"});
+}
+
+TEST_F(Download, WhatCameOutOfAnArchiveIsChecked) {
+  const std::string a = work / "data/toy/a.bin", b = work / "data/toy/b.bin";
+  write(served / "toy.tar.gz", gzipped(tar_entry("a.bin", "hello") + tar_entry("b.bin", content) +
+                                       tar_entry("c.txt", "names") + std::string(1024, '\0')));
+  set.files = {{"toy.tar.gz", "sha256", file_digest(served / "toy.tar.gz", "sha256")}};
+  set.contents = {{.name = "a.bin",
+                   .algorithm = "sha256",
+                   .digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+                   .bytes = 5},
+                  {.name = "b.bin", .bytes = 150000},
+                  {.name = "c.txt"}};
+  // Files of the right names are not what was downloaded.
+  for (const auto& file : set.contents) write(work / "data/toy/" + file.name, "");
+  EXPECT_TRUE(get("range"));
+  EXPECT_EQ(read_all(b), content);
+  EXPECT_FALSE(get("range"));
+  write(a, "jello");  // a known checksum
+  EXPECT_TRUE(get("range"));
+  EXPECT_EQ(read_all(a), "hello");
+  std::string damaged = content;
+  damaged[7] ^= 1;
+  write(b, damaged);  // the one that it had when it was unpacked
+  EXPECT_TRUE(get("range"));
+  EXPECT_EQ(read_all(b), content);
+  write(work / "data/toy/c.txt", "nomes");
+  EXPECT_TRUE(get("range"));
+  EXPECT_EQ(read_all(work / "data/toy/c.txt"), "names");
+  fs::remove(work / "data/toy/SHA256SUMS");  // copied there by the user
+  EXPECT_FALSE(get("range"));
+  fs::resize_file(b, 149999);
+  EXPECT_TRUE(get("range"));
+  set.contents[0].digest[0] = '3';
+  expect_error([&] { get("range"); }, {"toy.tar.gz", "'a.bin'", "not the published one"});
+}
+
+TEST_F(Download, NoMoreIsTakenThanTheFileHas) {
+  set.files[0].bytes = 150000;
+  expect_error([&] { get("endless"); }, {target, "more than the 150000 bytes"});
+  EXPECT_FALSE(fs::exists(part));
+  EXPECT_FALSE(fs::exists(target));
+  write(part, std::string(200000, 'x'));  // left behind by something else
+  EXPECT_TRUE(get("range"));
+  EXPECT_EQ(log().back(), "range big.bin -");
+  set.files[0].bytes = 149999;
+  EXPECT_EQ(read_all(target), content);
+  expect_error([&] { get("range"); }, {target, "more than the 149999 bytes"});
+}
+
+TEST_F(Download, ASlowConnectionGoesOnAsLongAsItMoves) {
+  options.stall = 1;
+  options.attempts = 1;
+  options.least = 5000;
+  EXPECT_TRUE(get("slow")) << "2.5 seconds in all";
+  EXPECT_EQ(read_all(target), content);
+  fs::remove(target);
+  const auto start = std::chrono::steady_clock::now();
+  expect_error([&] { get("drip"); }, {target});
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(15));
+}
+
+TEST_F(Download, CanBeStoppedWhileNothingHappens) {
+  using namespace std::chrono_literals;
+  const auto start = std::chrono::steady_clock::now();
+  options.progress = [&](const std::string&, int64_t now, int64_t) {
+    EXPECT_EQ(now, 0);
+    return std::chrono::steady_clock::now() - start < 300ms;
+  };
+  expect_error([&] { get("hang"); }, {"big.bin", "stopped"});
+  options.pause = 60;  // between two connections
+  expect_error([&] { get("error"); }, {"big.bin", "stopped"});
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 15s);
 }
 
 TEST(Checksum, KnownDigests) {
@@ -196,8 +270,13 @@ TEST(Checksum, KnownDigests) {
 TEST(RemoteSets, AreSourcesWithChecksums) {
   for (const RemoteSet* set : downloadable()) {
     EXPECT_EQ(find(set->name).name, set->name) << "what can be downloaded can be loaded";
-    for (const RemoteFile& file : set->files)
-      EXPECT_EQ(file.digest.size(), file.algorithm == "md5" ? 32u : 64u) << file.name;
+    for (const RemoteFile& file : set->files) {
+      EXPECT_EQ(file.algorithm, "sha256") << file.name;
+      EXPECT_EQ(file.digest.size(), 64u) << file.name;
+      EXPECT_GT(file.bytes, 0) << file.name;
+    }
+    for (const RemoteFile& file : set->contents)
+      EXPECT_EQ(file.digest.size(), file.name.ends_with(".bin") ? 64u : 0u) << file.name;
     for (const std::string& mirror : set->mirrors) EXPECT_EQ(mirror.back(), '/') << mirror;
   }
   expect_error([] { find_remote("cifar-1"); }, {"did you mean 'cifar-10'"});

@@ -5,7 +5,9 @@
 Serves FOLDER/NAME under /MODE/NAME, writes its port to PORT_FILE and one line "MODE NAME RANGE" a request to LOG_FILE,
 and ends when its standard input does. Modes: range (honours Range), plain (ignores it), cut (honours Range, sends at
 most 40,000 bytes, then hangs up), wrong (one byte changed), lie (says 206, sends from the beginning), stall (sends half,
-then nothing), error (503), moved (redirects to range), file (redirects to a file: address); anything else is 404.
+then nothing), slow (15,000 bytes every quarter of a second), drip (10 bytes likewise), hang (never answers), endless
+(goes on behind the file for ever), error (503), moved (redirects to range), file (redirects to a file: address);
+anything else is 404.
 """
 import http.server
 import os
@@ -30,6 +32,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.close_connection = True
 
+    def send_pieces(self, body, mode):
+        self.send_response(200)
+        if mode != "endless":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        size = 15000 if mode == "slow" else 10
+        try:
+            if mode == "endless":
+                self.wfile.write(body)
+                while True:
+                    self.wfile.write(b"more" * 1000)
+            for begin in range(0, len(body), size):
+                self.wfile.write(body[begin:begin + size])
+                self.wfile.flush()
+                time.sleep(0.25)
+        except OSError:  # the other side has had enough
+            pass
+        self.close_connection = True
+
     def do_GET(self):
         _, mode, name = (self.path.split("/", 2) + ["", ""])[:3]
         requested = self.headers.get("Range", "-")
@@ -42,7 +63,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(302, {"Location": "/range/" + name}, b"<html>moved</html>")
         if mode == "file":
             return self.answer(302, {"Location": "file://" + path})
-        known = ("range", "plain", "cut", "wrong", "lie", "stall")
+        if mode == "hang":
+            return time.sleep(30)
+        known = ("range", "plain", "cut", "wrong", "lie", "stall", "slow", "drip", "endless")
         if mode not in known or not os.path.exists(path):
             return self.answer(404, {}, b"<html>there is no such file</html>")
         with open(path, "rb") as file:
@@ -60,6 +83,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         rest = body if mode == "lie" else body[begin:]
         if mode == "cut":
             return self.answer(code, headers, rest[:40000], len(rest))
+        if mode in ("slow", "drip", "endless"):
+            return self.send_pieces(rest, mode)
         if mode == "stall":
             self.answer(code, headers, rest[: len(rest) // 2], len(rest))
             self.wfile.flush()

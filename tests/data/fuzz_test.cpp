@@ -7,6 +7,7 @@
 #include "altprop/data/read/csv.h"
 #include "altprop/data/read/idx.h"
 #include "altprop/data/read/npy.h"
+#include "altprop/data/read/records.h"
 #include "altprop/data/read/tar.h"
 #include "altprop/data/source.h"
 #include "data/helpers.h"
@@ -96,24 +97,65 @@ TEST(Fuzz, Cifar) {
 
 const std::vector<std::string> kTables = {
     "w,h,kind\n1.5,2,cat\n3,\"4\",\"a \"\"dog\"\"\"\n-5,6e2,7\n", "1;2;0\n3;4;1\n\n5;6;0\n",
-    "0.1 0.2 1\n0.3 0.4 0\r\n"};
+    "0.1 0.2 1\n0.3 0.4 0\r\n", "\"a\nb\";\"c;d\";y\r1,5;0,5;\"x\r\ny\"\r2;1e-400;z\r"};
 
 TEST(Fuzz, Csv) {
+  for (bool comma : {false, true})
+    fuzz_file(
+        "table.csv",
+        comma ? std::vector(kTables.begin() + 3, kTables.end())
+              : std::vector(kTables.begin(), kTables.begin() + 3),
+        [&](const std::string& path) {
+          const CsvTable table = read_csv(path, {.decimal_comma = comma});
+          EXPECT_EQ(table.features.size(0), static_cast<int64_t>(table.targets.size()));
+          EXPECT_EQ(table.lines.size(), table.targets.size());
+          EXPECT_TRUE(table.features.isfinite().all().item<bool>());
+        },
+        2000);
+}
+
+/// However it is damaged, a test file has the columns and classes of the training file or is
+/// refused.
+TEST(Fuzz, CsvTestFile) {
+  TempFolder folder;
+  const std::string train = write(folder / "train.csv", "id,w,h,kind\n1,1.5,2,cat\n2,3,4,dog\n");
   fuzz_file(
-      "table.csv", kTables,
-      [](const std::string& path) {
-        const CsvTable table = read_csv(path, {});
-        EXPECT_EQ(table.features.size(0), static_cast<int64_t>(table.targets.size()));
-        EXPECT_EQ(table.lines.size(), table.targets.size());
-        EXPECT_TRUE(table.features.isfinite().all().item<bool>());
+      "test.csv",
+      {"id,w,h,kind\n1,1.5,2,cat\n2,3,4,dog\n", "kind,h,w\ncat,2,1.5\ndog,4,3\n",
+       "1,1.5,2,cat\n2,3,4,dog\n"},
+      [&](const std::string& path) {
+        expect_consistent(
+            load("csv", {{"csv.train", train}, {"csv.test", path}, {"csv.leave-out", "id"}}));
       },
-      3000);
+      2000);
+}
+
+TEST(Fuzz, Records) {
+  for (char separator : {',', ';', '\t', ' '})
+    fuzz_file(
+        "records", std::vector(kTables.begin(), kTables.begin() + 3),
+        [&](const std::string& path) {
+          InputFile file(path);
+          RecordReader reader(file);
+          reader.set_separator(separator);
+          Record record;
+          int64_t line = 0;
+          while (reader.next(record)) {
+            EXPECT_GT(record.line(), line);
+            line = record.line(record.size() - 1);
+            for (size_t i = 0; i < record.size(); ++i)
+              EXPECT_EQ(record[i].find('\0'), std::string_view::npos);
+          }
+          if (line == 0) throw Error("'" + path + "' is empty");
+        },
+        1000);
 }
 
 TEST(Fuzz, CsvDataSet) {
   for (const char* task : {"classification", "regression"})
     fuzz_file(
-        "table.csv", {"1,2,0\n3,4,1\n5,6,0\n", "1;2;0\n-3;4e3;1\n"},
+        "table.csv",
+        {"1,2,0\n3,4,1\n5,6,0\n", "1;2;0\n-3;4e3;1\n", "a,b,y\n1700000000,2,1\n1700000001,4,2\n"},
         [&](const std::string& path) {
           expect_consistent(
               load("csv", {{"csv.train", path}, {"csv.test", path}, {"csv.task", task}}));
@@ -187,7 +229,8 @@ TEST(Fuzz, Tar) {
   fuzz_file(
       "set.tar",
       {tar_entry("root/a.bin", "hello") + std::string(1024, '\0'),
-       tar_entry("root/", "", '5') + tar_entry("root/b.bin", "you") + std::string(1024, '\0')},
+       tar_entry("root/", "", '5') + tar_entry("root/b.bin", "you") + std::string(1024, '\0'),
+       gzipped(tar_entry("root/c.bin", "many") + std::string(1024, '\0'))},
       [&](const std::string& path) { unpack_tar(path, out.path()); }, 1500);
   for (const auto& written : std::filesystem::recursive_directory_iterator(out.path()))
     EXPECT_EQ(written.path().parent_path().string(), out.path());

@@ -94,5 +94,58 @@ TEST(Idx, SourceChecksThatFilesBelongTogether) {
   expect_error([&] { load("mnist", here); }, {"mnist", "[1, 4, 5]", "[1, 5, 5]"});
 }
 
+TEST(Idx, NamesMayHaveADotInFrontOfIdx) {
+  TempFolder folder;
+  write(folder / "mnist/train-images.idx3-ubyte", images(2, 4, 5));
+  write(folder / "mnist/train-labels.idx1-ubyte.gz", gzipped(labels("\1\2")));
+  write(folder / "mnist/t10k-images-idx3-ubyte", images(2, 4, 5));
+  write(folder / "mnist/t10k-labels.idx1-ubyte", labels("\1\2"));
+  EXPECT_EQ(load("mnist", {{"data-dir", folder.path()}}).train.size(), 2);
+}
+
+TEST(Idx, SourceReadsAnyNumberOfClasses) {
+  TempFolder folder;
+  const auto of = [&](const std::string& train, const std::string& test, OptionValues more = {}) {
+    const auto n = [](const std::string& values) { return static_cast<uint32_t>(values.size()); };
+    write(folder / "x", images(n(train), 4, 5));
+    write(folder / "y.gz", gzipped(labels(train)));
+    write(folder / "tx", images(n(test), 4, 5));
+    write(folder / "ty", labels(test));
+    more.insert({{"data-dir", folder.path()},
+                 {"idx.train-images", "x"},
+                 {"idx.train-labels", "y.gz"},
+                 {"idx.test-images", "tx"},
+                 {"idx.test-labels", "ty"}});
+    return load("idx", more);
+  };
+  std::string letters, balanced;
+  for (char c = 1; c <= 26; ++c) letters += c;
+  for (char c = 46; c >= 0; --c) balanced += c;
+  const Splits data = of(letters, "\32\1");
+  EXPECT_EQ(data.train.classes, 26);
+  EXPECT_EQ(data.train.class_names.front(), "1");
+  EXPECT_EQ(data.train.class_names.back(), "26");
+  EXPECT_TRUE(data.test.targets.equal(at::tensor({25, 0}, at::kLong)));
+  EXPECT_NE(data.train.mean, std::vector<double>{0.1307}) << "not the constants of MNIST";
+  EXPECT_EQ(of(balanced, "\1").train.classes, 47);
+  EXPECT_TRUE(of(balanced, "\1").train.class_names.empty());
+  EXPECT_EQ(of("\1\2", "\3", {{"idx.classes", "62"}}).test.classes, 62);
+  expect_error([&] { of("\1\2", "\3"); }, {"ty", "label 3 at sample 0", "does not have"});
+  expect_error(
+      [&] {
+        of("\1\2\4", "\1", {{"idx.classes", "2"}});
+      },
+      {"y.gz", "label 2 at sample 1", "idx.classes"});
+  expect_error([] { load("idx", {}); }, {"idx.train-images"});
+  expect_error(
+      [] {
+        load("idx",
+             {{"idx.train-images", "a"}, {"idx.train-labels", "b"}, {"idx.test-images", "c"}});
+      },
+      {"idx.test-labels"});
+  // The sets that are known have ten classes, and say where others are read.
+  expect_error([&] { read_idx_labels(folder / "ty", 1); }, {"'idx'"});
+}
+
 }  // namespace
 }  // namespace altprop::data::testing

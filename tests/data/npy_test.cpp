@@ -47,6 +47,10 @@ TEST(Npy, ReadsTypesVersionsAndOrders) {
       read(array<int32_t>("<i4", "(2,)", {-3, 255})).equal(at::tensor({-3, 255}, at::kInt)));
   EXPECT_TRUE(read(array<uint8_t>("|b1", "(2,)", {0, 1}))
                   .equal(at::tensor({0, 1}, at::kLong).to(at::kBool)));
+  // Python 2 writes long integers with an L.
+  EXPECT_TRUE(read(array("<f4", "(2L, 3L)", floats)).equal(expected));
+  EXPECT_TRUE(
+      read(array<double>("<f8", "(2L,)", {0.1, -2})).equal(at::tensor({0.1, -2.0}, at::kDouble)));
   EXPECT_TRUE(read(array<int64_t>("<i8", "()", {-3})).equal(at::scalar_tensor(-3, at::kLong)));
 }
 
@@ -71,10 +75,12 @@ TEST(Npy, RefusesWhatItCannotReadNamingTheFile) {
   refuse(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "xxxx"),
          {"several fields"});
   refuse(array<float>("<f4", "(99999999999, 99999999999)", {1}), {"too large"});
+  refuse(array<float>("<f4", "(0, 99999999999, 99999999999)", {1}), {"too large"});
   refuse(array<float>("<f4", "(99999999999999999999,)", {1}), {"no NPY header"});
   refuse(array<float>("<f4", "(4000000000,)", {1}), {"ends inside its values"});
   refuse(array<float>("<f4", "(-1,)", {1}), {"no NPY header"});
   refuse(array<float>("<f4", "(1", {1}), {"no NPY header"});
+  refuse(array<float>("<f4", "(1LL,)", {1}), {"no NPY header"});
   refuse(npy("{'descr': '<f4', 'shape': (1,)}", "xxxx"), {"no NPY header"});
   expect_error([&] { read_npy(folder / "none.npy"); }, {folder / "none.npy", "No such file"});
 }
@@ -104,6 +110,88 @@ TEST(Npy, SourceBuildsClassesAndRegression) {
   write(folder / "y.npy", array<int32_t>("<i4", "(2,)", {0, 1}));
   options = {{"data-dir", folder.path()}, {"npy.train-x", "x.npy"}, {"npy.train-y", "y.npy"}};
   expect_error([&] { load("npy", options); }, {"x.npy", "y.npy", "3 inputs, but 2 targets"});
+}
+
+class NpySource : public ::testing::Test {
+ protected:
+  Splits read(const std::string& y, OptionValues options = {}) {
+    write(folder / "y.npy", y);
+    options.insert({{"npy.train-x", folder / "x.npy"}, {"npy.train-y", folder / "y.npy"}});
+    return load("npy", options);
+  }
+  void refuse(const std::string& y, std::initializer_list<std::string> parts,
+              const OptionValues& options = {}) {
+    expect_error([&] { read(y, options); }, {"y.npy"});
+    expect_error([&] { read(y, options); }, parts);
+  }
+  TempFolder folder;
+  std::string x = write(folder / "x.npy", array<float>("<f4", "(3, 2)", {1, 2, 3, 4, 5, 6}));
+};
+
+TEST_F(NpySource, LabelsFromOneOrWithGaps) {
+  const Splits data = read(array<int64_t>("<i8", "(3,)", {30000, 100, 2000}));
+  EXPECT_EQ(data.train.classes, 3);
+  EXPECT_EQ(data.train.class_names, (std::vector<std::string>{"100", "2000", "30000"}));
+  EXPECT_TRUE(data.train.targets.equal(at::tensor({2, 0, 1}, at::kLong)));
+  EXPECT_EQ(read(array<uint8_t>("|u1", "(3,)", {1, 2, 2})).train.classes, 2);
+  write(folder / "t.npy", array<int64_t>("<i8", "(3,)", {100, 100, 7}));
+  expect_error(
+      [&] {
+        read(array<int64_t>("<i8", "(3,)", {30000, 100, 2000}),
+             {{"npy.test-x", folder / "x.npy"}, {"npy.test-y", folder / "t.npy"}});
+      },
+      {"t.npy", "label 7 at sample 2", "does not have"});
+  refuse(array<int64_t>("<i8", "(3,)", {0, -1, 1}), {"label -1 at sample 1", "no class"});
+}
+
+TEST_F(NpySource, OneHotAndFloatingLabelsAreNamed) {
+  const std::string one_hot = array<double>("<f8", "(3, 2)", {1, 0, 0, 1, 1, 0}),
+                    hot_integers = array<int64_t>("<i8", "(3, 2)", {1, 0, 0, 1, 1, 0}),
+                    floats = array<double>("<f8", "(3,)", {0, 1, 1}),
+                    column = array<float>("<f4", "(3, 1)", {0, 1, 1}),
+                    numbers = array<double>("<f8", "(3,)", {0.5, 1, 1});
+  refuse(one_hot, {"one-hot", "[3, 2]", "argmax"});
+  refuse(hot_integers, {"one-hot", "argmax"});
+  const OptionValues classes{{"npy.task", "classification"}},
+      regression{{"npy.task", "regression"}};
+  refuse(one_hot, {"one-hot", "argmax"}, classes);
+  EXPECT_EQ(read(one_hot, regression).train.targets.sizes().vec(), (std::vector<int64_t>{3, 2}));
+  for (const std::string& labels : {floats, column}) {
+    refuse(labels, {"all whole numbers, from 0 to 1", "npy.task"});
+    EXPECT_TRUE(read(labels, classes).train.targets.equal(at::tensor({0, 1, 1}, at::kLong)));
+    EXPECT_EQ(read(labels, regression).train.classes, 0);
+  }
+  refuse(numbers, {"no whole numbers"}, classes);
+  EXPECT_EQ(read(numbers).train.classes, 0);
+  EXPECT_EQ(
+      read(array<int64_t>("<i8", "(3,)", {5, 9, 9}), regression).train.targets.sum().item<double>(),
+      23);
+}
+
+TEST_F(NpySource, ImagesWithTheirChannelsLastAreNoticed) {
+  std::vector<uint8_t> pixels(3 * 8 * 9 * 3);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 7);
+  write(folder / "x.npy", array("|u1", "(3, 8, 9, 3)", pixels));
+  const std::string y = array<uint8_t>("|u1", "(3,)", {0, 1, 1});
+  expect_error([&] { read(y); },
+               {"x.npy", "[3, 8, 9, 3]", "8 channels of 9x3", "npy.layout", "channels-last"});
+  const Tensor stored = at::tensor(pixels, at::kByte).view({3, 8, 9, 3});
+  const Splits last = read(y, {{"npy.layout", "channels-last"}});
+  EXPECT_TRUE(last.train.inputs.equal(stored.permute({0, 3, 1, 2})));
+  EXPECT_EQ(last.train.inputs.scalar_type(), at::kByte);
+  EXPECT_EQ(last.train.mean.size(), 3u);
+  EXPECT_TRUE(read(y, {{"npy.layout", "channels-first"}}).train.inputs.equal(stored));
+  write(folder / "x.npy", array("|u1", "(3, 3, 9, 8)", pixels));
+  EXPECT_EQ(read(y).train.channels(), 3);
+  write(folder / "x.npy", array<float>("<f4", "(3, 2)", {1, 2, 3, 4, 5, 6}));
+  expect_error([&] { read(y, {{"npy.layout", "channels-last"}}); }, {"x.npy", "npy.layout"});
+}
+
+TEST_F(NpySource, IntegersBeyondFloat32Survive) {
+  write(folder / "x.npy", array<int64_t>("<i8", "(3, 1)", {1700000000, 1700000001, 1700000002}));
+  const Splits data = read(array<uint8_t>("|u1", "(3,)", {0, 1, 1}));
+  EXPECT_EQ(data.train.inputs.scalar_type(), at::kDouble);
+  EXPECT_NEAR(data.train.stddev[0], std::sqrt(2.0 / 3), 1e-6);
 }
 
 }  // namespace

@@ -9,13 +9,15 @@
 #include <vector>
 
 #include "altprop/base/error.h"
+#include "altprop/data/read/file.h"
 
 namespace altprop::data {
 
 std::string file_digest(const std::string& path, const std::string& algorithm) {
   if (algorithm != "md5" && algorithm != "sha256")
     throw UsageError("there is no checksum '" + algorithm + "'; known are md5, sha256");
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(fdopen(open_plain_file(path), "rb"),
+                                                   std::fclose);
   if (!file) throw Error("'" + path + "' cannot be opened: " + std::strerror(errno));
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
                                                                    EVP_MD_CTX_free);

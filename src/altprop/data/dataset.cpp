@@ -2,6 +2,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/data/labels.h"
 
 namespace altprop::data {
 
@@ -144,6 +145,20 @@ void check(const Splits& splits) {
 
 namespace {
 
+/// Integers as the floating type that has them all.
+Tensor floating(const Tensor& x, const Dataset& data) {
+  if (x.is_floating_point() || x.scalar_type() == at::kByte) return x;
+  if (x.scalar_type() == at::kBool || x.numel() == 0) return x.to(at::kFloat);
+  const Tensor whole = x.to(at::kLong);
+  const int64_t low = whole.min().item<int64_t>(), high = whole.max().item<int64_t>();
+  const auto beyond = [&](int64_t most) { return low < -most || high > most; };
+  if (beyond(int64_t{1} << 53))
+    fail(data, text::cat("has integers from ", low, " to ", high,
+                         " as inputs, beyond 2^53, which no floating number tells apart; subtract "
+                         "an offset or leave them out"));
+  return whole.to(beyond(int64_t{1} << 24) ? at::kDouble : at::kFloat);
+}
+
 Dataset wrap(const Tensor& x, const Tensor& y, int64_t classes, const std::string& name) {
   Dataset out;
   out.name = name;
@@ -152,26 +167,59 @@ Dataset wrap(const Tensor& x, const Tensor& y, int64_t classes, const std::strin
   out.targets = y;
   if (!x.defined() || !y.defined()) return out;
   if (x.is_complex() || y.is_complex()) fail(out, "has complex numbers; give real ones");
-  const bool keep = x.is_floating_point() || x.scalar_type() == at::kByte;
-  out.inputs = (keep ? x : x.to(at::kFloat)).detach().cpu().contiguous();
+  out.inputs = floating(x, out).detach().cpu().contiguous();
   out.targets = (y.is_floating_point() ? y : y.to(at::kLong)).detach().cpu().contiguous();
   if (out.classes == 0 && y.is_floating_point() && y.dim() == 1)
     out.targets = out.targets.unsqueeze(1);
   return out;
 }
 
+bool holds_labels(const Dataset& data) {
+  return data.targets.defined() && data.targets.scalar_type() == at::kLong &&
+         data.targets.numel() > 0;
+}
+
+/// Class ids in place of labels, those of the training part deciding.
+void number_labels(Splits& splits) {
+  const auto complain = [](const Dataset& data) {
+    return [&data](size_t i, const std::string& what) {
+      fail(data, text::cat("has label ", data.targets[static_cast<int64_t>(i)].item<int64_t>(),
+                           " at sample ", i, ", counted from 0, ", what));
+    };
+  };
+  Dataset &train = splits.train, &test = splits.test;
+  if (!holds_labels(train)) return;
+  if (train.targets.dim() == 2 && train.classes == 0) {
+    if (is_one_hot(train.targets))
+      fail(train, text::cat("has one-hot targets ", shape_text(train.targets.sizes()),
+                            "; give class ids [N], their argmax over the last dimension"));
+    int64_t most = train.targets.max().item<int64_t>();
+    if (holds_labels(test)) most = std::max(most, test.targets.max().item<int64_t>());
+    train.classes = test.classes = std::max<int64_t>(1, most + 1);
+  }
+  if (train.targets.dim() != 1) return;
+  const Labels labels =
+      Labels::of(train.targets, train.classes, "the number of classes", complain(train));
+  for (Dataset* part : {&train, &test}) {
+    if (part == &test && !(holds_labels(test) && test.targets.dim() == 1)) continue;
+    part->targets = labels.ids(part->targets, complain(*part));
+    part->classes = labels.classes();
+    part->class_names = labels.names();
+  }
+}
+
 }  // namespace
+
+bool is_one_hot(const Tensor& targets) {
+  if (targets.dim() != 2 || targets.size(1) < 2 || targets.numel() == 0) return false;
+  const Tensor ones = targets.eq(1);
+  return ones.logical_or(targets.eq(0)).all().item<bool>() && ones.sum(1).eq(1).all().item<bool>();
+}
 
 Splits from_tensors(const Tensor& train_x, const Tensor& train_y, const Tensor& test_x,
                     const Tensor& test_y, int64_t classes, const std::string& name) {
-  if (train_y.defined() && !train_y.is_floating_point() && !train_y.is_complex() &&
-      train_y.numel() > 0 && classes == 0) {
-    classes = train_y.max().item<int64_t>() + 1;
-    if (test_y.defined() && test_y.numel() > 0)
-      classes = std::max(classes, test_y.max().item<int64_t>() + 1);
-    classes = std::max<int64_t>(classes, 1);  // so that negative ids are refused as such
-  }
   Splits out{wrap(train_x, train_y, classes, name), {}, wrap(test_x, test_y, classes, name)};
+  number_labels(out);
   check(out);
   return out;
 }

@@ -56,13 +56,18 @@ void check(const Dataset& data);
 /// Both halves fit together: equal sample shape, classes or target width. @throws Error
 void check(const Splits& splits);
 
+/// Whether targets [N, K] are rows of one 1 and else 0, as class ids are sometimes written.
+bool is_one_hot(const Tensor& targets);
+
 /// The caller's own tensors, delivered as they are (no normalisation).
-/// @param train_x,test_x [N, ...], any real type; other integers than uint8 become float32; copied
-/// only then
-/// @param train_y,test_y [N] integers: class ids; [N] or [N, K] floating: regression targets
-/// @param classes number of classes; 0: one more than the largest id. The test tensors may be
-/// undefined.
-/// @throws Error if they do not fit together
+/// @param train_x,test_x [N, ...], any real type; other integers than uint8 become float32, or
+/// float64 where they are beyond 2^24; copied only then
+/// @param train_y,test_y [N] integers: labels, which the training part numbers (see labels.h); [N,
+/// T] integers: class ids of the steps of sequences; [N] or [N, K] floating: regression targets
+/// @param classes number of classes; 0: as many as the training part has labels, or for steps one
+/// more than the largest id. The test tensors may be undefined.
+/// @throws Error if they do not fit together, if integers are beyond 2^53, or if targets are
+/// one-hot
 Splits from_tensors(const Tensor& train_x, const Tensor& train_y, const Tensor& test_x = {},
                     const Tensor& test_y = {}, int64_t classes = 0,
                     const std::string& name = "tensors");

@@ -5,6 +5,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/data/precision.h"
 #include "altprop/data/prefetch.h"
 
 namespace altprop::data {
@@ -50,6 +51,7 @@ struct Loader::State {
         order_stream(wanted.stream.at("order")),
         augment_stream(wanted.stream.at("augment")) {
     check_options();
+    check_precision(data, options.dtype);
     data.inputs = data.inputs.contiguous();
     const int64_t n = data.size();
     batches = options.drop_last ? n / options.batch : (n + options.batch - 1) / options.batch;

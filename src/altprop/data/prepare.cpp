@@ -110,6 +110,10 @@ void measure_as(Dataset& data) {
     };
     const double mean = sum_of([](double v) { return v; });
     const double variance = sum_of([mean](double v) { return (v - mean) * (v - mean); });
+    if (!std::isfinite(variance))
+      throw Error(text::cat("data set '", data.name, "' has values in channel ", c,
+                            " that are too large to be standardised, around ",
+                            text::from_number(mean), "; rescale them"));
     data.mean.push_back(mean);
     // Rounding leaves a constant channel a tiny spread, which must not be blown up to 1.
     data.stddev.push_back(variance > 1e-24 * (1 + mean * mean) ? std::sqrt(variance) : 1.0);

@@ -48,6 +48,16 @@ static_assert(kLatinLetters.size() == 192 && kLatinMoreLetters.size() == 256);
 
 }  // namespace
 
+bool is_utf8(std::string_view text) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = length_of(bytes[i]);
+    if (length == 0 || i + length > text.size() || decode(bytes + i, length) < 0) return false;
+    i += length;
+  }
+  return true;
+}
+
 std::vector<char32_t> read_characters(const std::string& path) {
   InputFile file(path);
   const std::vector<uint8_t> bytes = file.rest(kLargestText);

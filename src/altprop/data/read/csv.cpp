@@ -2,167 +2,164 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <memory>
-#include <string_view>
+#include <limits>
 
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
-#include "altprop/data/read/file.h"
+#include "altprop/data/read/csv_header.h"
+#include "altprop/data/read/csv_number.h"
+#include "altprop/data/read/records.h"
 
 namespace altprop::data {
 
 namespace {
 
-std::string_view trimmed(std::string_view s) {
-  auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!s.empty() && blank(s.front())) s.remove_prefix(1);
-  while (!s.empty() && blank(s.back())) s.remove_suffix(1);
-  return s;
-}
+// Records that are looked at before it is decided what the first one is.
+constexpr size_t kLookAhead = 64, kLookAheadFields = size_t{1} << 20;
 
-char guess_separator(std::string_view line) {
-  char best = ' ';
-  int64_t most = 0;
-  for (char c : {',', ';', '\t'})
-    if (const int64_t n = std::count(line.begin(), line.end(), c); n > most) most = n, best = c;
-  return best;
-}
-
-class CsvParser {
+class TableReader {
  public:
-  CsvParser(InputFile& file, const CsvFormat& format) : file_(file), format_(format) {}
+  TableReader(InputFile& file, const CsvFormat& format, const CsvTable::Columns* like)
+      : file_(file), reader_(file), format_(format), like_(like) {
+    reader_.set_separator(format.separator ? format.separator : reader_.guess_separator());
+  }
 
-  CsvTable parse() {
-    const std::vector<uint8_t> bytes = file_.rest();
-    std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
-    while (!rest.empty()) {
-      const size_t end = rest.find('\n');
-      take_line(rest.substr(0, end));
-      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  CsvTable read() {
+    std::vector<Record> first;
+    for (size_t fields = 0; first.size() < kLookAhead && fields < kLookAheadFields;) {
+      Record record;
+      if (!reader_.next(record)) break;
+      fields += record.size();
+      first.push_back(std::move(record));
     }
+    if (first.empty()) file_.fail("has no samples");
+    const bool header = begins_with_header(first);
+    table_.columns = find_columns(reader_, first.front(), header, format_, like_);
+    slots_.assign(static_cast<size_t>(table_.columns.count), -1);
+    for (size_t i = 0; i < table_.columns.features.size(); ++i)
+      slots_[static_cast<size_t>(table_.columns.features[i])] = static_cast<int64_t>(i);
+    for (size_t i = header ? 1 : 0; i < first.size(); ++i) take(first[i]);
+    first.clear();
+    Record record;
+    while (reader_.next(record)) take(record);
     if (table_.lines.empty()) file_.fail("has no samples");
-    const auto n = static_cast<int64_t>(table_.lines.size());
-    table_.features = at::empty({n, static_cast<int64_t>(columns_) - 1}, at::kFloat);
-    std::memcpy(table_.features.data_ptr(), values_.data(), values_.size() * sizeof(float));
+    const auto n = static_cast<int64_t>(table_.lines.size()),
+               features = static_cast<int64_t>(table_.columns.features.size());
+    values_.shrink_to_fit();
+    auto owner = std::make_shared<std::vector<double>>(std::move(values_));
+    table_.features = at::from_blob(
+        owner->data(), {n, features}, [owner](void*) {}, at::kDouble);
     return std::move(table_);
   }
 
  private:
-  void take_line(std::string_view line) {
-    ++line_;
-    if (trimmed(line).empty()) return;
-    const bool first = columns_ == 0;
-    if (first) separator_ = format_.separator ? format_.separator : guess_separator(line);
-    split(line);
-    if (first) {
-      columns_ = fields_.size();
-      if (columns_ < 2)
-        fail("has a single column; a feature and a target are needed (see option csv.separator)");
-      if (begin_table()) return;
-    }
-    if (fields_.size() != columns_)
-      fail(text::cat("has ", fields_.size(), " fields, but the first line has ", columns_));
-    for (size_t i = 0; i < columns_; ++i) {
-      if (i == target_) continue;
-      const auto value = text::to_number(fields_[i]);
-      // A float32 that overflows is as useless as a missing value.
-      if (!value || !std::isfinite(static_cast<float>(*value)))
-        fail(text::cat("has '", fields_[i].substr(0, 40), "' in column ", i,
-                       ", which is not a finite number"));
-      values_.push_back(static_cast<float>(*value));
-    }
-    table_.targets.emplace_back(fields_[target_]);
-    table_.lines.push_back(line_);
-  }
-
-  /// Finds the target column; true if the first line is a header.
-  bool begin_table() {
-    const auto index = text::to_integer(format_.target);
-    const auto named = std::find(fields_.begin(), fields_.end(), format_.target);
-    const bool by_name = format_.target != "first" && format_.target != "last" && !index;
-    if (by_name) {
-      if (named == fields_.end() || format_.header == "no")
-        fail("has no column '" + format_.target + "', which is the target (option csv.target)");
-      target_ = static_cast<size_t>(named - fields_.begin());
-      return true;
-    }
-    target_ = format_.target == "first" ? 0 : columns_ - 1;
-    if (index) {
-      if (*index < 0 || *index >= static_cast<int64_t>(columns_))
-        fail(text::cat("has columns 0 to ", columns_ - 1, ", but the target is column ", *index,
-                       " (option csv.target)"));
-      target_ = static_cast<size_t>(*index);
-    }
+  bool begins_with_header(const std::vector<Record>& first) {
     if (format_.header != "auto") return format_.header == "yes";
-    for (size_t i = 0; i < columns_; ++i)
-      if (i != target_ && !text::to_number(fields_[i])) return true;
-    return false;
+    if (needs_header(format_) && !like_) return true;
+    const Record& line = first.front();
+    if (like_ && !like_->names.empty()) {
+      std::vector<std::string> here, there = like_->names;
+      for (size_t i = 0; i < line.size(); ++i) here.emplace_back(line[i]);
+      std::sort(here.begin(), here.end());
+      std::sort(there.begin(), there.end());
+      if (here == there) return true;
+    }
+    const CsvTable::Columns* by_place =
+        like_ && like_->count == static_cast<int64_t>(line.size()) ? like_ : nullptr;
+    CsvFormat plain = format_;
+    if (like_ && !by_place) {  // with other columns, which only names can tell
+      if (plain.target != "first" && !plain.target.empty()) plain.target = "last";
+      plain.leave_out.clear();
+    }
+    return is_header(reader_, first, find_columns(reader_, line, false, plain, by_place), format_);
   }
 
-  void split(std::string_view line) {
-    fields_.clear();
-    unquoted_.clear();
-    size_t at = 0;
-    for (;;) {
-      if (separator_ == ' ') {  // any number of blanks separates
-        while (at < line.size() && trimmed(line.substr(at, 1)).empty()) ++at;
-        if (at >= line.size()) return;
-      }
-      if (at < line.size() && line[at] == '"') {
-        at = quoted(line, at);
-      } else {
-        const size_t end = std::min(line.find(separator_, at), line.size());
-        fields_.push_back(trimmed(line.substr(at, end - at)));
-        at = end;
-      }
-      if (at >= line.size()) return;
-      ++at;  // the separator; what follows it is a field, even if empty
+  void take(const Record& record) {
+    const CsvTable::Columns& columns = table_.columns;
+    if (static_cast<int64_t>(record.size()) != columns.count)
+      reader_.fail(record.line(), text::cat("has ", record.size(),
+                                            " fields, but the first line has ", columns.count));
+    const size_t row = values_.size();
+    values_.resize(row + columns.features.size());
+    for (size_t i = 0; i < slots_.size(); ++i)
+      if (slots_[i] >= 0) values_[row + static_cast<size_t>(slots_[i])] = number(record, i);
+    if (columns.target >= 0) {
+      const auto target = static_cast<size_t>(columns.target);
+      check_target(record, target);
+      table_.targets.emplace_back(record[target]);
+      if (format_.decimal_comma && parse_comma_number(record[target]))
+        std::replace(table_.targets.back().begin(), table_.targets.back().end(), ',', '.');
+      table_.lines.push_back(record.line(target));
+    } else {
+      table_.lines.push_back(record.line());
     }
   }
 
-  /// Takes the field whose opening quote is at `at`; returns the place of the separator after it.
-  size_t quoted(std::string_view line, size_t at) {
-    std::string value;
-    for (++at;; ++at) {
-      if (at >= line.size()) fail("has a quote that is not closed");
-      if (line[at] != '"') {
-        value += line[at];
-      } else if (at + 1 < line.size() && line[at + 1] == '"') {
-        value += '"';
-        ++at;
-      } else {
-        break;
-      }
-    }
-    const size_t end = std::min(line.find(separator_, at + 1), line.size());
-    if (!trimmed(line.substr(at + 1, end - at - 1)).empty())
-      fail("has text behind a closing quote");
-    unquoted_.push_back(std::make_unique<std::string>(std::move(value)));
-    fields_.push_back(trimmed(*unquoted_.back()));
-    return end;
+  bool missing(std::string_view field) const {
+    return format_.missing_words ? is_missing(field) : field.empty();
   }
 
-  [[noreturn]] void fail(const std::string& what) const {
-    file_.fail(text::cat("line ", line_, " ", what));
+  void check_target(const Record& record, size_t column) const {
+    const std::string_view field = record[column];
+    if (missing(field))
+      fail(record, column,
+           text::cat("has no target in ", column_text(table_.columns, column),
+                     field.empty() ? std::string("; leave the line out or give it one")
+                                   : " but " + shown(field) +
+                                         ", which stands for a missing value; leave the line out, "
+                                         "or set option csv.missing to empty if it is a class"));
+    if (!format_.decimal_comma && is_comma_number(field))
+      fail(record, column,
+           text::cat("has target ", shown(field), " in ", column_text(table_.columns, column),
+                     ": for a decimal comma set option csv.decimal to comma, separated thousands "
+                     "and lists are not understood"));
+  }
+
+  double number(const Record& record, size_t column) const {
+    const std::string_view field = record[column];
+    const auto value = format_.decimal_comma ? parse_comma_number(field) : parse_number(field);
+    // Beyond float32 a feature is as useless as a missing one.
+    if (value && std::abs(*value) <= std::numeric_limits<float>::max()) return *value;
+    std::string advice;
+    if (is_missing(field))
+      advice =
+          ": the value is missing; leave the line out, fill it, or leave the column out with "
+          "option csv.leave-out";
+    else if (!format_.decimal_comma && is_comma_number(field))
+      advice =
+          "; for a decimal comma set option csv.decimal to comma, separated thousands are not "
+          "understood";
+    else if (format_.decimal_comma && parse_number(field))
+      advice = " with a decimal comma, which option csv.decimal asks for";
+    else if (!value && !is_infinite(field))
+      advice = "; option csv.leave-out leaves a column out";
+    fail(record, column,
+         text::cat("has ", shown(field), " in ", column_text(table_.columns, column),
+                   ", which is not a finite number", advice));
+  }
+
+  static std::string shown(std::string_view field) {
+    return "'" + text::printable(std::string(field), 40) + "'";
+  }
+
+  [[noreturn]] void fail(const Record& record, size_t column, const std::string& what) const {
+    reader_.fail(record.line(column), what);
   }
 
   InputFile& file_;
+  RecordReader reader_;
   const CsvFormat& format_;
-  char separator_ = ',';
-  size_t columns_ = 0, target_ = 0;
-  int64_t line_ = 0;
-  std::vector<std::string_view> fields_;
-  std::vector<std::unique_ptr<std::string>> unquoted_;  // what quoted fields refer to
-  std::vector<float> values_;
+  const CsvTable::Columns* like_;
+  std::vector<int64_t> slots_;  // of each column: its place among the features, or -1
+  std::vector<double> values_;
   CsvTable table_;
 };
 
 }  // namespace
 
-CsvTable read_csv(const std::string& path, const CsvFormat& format) {
+CsvTable read_csv(const std::string& path, const CsvFormat& format, const CsvTable::Columns* like) {
   InputFile file(path);
-  return CsvParser(file, format).parse();
+  return TableReader(file, format, like).read();
 }
 
 }  // namespace altprop::data

@@ -46,17 +46,25 @@ Tensor read_idx_labels(const std::string& path, int64_t classes) {
   for (size_t i = 0; i < labels.size(); ++i)
     if (labels[i] >= classes)
       file.fail(text::cat("has label ", int{labels[i]}, " at sample ", i, ", but there are ",
-                          classes, " classes"));
+                          classes,
+                          " classes; data source 'idx' reads sets in this format with "
+                          "other labels"));
   const auto count = static_cast<int64_t>(labels.size());
   return to_tensor(std::move(labels), {count}).to(at::kLong);
 }
 
 namespace {
 
-Dataset read_part(const std::string& folder, const std::string& part, const std::string& name,
-                  int64_t classes) {
+Dataset read_named(const std::string& folder, const std::string& part, const std::string& name,
+                   int64_t classes) {
   const std::string images = existing(folder, part + "-images-idx3-ubyte", name);
-  const std::string labels = existing(folder, part + "-labels-idx1-ubyte", name);
+  return read_idx_pair(images, existing(folder, part + "-labels-idx1-ubyte", name), name, classes);
+}
+
+}  // namespace
+
+Dataset read_idx_pair(const std::string& images, const std::string& labels, const std::string& name,
+                      int64_t classes) {
   Dataset out;
   out.name = name;
   out.classes = classes;
@@ -69,10 +77,9 @@ Dataset read_part(const std::string& folder, const std::string& part, const std:
   return out;
 }
 
-}  // namespace
-
 Splits read_idx_folder(const std::string& folder, const std::string& name, int64_t classes) {
-  return {read_part(folder, "train", name, classes), {}, read_part(folder, "t10k", name, classes)};
+  return {
+      read_named(folder, "train", name, classes), {}, read_named(folder, "t10k", name, classes)};
 }
 
 }  // namespace altprop::data

@@ -16,8 +16,14 @@ Tensor read_idx_images(const std::string& path);
 /// @return int64 [N], each in [0, classes). @throws Error naming the file
 Tensor read_idx_labels(const std::string& path, int64_t classes);
 
+/// A file of images and the one of their labels; bytes scaled to [0, 1]. @throws Error naming the
+/// file
+Dataset read_idx_pair(const std::string& images, const std::string& labels, const std::string& name,
+                      int64_t classes);
+
 /// The four files of an MNIST-like data set in `folder`, named as in the original distribution,
-/// plain or .gz; bytes scaled to [0, 1]. @throws Error naming the file
+/// with a dash or a dot in front of "idx", plain or .gz; bytes scaled to [0, 1]. @throws Error
+/// naming the file
 Splits read_idx_folder(const std::string& folder, const std::string& name, int64_t classes);
 
 }  // namespace altprop::data

@@ -1,5 +1,6 @@
 #include "altprop/data/read/npy.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <map>
@@ -100,6 +101,7 @@ class HeaderParser {
       if (!value) damaged();
       out.push_back(*value);
       at_ = end == std::string::npos ? text_.size() : end;
+      if (at_ < text_.size() && text_[at_] == 'L') ++at_;  // Python 2's long integers
       if (!accept(',') && peek() != ')') damaged();
     }
     return out;
@@ -146,15 +148,17 @@ Tensor read_npy(const std::string& path) {
   const at::ScalarType type = type_of(file, header.descr);
 
   int64_t size = static_cast<int64_t>(c10::elementSize(type));
+  int64_t without_zeros = size;  // what strides are made of
   for (int64_t extent : header.shape)
-    if (__builtin_mul_overflow(size, extent, &size) || header.shape.size() > 16)
+    if (__builtin_mul_overflow(size, extent, &size) || header.shape.size() > 16 ||
+        __builtin_mul_overflow(without_zeros, std::max<int64_t>(extent, 1), &without_zeros))
       file.fail("announces an array of shape " + shape_text(header.shape) +
                 ", which is too large: it is damaged");
   auto values = file.bytes(static_cast<uint64_t>(size), "values");
   file.expect_end();
 
-  Tensor out = at::empty(header.shape, type);
-  if (size > 0) std::memcpy(out.data_ptr(), values.data(), static_cast<size_t>(size));
+  Tensor out =
+      size > 0 ? to_tensor(std::move(values), header.shape, type) : at::empty(header.shape, type);
   if (header.fortran) {
     const std::vector<int64_t> reversed(header.shape.rbegin(), header.shape.rend());
     std::vector<int64_t> axes;

@@ -1,22 +1,25 @@
 // The user's tables.
-#include <algorithm>
+#include "altprop/data/read/csv.h"
+
 #include <cmath>
-#include <filesystem>
+#include <limits>
 #include <map>
 
 #include "altprop/base/error.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
-#include "altprop/data/read/csv.h"
+#include "altprop/data/labels.h"
+#include "altprop/data/read/csv_number.h"
+#include "altprop/data/read/file.h"
 #include "altprop/data/source.h"
 
 namespace altprop::data {
 namespace {
 
-constexpr int64_t kMostClasses = 65536;
-
 struct Csv : Reader {
   std::string train, test, task = "classification", separator = "auto", shape;
-  std::string header = "auto", target = "last";
+  std::string header = "auto", target = "last", decimal = "point", missing = "words";
+  std::vector<std::string> leave_out;
   int64_t classes = 0;
 
   void declare(Options& o) override {
@@ -26,15 +29,21 @@ struct Csv : Reader {
     o.text("csv.test", test, {"file of the test samples; empty: no test set"});
     o.choice("csv.separator", separator, {"auto", "comma", "semicolon", "tab", "space"},
              {"what stands between fields"});
-    o.choice(
-        "csv.header", header, {"auto", "yes", "no"},
-        {"whether the first line holds column names; auto: if its features are not all numbers"});
+    o.choice("csv.decimal", decimal, {"point", "comma"},
+             {"what stands in front of a number's decimals"});
+    o.choice("csv.header", header, {"auto", "yes", "no"},
+             {"whether the first line holds column names; auto: if it has names over numbers"});
     o.text("csv.target", target,
            {"column of the target: first, last, its name or its number from 0"});
+    o.list("csv.leave-out", leave_out,
+           {"columns that are no features, such as ids: names or numbers from 0"});
+    o.choice("csv.missing", missing, {"words", "empty"},
+             {"what is no value: words: an empty field, NA, nan, null, None, ? and the like; "
+              "empty: an empty field alone"});
     o.choice("csv.task", task, {"classification", "regression"},
              {"whether the target is a class or a number"});
-    o.integer("csv.classes", classes, {.min = 0, .max = kMostClasses},
-              {"number of classes; 0: as many as the training file shows"});
+    o.integer("csv.classes", classes, {.min = 0, .max = Labels::kMostClasses},
+              {"number of classes; 0: as many as the training file has labels"});
     o.text("csv.shape", shape, {"shape of a sample, e.g. 1x28x28; empty: a vector"});
   }
 
@@ -44,50 +53,54 @@ struct Csv : Reader {
           "data source 'csv' needs option csv.train, the file of the training samples");
     static const std::map<std::string, char> separators{
         {"auto", 0}, {"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}, {"space", ' '}};
-    const CsvFormat format{separators.at(separator), header, target};
-    auto path_of = [&](const std::string& path) {
-      std::error_code ignored;
-      return std::filesystem::exists(path, ignored)
-                 ? path
-                 : (std::filesystem::path(folder) / path).string();
-    };
-    const std::string train_path = path_of(train);
-    const CsvTable train_table = read_csv(train_path, format);
+    if (decimal == "comma" && separator == "comma")
+      throw UsageError(
+          "option 'csv.decimal' is comma, and so is option 'csv.separator'; one of them must "
+          "differ");
+    const CsvFormat format{.separator = separators.at(separator),
+                           .header = header,
+                           .target = target,
+                           .leave_out = leave_out,
+                           .decimal_comma = decimal == "comma",
+                           .missing_words = missing == "words"};
+    const File first(path_in(folder, train), format, nullptr);
     Splits out;
-    Classes known{classes, {}};
-    out.train = to_data(train_table, train_path, known, true);
+    Labels labels;
+    if (task == "classification")
+      labels = Labels::of(first.table.targets, classes, "option csv.classes", first.complaint());
+    out.train = to_data(first, labels);
     if (!test.empty())
-      out.test = to_data(read_csv(path_of(test), format), path_of(test), known, false);
+      out.test = to_data(File(path_in(folder, test), format, &first.table.columns), labels);
     return out;
   }
 
-  struct Classes {
-    int64_t count = 0;
-    std::vector<std::string> names;  // sorted; empty if the ids themselves stand in the file
+  struct File {
+    std::string path;
+    CsvTable table;
+
+    File(std::string from, const CsvFormat& format, const CsvTable::Columns* like)
+        : path(std::move(from)), table(read_csv(path, format, like)) {}
+
+    [[noreturn]] void fail(size_t i, const std::string& what) const {
+      throw Error(text::cat("'", path, "' line ", table.lines[i], " has target '",
+                            text::printable(table.targets[i], 40), "', ", what));
+    }
+    Labels::Fail complaint() const {
+      return [this](size_t i, const std::string& what) { fail(i, what); };
+    }
   };
 
-  [[noreturn]] static void fail(const CsvTable& table, size_t i, const std::string& path,
-                                const std::string& what) {
-    throw Error(text::cat("'", path, "' line ", table.lines[i], " has target '",
-                          table.targets[i].substr(0, 40), "', ", what));
-  }
-
-  Dataset to_data(const CsvTable& table, const std::string& path, Classes& known,
-                  bool defining) const {
+  Dataset to_data(const File& file, const Labels& labels) const {
     Dataset out;
-    out.name = "csv (" + path + ")";
-    out.inputs = shape.empty() ? table.features : shaped(table.features, path);
+    out.name = "csv (" + file.path + ")";
+    out.inputs = shape.empty() ? file.table.features : shaped(file.table.features, file.path);
     if (task == "regression") {
-      out.targets = numbers(table, path);
+      out.targets = numbers(file);
       return out;
     }
-    if (defining) define(table, path, known);
-    const auto n = static_cast<int64_t>(table.targets.size());
-    out.targets = at::empty({n}, at::kLong);
-    auto* ids = out.targets.data_ptr<int64_t>();
-    for (size_t i = 0; i < table.targets.size(); ++i) ids[i] = id_of(table, i, path, known);
-    out.classes = known.count;
-    out.class_names = known.names;
+    out.targets = labels.ids(file.table.targets, file.complaint());
+    out.classes = labels.classes();
+    for (const std::string& name : labels.names()) out.class_names.push_back(text::printable(name));
     return out;
   }
 
@@ -105,62 +118,27 @@ struct Csv : Reader {
     if (product != features.size(1))
       throw UsageError(text::cat("option 'csv.shape' ", shape, " has ", product, " values, but '",
                                  path, "' has ", features.size(1), " features a line"));
+    constexpr int64_t kSmallestImage = 8;
+    if (sizes.size() == 4 && (sizes[3] == 1 || sizes[3] == 3 || sizes[3] == 4) &&
+        sizes[1] >= kSmallestImage && sizes[2] >= kSmallestImage)
+      throw UsageError(text::cat("option 'csv.shape' ", shape, " would be ", sizes[1],
+                                 " channels of ", sizes[2], "x", sizes[3],
+                                 " pixels; shapes are channels x height x width, here ", sizes[3],
+                                 "x", sizes[1], "x", sizes[2], " with one plane behind the other"));
     return features.view(sizes);
   }
 
-  static Tensor numbers(const CsvTable& table, const std::string& path) {
-    Tensor out = at::empty({static_cast<int64_t>(table.targets.size()), 1}, at::kFloat);
-    auto* values = out.data_ptr<float>();
-    for (size_t i = 0; i < table.targets.size(); ++i) {
-      const auto value = text::to_number(table.targets[i]);
-      if (!value || !std::isfinite(static_cast<float>(*value)))
-        fail(table, i, path, "which is not a finite number");
-      values[i] = static_cast<float>(*value);
+  static Tensor numbers(const File& file) {
+    const std::vector<std::string>& targets = file.table.targets;
+    Tensor out = at::empty({static_cast<int64_t>(targets.size()), 1}, at::kDouble);
+    auto* values = out.data_ptr<double>();
+    for (size_t i = 0; i < targets.size(); ++i) {
+      const auto value = parse_number(targets[i]);
+      if (!value || std::abs(*value) > std::numeric_limits<float>::max())
+        file.fail(i, "which is not a finite number");
+      values[i] = *value;
     }
     return out;
-  }
-
-  /// Ids if all targets are whole numbers from 0 on, else names.
-  static void define(const CsvTable& table, const std::string& path, Classes& known) {
-    int64_t largest = -1;
-    bool ids = true;
-    for (size_t i = 0; i < table.targets.size(); ++i) {
-      const auto id = text::to_integer(table.targets[i]);
-      if (!id && text::to_number(table.targets[i]))
-        fail(table, i, path, "which is no class; set option csv.task to regression");
-      if (id && *id >= kMostClasses)
-        fail(table, i, path,
-             text::cat("but class ids end at ", kMostClasses - 1,
-                       "; set option csv.task to regression if it is a number"));
-      ids = ids && id && *id >= 0;
-      largest = std::max(largest, id.value_or(-1));
-    }
-    if (ids) {
-      if (known.count == 0) known.count = largest + 1;
-      return;
-    }
-    known.names = table.targets;
-    std::sort(known.names.begin(), known.names.end());
-    known.names.erase(std::unique(known.names.begin(), known.names.end()), known.names.end());
-    const auto found = static_cast<int64_t>(known.names.size());
-    if (known.count != 0 && known.count != found)
-      throw Error(text::cat("'", path, "' has ", found,
-                            " different class names, but option csv.classes says ", known.count));
-    known.count = found;
-  }
-
-  static int64_t id_of(const CsvTable& table, size_t i, const std::string& path,
-                       const Classes& known) {
-    if (known.names.empty()) {
-      const auto id = text::to_integer(table.targets[i]);
-      if (!id || *id < 0 || *id >= known.count)
-        fail(table, i, path, text::cat("but class ids are 0 to ", known.count - 1));
-      return *id;
-    }
-    const auto at = std::lower_bound(known.names.begin(), known.names.end(), table.targets[i]);
-    if (at == known.names.end() || *at != table.targets[i])
-      fail(table, i, path, "a class the training file does not have");
-    return at - known.names.begin();
   }
 };
 

@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;'";
 constexpr size_t kLongestName = 200;
+// All names are padded to the longest. Where that takes more memory than this, and more than so
+// many times what the names have, a single line costs as much as the whole list.
+constexpr size_t kPaddedFreely = size_t{1} << 22, kMostPadding = 16;
 
 using Name = std::vector<int64_t>;  ///< places in the alphabet
 
@@ -40,6 +43,16 @@ std::vector<Name> read_names(const std::string& path) {
   if (out.back().empty()) out.pop_back();
   if (out.empty()) throw Error("'" + path + "' is empty: there is no name in it");
   return out;
+}
+
+/// Refuses names that are padded to many times their length because of one.
+void check_padding(const std::vector<Name>& names, size_t longest, const std::string& path) {
+  size_t letters = 0;
+  for (const Name& name : names) letters += name.size();
+  if (names.size() * longest > std::max(kPaddedFreely, kMostPadding * letters))
+    throw Error(text::cat("'", path, "' has a name of ", longest, " letters, to which all ",
+                          names.size(), " names would be padded, though they have ",
+                          letters / names.size(), " on average: take it out"));
 }
 
 /// The files `Language.txt`, in alphabetical order.
@@ -76,10 +89,11 @@ struct Names : Reader {
     std::vector<Name> names;
     std::vector<int64_t> languages, train, held;
     size_t longest = 0;
+    std::string longest_in;
     for (const std::filesystem::path& path : files_in(std::filesystem::path(folder) / "names")) {
       const auto first = static_cast<int64_t>(names.size());
       for (Name& name : read_names(path.string())) {
-        longest = std::max(longest, name.size());
+        if (name.size() > longest) longest = name.size(), longest_in = path.string();
         names.push_back(std::move(name));
         languages.push_back(static_cast<int64_t>(out.train.class_names.size()));
       }
@@ -93,6 +107,7 @@ struct Names : Reader {
       const int64_t* drawn = order.const_data_ptr<int64_t>();
       for (int64_t i = 0; i < n; ++i) (i < tested ? held : train).push_back(first + drawn[i]);
     }
+    check_padding(names, longest, longest_in);
     for (auto [part, ids] : {std::pair{&out.train, &train}, {&out.test, &held}}) {
       part->class_names = out.train.class_names;
       part->classes = static_cast<int64_t>(part->class_names.size());

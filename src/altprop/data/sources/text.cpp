@@ -22,9 +22,12 @@ struct Numbered {
 };
 
 Numbered number(const std::vector<char32_t>& characters, const std::string& path) {
-  std::vector<char32_t> alphabet = characters;
-  std::sort(alphabet.begin(), alphabet.end());
-  alphabet.erase(std::unique(alphabet.begin(), alphabet.end()), alphabet.end());
+  std::vector<bool> there(
+      characters.empty() ? 0 : size_t{*std::max_element(characters.begin(), characters.end())} + 1);
+  for (char32_t c : characters) there[c] = true;
+  std::vector<char32_t> alphabet;
+  for (size_t c = 0; c < there.size(); ++c)
+    if (there[c]) alphabet.push_back(static_cast<char32_t>(c));
   if (alphabet.size() > kMostCharacters)
     throw Error(text::cat("'", path, "' has ", alphabet.size(),
                           " different characters, more than the ", kMostCharacters,
@@ -80,18 +83,20 @@ struct Text : Reader {
         throw Error(text::cat("'", path, "' is too short: its ", what, " part has ", to - from,
                               " of ", n, " characters, but a sample of text.length ", length,
                               " and the character behind it need ", length + 1));
-      // Sample k begins at character `from + length * order[k]`.
-      Tensor order = at::arange(samples, at::kLong);
       if (readers > samples)
         throw UsageError(text::cat("option 'text.streams' asks for ", readers, " readers, but the ",
                                    what, " part has ", samples, " samples"));
-      if (readers > 0)
-        order =
-            order.narrow(0, 0, samples / readers * readers).view({readers, -1}).t().reshape({-1});
-      const Tensor begin = (order * length + from).unsqueeze(1);
-      const Tensor places = begin + at::arange(length, at::kLong);
-      out.inputs = text.ids.take(places);
-      out.targets = text.ids.take(places + 1);
+      // Views of the text, so that memory does not grow with it three times.
+      const auto cut = [&](int64_t first) {
+        const Tensor all = text.ids.narrow(0, first, samples * length).view({samples, length});
+        if (readers == 0) return all;
+        return all.narrow(0, 0, samples / readers * readers)
+            .view({readers, -1, length})
+            .transpose(0, 1)
+            .reshape({-1, length});
+      };
+      out.inputs = cut(from);
+      out.targets = cut(from + 1);
       return out;
     };
     return {part(0, first, "training", streams), part(first, second, "validation", 0),
@@ -108,10 +113,7 @@ struct AnyText : Text {
   }
   Splits read(const std::string& folder) const override {
     if (file.empty()) throw UsageError("data source 'text' needs option text.file");
-    std::error_code ignored;
-    const bool here = std::filesystem::exists(file, ignored);
-    return cut(here ? file : (std::filesystem::path(folder) / file).string(),
-               "text (" + file + ")");
+    return cut(path_in(folder, file), "text (" + file + ")");
   }
 };
 
