@@ -59,7 +59,7 @@ class RunFolder : public Observer {
   std::string label_;
   int64_t metrics_bytes_ = 0;  ///< of the records of whole epochs
   uint32_t metrics_sum_ = 0;   ///< their CRC-32
-  bool partial_ = false;  ///< behind them stands the record of a part of an epoch
+  bool partial_ = false;       ///< behind them stands the record of a part of an epoch
   FolderLock lock_;
 };
 
