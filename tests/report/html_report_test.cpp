@@ -123,7 +123,8 @@ TEST_F(Report, SaysWhatIsWrongWithASummary) {
                                               "; a report is made of a folder that 'altprop train "
                                               "--out' or 'altprop compare --out' wrote");
   put("summary.json", "{\"rule\": ");
-  EXPECT_EQ(message([&] { write(dir); }), file + " is damaged: it is not a JSON object");
+  EXPECT_EQ(message([&] { write(dir); }),
+            file + " is no JSON that can be read: line 1, column 9: the text ends too early");
   put("summary.json", "[]");
   EXPECT_EQ(message([&] { write(dir); }), file + " is damaged: it is not a JSON object");
   put("summary.json", R"({"runs": [1]})");
@@ -147,14 +148,14 @@ TEST_F(Report, AReadOnlyFolderGivesOneSentence) {
     ASSERT_EQ(::seteuid(me), 0);
   }
   fs::permissions(dir, fs::perms::owner_all);
-  EXPECT_EQ(said, "cannot write '" + (dir / "report.html").string() + "': Permission denied");
+  EXPECT_EQ(said, "writing '" + (dir / "report.html").string() + "' failed: Permission denied");
 }
 
 TEST_F(Report, AFailedWriteLeavesNothingBehind) {
   put("summary.json", "{}");
   put("report.html/in_the_way", "");
   EXPECT_EQ(message([&] { write(dir); }),
-            "cannot write '" + (dir / "report.html").string() + "': Is a directory");
+            "writing '" + (dir / "report.html").string() + "' failed: Is a directory");
   EXPECT_EQ(std::distance(fs::directory_iterator(dir), {}), 2);
 }
 

@@ -121,7 +121,8 @@ void RunFolder::restore_records(const RunMeta& meta) {
   const std::string rest = found.substr(known);
   const std::string next = meta.metrics_line.empty() ? "" : meta.metrics_line + "\n";
   if (!next.starts_with(rest))
-    experiment_.trainer().warn(text::cat("'", path.string(), "' had ", rest.size(),
+    experiment_.trainer().warn(text::cat("'", path.string(), "' had ",
+                                         rest.size() - (rest.starts_with(next) ? next.size() : 0),
                                          " bytes behind the records that the checkpoint knows, "
                                          "which were cut off"));
   if (rest == next) return note_record(meta.metrics_line, size);
