@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/network/ops/dropout.h"
+#include "altprop/probes/gradient_check.h"
 #include "altprop/tensor/memory.h"
 #include "ode/fields.h"
 #include "rules/pathways.h"
@@ -118,6 +119,29 @@ TEST_P(OdeWithin, GradientMethodsAgree) {
 
 INSTANTIATE_TEST_SUITE_P(OdeRules, OdeWithin, ::testing::ValuesIn(kWithin),
                          [](const auto& info) { return info.param.name; });
+
+/// Backprop through the continuous adjoint is compared with the exact gradient, not with itself.
+TEST(OdeRules, ChecksShowHowWrongTheContinuousAdjointIs) {
+  at::NoGradGuard no_grad;
+  Graph net = net_around(timed_mlp(6), {.solver = "midpoint", .sizes = {.steps = 4}});
+  const auto loss = make_loss("cross-entropy");
+  const Batch batch(net);
+  const auto rule = make_rule("backprop");
+  rule->bind(net, *loss, 1);
+  const Step step = Step::look_at({.inputs = batch.x}, batch.y);
+  for (const std::string& name : gradient_names()) {
+    set_gradient(net, gradient_of(name));
+    double worst = 0;
+    for (const GradientRow& row : compare_gradients(dynamic_cast<Rule&>(*rule), step))
+      worst = std::max(worst, row.s.relative_error);
+    if (name == "adjoint") {
+      EXPECT_GT(worst, 1e-6);
+      EXPECT_LT(worst, 1e-1);
+    } else {
+      EXPECT_LT(worst, 1e-13) << name;
+    }
+  }
+}
 
 TEST(OdeRules, FeedbackAlignmentIsNotBackpropInside) {
   at::NoGradGuard no_grad;
@@ -252,7 +276,13 @@ int64_t bytes_of_pass(const Graph& net, Gradient gradient, const Tensor& x, cons
     const int64_t before = memory::alive(at::kCPU);
     const Tensor out = net.run(x, activity, {Mode::Train});
     net.sweep(activity, {{net.output_node(), cot}}, exact, &sink, {.release = true});
-    if (warm == 1) return memory::peak(at::kCPU) - before;
+    const int64_t peak = memory::peak(at::kCPU);
+    activity.clear();
+    if (warm == 1) {
+      // Nothing stays behind but the result, whose block may be a little larger than itself.
+      EXPECT_LE(memory::alive(at::kCPU), before + out.nbytes() + 64);
+      return peak - before;
+    }
   }
   return 0;
 }
@@ -309,9 +339,11 @@ TEST(OdeMemory, GrowsWithStepsByOneState) {
     return bytes_of_pass(net, gradient, Stream(1).at("x").normal({rows, width}, at::kDouble),
                          Stream(1).at("cot").normal({rows, width}, at::kDouble));
   };
+  // Blocks of the heap are a little larger than what is in them.
+  constexpr double kRounding = 2048;
   for (const Gradient gradient : {Gradient::Aca, Gradient::Symplectic})
-    EXPECT_EQ(measured(gradient, 40) - measured(gradient, 20), 20 * state);
-  EXPECT_EQ(measured(Gradient::Adjoint, 40), measured(Gradient::Adjoint, 20));
+    EXPECT_NEAR(measured(gradient, 40) - measured(gradient, 20), 20 * state, kRounding);
+  EXPECT_NEAR(measured(Gradient::Adjoint, 40), measured(Gradient::Adjoint, 20), kRounding);
   EXPECT_GT(measured(Gradient::Naive, 40) - measured(Gradient::Naive, 20),
             20 * 6 * rows * hidden * 8);
 }

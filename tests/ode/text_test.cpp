@@ -115,7 +115,7 @@ TEST(OdeText, SaysWhatIsWrongAndWhere) {
       {"chain: ode{linear 6} rtol=0 atol=0, linear *", {"item 1", "rtol and atol are not both 0"}},
       {"chain: ode{batch-norm, linear 6}, linear *", {"item 1", "layer-norm"}},
       {"chain: with-time, linear *", {"item 1", "braces of an ode"}},
-      {"dag: x = input; y = ode(x){output linear(z, 6); output linear(y, *)", {"'}' is expected"}},
+      {"dag: x = input; y = ode(x){output linear(z, 6)", {"'}' is expected"}},
       {"dag: x = input; y = ode(x); output y", {"'ode'", "braces"}},
       {"dag: x = input; y = relu(x){output z}; output linear(y, *)", {"'relu'", "braces out"}},
       {"dag: x = input; y = ode(x){h = linear(z, 6)}; output y", {"has no output"}},

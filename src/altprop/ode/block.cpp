@@ -168,17 +168,31 @@ OpPtr block(std::shared_ptr<Graph> f, Problem problem) {
   return std::make_shared<Block>(std::move(f), std::move(problem));
 }
 
-int set_gradient(const Graph& net, Gradient gradient) {
-  int count = 0;
+namespace {
+void add_blocks(const Graph& net, std::vector<Block*>& out) {
   for (const Node& node : net.nodes()) {
     if (!node.op || !node.op->parts()) continue;
-    if (auto* block = dynamic_cast<Block*>(node.op.get())) {
-      block->set_gradient(gradient);
-      ++count;
-    }
-    count += set_gradient(*node.op->parts(), gradient);
+    if (auto* block = dynamic_cast<Block*>(node.op.get())) out.push_back(block);
+    add_blocks(*node.op->parts(), out);
   }
-  return count;
+}
+}  // namespace
+
+int set_gradient(const Graph& net, Gradient gradient) {
+  std::vector<Block*> blocks;
+  add_blocks(net, blocks);
+  for (Block* block : blocks) block->set_gradient(gradient);
+  return static_cast<int>(blocks.size());
+}
+
+ExactGradients::ExactGradients(const Graph& net) {
+  add_blocks(net, changed_);
+  std::erase_if(changed_, [](Block* b) { return b->gradient() != Gradient::Adjoint; });
+  for (Block* block : changed_) block->set_gradient(Gradient::Symplectic);
+}
+
+ExactGradients::~ExactGradients() {
+  for (Block* block : changed_) block->set_gradient(Gradient::Adjoint);
 }
 
 }  // namespace altprop::ode

@@ -73,4 +73,16 @@ OpPtr block(std::shared_ptr<Graph> f, Problem problem = {});
 /// Of all ODE blocks of a network, those inside of its graphs too. @returns how many there are
 int set_gradient(const Graph& net, Gradient gradient);
 
+/// While it lives, blocks whose gradient is that of the continuous adjoint have the exact one: what
+/// a rule's gradients are compared with is exact.
+class ExactGradients {
+ public:
+  explicit ExactGradients(const Graph& net);
+  ~ExactGradients();
+  ExactGradients(const ExactGradients&) = delete;
+
+ private:
+  std::vector<Block*> changed_;
+};
+
 }  // namespace altprop::ode

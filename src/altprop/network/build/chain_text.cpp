@@ -52,14 +52,14 @@ std::string without_brackets(std::string item, const std::string& where) {
 }
 
 /// How the items of a chain are read: those of the network, or those in braces.
-struct Reading {
+struct ItemsRead {
   const InputInfo& info;
   std::string inside;         ///< "in item 2, " for error sentences; "" outside of braces
   std::string before_affine;  ///< see Body
   int depth = 0;
 };
 
-void add_items(Builder& net, const std::string& items, const Reading& reading);
+void add_items(Builder& net, const std::string& items, const ItemsRead& reading);
 
 bool is_linear_word(const std::string& word) { return word == "linear" || word == "fc"; }
 
@@ -95,7 +95,7 @@ std::optional<std::string> braces_of(std::string& item, const std::string& where
   throw UsageError(where + ": a brace is not closed");
 }
 
-Graph graph_inside(const std::string& items, const Body& body, const Reading& reading) {
+Graph graph_inside(const std::string& items, const Body& body, const ItemsRead& reading) {
   Builder net = Builder::without_input(reading.info.limits);
   int first = -1;
   for (const BodyInput& input : body.inputs) {
@@ -107,7 +107,7 @@ Graph graph_inside(const std::string& items, const Body& body, const Reading& re
   return net.finish();
 }
 
-void add_item(Builder& net, std::string item, size_t position, const Reading& reading) {
+void add_item(Builder& net, std::string item, size_t position, const ItemsRead& reading) {
   const std::string where =
       text::cat(reading.inside, "item ", position, " '", item.substr(0, 60), "'");
   WordUse use{where, "", {}};
@@ -143,7 +143,7 @@ void add_item(Builder& net, std::string item, size_t position, const Reading& re
   net.from(add_word(net, use, {net.here()}, name, reading.info.outputs()));
 }
 
-void add_items(Builder& net, const std::string& items, const Reading& reading) {
+void add_items(Builder& net, const std::string& items, const ItemsRead& reading) {
   size_t position = 0;
   for (const std::string& item : text::split_outside_brackets(items, ','))
     add_item(net, text::trim(item), ++position, reading);
