@@ -1,5 +1,5 @@
 // A neural ODE that learns the flow of a damped oscillation from pairs of a point and where it is
-// one unit of time later: the mean squared error falls from about 1e-1 to below 1e-3 in seconds.
+// one unit of time later: the mean squared error falls from 2.7 to 4e-3 in 600 steps.
 #include <altprop/base/error.h>
 #include <altprop/network/gradients.h>
 #include <altprop/network/init.h>
@@ -23,7 +23,7 @@ Tensor odeint(const std::function<Tensor(double, const Tensor&)>& f, const Tenso
 }  // namespace
 
 int main() try {
-  const Tensor spiral = at::tensor({-0.1, 2.0, -2.0, -0.1}).view({2, 2});
+  const Tensor spiral = at::tensor({-0.1F, 2.0F, -2.0F, -0.1F}).view({2, 2});
   const Tensor from = Stream(1).at("points").normal({256, 2});
   const Tensor to = odeint([&](double, const Tensor& x) { return x.mm(spiral.t()); }, from, 0, 1,
                            {.rtol = 1e-5, .atol = 1e-5});
@@ -38,20 +38,23 @@ int main() try {
   initialise(net, Initialiser("xavier"), Stream(1).at("init"));
   ode::set_gradient(net, ode::Gradient::Symplectic);
 
-  // Momentum by hand: credits are per sample, of the summed loss, and 1 / 256 is the signals'
-  // scale.
-  Gradients momentum;
+  // Credits are per sample, of the summed loss; 1 / 256 is the signals' scale.
+  std::vector<Tensor> velocity;
+  for (const ParamPtr& param : net.params()) velocity.push_back(at::zeros_like(param->value));
+  Gradients gradients;
   Feedback exact;
   Activity activity;
-  for (int step = 0; step <= 1500; ++step) {
+  for (int step = 0; step <= 600; ++step) {
     const Tensor error = net.run(from, activity, {Mode::Train}) - to;
-    if (step % 300 == 0)
-      std::printf("step %4d, mean squared error %.2e\n", step,
+    if (step % 100 == 0)
+      std::printf("step %4d, mean squared error %.1e\n", step,
                   error.square().mean().item<double>());
-    for (const ParamPtr& param : net.params())
-      if (Slot* slot = momentum.of(*param)) slot->keep = 0.9, slot->fresh = true;
-    net.sweep(activity, {{net.output_node(), error}}, exact, &momentum, {.scale = 1.0 / 256});
-    for (const ParamPtr& param : net.params()) param->value.sub_(momentum.of_param(*param), 0.03);
+    gradients.restart();
+    net.sweep(activity, {{net.output_node(), error}}, exact, &gradients, {.scale = 1.0 / 256});
+    for (size_t i = 0; i < velocity.size(); ++i) {
+      velocity[i].mul_(0.9).add_(gradients.of_param(*net.params()[i]));
+      net.params()[i]->value.sub_(velocity[i], 0.02);
+    }
   }
 } catch (const altprop::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
