@@ -2,6 +2,7 @@
 
 #include "altprop/network/buffer_guard.h"
 #include "altprop/network/gradients.h"
+#include "altprop/ode/block.h"
 
 namespace altprop {
 
@@ -23,6 +24,7 @@ std::vector<GradientRow> compare_gradients(Rule& rule, const Step& step) {
     Step own = Step::look_at(step, step.targets);
     rule.assign(own, sink);
   });
+  const ode::ExactGradients reference(rule.net());
   const auto exact = gradients_of(rule, [&](Sink& sink) {
     rule.reference(Step::look_at(step, step.targets), rule.objective(step), sink);
   });

@@ -10,6 +10,7 @@
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/init.h"
+#include "altprop/ode/block.h"
 #include "altprop/optim/direction.h"
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/recorded_steps.h"
@@ -78,6 +79,10 @@ InputInfo facts_for_network(const data::Splits& data) {
 
 Graph build_network(const RunSettings& settings, const data::Splits& data) {
   Graph net = network(settings.net, facts_for_network(data));
+  const int blocks = ode::set_gradient(net, ode::gradient_of(settings.ode_gradient));
+  if (blocks == 0 && settings.ode_gradient != RunSettings().ode_gradient)
+    throw UsageError("option 'ode.gradient' has no effect, because the network has no ODE block; leave it "
+                     "out, or write one, as in chain: linear 16, ode{linear 16, tanh}, linear *");
   net.to(at::Device(settings.device), settings.dtype == "float64" ? at::kDouble : at::kFloat);
   initialise(net, Initialiser(settings.init),
              Stream(static_cast<uint64_t>(settings.seed)).at("init"));

@@ -8,6 +8,7 @@
 #include "altprop/base/text.h"
 #include "altprop/network/init.h"
 #include "altprop/network/loss.h"
+#include "altprop/ode/record.h"
 #include "altprop/optim/direction.h"
 
 namespace altprop {
@@ -30,6 +31,8 @@ void RunSettings::declare(Options& o) {
   o.text("device", device, {"cpu, cuda or cuda:N"});
   o.flag("device-graphs", device_graphs, {"on CUDA, loops of relaxing rules are recorded once a batch and repeated by the device"});
   o.choice("dtype", dtype, {"float32", "float64"}, {"number format of weights and activities"});
+  o.choice("ode.gradient", ode_gradient, ode::gradient_names(),
+           {"how credit passes through ODE blocks: all but adjoint are exact and differ in memory and time", "", "Matsubara et al. 2021, arXiv 2102.09750"});
   o.integer("crop", crop, {.min = 0, .max = 64}, {"augmentation: pad by this much and crop at a random place", "pixels"});
   o.choice("crop-fill", crop_fill, {"zero", "edge"}, {"augmentation: what the padding holds"});
   o.flag("flip", flip, {"augmentation: mirror half of the images left to right"});
@@ -131,6 +134,12 @@ void RunSettings::from_toml(const std::string& document, const std::string& wher
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     if (const toml::table* inner = node.as_table()) {
+      if (name == "ode") {  // ode.gradient, written as TOML's dotted key
+        OptionValues values;
+        flatten(*inner, "ode.", values, where);
+        for (const auto& [option, value] : values) options.set(option, value);
+        continue;
+      }
       const std::map<std::string, OptionValues*> tables = {{"rule-options", &rule_options}, {"direction-options", &direction_options}, {"data-options", &data_options}, {"run", &run}};
       if (!tables.count(name))
         throw UsageError(where + " has a table '" + name + "'; known are rule-options, direction-options, data-options and run");

@@ -22,6 +22,7 @@ struct RunSettings {
   Schedule schedule;
   int64_t epochs = 5, max_steps = 0, batch = 64, seed = 1, threads = 0;
   std::string device = "cpu", dtype = "float32";
+  std::string ode_gradient = "symplectic";  ///< of the network's ODE blocks
   bool device_graphs = true;
   int64_t crop = 0;
   std::string crop_fill = "zero";

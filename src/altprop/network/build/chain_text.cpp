@@ -1,7 +1,9 @@
 // `chain:` a network as a list of operations, each behind the one before.
 //
 //   chain: conv 32 k=3 p=1, relu, maxpool 2, linear *
+//   chain: linear 16, ode{linear 32, tanh, linear 16} solver=rk4 steps=8, linear *
 #include <cctype>
+#include <optional>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
@@ -49,11 +51,76 @@ std::string without_brackets(std::string item, const std::string& where) {
   return item;
 }
 
-void add_item(Builder& net, const std::string& item, size_t position, int64_t outputs) {
-  const std::string where = text::cat("item ", position, " '", item.substr(0, 60), "'");
+/// How the items of a chain are read: those of the network, or those in braces.
+struct ItemsRead {
+  const InputInfo& info;
+  std::string inside;         ///< "in item 2, " for error sentences; "" outside of braces
+  std::string before_affine;  ///< see Body
+  int depth = 0;
+};
+
+void add_items(Builder& net, const std::string& items, const ItemsRead& reading);
+
+bool is_linear_word(const std::string& word) { return word == "linear" || word == "fc"; }
+
+bool is_affine_word(const std::string& word) {
+  return is_linear_word(word) || word.starts_with("conv") || word == "deconv";
+}
+
+/// Where an affine operation looks for what is put in front of it: `linear` along the last
+/// dimension, convolutions along the channels.
+std::vector<std::pair<std::string, std::string>> of_last_dimension(const std::string& word) {
+  if (!is_linear_word(word)) return {};
+  return {{"dim", "-1"}};
+}
+
+/// Takes "{...}" out of an item. @returns what is in it, or nothing if there are no braces
+std::optional<std::string> braces_of(std::string& item, const std::string& where) {
+  const size_t open = item.find('{');
+  if (open == std::string::npos) {
+    if (item.find('}') != std::string::npos)
+      throw UsageError(where + ": a brace is closed that was not opened");
+    return std::nullopt;
+  }
+  int depth = 0;
+  for (size_t i = open; i < item.size(); ++i) {
+    depth += (item[i] == '{') - (item[i] == '}');
+    if (depth > 0) continue;
+    const std::string inside = item.substr(open + 1, i - open - 1);
+    item.replace(open, i - open + 1, " ");
+    if (item.find_first_of("{}") != std::string::npos)
+      throw UsageError(where + ": an operation has one pair of braces, as in ode{linear 16, tanh}");
+    return inside;
+  }
+  throw UsageError(where + ": a brace is not closed");
+}
+
+Graph graph_inside(const std::string& items, const Body& body, const ItemsRead& reading) {
+  Builder net = Builder::without_input(reading.info.limits);
+  int first = -1;
+  for (const BodyInput& input : body.inputs) {
+    const int node = net.graph().input(input.spec, input.name);
+    if (first < 0) first = node;
+  }
+  net.from(first);
+  add_items(net, items, reading);
+  return net.finish();
+}
+
+void add_item(Builder& net, std::string item, size_t position, const ItemsRead& reading) {
+  const std::string where =
+      text::cat(reading.inside, "item ", position, " '", item.substr(0, 60), "'");
   WordUse use{where, "", {}};
   std::string name;
-  for (const std::string& piece : pieces_of(without_brackets(item, where))) {
+  if (const auto inside = braces_of(item, where)) {
+    if (reading.depth == 8) throw UsageError(where + ": braces are nested too deeply");
+    use.inside = [&reading, position, items = *inside](const Body& body) {
+      return graph_inside(items, body,
+                          {reading.info, text::cat(reading.inside, "item ", position, ", "),
+                           body.before_affine, reading.depth + 1});
+    };
+  }
+  for (const std::string& piece : pieces_of(without_brackets(text::trim(item), where))) {
     const size_t equals = piece.find('=');
     if (use.word.empty()) {
       if (equals != std::string::npos)
@@ -69,8 +136,17 @@ void add_item(Builder& net, const std::string& item, size_t position, int64_t ou
   }
   if (use.word.empty()) throw UsageError(where + " is empty; remove a comma");
   const bool image = net.shape().size() == 3;
-  if (image && (use.word == "linear" || use.word == "fc")) net.flatten();
-  net.from(add_word(net, use, {net.here()}, name, outputs));
+  if (image && is_linear_word(use.word)) net.flatten();
+  if (!reading.before_affine.empty() && is_affine_word(use.word))
+    net.from(add_word(net, {where, reading.before_affine, {}, of_last_dimension(use.word)},
+                      {net.here()}, "", 0));
+  net.from(add_word(net, use, {net.here()}, name, reading.info.outputs()));
+}
+
+void add_items(Builder& net, const std::string& items, const ItemsRead& reading) {
+  size_t position = 0;
+  for (const std::string& item : text::split_outside_brackets(items, ','))
+    add_item(net, text::trim(item), ++position, reading);
 }
 
 struct ChainText : Architecture {
@@ -86,8 +162,7 @@ struct ChainText : Architecture {
     const bool tokens =
         info.vocabulary > 0 || (!list.empty() && text::trim(list[0]).starts_with("embedding"));
     Builder net(info.input_shape, info.limits, tokens ? Dtype::Int64 : Dtype::Float);
-    size_t position = 0;
-    for (const std::string& item : list) add_item(net, text::trim(item), ++position, info.outputs());
+    add_items(net, items, {info, "", ""});
     return net.finish();
   }
 };

@@ -10,6 +10,11 @@
 //   ')' argument  = value | setting | name '=' setting       values first
 //
 // `tie=node` in place of settings uses the operation of an earlier node again: shared weights.
+//
+// Operations that are made of others have these in braces behind the bracket, as statements of
+// their own with names of their own:
+//
+//   y = ode(x, solver=rk4, steps=8){ h = tanh(linear(with-time(z), 64)); output linear(h, 2) }
 #include <cctype>
 #include <cstring>
 #include <map>
@@ -24,30 +29,39 @@ namespace altprop {
 namespace {
 
 constexpr int kDeepestNesting = 100;
+constexpr int kDeepestBraces = 8;
 
-/// A word or number, one of "(),=;", or "" at the end.
+/// A word or number, one of "(),=;{}", or "" at the end.
 struct Token {
   std::string text;
   size_t position = 0;
   bool is_name() const {
     return !text.empty() && (std::isalpha(static_cast<unsigned char>(text[0])) || text[0] == '_');
   }
-  bool is_value() const { return !text.empty() && !std::strchr("(),=;", text[0]); }
+  bool is_value() const { return !text.empty() && !std::strchr("(),=;{}", text[0]); }
 };
 
 std::vector<Token> tokens_of(const std::string& written) {
   std::vector<Token> out;
   int depth = 0;
-  bool open = false;  // the last token is a word that goes on
+  std::vector<int> outside;  // depth of brackets around each brace that is open
+  bool open = false;         // the last token is a word that goes on
   for (size_t i = 0; i < written.size(); ++i) {
     const char c = written[i];
     depth += (c == '(') - (c == ')');
+    if (c == '{') {  // line ends separate statements again
+      outside.push_back(depth);
+      depth = 0;
+    } else if (c == '}' && !outside.empty()) {
+      depth = outside.back();
+      outside.pop_back();
+    }
     if (c == '\n' && depth <= 0) {
       out.push_back({";", i});
       open = false;
     } else if (std::isspace(static_cast<unsigned char>(c))) {
       open = false;
-    } else if (std::strchr("(),=;", c)) {
+    } else if (std::strchr("(),=;{}", c)) {
       out.push_back({std::string(1, c), i});
       open = false;
     } else {
@@ -69,21 +83,53 @@ class DagParser {
         net_(Builder::without_input(info.limits)) {}
 
   Graph parse() {
-    while (!peek().text.empty()) {
-      if (peek().text == ";") {
-        take();
-        continue;
-      }
-      statement();
-      if (!peek().text.empty() && peek().text != ";")
-        fail(peek(), "a statement must end with ';' or a new line");
-    }
+    statements("");
     if (net_.graph().output_nodes().empty())
       throw UsageError("network 'dag': it has no output; end with: output name");
     return net_.finish();
   }
 
  private:
+  /// Up to the token `end`, which is left where it is.
+  void statements(const std::string& end) {
+    while (peek().text != end) {
+      if (peek().text.empty()) fail(peek(), "'" + end + "' is expected");
+      if (peek().text == ";") {
+        take();
+        continue;
+      }
+      statement();
+      if (!peek().text.empty() && peek().text != end && peek().text != ";")
+        fail(peek(), "a statement must end with ';' or a new line");
+    }
+  }
+
+  /// What is in braces, as a graph of its own: names from outside are not seen in it.
+  Graph inside(const Body& body) {
+    const Token& brace = take();
+    if (++braces_ > kDeepestBraces) fail(brace, "braces are nested too deeply");
+    if (!body.before_affine.empty())
+      fail(brace, "in dag the time is written where it enters, as in linear(" + body.before_affine +
+                      "(z), 16); leave the setting for it out");
+    Builder net = Builder::without_input(info_.limits);
+    std::map<std::string, int> places;
+    for (const BodyInput& input : body.inputs)
+      places[input.name] = net.graph().input(input.spec, input.name);
+    std::map<int, std::string> words;
+    std::swap(net, net_);
+    std::swap(places, places_);
+    std::swap(words, word_of_);
+    statements("}");
+    take();
+    std::swap(net, net_);
+    std::swap(places, places_);
+    std::swap(words, word_of_);
+    --braces_;
+    if (net.graph().output_nodes().empty())
+      fail(brace, "what is in the braces has no output; end it with: output name");
+    return net.finish();
+  }
+
   const Token& peek(size_t ahead = 0) const {
     return tokens_[std::min(next_ + ahead, tokens_.size() - 1)];
   }
@@ -126,7 +172,13 @@ class DagParser {
     if (depth > kDeepestNesting) fail(peek(), "brackets are nested too deeply; name some nodes");
     const Token word = take();
     if (!word.is_name()) fail(word, "the name of a node or an operation is expected");
-    if (word.text == "input") return input_value(word, name);
+    if (word.text == "input") {
+      if (braces_ > 0)
+        fail(word,
+             "'input' stands for the data, which are not seen in braces; write z, the value "
+             "that the braces are applied to");
+      return input_value(word, name);
+    }
     if (peek().text != "(") {
       const auto place = places_.find(word.text);
       if (place != places_.end()) return place->second;
@@ -207,6 +259,11 @@ class DagParser {
       if (peek().text != ")") expect(",");
     }
     take();
+    if (peek().text == "{") {
+      if (!tie.empty())
+        fail(peek(), "with tie= the operations come from there; leave the braces out");
+      use.inside = [this](const Body& body) { return inside(body); };
+    }
     const int node = tie.empty() ? add_word(net_, use, inputs, name, info_.outputs())
                                  : tied(use, tie, inputs, name);
     word_of_[node] = use.word;
@@ -236,6 +293,7 @@ class DagParser {
   size_t next_ = 0;
   const InputInfo& info_;
   Builder net_;
+  int braces_ = 0;                      ///< that are open
   int data_ = -1;                       ///< the input that the data go to
   std::map<std::string, int> places_;   ///< node of each name
   std::map<int, std::string> word_of_;  ///< by which word a node was made

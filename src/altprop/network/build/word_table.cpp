@@ -298,9 +298,15 @@ std::vector<WordEntry> make_table() {
 
 }  // namespace
 
-const std::vector<WordEntry>& word_entries() {
-  static const std::vector<WordEntry> all = make_table();
+namespace {
+std::vector<WordEntry>& table_of_words() {
+  static std::vector<WordEntry> all = make_table();
   return all;
 }
+}  // namespace
+
+const std::vector<WordEntry>& word_entries() { return table_of_words(); }
+
+RegisterWord::RegisterWord(WordEntry entry) { table_of_words().push_back(std::move(entry)); }
 
 }  // namespace altprop

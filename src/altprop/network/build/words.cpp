@@ -80,6 +80,15 @@ int add_word(Builder& net, const WordUse& use, const std::vector<int>& inputs,
   if (!entry->several_inputs && inputs.size() != 1)
     throw UsageError(
         text::cat(use.where, ": '", entry->name, "' takes one input, not ", inputs.size()));
+  if (entry->braces && !use.inside)
+    throw UsageError(use.where + ": '" + entry->name + "' needs its operations in braces, as in " +
+                     entry->name + "{linear 16, tanh}");
+  if (!entry->braces && use.inside)
+    throw UsageError(use.where + ": '" + entry->name +
+                     "' has no operations of its own; leave the braces out");
+  if (use.inside)
+    word->inside =
+        std::make_shared<Graph>(use.inside(word->body(net.graph().node(inputs[0]).spec)));
   try {
     return word->add(net, inputs, name);
   } catch (const UsageError& error) {

@@ -13,10 +13,25 @@
 
 namespace altprop {
 
+/// What the graph in a word's braces is made of, before its first operation.
+struct BodyInput {
+  std::string name;
+  Spec spec;
+};
+struct Body {
+  std::vector<BodyInput> inputs;
+  /// In `chain`: this word is put in front of each affine operation. In `dag` everything is written
+  /// out, and a body that wants this is refused.
+  std::string before_affine = "";
+};
+
 /// The settings of one use of a word, and how to add its operation to a network.
 struct Word {
   virtual ~Word() = default;
   virtual void declare(Options& options) {}
+  /// Of words with braces: what their graph takes where the word stands behind that value.
+  virtual Body body(const Spec& input) const { return {}; }
+  std::shared_ptr<Graph> inside;  ///< ... and that graph, when `add` is called
   virtual int add(Builder& net, const std::vector<int>& inputs, const std::string& name) const = 0;
 };
 
@@ -28,6 +43,12 @@ struct WordEntry {
   size_t required = 0;                  ///< how many of those must be given
   bool several_inputs = false;
   std::function<std::unique_ptr<Word>()> make;
+  bool braces = false;  ///< a graph in braces belongs to it, as in ode{linear 8, tanh}
+};
+
+/// For operations of rooms above this one: the word joins the table.
+struct RegisterWord {
+  explicit RegisterWord(WordEntry entry);
 };
 
 const std::vector<WordEntry>& word_entries();
@@ -40,6 +61,8 @@ struct WordUse {
   std::string word;
   std::vector<std::string> places;                              ///< values given by place
   std::vector<std::pair<std::string, std::string>> settings{};  ///< values given by name
+  /// Reads what is in the braces; null where there are none.
+  std::function<Graph(const Body&)> inside{};
 };
 
 /// Adds the operation. A value `*` stands for the number of classes; k, s, p, d, g are short for

@@ -58,7 +58,15 @@ class DirectFeedbackAlignment : public FeedbackRule {
           text::cat("direct feedback projects one output error, but there are ", n, " outputs"),
           "use a network with one output");
     FeedbackRule::admit(net, loss);
-    find_points(Sites(net));
+    const Sites sites(net);
+    // A projected error knows nothing of the step size and of the stage's weight.
+    for (const SiteInfo& site : sites.all())
+      if (site.node->op && site.node->op->parts() && site.node->op->parts() != site.node->op.get())
+        throw Refusal("node '" + site.name + "'",
+                      "direct feedback would bring the whole error to each of the evaluations that '" +
+                          site.node->op->type() + "' makes of its parts",
+                      "use feedback-alignment");
+    find_points(sites);
   }
 
   void set_up() override {

@@ -42,7 +42,10 @@ class PredictiveCoding : public Rule {
  public:
   void declare(Options& options) override { o_.declare(options); }
 
-  void admit(const Graph& net, const Loss&) const override { require_parameters(net); }
+  void admit(const Graph& net, const Loss&) const override {
+    require_parameters(net);
+    if (net.has_composites()) (void)net.flattened();  // refuses parts whose values come and go
+  }
 
   void set_up() override {
     const bool linear = o_.linear();

@@ -1,0 +1,69 @@
+// Explicit Runge-Kutta methods as tables of coefficients (J. Butcher). One file per method in
+// ode/tableaux/, which holds its fractions and nothing else.
+//
+//   X_i = x_n + h sum_{j<i} a_ij k_j,  k_i = f(t_n + c_i h, X_i),  x_{n+1} = x_n + h sum_i b_i k_i
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace altprop::ode {
+
+/// over / under, as published: doubles are made of it, and tests compute with it exactly.
+struct Fraction {
+  int64_t over = 0, under = 1;
+  long double value() const {
+    return static_cast<long double>(over) / static_cast<long double>(under);
+  }
+};
+
+/// A method as it is written down.
+struct TableauText {
+  std::string name, summary, source;
+  int order = 1;                         ///< p: one step is wrong by O(h^(p+1))
+  std::vector<std::vector<Fraction>> a;  ///< rows 2, 3, ...: row i has i - 1 entries
+  std::vector<Fraction> b;
+  std::vector<Fraction> b_hat = {};  ///< of the other order; empty: no estimate of the error
+  int place = 0;                     ///< in listings
+};
+
+class Tableau {
+ public:
+  /// c_i = sum_j a_ij. @throws Error if the rows do not fit each other
+  explicit Tableau(TableauText text);
+
+  const TableauText& text() const { return text_; }
+  const std::string& name() const { return text_.name; }
+  int order() const { return text_.order; }
+  /// Evaluations of f that a step's result depends on.
+  int stages() const { return stages_; }
+  /// The same with the evaluation at the end of the step that only the error needs ("first same as
+  /// last": it is the next step's first).
+  int rows() const { return static_cast<int>(b_.size()); }
+  bool first_same_as_last() const { return rows() > stages_; }
+  bool estimates_error() const { return !d_.empty(); }
+
+  double a(int i, int j) const { return a_[static_cast<size_t>(i)][static_cast<size_t>(j)]; }
+  double b(int i) const { return b_[static_cast<size_t>(i)]; }
+  double c(int i) const { return c_[static_cast<size_t>(i)]; }
+  /// b - b_hat: the error of a step is h sum_i d_i k_i.
+  double d(int i) const { return d_[static_cast<size_t>(i)]; }
+
+ private:
+  TableauText text_;
+  std::vector<std::vector<double>> a_;
+  std::vector<double> b_, c_, d_;
+  int stages_ = 0;
+};
+
+struct RegisterTableau {
+  explicit RegisterTableau(TableauText text);
+};
+
+/// By name. @throws UsageError with a suggestion
+const Tableau& tableau(const std::string& name);
+/// In listing order.
+std::vector<std::string> tableau_names();
+
+}  // namespace altprop::ode

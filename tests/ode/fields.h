@@ -1,0 +1,42 @@
+// Right-hand sides and networks that the tests of ODE blocks share.
+#pragma once
+
+#include "altprop/network/init.h"
+#include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/autograd.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/ode/block.h"
+#include "altprop/ode/with_time.h"
+
+namespace altprop::ode::testing {
+
+/// linear(tanh(linear(z, t))), a parameter in both, of `width` values.
+inline std::shared_ptr<Graph> timed_mlp(int64_t width, int64_t hidden = 5) {
+  auto f = std::make_shared<Graph>();
+  const int z = f->input({{width}}, "z"), t = f->input(time_spec(), "t");
+  int h = f->add(linear(hidden), {f->add(with_time(), {z, t}, "timed")}, "a");
+  h = f->add(activation("tanh"), {h}, "squash");
+  f->output(f->add(linear(width), {h}, "b"));
+  return f;
+}
+
+inline Field plain(std::function<Tensor(double, const Tensor&)> f) {
+  return [f](double t, const Tensor& x) { return Evaluation{f(t, x)}; };
+}
+
+/// A graph of f(t, z) = features(t, z) W^T without bias; W [1, n] is the only parameter.
+inline std::shared_ptr<Graph> one_dimensional(
+    std::function<Tensor(const Tensor& t, const Tensor& z)> features, const OpPtr& map) {
+  auto f = std::make_shared<Graph>();
+  const int z = f->input({{1}}, "z"), t = f->input(time_spec(), "t");
+  const int h = f->add(autograd_op(
+                           "features", [features](auto x) { return features(x[1], x[0]); }, 2),
+                       {z, t}, "features");
+  f->output(f->add(map, {h}, "map"));
+  return f;
+}
+
+inline const std::vector<Gradient> kExact = {Gradient::Naive, Gradient::OneCheckpoint,
+                                             Gradient::Aca, Gradient::Symplectic};
+
+}  // namespace altprop::ode::testing

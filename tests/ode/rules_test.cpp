@@ -1,0 +1,352 @@
+// Learning rules inside of ODE blocks: an Euler block of one step is a residual block, gradient
+// methods agree under every kind of feedback, and what a method keeps in memory.
+#include <ATen/core/grad_mode.h>
+
+#include "altprop/base/error.h"
+#include "altprop/network/ops/dropout.h"
+#include "altprop/probes/gradient_check.h"
+#include "altprop/tensor/memory.h"
+#include "ode/fields.h"
+#include "rules/pathways.h"
+
+namespace altprop::ode {
+namespace {
+
+using pathways::Batch;
+using testing::timed_mlp;
+using NamedGradients = altprop::testing::NamedGradients;
+
+struct Within {
+  std::string name, rule;
+  OptionValues options;
+};
+
+// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
+void PrintTo(const Within& c, std::ostream* out) { *out << c.name; }
+
+const std::vector<Within> kWithin = {
+    {"backprop", "backprop", {}},
+    {"feedback_alignment", "feedback-alignment", {}},
+    {"clipped", "feedback-alignment", {{"feedback.grad-clip", "0.01"}}},
+    {"sparse", "feedback-alignment", {{"feedback.density", "0.5"}}},
+    {"uniform_sign", "uniform-sign", {}},
+    {"fixed_sign", "fixed-random-sign", {}},
+    {"batchwise_sign", "batchwise-random-sign", {}},
+    {"kolen_pollack", "kolen-pollack", {}},
+    {"implicit_kolen_pollack", "kolen-pollack", {{"kp.form", "implicit"}}},
+    {"weight_mirror", "weight-mirror", {}},
+    {"product_activity", "product-feedback-alignment", {{"pfa.form", "activity"}}},
+    {"product", "product-feedback-alignment", {{"pfa.form", "product"}}},
+    {"product_implicit", "product-feedback-alignment", {{"pfa.form", "implicit"}}},
+    {"last_layer_only", "last-layer-only", {}}};
+
+std::shared_ptr<Graph> autonomous() {
+  auto f = std::make_shared<Graph>();
+  const int z = f->input({{6}});
+  f->output(f->add(linear(6), {f->add(activation("tanh"), {f->add(linear(8), {z}, "a")})}, "b"));
+  return f;
+}
+
+/// stem - ODE block - out.
+Graph net_around(const std::shared_ptr<Graph>& f, const Problem& problem,
+                 at::ScalarType type = at::kDouble) {
+  Graph net;
+  const int x = net.add(linear(6), {net.input({{9}})}, "stem");
+  net.output(net.add(linear(5), {net.add(block(f, problem), {x}, "ode")}, "out"));
+  net.to(at::kCPU, type);
+  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+  return net;
+}
+
+Graph residual(at::ScalarType type) {
+  Graph net;
+  const int x = net.add(linear(6), {net.input({{9}})}, "stem");
+  const int step = net.add(autonomous(), {x}, "ode");
+  net.output(net.add(linear(5), {net.add(add(2), {x, step}, "sum")}, "out"));
+  net.to(at::kCPU, type);
+  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+  return net;
+}
+
+class OdeWithin : public ::testing::TestWithParam<Within> {};
+
+TEST_P(OdeWithin, OneEulerStepIsAResidualBlockBitForBit) {
+  at::NoGradGuard no_grad;
+  const auto& [name, rule, options] = GetParam();
+  const auto loss = make_loss("cross-entropy");
+  for (const at::ScalarType type : {at::kDouble, at::kFloat})
+    for (const Gradient gradient : testing::kExact) {
+      Graph net = net_around(autonomous(), {.solver = "euler", .sizes = {.steps = 1}}, type),
+            plain = residual(type);
+      set_gradient(net, gradient);
+      const Batch batch(net);
+      const OptimizerSettings settings{.kind = "momentum", .lr = 0.05, .weight_decay = 0.01};
+      altprop::testing::TestRun a(net, *loss, make_rule(rule, options), settings),
+          b(plain, *loss, make_rule(rule, options), settings);
+      for (int i = 0; i < 3; ++i) {
+        a.step(batch.x, batch.y);
+        b.step(batch.x, batch.y);
+      }
+      for (size_t i = 0; i < net.params().size(); ++i)
+        EXPECT_TRUE(at::equal(net.params()[i]->value, plain.params()[i]->value))
+            << net.params()[i]->name << ' ' << gradient_names()[static_cast<size_t>(gradient)];
+    }
+}
+
+TEST_P(OdeWithin, GradientMethodsAgree) {
+  at::NoGradGuard no_grad;
+  const auto& [name, rule, options] = GetParam();
+  const auto loss = make_loss("cross-entropy");
+  for (const Problem& problem :
+       {Problem{.solver = "rk38", .sizes = {.steps = 3}}, Problem{.solver = "dopri5"}}) {
+    std::vector<NamedGradients> found;
+    for (const Gradient gradient : testing::kExact) {
+      Graph net = net_around(timed_mlp(6), problem);
+      set_gradient(net, gradient);
+      const Batch batch(net);
+      const auto learner = make_rule(rule, options);
+      learner->prepare_for({.kind = "sgd", .lr = 0.1});
+      learner->admit(net, *loss);
+      learner->bind(net, *loss, 1);
+      found.push_back(altprop::testing::gradients(*learner, net, *loss, batch.x, batch.y));
+    }
+    for (size_t i = 1; i < found.size(); ++i) pathways::expect_same(found[i], found[0], 1e-14);
+    if (rule != "last-layer-only") {
+      EXPECT_GT(found[0].at("ode.a.weight").norm().item<double>(), 1e-4);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(OdeRules, OdeWithin, ::testing::ValuesIn(kWithin),
+                         [](const auto& info) { return info.param.name; });
+
+/// Backprop through the continuous adjoint is compared with the exact gradient, not with itself.
+TEST(OdeRules, ChecksShowHowWrongTheContinuousAdjointIs) {
+  at::NoGradGuard no_grad;
+  Graph net = net_around(timed_mlp(6), {.solver = "midpoint", .sizes = {.steps = 4}});
+  const auto loss = make_loss("cross-entropy");
+  const Batch batch(net);
+  const auto rule = make_rule("backprop");
+  rule->bind(net, *loss, 1);
+  const Step step = Step::look_at({.inputs = batch.x}, batch.y);
+  for (const std::string& name : gradient_names()) {
+    set_gradient(net, gradient_of(name));
+    double worst = 0;
+    for (const GradientRow& row : compare_gradients(dynamic_cast<Rule&>(*rule), step))
+      worst = std::max(worst, row.s.relative_error);
+    if (name == "adjoint") {
+      EXPECT_GT(worst, 1e-6);
+      EXPECT_LT(worst, 1e-1);
+    } else {
+      EXPECT_LT(worst, 1e-13) << name;
+    }
+  }
+}
+
+TEST(OdeRules, FeedbackAlignmentIsNotBackpropInside) {
+  at::NoGradGuard no_grad;
+  const auto loss = make_loss("cross-entropy");
+  std::vector<NamedGradients> found;
+  for (const char* rule : {"backprop", "feedback-alignment"}) {
+    Graph net = net_around(timed_mlp(6), {.sizes = {.steps = 3}});
+    const Batch batch(net);
+    const auto learner = make_rule(rule);
+    learner->bind(net, *loss, 1);
+    found.push_back(altprop::testing::gradients(*learner, net, *loss, batch.x, batch.y));
+  }
+  const auto angle =
+      altprop::testing::cosine(found[0].at("ode.a.weight"), found[1].at("ode.a.weight"));
+  EXPECT_LT(angle, 0.9);
+}
+
+TEST(OdeRules, EveryRuleTrainsTheBlockOrRefusesItByName) {
+  at::NoGradGuard no_grad;
+  int trained = 0, refused = 0;
+  for (const RuleEntry& entry : rule_entries()) {
+    SCOPED_TRACE(entry.name);
+    Graph net = net_around(timed_mlp(6), {.solver = "rk4", .sizes = {.steps = 2}});
+    const auto loss = make_loss(entry.example_loss);
+    const std::string refusal = refusal_of(entry, net, *loss);
+    if (!refusal.empty()) {
+      ++refused;
+      EXPECT_LT(refusal.size(), 700u);
+      continue;
+    }
+    ++trained;
+    const Batch batch(net);
+    const Tensor before = net.params()[2]->value.clone();
+    ASSERT_EQ(net.params()[2]->name.substr(0, 4), "ode.");
+    altprop::testing::TestRun run(net, *loss, make_rule(entry.name), {.kind = "sgd", .lr = 0.1});
+    const double first = run.step(batch.x, batch.y);
+    double last = first;
+    for (int i = 0; i < 30; ++i) last = run.step(batch.x, batch.y);
+    EXPECT_LT(last, first);
+    if (entry.name != "last-layer-only") {
+      EXPECT_FALSE(at::equal(net.params()[2]->value, before));
+    }
+  }
+  EXPECT_GE(trained, 9);
+  EXPECT_GE(refused, 4);
+}
+
+TEST(OdeRules, RulesThatHoldStatesAndDirectFeedbackNameTheBlock) {
+  Graph net = net_around(timed_mlp(6), {.sizes = {.steps = 2}});
+  const auto loss = make_loss("cross-entropy");
+  for (const char* name :
+       {"activation-relaxation", "predictive-coding", "direct-feedback-alignment"}) {
+    try {
+      const auto rule = make_rule(name);
+      rule->admit(net, *loss);
+      rule->bind(net, *loss, 1);
+      FAIL() << name;
+    } catch (const Refusal& refusal) {
+      EXPECT_NE(std::string(refusal.what()).find("'ode'"), std::string::npos) << refusal.what();
+    }
+  }
+}
+
+TEST(OdeRules, WeightsThatChangeWhileCreditTravelsAreRefused) {
+  at::NoGradGuard no_grad;
+  Graph net = net_around(timed_mlp(6), {.sizes = {.steps = 2}});
+  const Batch batch(net);
+  Activity activity;
+  net.run(batch.x, activity, {Mode::Train});
+  Gradients sink;
+  Feedback exact;
+  EXPECT_THROW(net.sweep(activity, {{net.output_node(), pathways::random({7, 5})}}, exact, &sink,
+                         {.order = SweepOrder::SignalFirst}),
+               Refusal);
+}
+
+TEST(OdeRules, WhatTheBlockIsToThoseWhoDoNotKnowIt) {
+  const Graph many = net_around(timed_mlp(6), {.sizes = {.steps = 2}}),
+              one = net_around(timed_mlp(6), {.solver = "euler", .sizes = {.steps = 1}}),
+              adaptive = net_around(timed_mlp(6), {});
+  EXPECT_TRUE(many.traits().reuses);
+  EXPECT_FALSE(one.traits().reuses);
+  EXPECT_TRUE(adaptive.traits().reuses);
+  EXPECT_FALSE(many.traits().couples_samples);
+  EXPECT_TRUE(adaptive.traits().couples_samples);
+  EXPECT_TRUE(many.has_composites());
+  EXPECT_EQ(set_gradient(many, Gradient::Aca), 1);
+}
+
+/// A dropped unit is dropped in all evaluations of a pass, and in those of the reverse pass.
+TEST(OdeRules, DropoutInsideIsOneMaskForThePass) {
+  at::NoGradGuard no_grad;
+  std::vector<NamedGradients> found;
+  const auto loss = make_loss("cross-entropy");
+  for (const Gradient gradient : testing::kExact) {
+    auto f = std::make_shared<Graph>();
+    int h = f->add(linear(8), {f->input({{6}}, "z")}, "a");
+    h = f->add(dropout(0.5), {f->add(activation("tanh"), {h})}, "drop");
+    f->output(f->add(linear(6), {h}, "b"));
+    Graph net = net_around(f, {.sizes = {.steps = 3}});
+    set_gradient(net, gradient);
+    const Batch batch(net);
+    const auto learner = make_rule("backprop");
+    learner->bind(net, *loss, 1);
+    found.push_back(altprop::testing::gradients(*learner, net, *loss, batch.x, batch.y));
+  }
+  for (size_t i = 1; i < found.size(); ++i) pathways::expect_same(found[i], found[0], 1e-14);
+}
+
+TEST(OdeRules, StatisticsOfTheBatchInsideAreRefused) {
+  auto f = std::make_shared<Graph>();
+  f->output(f->add(batch_norm(), {f->input({{6}}, "z")}));
+  try {
+    net_around(f, {});
+    FAIL();
+  } catch (const Refusal& refusal) {
+    EXPECT_NE(std::string(refusal.what()).find("layer-norm"), std::string::npos) << refusal.what();
+  }
+}
+
+// ---- memory ----
+
+/// Most bytes alive in a forward and reverse pass, above what was before.
+int64_t bytes_of_pass(const Graph& net, Gradient gradient, const Tensor& x, const Tensor& cot) {
+  set_gradient(net, gradient);
+  Gradients sink;
+  Feedback exact;
+  for (int warm = 0; warm < 2; ++warm) {  // the first pass makes the gradients' tensors
+    Activity activity;
+    sink.restart();
+    memory::reset_peak(at::kCPU);
+    const int64_t before = memory::alive(at::kCPU);
+    const Tensor out = net.run(x, activity, {Mode::Train});
+    net.sweep(activity, {{net.output_node(), cot}}, exact, &sink, {.release = true});
+    const int64_t peak = memory::peak(at::kCPU);
+    activity.clear();
+    if (warm == 1) {
+      // Nothing stays behind but the result, whose block may be a little larger than itself.
+      EXPECT_LE(memory::alive(at::kCPU), before + out.nbytes() + 64);
+      return peak - before;
+    }
+  }
+  return 0;
+}
+
+TEST(OdeMemory, IsWhatTellsGradientMethodsApart) {
+  at::NoGradGuard no_grad;
+  memory::install();
+  const int64_t steps = 24, stages = 4, rows = 64, width = 16, hidden = 256;
+  Graph net;
+  net.output(net.add(block(timed_mlp(width, hidden), {.solver = "rk4", .sizes = {.steps = steps}}),
+                     {net.input({{width}})}, "ode"));
+  net.to(at::kCPU, at::kDouble);
+  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+  const Tensor x = Stream(1).at("x").normal({rows, width}, at::kDouble),
+               cot = Stream(1).at("cot").normal({rows, width}, at::kDouble);
+  std::map<Gradient, int64_t> bytes;
+  for (const std::string& name : gradient_names())
+    bytes[gradient_of(name)] = bytes_of_pass(net, gradient_of(name), x, cot);
+  const int64_t state = rows * width * 8, kept = rows * (hidden + width + 1) * 8;  // X and U
+  const auto expect_between = [&](Gradient gradient, int64_t least, int64_t most) {
+    EXPECT_GE(bytes[gradient], least) << gradient_names()[static_cast<size_t>(gradient)];
+    EXPECT_LE(bytes[gradient], most) << gradient_names()[static_cast<size_t>(gradient)];
+  };
+  // A sweep through f holds, beside what was kept, a hidden layer's credit or two.
+  const int64_t slack = 4 * kept;
+  expect_between(Gradient::Naive, steps * stages * kept,
+                 steps * stages * (kept + 2 * state) + slack);
+  expect_between(Gradient::OneCheckpoint, steps * stages * kept,
+                 steps * stages * (kept + 2 * state) + slack);
+  expect_between(Gradient::Aca, stages * kept + (steps - 1) * state,
+                 stages * (kept + 2 * state) + steps * state + slack);
+  expect_between(Gradient::Symplectic, kept + (steps - 1) * state,
+                 kept + (steps + stages + 2) * state + slack);
+  expect_between(Gradient::Adjoint, kept, kept + 2 * (stages + 4) * state + slack);
+  EXPECT_LT(bytes[Gradient::Adjoint], bytes[Gradient::Symplectic]);
+  EXPECT_LT(bytes[Gradient::Symplectic], bytes[Gradient::Aca]);
+  EXPECT_LT(3 * bytes[Gradient::Aca], bytes[Gradient::OneCheckpoint]);
+  for (const auto& [gradient, count] : bytes)
+    RecordProperty("bytes_" + std::to_string(static_cast<int>(gradient)), std::to_string(count));
+}
+
+/// One more step costs symplectic and ACA one state, and the others everything that f keeps.
+TEST(OdeMemory, GrowsWithStepsByOneState) {
+  at::NoGradGuard no_grad;
+  memory::install();
+  const int64_t rows = 64, width = 16, hidden = 256, state = rows * width * 8;
+  const auto measured = [&](Gradient gradient, int64_t steps) {
+    Graph net;
+    net.output(
+        net.add(block(timed_mlp(width, hidden), {.solver = "dopri5", .sizes = {.steps = steps}}),
+                {net.input({{width}})}, "ode"));
+    net.to(at::kCPU, at::kDouble);
+    initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+    return bytes_of_pass(net, gradient, Stream(1).at("x").normal({rows, width}, at::kDouble),
+                         Stream(1).at("cot").normal({rows, width}, at::kDouble));
+  };
+  // Blocks of the heap are a little larger than what is in them.
+  constexpr double kRounding = 2048;
+  for (const Gradient gradient : {Gradient::Aca, Gradient::Symplectic})
+    EXPECT_NEAR(measured(gradient, 40) - measured(gradient, 20), 20 * state, kRounding);
+  EXPECT_NEAR(measured(Gradient::Adjoint, 40), measured(Gradient::Adjoint, 20), kRounding);
+  EXPECT_GT(measured(Gradient::Naive, 40) - measured(Gradient::Naive, 20),
+            20 * 6 * rows * hidden * 8);
+}
+
+}  // namespace
+}  // namespace altprop::ode
