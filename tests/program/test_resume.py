@@ -125,6 +125,7 @@ def test_killed_between_the_last_step_and_its_record(tmp_path):
     of_epoch = torch.tensor([record["train_loss"] * 320, record["train_accuracy"] * 320], dtype=torch.float64)
     (run / "best.safetensors.part").write_text("left by the kill")
     state.update({"position.epoch": torch.tensor(0), "position.batch": torch.tensor(5), "position.seen": torch.tensor(320),
+                  "position.recorded": torch.tensor(0),
                   "position.sums": of_epoch})
     said["altprop_records"] = {"metrics_bytes": 0, "metrics_crc32": "00000000", "metrics_line": ""}
     save_checkpoint(run / "checkpoint.safetensors", state, said)
