@@ -133,7 +133,7 @@ TEST(Fuzz, CsvTestFile) {
 TEST(Fuzz, Records) {
   for (char separator : {',', ';', '\t', ' '})
     fuzz_file(
-        "records", std::vector(kTables.begin(), kTables.begin() + 3),
+        "records", {"\"x, y\"\n3,4;5\t6 7\n\n\"a \"\"b\"\"\n;c\"\r\n", "a b\r1;2\r\n3,4"},
         [&](const std::string& path) {
           InputFile file(path);
           RecordReader reader(file);
