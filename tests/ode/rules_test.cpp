@@ -16,29 +16,7 @@ using pathways::Batch;
 using testing::timed_mlp;
 using NamedGradients = altprop::testing::NamedGradients;
 
-struct Within {
-  std::string name, rule;
-  OptionValues options;
-};
-
-// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
-void PrintTo(const Within& c, std::ostream* out) { *out << c.name; }
-
-const std::vector<Within> kWithin = {
-    {"backprop", "backprop", {}},
-    {"feedback_alignment", "feedback-alignment", {}},
-    {"clipped", "feedback-alignment", {{"feedback.grad-clip", "0.01"}}},
-    {"sparse", "feedback-alignment", {{"feedback.density", "0.5"}}},
-    {"uniform_sign", "uniform-sign", {}},
-    {"fixed_sign", "fixed-random-sign", {}},
-    {"batchwise_sign", "batchwise-random-sign", {}},
-    {"kolen_pollack", "kolen-pollack", {}},
-    {"implicit_kolen_pollack", "kolen-pollack", {{"kp.form", "implicit"}}},
-    {"weight_mirror", "weight-mirror", {}},
-    {"product_activity", "product-feedback-alignment", {{"pfa.form", "activity"}}},
-    {"product", "product-feedback-alignment", {{"pfa.form", "product"}}},
-    {"product_implicit", "product-feedback-alignment", {{"pfa.form", "implicit"}}},
-    {"last_layer_only", "last-layer-only", {}}};
+using pathways::RuleInside;
 
 std::shared_ptr<Graph> autonomous() {
   auto f = std::make_shared<Graph>();
@@ -68,7 +46,7 @@ Graph residual(at::ScalarType type) {
   return net;
 }
 
-class OdeWithin : public ::testing::TestWithParam<Within> {};
+class OdeWithin : public ::testing::TestWithParam<RuleInside> {};
 
 TEST_P(OdeWithin, OneEulerStepIsAResidualBlockBitForBit) {
   at::NoGradGuard no_grad;
@@ -117,7 +95,7 @@ TEST_P(OdeWithin, GradientMethodsAgree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(OdeRules, OdeWithin, ::testing::ValuesIn(kWithin),
+INSTANTIATE_TEST_SUITE_P(OdeRules, OdeWithin, ::testing::ValuesIn(pathways::rules_that_sweep()),
                          [](const auto& info) { return info.param.name; });
 
 /// Backprop through the continuous adjoint is compared with the exact gradient, not with itself.

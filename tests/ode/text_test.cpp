@@ -14,7 +14,8 @@ const InputInfo kInfo{.input_shape = {6}, .classes = 3};
 
 std::vector<std::string> names_of_sites(const Graph& net) {
   std::vector<std::string> out;
-  for (const SiteInfo& site : Sites(net).all())
+  const Sites sites(net);
+  for (const SiteInfo& site : sites.all())
     if (site.is_leaf()) out.push_back(site.name + ":" + site.op()->type());
   return out;
 }

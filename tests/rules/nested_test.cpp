@@ -52,34 +52,19 @@ Graph nested_net() {
   return net;
 }
 
-struct RuleInside {
-  std::string name, rule;
-  OptionValues options;
-};
+using pathways::RuleInside;
 
-// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
-void PrintTo(const RuleInside& c, std::ostream* out) { *out << c.name; }
-
-const std::vector<RuleInside> kInside = {
-    {"backprop", "backprop", {}},
-    {"feedback_alignment", "feedback-alignment", {}},
-    {"clipped", "feedback-alignment", {{"feedback.grad-clip", "0.01"}}},
-    {"sparse", "feedback-alignment", {{"feedback.density", "0.5"}}},
-    {"direct", "direct-feedback-alignment", {}},
-    {"direct_to_activations", "direct-feedback-alignment", {{"dfa.place", "activation"}}},
-    {"uniform_sign", "uniform-sign", {}},
-    {"fixed_sign", "fixed-random-sign", {}},
-    {"batchwise_sign", "batchwise-random-sign", {}},
-    {"kolen_pollack", "kolen-pollack", {}},
-    {"implicit_kolen_pollack", "kolen-pollack", {{"kp.form", "implicit"}}},
-    {"weight_mirror", "weight-mirror", {}},
-    {"product_activity", "product-feedback-alignment", {{"pfa.form", "activity"}}},
-    {"product", "product-feedback-alignment", {{"pfa.form", "product"}}},
-    {"product_implicit", "product-feedback-alignment", {{"pfa.form", "implicit"}}},
-    {"last_layer_only", "last-layer-only", {}},
-    {"activation_relaxation", "activation-relaxation", {{"ar.engine", "loop"}}},
-    {"relaxation_through_random", "activation-relaxation", {{"ar.feedback", "fixed"}}},
-    {"predictive_coding", "predictive-coding", {}}};
+/// Rules that sweep, and those that see through a block in other ways.
+std::vector<RuleInside> rules_inside() {
+  std::vector<RuleInside> out = pathways::rules_that_sweep();
+  out.insert(out.end(),
+             {{"direct", "direct-feedback-alignment", {}},
+              {"direct_to_activations", "direct-feedback-alignment", {{"dfa.place", "activation"}}},
+              {"activation_relaxation", "activation-relaxation", {{"ar.engine", "loop"}}},
+              {"relaxation_through_random", "activation-relaxation", {{"ar.feedback", "fixed"}}},
+              {"predictive_coding", "predictive-coding", {}}});
+  return out;
+}
 
 class Inside : public ::testing::TestWithParam<RuleInside> {};
 
@@ -150,7 +135,7 @@ TEST_P(Inside, ChecksAndInstrumentsSeeTheParts) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Nested, Inside, ::testing::ValuesIn(kInside),
+INSTANTIATE_TEST_SUITE_P(Nested, Inside, ::testing::ValuesIn(rules_inside()),
                          [](const auto& info) { return info.param.name; });
 
 TEST(Nested, EachUseOfABlockIsASiteAndItsWeightHasOnePath) {

@@ -24,6 +24,33 @@ inline const std::vector<std::string> kPathways = {"feedback-alignment",
                                                    "fixed-random-sign", "batchwise-random-sign"};
 inline const std::unique_ptr<Loss> kCrossEntropy = make_loss("cross-entropy");
 
+/// A rule with options, inside of something.
+struct RuleInside {
+  std::string name, rule;
+  OptionValues options;
+};
+
+// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
+inline void PrintTo(const RuleInside& c, std::ostream* out) { *out << c.name; }
+
+/// Backprop and the rules that send its sweep through feedback of their own.
+inline std::vector<RuleInside> rules_that_sweep() {
+  return {{"backprop", "backprop", {}},
+          {"feedback_alignment", "feedback-alignment", {}},
+          {"clipped", "feedback-alignment", {{"feedback.grad-clip", "0.01"}}},
+          {"sparse", "feedback-alignment", {{"feedback.density", "0.5"}}},
+          {"uniform_sign", "uniform-sign", {}},
+          {"fixed_sign", "fixed-random-sign", {}},
+          {"batchwise_sign", "batchwise-random-sign", {}},
+          {"kolen_pollack", "kolen-pollack", {}},
+          {"implicit_kolen_pollack", "kolen-pollack", {{"kp.form", "implicit"}}},
+          {"weight_mirror", "weight-mirror", {}},
+          {"product_activity", "product-feedback-alignment", {{"pfa.form", "activity"}}},
+          {"product", "product-feedback-alignment", {{"pfa.form", "product"}}},
+          {"product_implicit", "product-feedback-alignment", {{"pfa.form", "implicit"}}},
+          {"last_layer_only", "last-layer-only", {}}};
+}
+
 /// |a - b| / |b| over all entries: zero only if direction and magnitude agree.
 inline double distance(const Tensor& a, const Tensor& b) {
   return ((a - b).norm() / b.norm()).item<double>();

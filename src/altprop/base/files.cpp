@@ -179,19 +179,27 @@ void truncate_to(const fs::path& path, int64_t size) {
   if (::ftruncate(file.fd, size) != 0) fail("shortening", path, errno);
 }
 
-RegularFile::RegularFile(const fs::path& path)
-    : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
-  if (fd_ < 0) {
-    if (errno == ENXIO) refuse_kind(path, S_IFSOCK);
-    fail("opening", path, errno);
-  }
+int open_regular(const fs::path& path, mode_t& other) {
+  other = 0;
   struct stat info {};
-  const bool known = ::fstat(fd_, &info) == 0;
-  if (!known || !S_ISREG(info.st_mode)) {
-    ::close(fd_);
-    refuse_kind(path, info.st_mode);
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    other = info.st_mode;
+    return -1;
   }
-  size_ = static_cast<uint64_t>(info.st_size);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0 || (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode))) return fd;
+  other = info.st_mode;
+  ::close(fd);
+  return -1;
+}
+
+RegularFile::RegularFile(const fs::path& path) : path_(path) {
+  mode_t other = 0;
+  fd_ = open_regular(path, other);
+  if (other) refuse_kind(path, other);
+  if (fd_ < 0) fail("opening", path, errno);
+  struct stat info {};
+  if (::fstat(fd_, &info) == 0) size_ = static_cast<uint64_t>(info.st_size);
 }
 
 RegularFile::~RegularFile() { ::close(fd_); }

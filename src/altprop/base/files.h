@@ -3,6 +3,8 @@
 // file is not waited for.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -34,6 +36,12 @@ void truncate_to(const std::filesystem::path& path, int64_t size);
 constexpr size_t kMostBytesOfARecord = size_t{1} << 30;
 /// More than any settings or network that somebody writes.
 constexpr size_t kMostBytesOfAText = size_t{16} << 20;
+
+/// Opens a regular file for reading and nothing else: what it is is looked at before, since opening
+/// a device can have effects of its own, and afterwards; nothing is waited for.
+/// @param other gets the mode of what is there instead, which the caller may name; else 0
+/// @returns a descriptor, or -1 with errno where there is nothing that can be opened
+int open_regular(const std::filesystem::path& path, mode_t& other);
 
 /// A regular file that is read from its beginning. A pipe or a device is refused and not waited
 /// for.

@@ -97,6 +97,11 @@ void Options::text(std::string name, std::string& value, OptionDoc doc) {
   checked_text(std::move(name), value, "", nullptr, std::move(doc));
 }
 
+void Options::file(std::string name, std::string& value, OptionDoc doc) {
+  text(std::move(name), value, std::move(doc));
+  entries_.back().is_file = true;
+}
+
 void Options::checked_text(std::string name, std::string& value, std::string grammar,
                            std::function<void(const std::string&)> check, OptionDoc doc) {
   Entry& entry = add(std::move(name), "text", std::move(doc));

@@ -44,7 +44,8 @@ class Options {
     std::string name, type, default_text, range_text;
     std::vector<std::string> choices;
     OptionDoc doc;
-    bool given = false;  ///< set explicitly rather than left at its default
+    bool is_file = false;  ///< the text names a file
+    bool given = false;    ///< set explicitly rather than left at its default
     std::function<void(const std::string&)> assign;
     std::function<std::string()> text;
     std::function<nlohmann::json()> json;
@@ -58,6 +59,8 @@ class Options {
   void integer(std::string name, int64_t& value, OptionRange range, OptionDoc doc);
   void number(std::string name, double& value, OptionRange range, OptionDoc doc);
   void text(std::string name, std::string& value, OptionDoc doc);
+  /// A text that names a file, or is empty.
+  void file(std::string name, std::string& value, OptionDoc doc);
   void choice(std::string name, std::string& value, std::vector<std::string> choices,
               OptionDoc doc);
   /// Items separated by commas (outside brackets).

@@ -30,13 +30,17 @@ std::vector<const Source*> list() {
   return out;
 }
 
-const Source& find(const std::string& name) {
-  std::vector<std::string> known;
-  for (const Source* source : list()) {
+const Source* find_or_null(const std::string& name) {
+  for (const Source* source : list())
     if (source->name == name || std::count(source->aliases.begin(), source->aliases.end(), name))
-      return *source;
-    known.push_back(source->name);
-  }
+      return source;
+  return nullptr;
+}
+
+const Source& find(const std::string& name) {
+  if (const Source* found = find_or_null(name)) return *found;
+  std::vector<std::string> known;
+  for (const Source* source : list()) known.push_back(source->name);
   throw UsageError("there is no data source '" + name + "'" + text::suggestion(name, known));
 }
 

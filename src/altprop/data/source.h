@@ -43,6 +43,8 @@ struct Register {
 /// All sources, by name.
 std::vector<const Source*> list();
 
+/// By name or alias; null if there is none.
+const Source* find_or_null(const std::string& name);
 /// By name or alias. @throws UsageError with the nearest name
 const Source& find(const std::string& name);
 

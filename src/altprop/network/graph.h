@@ -167,6 +167,7 @@ class Graph : public Op {
  private:
   struct Plan;
   const Plan& plan() const;
+  void expect_inputs(std::span<const Tensor> inputs, const Plan& plan) const;
 
   std::vector<Node> nodes_;
   std::vector<int> inputs_, outputs_;

@@ -41,11 +41,12 @@ void expect_like(const Node& input, const Tensor& value, const Tensor& parameter
 }
 }  // namespace
 
-void Graph::expect_inputs(std::span<const Tensor> inputs) const {
+void Graph::expect_inputs(std::span<const Tensor> inputs) const { expect_inputs(inputs, plan()); }
+
+void Graph::expect_inputs(std::span<const Tensor> inputs, const Plan& plan) const {
   if (inputs.size() != inputs_.size())
     throw UsageError(
         text::cat("the network takes ", inputs_.size(), " inputs, not ", inputs.size()));
-  const Plan& plan = this->plan();
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Node& node = nodes_[static_cast<size_t>(inputs_[i])];
     expect_value(node, inputs[i]);
@@ -56,7 +57,7 @@ void Graph::expect_inputs(std::span<const Tensor> inputs) const {
 Tensor Graph::run(std::span<const Tensor> inputs, Activity& activity, const Pass& pass,
                   const RunOptions& options) const {
   const Plan& plan = this->plan();
-  expect_inputs(inputs);
+  expect_inputs(inputs, plan);
   activity.saved.resize(nodes_.size());
   activity.values.assign(nodes_.size(), Tensor());
   activity.batch = -1;

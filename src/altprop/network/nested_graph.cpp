@@ -119,16 +119,6 @@ Tensor Graph::jvp_params(const Saved& saved, const ParamTangents& of) const {
   return push(activity_of(saved), Push{.params = of});
 }
 
-namespace {
-/// Signals from inside a nested graph, accumulated where those of the graph around it are.
-struct IntoStore : Sink {
-  Store& store;
-  explicit IntoStore(Store& store) : store(store) {}
-  void take(const LocalSignal& signal) override { signal.accumulate(store); }
-  void take(const ParamSignal& signal) override { signal.accumulate(store); }
-};
-}  // namespace
-
 void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                        const Tensor* substitute, const Shared*) const {
   refuse(substitute);

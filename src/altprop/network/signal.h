@@ -53,6 +53,14 @@ struct Sink {
   virtual void take(const ParamSignal& signal) = 0;
 };
 
+/// A sink that accumulates what it receives.
+struct IntoStore : Sink {
+  Store& store;
+  explicit IntoStore(Store& store) : store(store) {}
+  void take(const LocalSignal& signal) override { signal.accumulate(store); }
+  void take(const ParamSignal& signal) override { signal.accumulate(store); }
+};
+
 /// A sink in front of another: what it does not change passes.
 struct PassingSink : Sink {
   Sink& next;

@@ -30,7 +30,8 @@ class Sites {
  public:
   explicit Sites(const Graph& net);
 
-  const std::vector<SiteInfo>& all() const { return all_; }
+  const std::vector<SiteInfo>& all() const& { return all_; }
+  void all() && = delete;  // a loop over those of a temporary would read what is gone
   const SiteInfo& operator[](int number) const { return all_[static_cast<size_t>(number)]; }
   size_t size() const { return all_.size(); }
   /// Operations that are no composites, in the order of the forward pass.

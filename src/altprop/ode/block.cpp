@@ -19,14 +19,6 @@ void refuse_for_block(const Tensor* substitute) {
                   "substitute those of its parts");
 }
 
-/// Signals from inside of the block, accumulated where those of the graph around it are.
-struct IntoStoreOfBlock : Sink {
-  Store& store;
-  explicit IntoStoreOfBlock(Store& store) : store(store) {}
-  void take(const LocalSignal& signal) override { signal.accumulate(store); }
-  void take(const ParamSignal& signal) override { signal.accumulate(store); }
-};
-
 }  // namespace
 
 Spec time_spec() { return {.shape = {1}, .batched = false}; }
@@ -159,7 +151,7 @@ void Block::accumulate(const Saved& saved, const Tensor& cot, double scale, Stor
                        const Tensor* substitute, const Shared*) const {
   refuse_for_block(substitute);
   Feedback exact;
-  IntoStoreOfBlock sink(store);
+  IntoStore sink(store);
   Sweep sweep{exact, &sink, scale};
   record_back(*method_, *f_, problem_.sizes, record_in(saved), cot, sweep);
 }

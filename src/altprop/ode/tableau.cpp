@@ -1,17 +1,23 @@
 #include "altprop/ode/tableau.h"
 
-#include <algorithm>
 #include <memory>
 
 #include "altprop/base/error.h"
+#include "altprop/base/registry.h"
 #include "altprop/base/text.h"
 
 namespace altprop::ode {
 
 namespace {
 
-std::vector<std::unique_ptr<Tableau>>& all_tableaux() {
-  static std::vector<std::unique_ptr<Tableau>> all;
+struct Solver {
+  std::string name;
+  std::shared_ptr<const Tableau> tableau;
+  int order;  ///< in listings
+};
+
+Registry<Solver>& solvers() {
+  static Registry<Solver> all("solver");
   return all;
 }
 
@@ -53,23 +59,13 @@ Tableau::Tableau(TableauText text) : text_(std::move(text)) {
 }
 
 RegisterTableau::RegisterTableau(TableauText text) {
-  all_tableaux().push_back(std::make_unique<Tableau>(std::move(text)));
+  const int place = text.place;
+  const std::string name = text.name;
+  solvers().add({name, std::make_shared<Tableau>(std::move(text)), place});
 }
 
-std::vector<std::string> tableau_names() {
-  std::vector<const Tableau*> sorted;
-  for (const auto& one : all_tableaux()) sorted.push_back(one.get());
-  std::sort(sorted.begin(), sorted.end(),
-            [](const Tableau* a, const Tableau* b) { return a->text().place < b->text().place; });
-  std::vector<std::string> names;
-  for (const Tableau* one : sorted) names.push_back(one->name());
-  return names;
-}
+std::vector<std::string> tableau_names() { return solvers().names(); }
 
-const Tableau& tableau(const std::string& name) {
-  for (const auto& one : all_tableaux())
-    if (one->name() == name) return *one;
-  throw UsageError("there is no solver '" + name + "'" + text::suggestion(name, tableau_names()));
-}
+const Tableau& tableau(const std::string& name) { return *solvers().at(name).tableau; }
 
 }  // namespace altprop::ode

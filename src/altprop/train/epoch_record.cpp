@@ -97,8 +97,9 @@ nlohmann::json Trainer::finish_epoch() {
   const Scores validation = add_scores("validation", data_.validation);
   const Scores test = add_scores("test", data_.test);
   note_best(validation);
-  look_for_explosion(running_loss(), text::cat("over epoch ", position_.epoch + 1));
-  if (test.find("loss")) look_for_explosion(test.loss(), "on the test data");
+  if (explodes(running_loss()))
+    say_explodes(running_loss(), text::cat("over epoch ", position_.epoch + 1));
+  if (test.find("loss") && explodes(test.loss())) say_explodes(test.loss(), "on the test data");
   // What the report and the tables cannot know by name.
   const std::string primary = rule_.primary_score();
   if (primary != "loss") record["primary_score"] = primary;

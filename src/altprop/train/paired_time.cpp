@@ -2,10 +2,8 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
-#include <chrono>
-
 #include "altprop/base/error.h"
+#include "altprop/base/timing.h"
 #include "altprop/train/experiment.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/loader_options.h"
@@ -13,16 +11,6 @@
 namespace altprop {
 
 namespace {
-
-double clock_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 /// One of the two: a step is one batch of every pass of an epoch that is not the first, whose
 /// passes may be others.

@@ -84,15 +84,15 @@ void RunFolder::save(const std::string& file, const std::string& line) {
   save_checkpoint(dir_ / file, std::move(map), meta.texts());
 }
 
-void RunFolder::append_record(const std::string& line) {
+void RunFolder::append_record(const std::string& line, bool partial) {
   drop_partial();
-  note_record(line, append_line(dir_ / "metrics.jsonl", line));
+  note_record(line, partial, append_line(dir_ / "metrics.jsonl", line));
 }
 
-void RunFolder::note_record(const std::string& line, int64_t bytes) {
+void RunFolder::note_record(const std::string& line, bool partial, int64_t bytes) {
   // That of a part is there for readers and makes way for that of the whole, should the run go on.
-  partial_ = !line.empty() && read_json(line, "the record of an epoch").value("partial", false);
-  if (line.empty() || partial_) return;
+  partial_ = partial;
+  if (partial_) return;
   metrics_bytes_ = bytes;
   metrics_sum_ = crc32_of(line + "\n", metrics_sum_);
 }
@@ -125,9 +125,14 @@ void RunFolder::restore_records(const RunMeta& meta) {
                                          rest.size() - (rest.starts_with(next) ? next.size() : 0),
                                          " bytes behind the records that the checkpoint knows, "
                                          "which were cut off"));
-  if (rest == next) return note_record(meta.metrics_line, size);
+  const bool partial =
+      !next.empty() && read_json(next, "the record of an epoch").value("partial", false);
+  if (rest == next) {
+    if (!next.empty()) note_record(meta.metrics_line, partial, size);
+    return;
+  }
   truncate_to(path, metrics_bytes_);
-  if (!next.empty()) append_record(meta.metrics_line);
+  if (!next.empty()) append_record(meta.metrics_line, partial);
 }
 
 void RunFolder::resume() {
@@ -222,7 +227,7 @@ void RunFolder::on_epoch(Trainer& trainer, const nlohmann::json& record) {
   const std::string line = with_run.dump();
   if (trainer.improved()) save(kBestCheckpoint, line);
   save(kNewestCheckpoint, line);
-  append_record(line);
+  append_record(line, record.value("partial", false));
 }
 
 void RunFolder::on_stop(Trainer&, const std::string& status) {

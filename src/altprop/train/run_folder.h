@@ -45,9 +45,9 @@ class RunFolder : public Observer {
   /// @param line of metrics that is appended next
   void save(const std::string& file, const std::string& line = "");
   /// Appends a record behind those of whole epochs.
-  void append_record(const std::string& line);
+  void append_record(const std::string& line, bool partial);
   /// A record stands in the file, which now has so many bytes.
-  void note_record(const std::string& line, int64_t bytes);
+  void note_record(const std::string& line, bool partial, int64_t bytes);
   /// Takes back the record of an epoch of which only a part was done, before the rest is.
   void drop_partial();
   /// Puts the records into the state that a checkpoint knows. @throws Error if they are not those

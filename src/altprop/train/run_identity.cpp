@@ -1,13 +1,14 @@
 #include "altprop/train/run_identity.h"
 
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "altprop/base/digest.h"
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/data/read/file.h"
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
 #include "altprop/train/experiment.h"
@@ -18,46 +19,28 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string hexadecimal(const unsigned char* bytes, size_t n) {
-  std::string out;
-  for (size_t i = 0; i < n; ++i) {
-    out += "0123456789abcdef"[bytes[i] >> 4];
-    out += "0123456789abcdef"[bytes[i] & 15];
-  }
-  return out;
-}
-
-class Sha256 {
+/// Of values that may stand side by side: each goes in with its length or shape, so that they
+/// cannot be cut in another place.
+class DigestOfValues {
  public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    if (!context_ || !EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr))
-      throw Error("SHA-256 is not available in this OpenSSL");
-  }
-  void add(const void* bytes, size_t n) { EVP_DigestUpdate(context_.get(), bytes, n); }
-  /// With its length, so that what stands side by side cannot be cut in another place.
   void add(const std::string& text) {
     const uint64_t n = text.size();
-    add(&n, sizeof n);
-    add(text.data(), text.size());
+    digest_.add(&n, sizeof n);
+    digest_.add(text.data(), text.size());
   }
   void add(const Tensor& tensor) {
     if (!tensor.defined()) return add(std::string("none"));
     add(text::cat(tensor.scalar_type(), shape_text(tensor.sizes())));
     const Tensor numbers = tensor.contiguous();
-    add(numbers.const_data_ptr(), numbers.nbytes());
+    digest_.add(numbers.const_data_ptr(), numbers.nbytes());
   }
-  std::string text() {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
-    EVP_DigestFinal_ex(context_.get(), digest, &length);
-    return hexadecimal(digest, length);
-  }
+  std::string text() { return digest_.text(); }
 
  private:
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
+  Digest digest_{"sha256"};
 };
 
-void add_part(Sha256& sum, const data::Dataset& part) {
+void add_part(DigestOfValues& sum, const data::Dataset& part) {
   sum.add(part.inputs);
   sum.add(part.targets);
   const auto numbers = [&](const std::vector<double>& values) {
@@ -73,9 +56,9 @@ void add_part(Sha256& sum, const data::Dataset& part) {
 /// files are; its data are compared themselves.
 bool is_free(const std::string& option) {
   static const std::vector<std::string> names = {
-      "epochs",      "max-steps", "early-stop", "checkpoint-steps", "probe-every",
-      "probe-batch", "prefetch",  "threads",    "device",           "device-graphs",
-      "init-from",   "preset",    "label",      "data",  "data-options"};
+      "epochs",   "max-steps", "early-stop",  "checkpoint-steps", "probe-every", "probe-batch",
+      "prefetch", "threads",   "device",      "device-graphs",    "init-from",   "preset",
+      "label",    "data",      "data-options"};
   return std::count(names.begin(), names.end(), option) > 0;
 }
 
@@ -104,29 +87,22 @@ const std::string kWritten = "written.";  // before the name of an option of the
 }  // namespace
 
 std::string data_digest(const data::Splits& data) {
-  Sha256 sum;
+  DigestOfValues sum;
   for (const data::Dataset* part : {&data.train, &data.validation, &data.test})
     add_part(sum, *part);
   return sum.text();
 }
 
 void keep_paths(RunSettings& settings) {
-  const std::vector<const data::Source*> sources = data::list();
-  const bool known = std::any_of(sources.begin(), sources.end(), [&](const data::Source* source) {
-    return source->name == settings.data ||
-           std::count(source->aliases.begin(), source->aliases.end(), settings.data) > 0;
-  });
-  if (!known) return;  // the caller's own, which have no files
+  if (!data::find_or_null(settings.data)) return;  // the caller's own, which have no files
   data::Request request(settings.data);
   const fs::path folder = data::data_folder(value_or(settings.data_options, "data-dir"));
   for (const Options::Entry& entry : request.options().entries()) {
     const bool is_folder = entry.name == "data-dir";
-    if (!is_folder && !entry.doc.help.starts_with("file ")) continue;
+    if (!is_folder && !entry.is_file) continue;
     const std::string written = value_or(settings.data_options, entry.name);
     if (!is_folder && written.empty()) continue;
-    const fs::path path = is_folder             ? folder
-                          : fs::exists(written) ? fs::path(written)
-                                                : folder / written;
+    const fs::path path = is_folder ? folder : fs::path(data::path_in(folder.string(), written));
     std::error_code error;
     const std::string absolute = fs::absolute(path, error).lexically_normal();
     if (error || !fs::exists(path, error) || absolute == written) continue;

@@ -1,6 +1,6 @@
 #include "altprop/train/step_cost.h"
 
-#include <algorithm>
+#include "altprop/base/timing.h"
 
 namespace altprop {
 
@@ -12,10 +12,7 @@ void StepCost::seconds(const std::string& pass, double seconds, bool last) {
 double StepCost::seconds() const {
   double sum = 0;
   for (const auto& [pass, times] : seconds_) {
-    std::vector<float> sorted = times;
-    const auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
-    std::nth_element(sorted.begin(), middle, sorted.end());
-    sum += static_cast<double>(*middle) * static_cast<double>(times.size());
+    sum += static_cast<double>(median(times)) * static_cast<double>(times.size());
   }
   return rounds_ ? sum / static_cast<double>(rounds_) : earlier_seconds_;
 }

@@ -3,12 +3,12 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
 #include "altprop/base/factors.h"
 #include "altprop/base/text.h"
+#include "altprop/base/timing.h"
 #include "altprop/network/buffer_guard.h"
 #include "altprop/optim/own_updater.h"
 #include "altprop/probes/kernels.h"
@@ -20,10 +20,6 @@
 namespace altprop {
 
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Adds a batch's loss and number of right answers to the sums of the epoch.
 /// @returns the loss; NaN on a device that would have to be waited for
@@ -172,7 +168,7 @@ std::string Trainer::run() {
 
 void Trainer::train_pass(const std::string& pass, bool last) {
   const at::Device device(settings_.device);
-  const double begin = now();
+  const double begin = clock_seconds();
   memory::reset_peak(device);
   const int64_t batches = loader_->batches(), first_step = position_.step;
   double step_begin = begin;
@@ -189,12 +185,12 @@ void Trainer::train_pass(const std::string& pass, bool last) {
     learning_rate_ = updater_.facts().lr;
     ++position_.batch;
     ++position_.step;
-    if (device.is_cpu()) cost_.seconds(pass, now() - step_begin, last);
+    if (device.is_cpu()) cost_.seconds(pass, clock_seconds() - step_begin, last);
     for (Observer* observer : observers_) observer->on_step(*this);
-    step_begin = now();
+    step_begin = clock_seconds();
   }
   if (!device.is_cpu()) running_loss();  // waits for the device, whose steps are not timed singly
-  const double seconds = now() - begin;
+  const double seconds = clock_seconds() - begin;
   if (!device.is_cpu() && position_.step > first_step)
     cost_.seconds(pass, seconds / static_cast<double>(position_.step - first_step), last);
   seconds_ += seconds;
@@ -217,8 +213,8 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   const double loss = add_to(sums_, loss_.value(step.output, batch.targets),
                              loss_.right(step.output, batch.targets));
   seen_ += batch.size;
-  look_for_explosion(loss / static_cast<double>(batch.size),
-                     text::cat("in step ", position_.step + 1));
+  if (const double mean = loss / static_cast<double>(batch.size); explodes(mean))
+    say_explodes(mean, text::cat("in step ", position_.step + 1));
   // On a GPU reading a number stops the stream, so look less often there and count.
   const bool on_cpu = step.inputs.device().is_cpu();
   if (!on_cpu) steps_lost_.add_(sums_[0].isfinite().logical_not());
@@ -228,14 +224,18 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   }
 }
 
-void Trainer::look_for_explosion(double loss, const std::string& what) {
+bool Trainer::explodes(double loss) {
   // Of one that starts near 0 (weights of an earlier run) a hundredfold may still be good.
   constexpr double kFactor = 100, kSmall = 0.05;
-  if (!std::isfinite(loss)) return;
+  if (!std::isfinite(loss)) return false;
   if (first_loss_ < 0) first_loss_ = std::abs(loss);
-  if (exploded_ || std::abs(loss) <= kFactor * std::max(first_loss_, kSmall)) return;
+  return std::abs(loss) > kFactor * std::max(first_loss_, kSmall);
+}
+
+void Trainer::say_explodes(double loss, const std::string& where) {
+  if (exploded_) return;
   exploded_ = true;
-  warn(text::cat("the loss explodes: ", what, " it is ", figure(loss),
+  warn(text::cat("the loss explodes: ", where, " it is ", figure(loss),
                  ", in the first batch it was ", figure(first_loss_),
                  "; use a smaller learning rate or --clip-norm"));
 }

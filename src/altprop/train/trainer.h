@@ -100,8 +100,11 @@ class Trainer {
   void train_pass(const std::string& pass, bool last);
   void train_step(const data::Batch& batch, const std::string& pass);
   nlohmann::json finish_epoch();
-  /// Says once that the loss, while still finite, has grown far beyond that of the first batch.
-  void look_for_explosion(double loss, const std::string& what);
+  /// Whether the loss, while still finite, has grown far beyond that of the first batch, which the
+  /// first call tells.
+  bool explodes(double loss);
+  /// Says so, once.
+  void say_explodes(double loss, const std::string& where);
   /// Whether the epoch is the best so far, by the learner's primary score.
   void note_best(const Scores& validation);
   /// The loss is the information in a character, in nats.

@@ -137,7 +137,9 @@ TEST(PredictiveCoding, AnIntegratorThatGivesUpSaysSo) {
     gradients(*rule, net, *loss, fixture_inputs(), fixture_targets());
     const std::vector<std::string> said = rule->notices();
     ASSERT_EQ(said.size(), most == "3" ? 1u : 0u);
-    if (most == "3") EXPECT_NE(said[0].find("stopped at time"), std::string::npos) << said[0];
+    if (most == "3") {
+      EXPECT_NE(said[0].find("stopped at time"), std::string::npos) << said[0];
+    }
   }
 }
 

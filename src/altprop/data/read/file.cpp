@@ -1,6 +1,5 @@
 #include "altprop/data/read/file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -11,6 +10,7 @@
 #include <filesystem>
 
 #include "altprop/base/error.h"
+#include "altprop/base/files.h"
 #include "altprop/base/text.h"
 #include "altprop/data/read/characters.h"
 
@@ -38,15 +38,11 @@ const char* kind_of(mode_t mode) {
 }  // namespace
 
 int open_plain_file(const std::string& path) {
-  // Looked at before it is opened: opening a device can have effects of its own.
-  struct stat facts {};
-  if (stat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode))
-    throw Error("'" + path + "' is " + kind_of(facts.st_mode));
-  const int file = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  mode_t other = 0;
+  const int file = open_regular(path, other);
+  if (other) throw Error("'" + path + "' is " + kind_of(other));
   if (file < 0) throw Error("'" + path + "' cannot be opened: " + std::strerror(errno));
-  if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode)) return file;
-  close(file);
-  throw Error("'" + path + "' is " + kind_of(facts.st_mode));
+  return file;
 }
 
 struct InputFile::Gzip {

@@ -23,10 +23,10 @@ struct Csv : Reader {
   int64_t classes = 0;
 
   void declare(Options& o) override {
-    o.text(
+    o.file(
         "csv.train", train,
         {"file of the training samples, one a line; relative to data-dir if not found as given"});
-    o.text("csv.test", test, {"file of the test samples; empty: no test set"});
+    o.file("csv.test", test, {"file of the test samples; empty: no test set"});
     o.choice("csv.separator", separator, {"auto", "comma", "semicolon", "tab", "space"},
              {"what stands between fields"});
     o.choice("csv.decimal", decimal, {"point", "comma"},

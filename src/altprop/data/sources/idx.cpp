@@ -16,11 +16,11 @@ struct Idx : Reader {
   int64_t classes = 0;
 
   void declare(Options& o) override {
-    o.text("idx.train-images", train_images,
+    o.file("idx.train-images", train_images,
            {"file of the training images; relative to data-dir if not found as given"});
-    o.text("idx.train-labels", train_labels, {"file of the training labels"});
-    o.text("idx.test-images", test_images, {"file of the test images; empty: no test set"});
-    o.text("idx.test-labels", test_labels, {"file of the test labels"});
+    o.file("idx.train-labels", train_labels, {"file of the training labels"});
+    o.file("idx.test-images", test_images, {"file of the test images; empty: no test set"});
+    o.file("idx.test-labels", test_labels, {"file of the test labels"});
     o.integer("idx.classes", classes, {.min = 0, .max = 256},
               {"number of classes; 0: as many as the training file has labels"});
   }

@@ -19,12 +19,12 @@ struct Npy : Reader {
   int64_t classes = 0;
 
   void declare(Options& o) override {
-    o.text("npy.train-x", train_x,
+    o.file("npy.train-x", train_x,
            {"file of the training inputs [N, ...]; relative to data-dir if not found as given"});
-    o.text("npy.train-y", train_y,
+    o.file("npy.train-y", train_y,
            {"file of the training targets: integers [N] for classes, else floats [N] or [N, K]"});
-    o.text("npy.test-x", test_x, {"file of the test inputs; empty: no test set"});
-    o.text("npy.test-y", test_y, {"file of the test targets"});
+    o.file("npy.test-x", test_x, {"file of the test inputs; empty: no test set"});
+    o.file("npy.test-y", test_y, {"file of the test targets"});
     o.choice("npy.task", task, {"auto", "classification", "regression"},
              {"whether targets are classes or numbers; auto: integers are classes"});
     o.choice("npy.layout", layout, {"auto", "channels-first", "channels-last"},

@@ -107,7 +107,7 @@ struct Text : Reader {
 struct AnyText : Text {
   std::string file;
   void declare(Options& o) override {
-    o.text("text.file", file,
+    o.file("text.file", file,
            {"file of the text, UTF-8; relative to data-dir if not found as given"});
     Text::declare(o);
   }

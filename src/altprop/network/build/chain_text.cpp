@@ -113,7 +113,7 @@ void add_item(Builder& net, std::string item, size_t position, const ItemsRead& 
   WordUse use{where, "", {}};
   std::string name;
   if (const auto inside = braces_of(item, where)) {
-    if (reading.depth == 8) throw UsageError(where + ": braces are nested too deeply");
+    if (reading.depth == kDeepestBraces) throw UsageError(where + ": braces are nested too deeply");
     use.inside = [&reading, position, items = *inside](const Body& body) {
       return graph_inside(items, body,
                           {reading.info, text::cat(reading.inside, "item ", position, ", "),

@@ -29,7 +29,6 @@ namespace altprop {
 namespace {
 
 constexpr int kDeepestNesting = 100;
-constexpr int kDeepestBraces = 8;
 
 /// A word or number, one of "(),=;{}", or "" at the end.
 struct Token {

@@ -13,6 +13,9 @@
 
 namespace altprop {
 
+/// Graphs in braces inside of each other.
+constexpr int kDeepestBraces = 8;
+
 /// What the graph in a word's braces is made of, before its first operation.
 struct BodyInput {
   std::string name;
