@@ -164,13 +164,42 @@ class Characters(nn.Module):
         return self.out(self.lstm(F.one_hot(x, self.vocabulary).float())[0])
 
 
+class OdeToOde(nn.Module):
+    """x' = relu(W x), W' = W [W'QW, N] by Lie-Euler steps; matrix_exp of two copies, because that of one is wrong."""
+
+    def __init__(self, width, steps):
+        super().__init__()
+        self.q, self.n = (nn.Parameter(torch.randn(width, width) / width**0.5) for _ in range(2))
+        self.turn = nn.Parameter(torch.zeros(width, width))
+        self.register_buffer("fixed", nn.init.orthogonal_(torch.empty(width, width)))
+        self.register_buffer("one", torch.eye(width))
+        self.steps = steps
+
+    def forward(self, x):
+        h = 1 / self.steps
+        q, n = (self.q + self.q.t()) / 2, (self.n + self.n.t()) / 2
+        half = (self.turn - self.turn.t()) / 2
+        w = self.fixed @ torch.linalg.solve(self.one - half, self.one + half)
+        for i in range(self.steps):
+            x = x + h * F.relu(x @ w.t())
+            if i + 1 < self.steps:
+                p = w.t() @ q @ w
+                omega = h * (p @ n - n @ p)
+                w = w @ torch.matrix_exp(torch.stack((omega, omega)))[0]
+        return x
+
+
+def ode_to_ode():
+    return nn.Sequential(nn.Linear(784, 64), OdeToOde(64, 25), nn.Linear(64, 10))
+
+
 def lstm():
     return Characters(VOCABULARY, 128)
 
 
 VOCABULARY = 65
 WORKS = {"mlp": (mlp, (784,)), "lenet-cifar": (lenet_cifar, (3, 32, 32)), "resnet-20": (resnet_20, (3, 32, 32)),
-         "mlp-box": (mlp_box, (784,)), "lstm": (lstm, (50,))}
+         "mlp-box": (mlp_box, (784,)), "lstm": (lstm, (50,)), "ode-to-ode": (ode_to_ode, (784,))}
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=1e-4),
     "momentum": lambda p: torch.optim.SGD(p, lr=1e-4, momentum=0.9),

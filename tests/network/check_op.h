@@ -62,9 +62,11 @@ class OpCheck {
     out_ = op_->infer(specs);
     op_->build(specs);
     int64_t i = 0;
-    for (const ParamPtr& p : op_->params())
+    for (const ParamPtr& p : op_->params()) {
+      p->learnt = true;  // of what is frozen the derivative is known as well
       p->value =
           stream_.at("parameter").at(i++).normal(p->value.sizes(), test::on_device(at::kDouble));
+    }
     for (auto& [name, buffer] : op_->buffers())
       if (buffer->is_floating_point())
         *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), test::on_device(at::kDouble));

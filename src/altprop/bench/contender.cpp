@@ -83,6 +83,13 @@ const std::vector<Work>& works() {
        {"predictive-coding[pc.eta=1,pc.steps=150]"},
        "cross-entropy",
        65},
+      // A network whose weights flow on the orthogonal group (arXiv 2006.11421).
+      {"ode-to-ode",
+       "ode-to-ode:784-64-10:relu:flow=iso,steps=25",
+       {784},
+       128,
+       {"adam"},
+       {"backprop"}},
       // For the rules that need rates in [0, 1].
       {"mlp-box",
        "mlp:784-500-10:hard-sigmoid:bias=false",

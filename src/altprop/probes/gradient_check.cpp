@@ -30,7 +30,7 @@ std::vector<GradientRow> compare_gradients(Rule& rule, const Step& step) {
   });
   std::vector<GradientRow> rows;
   for (size_t i = 0; i < params.size(); ++i)
-    rows.push_back({params[i]->name, similarity(found[i], exact[i])});
+    if (params[i]->learnt) rows.push_back({params[i]->name, similarity(found[i], exact[i])});
   return rows;
 }
 

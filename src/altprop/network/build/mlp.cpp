@@ -52,31 +52,12 @@ struct Mlp : Architecture {
                         : 1 / std::sqrt(deep ? inputs * static_cast<double>(layers) : inputs)));
   }
 
-  std::vector<int64_t> input_shape(int64_t stated, const InputInfo& info) const {
-    if (info.input_shape.empty()) {
-      if (stated) return {stated};
-      throw UsageError(
-          "network 'mlp': '*' stands for the size of the data, which is not known here; "
-          "write the number");
-    }
-    const int64_t found = Spec{info.input_shape}.numel();
-    if (stated && stated != found)
-      throw UsageError(text::cat(
-          "network 'mlp': it takes ", stated, " values per sample but the data have ", found,
-          " (shape ", shape_text(info.input_shape), "); write mlp:*-... to follow the ", "data"));
-    return info.input_shape;
-  }
-
   Graph make(const InputInfo& info) const override {
     if (sizes.empty())
       throw UsageError("network 'mlp': the sizes are missing, write for example mlp:784-500-10");
     const std::vector<Size> list = parse_layer_sizes(sizes, 2);
-    const int64_t outputs = list.back().value ? list.back().value : info.outputs();
-    if (outputs < 1)
-      throw UsageError(
-          "network 'mlp': '*' stands for the number of classes (or of values of a target), which is "
-          "not known here; write the number");
-    Builder net(input_shape(list.front().value, info), info.limits);
+    const int64_t outputs = outputs_of("mlp", list.back().value, info);
+    Builder net(input_shape_of("mlp", list.front().value, info), info.limits);
     if (net.shape().size() > 1) net.flatten();
     for (size_t i = 1; i + 1 < list.size(); ++i) {
       const int before = net.here();

@@ -58,11 +58,7 @@ struct Recurrent : Architecture {
       throw UsageError("network '" + name_ + "': the sizes are missing, write for example " +
                        name_ + ":65-128-65:length=50");
     const std::vector<Size> list = parse_layer_sizes(sizes, 3);
-    const int64_t outputs = list.back().value ? list.back().value : info.outputs();
-    if (outputs < 1)
-      fail(
-          "'*' stands for the number of classes (or of values of a target), which is not known "
-          "here; write the number");
+    const int64_t outputs = outputs_of(name_, list.back().value, info);
     const Sequence in = sequence(list.front().value, info);
     const bool each =
         output == "each" || (output == "auto" && (info.per_step || info.input_shape.empty()));

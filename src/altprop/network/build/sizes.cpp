@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/architecture.h"
 #include "altprop/network/ops/activation.h"
 
 namespace altprop {
@@ -44,6 +45,32 @@ std::vector<Size> parse_layer_sizes(const std::string& written, size_t least) {
     throw UsageError(least < 3 ? "at least an input and an output size, as 784-10"
                                : "an input, at least one hidden and an output size, as 65-128-65");
   return list;
+}
+
+std::vector<int64_t> input_shape_of(const std::string& network, int64_t stated,
+                                    const InputInfo& info) {
+  if (info.input_shape.empty()) {
+    if (stated) return {stated};
+    throw UsageError(text::cat("network '", network,
+                               "': '*' stands for the size of the data, which is not known here; "
+                               "write the number"));
+  }
+  const int64_t found = Spec{info.input_shape}.numel();
+  if (stated && stated != found)
+    throw UsageError(text::cat("network '", network, "': it takes ", stated,
+                               " values per sample but the data have ", found, " (shape ",
+                               shape_text(info.input_shape), "); write ", network,
+                               ":*-... to follow the data"));
+  return info.input_shape;
+}
+
+int64_t outputs_of(const std::string& network, int64_t stated, const InputInfo& info) {
+  const int64_t outputs = stated ? stated : info.outputs();
+  if (outputs < 1)
+    throw UsageError(text::cat("network '", network,
+                               "': '*' stands for the number of classes (or of values of a "
+                               "target), which is not known here; write the number"));
+  return outputs;
 }
 
 void check_activation(const std::string& name) {

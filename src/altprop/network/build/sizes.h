@@ -23,6 +23,15 @@ std::vector<Size> parse_sizes(const std::string& written, const std::vector<std:
 /// last stands for what the data have.
 std::vector<Size> parse_layer_sizes(const std::string& written, size_t least);
 
+struct InputInfo;
+
+/// The shape of a sample of which the text states the number of values, 0 for '*'.
+/// @throws UsageError if nobody knows, or text and data do not agree
+std::vector<int64_t> input_shape_of(const std::string& network, int64_t stated,
+                                    const InputInfo& info);
+/// The number of outputs; `stated` is 0 for '*'. @throws UsageError if nobody knows
+int64_t outputs_of(const std::string& network, int64_t stated, const InputInfo& info);
+
 /// Throws unless `name` is an activation function.
 void check_activation(const std::string& name);
 

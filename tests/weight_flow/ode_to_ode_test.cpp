@@ -1,0 +1,206 @@
+// The operation: its derivatives, published numbers of one step after the other, and the bound on
+// its credit.
+#include "altprop/weight_flow/ode_to_ode.h"
+
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include "altprop/rules/registry.h"
+#include "network/check_op.h"
+#include "network/support.h"
+
+namespace altprop::weight_flow {
+namespace {
+
+Settings small(const std::string& flow, const std::string& solver) {
+  return {.flow = flow,
+          .activation = "tanh",
+          .steps = 3,
+          .end = 0.1,
+          .solver = solver,
+          .gates = 2,
+          .width = 3,
+          .sees = "both",
+          .terms = 3};
+}
+
+TEST(OdeToOdeOp, KeepsTheContractWithEveryFlow) {
+  for (const std::string& flow : flow_names())
+    for (const std::string& solver : {std::string("euler"), std::string("midpoint")}) {
+      check_op(ode_to_ode(small(flow, solver)), {{4, 3}}, {.float_tolerance = 3e-3});
+      check_op(ode_to_ode(small(flow, solver)), {{1, 1}}, {.float_tolerance = 3e-3});
+    }
+}
+
+TEST(OdeToOdeOp, KeepsTheContractWithEverySetting) {
+  for (Settings settings : {small("iso", "euler"), small("gated", "midpoint")}) {
+    settings.retraction = "cayley";
+    check_op(ode_to_ode(settings), {{3, 4}}, {.float_tolerance = 3e-3});
+    settings.learn_start = false;
+    settings.cap = 0.7;
+    check_op(ode_to_ode(settings), {{3, 4}}, {.float_tolerance = 3e-3});
+    settings.activation = "softplus";  // keeps its input
+    settings.steps = 1;
+    check_op(ode_to_ode(settings), {{2, 2}}, {.float_tolerance = 3e-3});
+  }
+  for (const std::string& sees : {std::string("weights"), std::string("time")})
+    for (const std::string& flow : {std::string("gated"), std::string("free")}) {
+      Settings settings = small(flow, "euler");
+      settings.sees = sees;
+      settings.activation = "identity";
+      check_op(ode_to_ode(settings), {{2, 3}}, {.float_tolerance = 3e-3});
+    }
+  for (const std::string& basis : {std::string("fourier"), std::string("piecewise")}) {
+    Settings settings = small("basis", "euler");
+    settings.basis = basis;
+    check_op(ode_to_ode(settings), {{2, 3}}, {.float_tolerance = 3e-3});
+  }
+}
+
+Tensor table(std::vector<double> values, int64_t rows) {
+  return at::tensor(values, at::kDouble).view({rows, -1});
+}
+
+struct Fixture {
+  std::string retraction;
+  Tensor x4, x0_credit, q_gradient, n_gradient;
+  double loss;
+};
+
+// d = 3, N = 4, T = 1, tanh, W(0) = I, L = |x_4 - (1, 0, 0)|^2 / 2. Of Q and N the symmetric part
+// of the gradient counts; it is compared by the last row where only that is known.
+TEST(OdeToOdeOp, GivesTheNumbersOfAnIndependentComputation) {
+  const Tensor q = table({1, .2, 0, .2, 2, -.1, 0, -.1, 3}, 3),
+               n = table({.5, 0, .3, 0, 1, 0, .3, 0, -.7}, 3);
+  const Tensor dq = table(
+                   {-.074716477226, -.043284722546, .011204920556, -.037469345818, .022925196845,
+                    .243998063844, .206860928144, .317183240604, .051791280381},
+                   3),
+               dn = table(
+                   {.006729671808, -.015714244162, .153676000858, -.081159565522, -.030160951920,
+                    .141734147069, .171113417751, .191941215848, .023431280111},
+                   3);
+  const std::vector<Fixture> fixtures{
+      {"exp", table({.682786889777, -.558951628420, 1.615469392718}, 1),
+       table({-.494490289288, -1.360503394647, 2.185656144670}, 1), dq, dn, 1.5113962195087},
+      {"cayley",
+       table({.685360589891, -.559989406987, 1.615493931553}, 1),
+       table({-.490684832626, -1.362003224885, 2.185337108648}, 1),
+       {},
+       {},
+       1.51120336860797}};
+  for (const Fixture& expected : fixtures) {
+    SCOPED_TRACE(expected.retraction);
+    OdeToOde op(
+        {.activation = "tanh", .steps = 4, .retraction = expected.retraction, .start = "identity"});
+    op.build(std::vector<Spec>{{{3}}});
+    for (const ParamPtr& p : op.params()) p->value = p->value.to(at::kDouble);
+    op.params()[0]->value = q;
+    op.params()[1]->value = n;
+    Saved saved;
+    const std::vector<Tensor> x{table({.5, -.3, .8}, 1)};
+    const Tensor x4 = op.forward(x, saved, {});
+    expect_close(x4, expected.x4, 1e-11, "x_4");
+    const Tensor cot = x4 - table({1, 0, 0}, 1);
+    EXPECT_NEAR(cot.square().sum().item<double>() / 2, expected.loss, 1e-11);
+    expect_close(op.vjp(saved, cot, 0, nullptr), expected.x0_credit, 1e-11, "dL/dx_0");
+    Gradients store;
+    op.accumulate(saved, cot, 1, store, nullptr, nullptr);
+    const auto symmetric = [](const Tensor& m) { return (m + m.t()) / 2; };
+    if (!expected.q_gradient.defined()) continue;
+    expect_close(store.of_param(*op.params()[0]), symmetric(expected.q_gradient), 1e-11, "dL/dQ");
+    expect_close(store.of_param(*op.params()[1]), symmetric(expected.n_gradient), 1e-11, "dL/dN");
+  }
+}
+
+TEST(OdeToOdeOp, WithoutAFlowIsAResidualNetworkOfOneMatrix) {
+  for (const std::string& flow : {std::string("iso"), std::string("constant")}) {
+    OdeToOde op({.flow = flow, .activation = "identity", .steps = 5, .end = 2});
+    op.build(std::vector<Spec>{{{4}}});
+    for (const ParamPtr& p : op.params()) p->value = p->value.to(at::kDouble);
+    const Tensor w = draw_orthogonal(4, 4, Stream(9), at::kDouble);
+    op.params().back()->value = w;
+    const Tensor x = Stream(1).normal({3, 4}, at::kDouble);
+    Saved saved;
+    const std::vector<Tensor> in{x};
+    expect_close(op.forward(in, saved, {}),
+                 at::mm(x, at::linalg_matrix_power(at::eye(4, at::kDouble) + 0.4 * w.t(), 5)),
+                 1e-13, "x (I + h W^T)^N");
+  }
+}
+
+/// Smallest and largest |credit of x_0| / |credit of x_N| of a sample.
+std::pair<double, double> credit_ratios(const std::string& settings, int64_t d) {
+  Graph net = test::ready("chain: ode-to-ode " + settings, {.input_shape = {d}, .classes = d});
+  net.to(at::kCPU, at::kDouble);
+  initialise(net, Initialiser("he"), Stream(4));
+  const Op& op = *net.nodes().back().op;
+  const Tensor x = Stream(7).normal({200, d}, at::kDouble),
+               cot = Stream(8).normal({200, d}, at::kDouble);
+  Saved saved;
+  const std::vector<Tensor> in{x};
+  op.forward(in, saved, {});
+  const Tensor ratio = op.vjp(saved, cot, 0).norm(2, 1) / cot.norm(2, 1);
+  return {ratio.min().item<double>(), ratio.max().item<double>()};
+}
+
+TEST(OdeToOdeOp, CreditStaysWithinTheBoundsOfOrthogonalWeightsAndNotOfOthers) {
+  for (const int64_t steps : {10, 25, 100})
+    for (const std::string& flow : {std::string("iso"), std::string("gated")})
+      for (const std::string& f : {std::string("relu"), std::string("tanh")})
+        for (const double end : {1.0, 10.0}) {
+          const CreditBounds bounds = credit_bounds(1, end / static_cast<double>(steps), steps);
+          const auto [least, most] =
+              credit_ratios(text::cat(f, " flow=", flow, " steps=", steps, " T=", end), 16);
+          EXPECT_GE(least, bounds.least * (1 - 1e-12)) << flow << f << steps << " " << end;
+          EXPECT_LE(most, bounds.most * (1 + 1e-12)) << flow << f << steps << " " << end;
+          EXPECT_LT(least, most);
+        }
+  const CreditBounds ten = credit_bounds(1, 0.1, 10);
+  EXPECT_NEAR(ten.least, 0.3486784401, 1e-10);
+  EXPECT_NEAR(ten.most, 2.5937424601, 1e-10);
+  EXPECT_GT(credit_ratios("relu flow=constant gain=3 steps=10", 16).second, ten.most);
+  EXPECT_EQ(credit_bounds(1, 2, 3).least, 0) << "steps longer than 1 / slope may lose everything";
+}
+
+TEST(OdeToOdeText, BuildsNetworksAndRefusesWhatHasNoEffect) {
+  const Graph net = test::ready("ode-to-ode:*-8-*:tanh:flow=gated,gates=3,width=5",
+                                {.input_shape = {1, 4, 5}, .classes = 3});
+  // in 20 x 8 + 8, out 8 x 3 + 3; perceptrons 15 x 64 + 15, 28 x 15 + 28 x 3, 3 gates; W(0) twice
+  EXPECT_EQ(test::parameters(net), 168 + 27 + 975 + 504 + 3 + 128);
+  const auto of = [](const std::string& text) {
+    return test::message_of([&] { network(text, {.input_shape = {4}, .classes = 3}); });
+  };
+  EXPECT_NE(of("chain: ode-to-ode flow=iso gates=3").find("'gates' has no effect with flow=iso"),
+            std::string::npos);
+  EXPECT_NE(of("ode-to-ode:*-8-*:tanh:flow=constant,cap=1").find("'cap' has no effect"),
+            std::string::npos);
+  EXPECT_NE(of("ode-to-ode:4-8-8-3:tanh").find("three sizes"), std::string::npos);
+  EXPECT_NE(of("ode-to-ode:5-8-3").find("write ode-to-ode:*-"), std::string::npos);
+  EXPECT_NE(of("chain: ode-to-ode sigmoidd").find("sigmoid"), std::string::npos);
+  EXPECT_NE(test::message_of([] {
+              network("chain: conv 2 k=1, ode-to-ode", {.input_shape = {1, 4, 4}, .classes = 3});
+            }).find("put a flatten"),
+            std::string::npos);
+  // What an operation says of itself makes it again.
+  for (const std::string& flow : flow_names()) {
+    const OdeToOde op({.flow = flow, .steps = 7, .retraction = "cayley", .gates = 9, .terms = 2});
+    std::string words = op.settings();
+    std::replace(words.begin(), words.end(), ',', ' ');
+    const Graph again = network("chain: ode-to-ode " + words, {.input_shape = {4}, .classes = 4});
+    EXPECT_EQ(again.nodes().back().op->settings(), op.settings());
+  }
+}
+
+TEST(OdeToOdeText, RulesThatSubstituteWeightsRefuseIt) {
+  Graph net = test::ready("ode-to-ode:4-8-3", {.input_shape = {4}, .classes = 3});
+  for (const std::string& name : {std::string("feedback-alignment"), std::string("uniform-sign")})
+    EXPECT_NE(test::message_of([&] {
+                make_rule(name)->bind(net, *make_loss("cross-entropy"), 1);
+              }).find("ode-to-ode"),
+              std::string::npos)
+        << name;
+}
+
+}  // namespace
+}  // namespace altprop::weight_flow
