@@ -153,15 +153,16 @@ TEST_P(EveryRule, TrainsConvolutionalAndResidualNetworks) {
   for (const std::string& net : deep_networks(entry())) {
     RunSettings s = settings_for(entry());
     s.net = net;
+    const auto data = load_glyphs({{"glyphs.train", "800"}, {"glyphs.test", "100"}});
     const bool skips = net.find("resnet") == 0 || net.find("dag") == 0;
     if (entry().dense_only || (entry().chains_only && skips)) {
-      EXPECT_THROW(Experiment(s, glyphs()), Refusal) << net;
+      EXPECT_THROW(Experiment(s, data), Refusal) << net;
       continue;
     }
     s.batch =
-        500;  // 8 steps a pass: three of training behind a first pass that may prepare feedback
+        100;  // 8 steps a pass: three of training behind a first pass that may prepare feedback
     s.max_steps = 11;
-    Experiment e(s, glyphs());
+    Experiment e(s, data);
     const std::vector<Tensor> before = weights(e.net());
     EXPECT_NO_THROW(e.trainer().run()) << net;
     int64_t moved = 0;

@@ -24,14 +24,23 @@ class GatedGenerator : public Generator {
   }
 
   // Entry ij above the diagonal is u, and ji is -u.
-  void pull(double, const Tensor&, const std::any& kept, const Tensor& covector,
-            std::vector<Tensor>& gradients, Tensor& w_gradient) const override {
-    const Tensor entries = covector.reshape(-1).index_select(0, above_on(covector)).mul_(2);
-    perceptrons_.pull(std::any_cast<const Perceptrons::Kept&>(kept), entries, gradients,
-                      w_gradient);
+  std::unique_ptr<Pull> pull() const override {
+    struct Through : Pull {
+      const GatedGenerator& of;
+      Perceptrons::Pull perceptrons;
+      explicit Through(const GatedGenerator& of) : of(of), perceptrons(of.perceptrons_) {}
+      void through(const Tensor&, const std::any& kept, const Tensor& covector,
+                   Tensor& w_gradient) override {
+        perceptrons.through(std::any_cast<const Perceptrons::Kept&>(kept),
+                            covector.reshape(-1).index_select(0, of.above_on(covector)).mul_(2),
+                            w_gradient);
+      }
+      std::vector<Tensor> gradients() const override { return perceptrons.gradients(); }
+    };
+    return std::make_unique<Through>(*this);
   }
 
-  Tensor push(double, const Tensor&, const std::any& kept, const Tensor& dw,
+  Tensor push(const Tensor&, const std::any& kept, const Tensor& dw,
               const ParamTangents& of) const override {
     return skew(perceptrons_.push(std::any_cast<const Perceptrons::Kept&>(kept), dw, of));
   }

@@ -19,13 +19,22 @@ class Generator {
 
   /// @param kept what the derivatives need
   virtual Tensor omega(double t, const Tensor& w, std::any& kept) const = 0;
-  /// @param covector skew: of the gradient G by the entries of Omega, skew_part(G)
-  /// @param gradients per parameter, of its shape: added to
-  /// @param w_gradient [d, d]: added to
-  virtual void pull(double t, const Tensor& w, const std::any& kept, const Tensor& covector,
-                    std::vector<Tensor>& gradients, Tensor& w_gradient) const = 0;
+  /// A reverse pass over the evaluations of one flow, which need not be in any order. Gradients of
+  /// the parameters are made at its end, of all evaluations at once.
+  class Pull {
+   public:
+    virtual ~Pull() = default;
+    /// @param covector skew: of the gradient G by the entries of Omega, skew_part(G)
+    /// @param w_gradient [d, d]: added to
+    virtual void through(const Tensor& w, const std::any& kept, const Tensor& covector,
+                         Tensor& w_gradient) = 0;
+    /// In the order of params().
+    virtual std::vector<Tensor> gradients() const = 0;
+  };
+  virtual std::unique_ptr<Pull> pull() const = 0;
+
   /// @param dw tangent of w @returns that of Omega
-  virtual Tensor push(double t, const Tensor& w, const std::any& kept, const Tensor& dw,
+  virtual Tensor push(const Tensor& w, const std::any& kept, const Tensor& dw,
                       const ParamTangents& of) const = 0;
   virtual int64_t multiply_adds() const = 0;
 };

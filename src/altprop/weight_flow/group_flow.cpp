@@ -100,7 +100,7 @@ std::vector<Tensor> GroupFlow::pull(const Trajectory& trajectory, const Grid& gr
   const Retraction& retract = retraction(settings_.retraction);
   const GroupKept& kept = kept_of(trajectory);
   const std::vector<Tensor>& w = trajectory.read;
-  std::vector<Tensor> gradients = zero_gradients(generator_->params());
+  const std::unique_ptr<Generator::Pull> generator = generator_->pull();
   std::vector<Tensor> of_w;
   for (const Tensor& one : read) of_w.push_back(one.clone());
   const std::vector<Move> moves = moves_of(grid);
@@ -111,9 +111,10 @@ std::vector<Tensor> GroupFlow::pull(const Trajectory& trajectory, const Grid& gr
     const Tensor turn = skew_part(at::mm(w[move.to].t(), of_w[move.to]));
     of_w[move.from].addmm_(of_w[move.to], k.turned.rotation.t());
     const Tensor of_omega = pull_cap(retract.pull(k.turned, turn).mul_(move.h), k, settings_.cap);
-    generator_->pull(move.t, w[move.at], k.generator, of_omega, gradients, of_w[move.at]);
+    generator->through(w[move.at], k.generator, of_omega, of_w[move.at]);
     of_w[move.to].reset();
   }
+  std::vector<Tensor> gradients = generator->gradients();
   if (turn_) {
     const Tensor turn = skew_part(at::mm(w[0].t(), of_w[0]));
     gradients.push_back(retraction("cayley").pull(kept.start, turn) * 2);
@@ -138,8 +139,8 @@ std::vector<Tensor> GroupFlow::push(const Trajectory& trajectory, const Grid& gr
   for (size_t i = 0; i < moves.size(); ++i) {
     const Move& move = moves[i];
     const MoveKept& k = kept.moves[i];
-    const Tensor omega = pull_cap(
-        generator_->push(move.t, w[move.at], k.generator, out[move.at], of), k, settings_.cap);
+    const Tensor omega =
+        pull_cap(generator_->push(w[move.at], k.generator, out[move.at], of), k, settings_.cap);
     const Tensor turn = retract.push(k.turned, omega * move.h);
     out.push_back(at::mm(out[move.from], k.turned.rotation).addmm_(w[move.to], turn));
   }

@@ -33,17 +33,9 @@ class IsoGenerator : public Generator {
     return hn - hn.t();
   }
 
-  void pull(double, const Tensor& w, const std::any& kept, const Tensor& covector,
-            std::vector<Tensor>& gradients, Tensor& w_gradient) const override {
-    const auto& k = std::any_cast<const IsoKept&>(kept);
-    const Tensor by_n = at::mm(covector, k.n), by_h = at::mm(k.h, covector);
-    const Tensor h_gradient = by_n + by_n.t();
-    gradients[0].addmm_(at::mm(w, h_gradient), w.t());
-    gradients[1].add_(by_h).add_(by_h.t());
-    w_gradient.addmm_(k.qw, h_gradient, 1, 2);
-  }
+  std::unique_ptr<Pull> pull() const override;
 
-  Tensor push(double, const Tensor& w, const std::any& kept, const Tensor& dw,
+  Tensor push(const Tensor& w, const std::any& kept, const Tensor& dw,
               const ParamTangents& of) const override {
     const auto& k = std::any_cast<const IsoKept&>(kept);
     const Tensor half = at::mm(dw.t(), k.qw);
@@ -62,6 +54,37 @@ class IsoGenerator : public Generator {
  private:
   ParamPtr q_, n_;
 };
+
+/// H gets G_H = by_n + by_n^T, Q the sum of W G_H W^T.
+class IsoPull : public Generator::Pull {
+ public:
+  explicit IsoPull(const Tensor& like) : n_(at::zeros_like(like)) {}
+
+  void through(const Tensor& w, const std::any& kept, const Tensor& covector,
+               Tensor& w_gradient) override {
+    const auto& k = std::any_cast<const IsoKept&>(kept);
+    const Tensor by_n = at::mm(covector, k.n);
+    const Tensor h_gradient = by_n + by_n.t();
+    w_gradient.addmm_(k.qw, h_gradient, 1, 2);
+    n_.addmm_(k.h, covector);
+    w_.push_back(w);
+    w_h_.push_back(at::mm(w, h_gradient));
+  }
+
+  std::vector<Tensor> gradients() const override {
+    // One product of [d, d evaluations] matrices.
+    const Tensor q = w_.empty() ? at::zeros_like(n_) : at::mm(at::cat(w_h_, 1), at::cat(w_, 1).t());
+    return {q, n_ + n_.t()};
+  }
+
+ private:
+  Tensor n_;
+  std::vector<Tensor> w_, w_h_;
+};
+
+std::unique_ptr<Generator::Pull> IsoGenerator::pull() const {
+  return std::make_unique<IsoPull>(q_->value);
+}
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 
 #include "altprop/network/op.h"
 #include "altprop/network/ops/activation.h"
@@ -52,6 +53,9 @@ class OdeToOde : public Op {
  private:
   /// Credit of the input, and into `read` the gradients of the matrices that were read.
   Tensor pull(const Saved& saved, const Tensor& cot, std::vector<Tensor>* read) const;
+  /// The matrices for the parameters as they are: those of the last pass if nothing has changed,
+  /// as in evaluation and in episodes.
+  std::shared_ptr<const Trajectory> current() const;
   /// Tangent of the output. @param matrices tangents of the matrices; empty: they stay
   Tensor push(const Saved& saved, const Tensor& tangent, std::span<const Tensor> matrices) const;
 
@@ -60,6 +64,10 @@ class OdeToOde : public Op {
   int64_t width_ = 0;  ///< d; 0 before it is known
   std::shared_ptr<WeightFlow> flow_;
   Activation activation_;
+
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const Trajectory> latest_;
+  mutable std::vector<Tensor> latest_of_;  ///< copies of the parameters that it was made of
 };
 
 inline OpPtr ode_to_ode(Settings settings) {

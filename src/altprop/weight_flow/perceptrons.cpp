@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "altprop/base/text.h"
+#include "altprop/weight_flow/weight_flow.h"
 
 namespace altprop::weight_flow {
 
@@ -39,21 +40,31 @@ Tensor Perceptrons::run(double t, const Tensor& w, Kept& kept) const {
       .addmv_(out_->value, gate_of_each().mul_(kept.hidden));
 }
 
-void Perceptrons::pull(const Kept& kept, const Tensor& cotangent, std::vector<Tensor>& gradients,
-                       Tensor& w_gradient) const {
-  const Tensor gates = gate_of_each();
-  gradients[2].addr_(cotangent, gates * kept.hidden);
-  gradients[3].addr_(cotangent, gates_->value);
-  const Tensor behind = at::mv(out_->value.t(), cotangent);  // of gate times hidden
-  gradients[4]
-      .add_((behind * kept.hidden).view({count_, width_}).sum(1))
-      .addmv_(out_bias_->value.t(), cotangent);
-  const Tensor before = at::tanh_backward(gates * behind, kept.hidden);
-  gradients[0].addr_(before, kept.x);
-  gradients[1].add_(before);
-  if (!sees_weights()) return;
-  const Tensor x = at::mv(in_->value.t(), before);
+void Perceptrons::Pull::through(const Kept& kept, const Tensor& cotangent, Tensor& w_gradient) {
+  const Tensor behind = at::mv(of_.out_->value.t(), cotangent);  // of gate times hidden
+  const Tensor before = at::tanh_backward(of_.gate_of_each().mul_(behind), kept.hidden);
+  x_.push_back(kept.x);
+  hidden_.push_back(kept.hidden);
+  before_.push_back(before);
+  behind_.push_back(behind);
+  cotangents_.push_back(cotangent);
+  if (!of_.sees_weights()) return;
+  const Tensor x = at::mv(of_.in_->value.t(), before);
   w_gradient.add_(x.narrow(0, 0, w_gradient.numel()).view(w_gradient.sizes()));
+}
+
+std::vector<Tensor> Perceptrons::Pull::gradients() const {
+  if (x_.empty()) return zero_gradients(of_.params());
+  const Tensor x = at::stack(x_), hidden = at::stack(hidden_), before = at::stack(before_),
+               cotangents = at::stack(cotangents_);  // [evaluations, ...]
+  const Tensor sum = cotangents.sum(0);
+  const Tensor gates = (at::stack(behind_) * hidden)
+                           .sum(0)
+                           .view({of_.count_, of_.width_})
+                           .sum(1)
+                           .addmv_(of_.out_bias_->value.t(), sum);
+  return {at::mm(before.t(), x), before.sum(0), at::mm(cotangents.t(), hidden * of_.gate_of_each()),
+          at::outer(sum, of_.gates_->value), gates};
 }
 
 Tensor Perceptrons::push(const Kept& kept, const Tensor& dw, const ParamTangents& of) const {

@@ -27,9 +27,20 @@ class Perceptrons {
 
   /// @returns [outputs]
   Tensor run(double t, const Tensor& w, Kept& kept) const;
-  /// @param gradients of params(): added to
-  void pull(const Kept& kept, const Tensor& cotangent, std::vector<Tensor>& gradients,
-            Tensor& w_gradient) const;
+  /// A reverse pass over several evaluations, whose outer products are summed at its end.
+  class Pull {
+   public:
+    explicit Pull(const Perceptrons& of) : of_(of) {}
+    /// @param w_gradient added to
+    void through(const Kept& kept, const Tensor& cotangent, Tensor& w_gradient);
+    /// In the order of params().
+    std::vector<Tensor> gradients() const;
+
+   private:
+    const Perceptrons& of_;
+    std::vector<Tensor> x_, hidden_, before_, behind_, cotangents_;  ///< of each evaluation
+  };
+
   Tensor push(const Kept& kept, const Tensor& dw, const ParamTangents& of) const;
   int64_t multiply_adds() const;
 

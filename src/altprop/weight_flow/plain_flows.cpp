@@ -125,13 +125,14 @@ class FreeFlow : public WeightFlow {
   std::vector<Tensor> pull(const Trajectory& trajectory, const Grid& grid,
                            std::span<const Tensor> read) const override {
     const Steps& kept = *std::any_cast<const std::shared_ptr<Steps>&>(trajectory.kept);
-    std::vector<Tensor> gradients = zero_gradients(perceptrons_.params());
+    Perceptrons::Pull perceptrons(perceptrons_);
     Tensor of_w = read.back().clone();
     for (int64_t i = grid.reads() - 1; i > 0; --i) {
       const Tensor slope = (of_w * step(grid, i)).view(-1);
       of_w = of_w + read[static_cast<size_t>(i - 1)];
-      perceptrons_.pull(kept[static_cast<size_t>(i - 1)], slope, gradients, of_w);
+      perceptrons.through(kept[static_cast<size_t>(i - 1)], slope, of_w);
     }
+    std::vector<Tensor> gradients = perceptrons.gradients();
     gradients.push_back(of_w);
     return gradients;
   }
