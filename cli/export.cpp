@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "altprop/train/compare.h"
-#include "altprop/train/run_folder.h"
+#include "altprop/train/folder_records.h"
 #include "command.h"
 
 namespace altprop::cli {
@@ -29,14 +29,11 @@ void add_export(CLI::App& program) {
     const std::filesystem::path dir = a->dir;
     RunSettings settings = settings_of(dir);
     if (!a->data_dir.empty()) set_data_folder(settings, a->data_dir);
-    std::string label;
-    const auto experiment = reopen(dir, settings, label);
-    const std::filesystem::path checkpoint = chosen_checkpoint(dir, a->state),
-                                out = a->out.empty() ? dir / kExportedWeights
-                                                     : std::filesystem::path(a->out);
-    export_run(*experiment, checkpoint, out);
-    std::fprintf(stderr, "weights of %s in %s\n", checkpoint.string().c_str(),
-                 out.string().c_str());
+    EarlierRun run = reopen(dir, settings, {.state = a->state});
+    const std::filesystem::path out =
+        a->out.empty() ? dir / kExportedWeights : std::filesystem::path(a->out);
+    export_run(run, out);
+    std::fprintf(stderr, "weights of %s in %s\n", run.file.string().c_str(), out.string().c_str());
   });
 }
 

@@ -131,11 +131,11 @@ nlohmann::json listing(const std::string& what) {
                      {"options", options.listing()}});
     }
   } else if (what == "data") {
-    for (const data::Source* source : data::list()) {
-      data::Request request(source->name);
-      out.push_back({{"name", source->name},
-                     {"aliases", source->aliases},
-                     {"summary", source->help},
+    for (const data::Source& source : data::list()) {
+      data::Request request(source.name);
+      out.push_back({{"name", source.name},
+                     {"aliases", source.aliases},
+                     {"summary", source.help},
                      {"options", request.options().listing()}});
     }
   } else if (what == "directions") {

@@ -1,20 +1,25 @@
+// `altprop predict RUN`: what a trained network says of the run's own data, of another data set, or
+// of a file.
+#include <cerrno>
 #include <cstdio>
-#include <sstream>
+#include <cstring>
 
 #include "altprop/base/files.h"
 #include "altprop/base/text.h"
-#include "altprop/train/checkpoint.h"
+#include "altprop/data/source.h"
 #include "altprop/train/compare.h"
-#include "altprop/train/run_folder.h"
-#include "altprop/train/run_identity.h"
+#include "altprop/train/earlier_run.h"
+#include "altprop/train/predictions.h"
 #include "command.h"
+#include "prediction_table.h"
 
 namespace altprop::cli {
 
 namespace {
 
 struct Arguments {
-  std::string dir, data, data_dir, split = "test", state = "auto", out;
+  std::string dir, data, data_dir, split = "test", state = "auto", out, leave_out;
+  data::NewFiles files;
   bool json = false;
 };
 
@@ -27,6 +32,48 @@ const data::Dataset& split_of(const data::Splits& data, const std::string& name)
   return part;
 }
 
+data::NewSamples samples_of(const Arguments& a, Experiment& experiment) {
+  if (a.files.inputs.empty()) return {split_of(experiment.data(), a.split), {}};
+  data::NewFiles files = a.files;
+  for (const std::string& name : text::split(a.leave_out, ','))
+    if (std::string column = text::trim(name); !column.empty()) files.leave_out.push_back(column);
+  data::Request request(experiment.settings().data);
+  request.options().set_all(experiment.settings().data_options);
+  return request.load_new(files, experiment.data().train);
+}
+
+/// The last line says how good the predictions are, where that is known; beside them if they go to
+/// the terminal, so that what is piped on is a table.
+void print(const Arguments& a, const Predictions& predictions, const data::NewSamples& samples) {
+  const PredictionTable table(predictions, samples.data, samples.ids);
+  const std::string scores = table.scores();
+  if (a.json) {
+    nlohmann::json summary{{"accuracy", nullptr}, {"predictions", table.rows()}};
+    if (!samples.data.class_names.empty()) summary["class_names"] = samples.data.class_names;
+    for (const Score& score : predictions.scores.all()) summary[score.name] = score.mean();
+    std::printf("%s\n", summary.dump().c_str());
+  } else if (!a.out.empty()) {
+    write_output(a.out, table.csv());
+    std::printf("%ld predictions in %s%s\n", static_cast<long>(samples.data.size()), a.out.c_str(),
+                (scores.empty() ? scores : "; " + scores).c_str());
+  } else {
+    std::fputs(table.csv().c_str(), stdout);
+    if (std::fflush(stdout) != 0)
+      throw Error(std::string("writing the output failed: ") + std::strerror(errno));
+    if (!scores.empty())
+      std::fprintf(stderr, "%ld predictions; %s\n", static_cast<long>(samples.data.size()),
+                   scores.c_str());
+  }
+}
+
+/// A variable of a script that is not set, which would otherwise mean the default.
+void refuse_empty_flags(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options())
+    if (option->count() > 0 && option->get_items_expected_max() > 0 && option->results()[0].empty())
+      throw UsageError("option '" + option->get_name().substr(option->get_positional() ? 0 : 2) +
+                       "' is given but empty; give it a value or leave it out");
+}
+
 void predict(const Arguments& a) {
   if (is_compare(a.dir))
     throw UsageError("'" + a.dir + "' is a comparison; name the folder of one of its runs");
@@ -36,79 +83,10 @@ void predict(const Arguments& a) {
     settings.data_options.clear();
   }
   if (!a.data_dir.empty()) set_data_folder(settings, a.data_dir);
-  std::string label;
-  const auto reopened =
-      reopen(a.dir, settings, label, nullptr, a.data.empty() ? DataOfRun::Same : DataOfRun::Others);
-  Experiment& e = *reopened;
-  const std::filesystem::path dir = a.dir;
-  const std::filesystem::path path = chosen_checkpoint(dir, a.state);
-  Checkpoint checkpoint = load_checkpoint(path);
-  require_same_run(RunMeta::of(checkpoint.texts, path.string()), e.settings(), path.string());
-  e.trainer().state(StateIO::loading(checkpoint.tensors));
-
-  const data::Dataset& part = split_of(e.data(), a.split);
-  data::LoaderOptions options;
-  options.batch = 1000;
-  options.dtype = settings.dtype == "float64" ? at::kDouble : at::kFloat;
-  options.device = at::Device(settings.device);
-  const data::Loader loader(part, options);
-  const bool classes = part.classes > 0;
-  nlohmann::json rows = nlohmann::json::array();
-  std::ostringstream csv;
-  bool header = false;
-  for (int64_t i = 0; i < loader.batches(); ++i) {
-    const data::Batch batch = loader.at(0, i);
-    Tensor out =
-        e.loss().link(e.rule().predict(e.trainer().evaluated(batch))).to(at::kCPU, at::kDouble);
-    // A line per sample, or per step of a sequence.
-    const int64_t steps = part.per_step() ? out.size(1) : 1;
-    out = part.per_step() ? out.reshape({-1, out.size(2)}) : out.flatten(1).contiguous();
-    if (!header) {
-      csv << "id" << (part.per_step() ? ",step" : "") << (classes ? ",target,prediction" : "");
-      for (int64_t k = 0; k < out.size(1); ++k) csv << ",y" << k;
-      csv << "\n";
-      header = true;
-    }
-    const auto values = out.accessor<double, 2>();
-    const Tensor prediction = out.argmax(1);
-    const Tensor target =
-        part.per_step() ? batch.targets.to(at::kCPU).reshape({-1}) : batch.targets.to(at::kCPU);
-    for (int64_t r = 0; r < out.size(0); ++r) {
-      if (part.per_step() && target[r].item<int64_t>() < 0) continue;  // behind the sequence's end
-      const int64_t id = batch.ids[r / steps].item<int64_t>();
-      nlohmann::json row{{"id", id}};
-      csv << id;
-      if (part.per_step()) {
-        row["step"] = r % steps + 1;
-        csv << "," << row["step"];
-      }
-      if (classes) {
-        row["target"] = target[r].item<int64_t>();
-        row["prediction"] = prediction[r].item<int64_t>();
-        csv << "," << row["target"] << "," << row["prediction"];
-      }
-      for (int64_t k = 0; k < out.size(1); ++k) {
-        row["output"].push_back(values[r][k]);
-        csv << "," << text::from_number(values[r][k]);
-      }
-      csv << "\n";
-      if (a.json) rows.push_back(std::move(row));
-    }
-  }
-  const Scores scores = e.trainer().evaluate(part);
-  if (a.json) {
-    nlohmann::json summary{{"accuracy", nullptr}, {"predictions", rows}};
-    for (const Score& score : scores.all()) summary[score.name] = score.mean();
-    std::printf("%s\n", summary.dump().c_str());
-  } else if (!a.out.empty()) {
-    write_output(a.out, csv.str());
-    std::printf("%ld predictions in %s; loss %.4f", static_cast<long>(part.size()), a.out.c_str(),
-                scores.loss());
-    if (scores.accuracy()) std::printf(", accuracy %.2f %%", *scores.accuracy() * 100);
-    std::printf("\n");
-  } else {
-    std::fputs(csv.str().c_str(), stdout);
-  }
+  EarlierRun run = reopen(a.dir, settings, {.state = a.state, .other_data = !a.data.empty()});
+  run.restore();
+  const data::NewSamples samples = samples_of(a, *run.experiment);
+  print(a, predict(*run.experiment, samples.data), samples);
 }
 
 }  // namespace
@@ -118,17 +96,38 @@ void add_predict(CLI::App& program) {
       "predict", "Apply a trained network: a line per sample with class and outputs");
   auto a = std::make_shared<Arguments>();
   app->add_option("dir", a->dir, "folder of the run")->required();
-  app->add_option("--data", a->data, "another data set than the run's")->type_name("<text>");
+  auto* data =
+      app->add_option("--data", a->data, "another data set than the run's")->type_name("<text>");
   app->add_option("--data-dir", a->data_dir, "folder of the data sets")->type_name("<folder>");
-  app->add_option("--split", a->split, "train|validation|test (test)")
-      ->check(CLI::IsMember({"train", "validation", "test"}));
+  auto* split = app->add_option("--split", a->split, "train|validation|test (test)")
+                    ->check(CLI::IsMember({"train", "validation", "test"}));
+  auto* input = app->add_option("--input", a->files.inputs,
+                                "file of other samples, of the kind that the run was trained on: a "
+                                "table with or without the target, an array of NumPy, IDX images")
+                    ->type_name("<file>")
+                    ->excludes(data)
+                    ->excludes(split);
+  app->add_option("--targets", a->files.targets,
+                  "file of the targets of --input, where they are known and no column of it")
+      ->type_name("<file>")
+      ->needs(input);
+  app->add_option("--id", a->files.id, "column of --input that names the samples")
+      ->type_name("<name>")
+      ->needs(input);
+  app->add_option("--leave-out", a->leave_out,
+                  "columns of --input to be passed over, separated by commas")
+      ->type_name("<list>")
+      ->needs(input);
   app->add_option("--state", a->state,
                   "which weights: auto (best if there are validation data)|best|last")
       ->check(CLI::IsMember({"auto", "best", "last"}));
   app->add_option("--out", a->out, "write CSV to this file instead of the terminal")
       ->type_name("<file>");
   app->add_flag("--json", a->json, "print JSON");
-  app->callback([=] { predict(*a); });
+  app->callback([=] {
+    refuse_empty_flags(*app);
+    predict(*a);
+  });
 }
 
 }  // namespace altprop::cli

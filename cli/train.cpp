@@ -6,10 +6,12 @@
 #include "altprop/base/text.h"
 #include "altprop/report/html_report.h"
 #include "altprop/train/compare.h"
+#include "altprop/train/earlier_run.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/presets.h"
 #include "altprop/train/progress.h"
 #include "altprop/train/run_folder.h"
+#include "altprop/train/run_identity.h"
 #include "command.h"
 
 namespace altprop::cli {
@@ -47,12 +49,13 @@ void train(const RunSettings& settings, const std::string& dir, bool overwrite, 
   RunFolder::check(dir, overwrite);
   Experiment experiment(
       settings);  // first, so that settings that do not fit leave no folder behind
+  require_recordable(experiment.settings());
   for (const std::string& left : RunFolder::create(dir, overwrite))
     std::fprintf(stderr, "%s\n", text::printable(left).c_str());
   Progress progress(experiment.settings().rule);
   std::vector<Observer*> observers;
   if (!quiet) observers.push_back(&progress);
-  print_run(run_in_folder(experiment, dir, settings.name(), false, observers), dir, json);
+  print_run(run_in_folder(experiment, dir, observers), dir, json);
 }
 
 /// A comparison without a single outcome is none.
@@ -170,14 +173,13 @@ void add_resume(CLI::App& program) {
     const int64_t before = settings.epochs;
     if (*epochs >= 0) settings.epochs = *epochs;
     if (*steps >= 0) settings.max_steps = *steps;
-    std::string label;
-    const auto experiment = reopen(output->dir, settings, label);
-    experiment->trainer().began_with_epochs(before);
-    Progress progress(experiment->settings().rule);
+    EarlierRun run =
+        reopen(output->dir, settings, {.lock = std::make_shared<FolderLock>(output->dir)});
+    run.experiment->trainer().began_with_epochs(before);
+    Progress progress(run.experiment->settings().rule);
     std::vector<Observer*> observers;
     if (!output->quiet) observers.push_back(&progress);
-    print_run(run_in_folder(*experiment, output->dir, label, true, observers), output->dir,
-              output->json);
+    print_run(go_on_in_folder(run, observers), output->dir, output->json);
   });
 }
 

@@ -104,6 +104,32 @@ TEST_F(HostilePlaces, FilesAreRemovedByNameAndLinksAsSuch) {
   EXPECT_TRUE(is_own_folder(folder / "run"));
 }
 
+TEST_F(HostilePlaces, ALockedFolderStaysTheOneThatWasOpened) {
+  const fs::path run = folder / "run", moved = folder / "moved", record = run / "record";
+  write(file, "old");
+  {
+    const FolderLock lock(run.string() + "/.");
+    fs::rename(run, moved);
+    fs::create_symlink(folder / "elsewhere", run);
+    write_atomically(record, "new");
+    EXPECT_EQ(append_line(run / "log", "line"), 5);
+    truncate_to(run / "log", 3);
+    EXPECT_EQ(read_file(record), "new");
+    EXPECT_EQ(read_file(run / "log"), "lin");
+    EXPECT_TRUE(remove_files(run / ".", {fs::path(file).filename().string(), "victim"}));
+    EXPECT_EQ(read_file(moved / "record"), "new");
+    EXPECT_FALSE(fs::exists(moved / fs::path(file).filename()));
+    EXPECT_TRUE(fs::exists(victim)) << "which stands where the name leads to";
+    EXPECT_FALSE(fs::exists(folder / "elsewhere/record"));
+    expect_error([&] { FolderLock(run, FolderLink::Refused); }, {run.string(), "link"});
+    expect_error([&] { FolderLock(victim, FolderLink::Refused); }, {victim, "no folder"});
+    expect_error([&] { FolderLock{moved}; }, {"another altprop"});
+  }
+  write_atomically(record, "there");
+  EXPECT_EQ(read_file(moved / "record"), "new") << "no lock any more";
+  EXPECT_EQ(read_file(folder / "elsewhere/record"), "there");
+}
+
 TEST_F(HostilePlaces, OutputGoesIntoAPipeThatTheUserNames) {
   ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
   const int reader = ::open(file.c_str(), O_RDONLY | O_NONBLOCK);

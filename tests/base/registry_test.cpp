@@ -28,5 +28,20 @@ TEST(Registry, ListsByOrderAndThenByName) {
   }
 }
 
+TEST(Registry, RefusesTheSameNameTwice) {
+  struct Named {
+    std::string name;
+    std::vector<std::string> aliases{};
+    int order = 0;
+  };
+  Registry<Named> all("thing");
+  all.add({"long-name", {"ln"}});
+  for (const Named& twice : {Named{"long-name"}, Named{"ln"}, Named{"other", {"ln"}},
+                             Named{"another", {"x", "long-name"}}})
+    EXPECT_THROW(all.add(twice), std::logic_error) << twice.name;
+  EXPECT_EQ(all.names(), std::vector<std::string>{"long-name"});
+  EXPECT_EQ(all.at("ln").name, "long-name");
+}
+
 }  // namespace
 }  // namespace altprop::registries

@@ -153,7 +153,7 @@ TEST(Dataset, SubsetsKeepInputsAndTargetsTogether) {
 
 TEST(Source, NamesAliasesAndSuggestions) {
   std::set<std::string> names;
-  for (const Source* source : list()) names.insert(source->name);
+  for (const Source& source : list()) names.insert(source.name);
   for (const char* name :
        {"cifar-10", "cifar-100", "csv", "fashion-mnist", "glyphs", "mnist", "npy"})
     EXPECT_TRUE(names.count(name)) << name;

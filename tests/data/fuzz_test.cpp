@@ -173,7 +173,15 @@ const std::vector<std::string> kArrays = {
               std::string(24, '\1')),
     short_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", std::string(24, '\2')),
     short_npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3, 1, 2, 2), }\n",
-              std::string(12, '\3'))};
+              std::string(12, '\3')),
+    short_npy("{'descr': '>u2', 'fortran_order': False, 'shape': (3, 2), }\n",
+              std::string(12, '\4')),
+    short_npy("{'descr': '<f2', 'fortran_order': True, 'shape': (3, 2), }\n",
+              std::string(12, '\5')),
+    short_npy("{'descr': '>i8', 'fortran_order': False, 'shape': (3, 1), }\n",
+              std::string(24, '\0')),
+    short_npy("{'descr': '<u8', 'fortran_order': False, 'shape': (3, 1), }\n",
+              std::string(24, '\0'))};
 
 TEST(Fuzz, Npy) {
   fuzz_file(

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -54,6 +55,53 @@ TEST(Npy, ReadsTypesVersionsAndOrders) {
   EXPECT_TRUE(read(array<int64_t>("<i8", "()", {-3})).equal(at::scalar_tensor(-3, at::kLong)));
 }
 
+/// The bytes of each value in the other order.
+template <class T>
+std::vector<T> swapped(std::vector<T> values) {
+  for (T& value : values) {
+    auto* bytes = reinterpret_cast<char*>(&value);
+    std::reverse(bytes, bytes + sizeof(T));
+  }
+  return values;
+}
+
+template <class T>
+void expect_values(const std::string& code, const std::vector<T>& values, at::ScalarType type,
+                   const std::vector<double>& numbers) {
+  TempFolder folder;
+  const std::string shape = text::cat("(", values.size(), ",)");
+  const Tensor expected = at::tensor(numbers, at::kDouble).to(type);
+  for (const char* order : {"<", "=", ">", "|", ""}) {
+    if (sizeof(T) > 1 && std::string(order) == "|") continue;
+    const std::string descr = order + code;
+    const auto stored = std::string(order) == ">" ? swapped(values) : values;
+    const Tensor found = read_npy(write(folder / "a.npy", array(descr, shape, stored)));
+    EXPECT_EQ(found.scalar_type(), type) << descr;
+    EXPECT_TRUE(found.equal(expected)) << descr << "\n" << found;
+    const Tensor turned = read_npy(write(
+        folder / "b.npy", array(descr, text::cat("(1, ", values.size(), ")"), stored, "True")));
+    EXPECT_TRUE(turned.equal(expected.view({1, -1}))) << descr;
+  }
+}
+
+TEST(Npy, ReadsEveryTypeInEitherByteOrderExactly) {
+  expect_values<uint8_t>("b1", {0, 1, 7}, at::kBool, {0, 1, 1});
+  expect_values<uint8_t>("u1", {0, 255}, at::kByte, {0, 255});
+  expect_values<int8_t>("i1", {-128, 127}, at::kChar, {-128, 127});
+  expect_values<uint16_t>("u2", {0, 1, 0x8000, 65535}, at::kInt, {0, 1, 32768, 65535});
+  expect_values<int16_t>("i2", {-32768, 258}, at::kShort, {-32768, 258});
+  expect_values<uint32_t>("u4", {3, 0x80000000u, 4294967295u}, at::kLong,
+                          {3, 2147483648.0, 4294967295.0});
+  expect_values<int32_t>("i4", {-2147483647, 66051}, at::kInt, {-2147483647, 66051});
+  expect_values<uint64_t>("u8", {5, uint64_t{1} << 62}, at::kLong, {5, 4611686018427387904.0});
+  expect_values<int64_t>("i8", {-1, int64_t{1} << 52}, at::kLong, {-1, 4503599627370496.0});
+  // 1, -2, 65504, the smallest one above 0, infinity
+  expect_values<uint16_t>("f2", {0x3C00, 0xC000, 0x7BFF, 0x0001, 0x7C00}, at::kFloat,
+                          {1, -2, 65504, 5.9604644775390625e-08, HUGE_VAL});
+  expect_values<float>("f4", {0.1f, -3e38f}, at::kFloat, {0.1f, -3e38f});
+  expect_values<double>("f8", {0.1, -1e300}, at::kDouble, {0.1, -1e300});
+}
+
 TEST(Npy, RefusesWhatItCannotReadNamingTheFile) {
   TempFolder folder;
   const std::string path = folder / "bad.npy",
@@ -70,8 +118,10 @@ TEST(Npy, RefusesWhatItCannotReadNamingTheFile) {
   refuse(good + "x", {"goes on after"});
   refuse(npy("{}", "", 9), {"NPY version 9"});
   refuse("\x93NUMPY\2" + std::string(1, '\0') + "\xff\xff\xff\x7f", {"header of 2147483647 bytes"});
-  refuse(array<float>(">f4", "(1,)", {1}), {"big-endian"});
-  refuse(array<float>("<c8", "(1,)", {1, 1}), {"type '<c8'"});
+  for (const char* type : {"<c8", "<f3", "|S4", "<U4", "|O", "<M8[ns]", "|V4", "", "<", ">", "f16"})
+    refuse(array<float>(type, "(1,)", {1, 1}),
+           {text::cat("type '", type, "'"), "bool, u1, u2, u4, u8", "f2", "astype"});
+  refuse(array<uint64_t>("<u8", "(2,)", {1, uint64_t{1} << 63}), {"u8", "2^63"});
   refuse(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "xxxx"),
          {"several fields"});
   refuse(array<float>("<f4", "(99999999999, 99999999999)", {1}), {"too large"});
@@ -142,6 +192,34 @@ TEST_F(NpySource, LabelsFromOneOrWithGaps) {
       },
       {"t.npy", "label 7 at sample 2", "does not have"});
   refuse(array<int64_t>("<i8", "(3,)", {0, -1, 1}), {"label -1 at sample 1", "no class"});
+}
+
+TEST_F(NpySource, UnsignedAndHalfNumbersAreInputsAndLabels) {
+  write(folder / "x.npy", array<uint16_t>(">u2", "(3, 1)", swapped<uint16_t>({0, 40000, 65535})));
+  const Splits data = read(array<uint32_t>("<u4", "(3,)", {4000000000u, 7, 7}));
+  EXPECT_TRUE(data.train.inputs.equal(at::tensor({0.f, 40000.f, 65535.f}).view({3, 1})));
+  EXPECT_EQ(data.train.class_names, (std::vector<std::string>{"7", "4000000000"}));
+  write(folder / "x.npy", array<uint16_t>("<f2", "(3, 1)", {0x3C00, 0xC000, 0x0001}));
+  EXPECT_TRUE(
+      read(array<uint64_t>("<u8", "(3,)", {0, 1, 1}))
+          .train.inputs.equal(at::tensor({1.f, -2.f, 5.9604644775390625e-08f}).view({3, 1})));
+  refuse(array<uint64_t>("<u8", "(3,)", {0, 1, ~uint64_t{0}}), {"2^63"});
+  write(folder / "x.npy", array<uint64_t>("<u8", "(3, 1)", {0, 1, (uint64_t{1} << 53) + 1}));
+  expect_error([&] { read(array<uint64_t>("<u8", "(3,)", {0, 1, 1})); }, {"x.npy", "beyond 2^53"});
+}
+
+TEST_F(NpySource, BytesInOnePartAndFloatsInAnotherAreRefused) {
+  write(folder / "b.npy", array<uint8_t>("|u1", "(3, 2)", {1, 2, 3, 4, 5, 6}));
+  const std::string y = array<uint8_t>("|u1", "(3,)", {0, 1, 1});
+  write(folder / "t.npy", y);
+  for (const auto& [train, test] : {std::pair{"x.npy", "b.npy"}, {"b.npy", "x.npy"}})
+    expect_error(
+        [&] {
+          read(y, {{"npy.train-x", folder / train},
+                   {"npy.test-x", folder / test},
+                   {"npy.test-y", folder / "t.npy"}});
+        },
+        {"bytes (uint8)", "other numbers than bytes", "one type"});
 }
 
 TEST_F(NpySource, OneHotAndFloatingLabelsAreNamed) {

@@ -41,7 +41,8 @@ def altprop(*args, code=0, env=None, **popen):
     """Runs the program and asserts its exit code."""
     popen.setdefault("stdout", subprocess.PIPE)
     popen.setdefault("stderr", subprocess.PIPE)
-    done = subprocess.run([PROGRAM, *map(str, args)], text=True, timeout=100, stdin=subprocess.DEVNULL,
+    popen.setdefault("timeout", 100)
+    done = subprocess.run([PROGRAM, *map(str, args)], text=True, stdin=subprocess.DEVNULL,
                           env=environment(**(env or {})), **popen)
     result = Result(done)
     assert result.code == code, result

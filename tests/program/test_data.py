@@ -43,7 +43,7 @@ def test_labels_with_gaps_make_no_outputs_that_nobody_has(tmp_path):
     table = "0,0,100\n5,0,2000\n0,5,30000\n"
     csv(tmp_path, table, table)
     predictions = altprop("predict", tmp_path / "run").out.splitlines()
-    assert predictions[0].split(",")[-1] == "y2", predictions
+    assert predictions[0] == "id,target,prediction,score,y.100,y.2000,y.30000", predictions
 
 
 def test_arrays_with_their_channels_last(tmp_path):

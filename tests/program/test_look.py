@@ -76,7 +76,8 @@ def test_predict(run, tmp_path):
     assert right / 256 == s["accuracy"]
 
     lines = altprop("predict", folder, "--split", "validation", "--state", "last").out.splitlines()
-    assert lines[0] == "id,target,prediction," + ",".join(f"y{k}" for k in range(10)) and len(lines) == 65
+    assert lines[0] == "id,target,prediction,score," + ",".join(f"y.{n}" for n in s["class_names"]) and len(lines) == 65
+    assert set(line.split(",")[2] for line in lines[1:]) <= set(s["class_names"])
     result = altprop("predict", folder, "--out", tmp_path / "test.csv")
     assert "256 predictions" in result.out and len((tmp_path / "test.csv").read_text().splitlines()) == 257
 

@@ -126,3 +126,61 @@ def test_names_that_are_no_utf8(tmp_path):
     done = subprocess.run([os.fsencode(PROGRAM), b"compare", b"--rules", b"bp", *[a.encode() for a in TINY], b"--epochs", b"1",
                            b"--quiet", b"--out", folder], capture_output=True, env=environment())
     assert done.returncode == 0, done.stderr
+
+
+LATIN = "caf\xe9".encode("latin-1")
+
+
+@pytest.mark.parametrize("flags, parts", [
+    ([b"--net", b"mlp:784-" + LATIN], ["option 'net'", "byte 12"]),
+    ([b"--net", b"@net.txt"], ["net.txt'", "byte 25"]),
+    ([b"--label", LATIN], ["option 'label'", "byte 4"]),
+    ([b"--rule", b"backprop[" + LATIN + b"=1]"], ["option 'rule'", "byte 13"]),
+    ([b"--rule", b"fa", b"--rule.init", LATIN], ["feedback.init", "byte 4"]),
+    ([b"--rule", b"fa", b"--rule." + LATIN, b"1"], ["no option 'caf\\xe9'"]),
+    ([b"--data", b"csv", b"--data.csv.train", LATIN + b".csv"], ["csv.train", "byte 4"]),
+    ([b"--data-dir", LATIN], ["data-dir", "byte 4"]),
+    ([b"--init-from", LATIN], ["init-from", "byte 4"]),
+    ([b"--config", b"latin.toml"], ["latin.toml"]),
+])
+def test_settings_that_are_no_utf8_are_refused_before_there_is_a_folder(tmp_path, flags, parts):
+    (tmp_path / "net.txt").write_bytes(b"# two layers\nmlp:784-16-" + LATIN[3:] + b"10:relu\n")
+    (tmp_path / "latin.toml").write_bytes(b'label = "' + LATIN + b'"\n')
+    commands = [[b"train", *[a.encode() for a in TINY]]]
+    if b"--rule" not in flags and b"--label" not in flags:
+        commands.append([b"compare", b"--rules", b"bp,fa", *[a.encode() for a in TINY]])
+    for command in commands:
+        done = subprocess.run([os.fsencode(PROGRAM), *command, b"--epochs", b"0", b"--out", b"run", *flags], cwd=tmp_path,
+                              capture_output=True, env=environment())
+        err = done.stderr.decode()  # what is said is UTF-8 itself
+        assert done.returncode == 2 and err.count("\n") == 1 and len(err) < 700, done
+        assert all(part in err for part in parts), err
+        assert not (tmp_path / "run").exists()
+    done = subprocess.run([os.fsencode(PROGRAM), b"compare", b"--rules", b"bp," + LATIN, b"--out", b"run"], cwd=tmp_path,
+                          capture_output=True, env=environment())
+    assert done.returncode == 2 and "byte 4" in done.stderr.decode() and not (tmp_path / "run").exists(), done
+
+
+def test_data_in_a_folder_whose_name_is_no_utf8(tmp_path):
+    """Settings hold the whole path of a run's data, which there is no way to write."""
+    place = os.path.join(os.fsencode(tmp_path), LATIN)
+    os.mkdir(place)
+    with open(os.path.join(place, b"t.csv"), "w") as file:
+        file.write("1,2,0\n3,4,1\n")
+    flags = ["--data", "csv", "--data.csv.train", "t.csv", "--net", "mlp:2-2", "--epochs", "0", "--out", tmp_path / "run"]
+    for command in (["train"], ["compare", "--rules", "bp"]):
+        done = subprocess.run([PROGRAM, *command, *flags], cwd=place, capture_output=True, env=environment())
+        err = done.stderr.decode()
+        assert done.returncode == 2 and err.count("\n") == 1 and "csv.train" in err and "UTF-8" in err, done
+        assert not (tmp_path / "run").exists()
+
+
+def test_languages_whose_files_are_named_in_latin_1(tmp_path):
+    os.mkdir(tmp_path / "names")
+    for name in (b"Fran\xe7ais.txt", b"English.txt"):
+        with open(os.path.join(os.fsencode(tmp_path), b"names", name), "w") as file:
+            file.write("Anna\nBert\nCleo\nDora\n" * 3)
+    flags = ["--data", "names", "--data-dir", tmp_path, "--net", "rnn:*-3-*", "--epochs", 1, "--quiet", "--threads", 1]
+    altprop("train", *flags, "--out", tmp_path / "run")
+    assert altprop("predict", tmp_path / "run", "--split", "train", "--json").json["class_names"] == ["English", "Fran\\xe7ais"]
+    altprop("export", tmp_path / "run")

@@ -27,7 +27,7 @@ def test_theirs_reads_ours(run):
     assert state["net.fc1.weight"].shape == (16, 784) and state["net.fc1.weight"].dtype == torch.float32
     assert state["position.epoch"].item() == 2 and state["position.epoch"].dtype == torch.int64
     assert all(t.is_contiguous() for t in state.values())
-    assert said["altprop"]["label"] == "backprop" and said["altprop"]["threads"] == 1
+    assert said["altprop_run"]["settings"]["label"] == "backprop" and said["altprop"]["threads"] == 1
     line = (folder / "metrics.jsonl").read_text().splitlines()[-1]
     assert said["altprop_records"]["metrics_line"] == line
     # The check sum is what the layout's description in the source says it is.

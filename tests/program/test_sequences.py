@@ -1,6 +1,7 @@
 """Recurrent networks on texts and names: training, comparing, checking, predicting and resuming."""
 import math
 import random
+import re
 import signal
 
 import pytest
@@ -64,14 +65,14 @@ def test_predict_writes_a_line_per_step(run):
     assert right == pytest.approx(found["accuracy"]) == pytest.approx(summary(folder)["test_accuracy"])
     lost = sum(-math.log(r["output"][r["target"]]) for r in rows) / len(rows)
     assert lost == pytest.approx(found["loss"], rel=1e-5)
-    assert altprop("predict", folder).out.startswith("id,step,target,prediction,y0,")
+    assert altprop("predict", folder).out.startswith("id,step,target,prediction,score,\"y. \"")  # the first character
 
 
 def test_names_of_different_length_are_told_apart(names, tmp_path):
     altprop("train", *names, "--epochs", 6, "--out", tmp_path / "run", "--quiet")
     assert summary(tmp_path / "run")["test_accuracy"] > 0.95
     assert "test_bits_per_character" not in summary(tmp_path / "run")
-    assert altprop("predict", tmp_path / "run").out.startswith("id,target,prediction,y0,y1\n")
+    assert re.match(r"id,target,prediction,score,y\.\w+,y\.\w+\n", altprop("predict", tmp_path / "run").out)
 
 
 def test_relaxation_trains_as_backprop_does(text, tmp_path):

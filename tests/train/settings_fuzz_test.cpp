@@ -210,7 +210,7 @@ TEST(Fuzz, OptionsOfRules) {
 }
 
 TEST(Fuzz, OptionsOfData) {
-  for (const data::Source* source : data::list()) try_all(data::Request(source->name).options());
+  for (const data::Source& source : data::list()) try_all(data::Request(source.name).options());
 }
 
 TEST(Fuzz, OptionsOfNetworks) {

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <utility>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
@@ -32,6 +34,45 @@ struct File {
   ~File() {
     if (fd >= 0) ::close(fd);
   }
+};
+
+/// Folders that are locked, by path, and the descriptors that they were opened with.
+struct LockedFolders {
+  std::mutex mutex;
+  std::vector<std::pair<std::string, int>> all;
+};
+LockedFolders& locked_folders() {
+  static LockedFolders folders;
+  return folders;
+}
+
+/// Without what ends a folder's name, "/" and "/.". Nothing else is made equal: the way through a
+/// link and back is another one.
+std::string folder_key(const fs::path& folder) {
+  std::string key = folder.string();
+  while (key.size() > 1 && (key.ends_with('/') || key.ends_with("/.")))
+    key.resize(key.size() - (key.ends_with('/') ? 1 : 2));
+  return key.empty() ? "." : key;
+}
+
+/// AT_FDCWD if the folder is not locked.
+int locked_folder(const fs::path& folder) {
+  LockedFolders& folders = locked_folders();
+  const std::lock_guard guard(folders.mutex);
+  const std::string key = folder_key(folder);
+  for (const auto& [path, fd] : folders.all)
+    if (path == key) return fd;
+  return AT_FDCWD;
+}
+
+/// A path as the system's functions with "at" in their names take it: a name in a folder that is
+/// locked, or the whole path.
+struct Where {
+  int folder;
+  std::string name;
+  explicit Where(const fs::path& path)
+      : folder(locked_folder(path.parent_path())),
+        name(folder == AT_FDCWD ? path.string() : path.filename().string()) {}
 };
 
 /// @returns 0 or an errno
@@ -64,7 +105,9 @@ const char* kind_of(mode_t mode) {
 
 /// Opens a record that is changed in place: never a link, a pipe or a device.
 int open_record(const fs::path& path, int flags) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0644);
+  const Where at(path);
+  const int fd = ::openat(at.folder, at.name.c_str(),
+                          O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags, 0644);
   if (fd < 0) {
     const int error = errno;
     if (error == ELOOP) refuse_kind(path, S_IFLNK);
@@ -81,13 +124,15 @@ int open_record(const fs::path& path, int flags) {
 
 /// A new file for what is going to be `path`; what a kill or somebody else left in its place is
 /// removed and not written through.
-int open_part(const fs::path& part, const fs::path& path) {
+int open_part(const Where& part, const fs::path& path) {
   for (int attempt = 0;; ++attempt) {
-    const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    const int fd = ::openat(part.folder, part.name.c_str(),
+                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd >= 0) return fd;
     const int error = errno;
     if (error != EEXIST || attempt == 8) fail("writing", path, error);
-    if (::unlink(part.c_str()) != 0 && errno != ENOENT) fail("removing", part, errno);
+    if (::unlinkat(part.folder, part.name.c_str(), 0) != 0 && errno != ENOENT)
+      fail("removing", path.string() + ".part", errno);
   }
 }
 
@@ -110,21 +155,21 @@ std::string read_rest(int fd, const fs::path& path, size_t most) {
 }  // namespace
 
 void write_atomically(const fs::path& path, std::span<const std::string_view> pieces) {
-  const fs::path part = path.string() + ".part";
+  const Where part(path.string() + ".part"), whole(path);
+  const auto give_up = [&](int error) {
+    ::unlinkat(part.folder, part.name.c_str(), 0);
+    fail("writing", path, error);
+  };
   {
     File file(open_part(part, path));
-    if (const int error = write_all(file.fd, pieces)) {
-      ::unlink(part.c_str());
-      fail("writing", path, error);
-    }
+    if (const int error = write_all(file.fd, pieces)) give_up(error);
   }
-  if (::rename(part.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(part.c_str());
-    fail("writing", path, error);
-  }
+  if (::renameat(part.folder, part.name.c_str(), whole.folder, whole.name.c_str()) != 0)
+    give_up(errno);
   const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  File directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  File directory(whole.folder == AT_FDCWD
+                     ? ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                     : ::fcntl(whole.folder, F_DUPFD_CLOEXEC, 0));
   if (directory.fd >= 0) ::fsync(directory.fd);
 }
 
@@ -164,7 +209,8 @@ int64_t append_line(const fs::path& path, const std::string& line) {
 
 void truncate_to(const fs::path& path, int64_t size) {
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) {
+  const Where at(path);
+  if (::fstatat(at.folder, at.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT && size == 0) return;
     fail("opening", path, errno);
   }
@@ -182,11 +228,12 @@ void truncate_to(const fs::path& path, int64_t size) {
 int open_regular(const fs::path& path, mode_t& other) {
   other = 0;
   struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+  const Where at(path);
+  if (::fstatat(at.folder, at.name.c_str(), &info, 0) == 0 && !S_ISREG(info.st_mode)) {
     other = info.st_mode;
     return -1;
   }
-  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  const int fd = ::openat(at.folder, at.name.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (fd < 0 || (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode))) return fd;
   other = info.st_mode;
   ::close(fd);
@@ -237,7 +284,10 @@ bool is_own_folder(const fs::path& path) {
 }
 
 bool remove_files(const fs::path& folder, const std::vector<std::string>& names) {
-  File directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const int locked = locked_folder(folder);
+  File directory(locked == AT_FDCWD
+                     ? ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                     : ::fcntl(locked, F_DUPFD_CLOEXEC, 0));
   if (directory.fd < 0) return false;
   for (const std::string& name : names)
     if (!name.empty() && name.find('/') == std::string::npos)
@@ -247,17 +297,31 @@ bool remove_files(const fs::path& folder, const std::vector<std::string>& names)
 
 void remove_empty_folder(const fs::path& folder) { ::rmdir(folder.c_str()); }
 
-FolderLock::FolderLock(const fs::path& folder)
-    : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+FolderLock::FolderLock(const fs::path& folder, FolderLink link)
+    : fd_(::open(
+          folder.empty() ? "." : folder.c_str(),
+          O_RDONLY | O_DIRECTORY | O_CLOEXEC | (link == FolderLink::Refused ? O_NOFOLLOW : 0))) {
+  if (fd_ < 0 && link == FolderLink::Refused && (errno == ELOOP || errno == ENOTDIR))
+    throw Error("'" + folder.string() +
+                "' is a link or no folder, and the records of a run are not written through one; "
+                "move it away");
   // A file system without locks is no reason not to train.
   if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     ::close(fd_);
     throw Error("another altprop is at work in '" + folder.string() + "'; wait for it or stop it");
   }
+  if (fd_ < 0) return;
+  LockedFolders& folders = locked_folders();
+  const std::lock_guard guard(folders.mutex);
+  folders.all.emplace_back(folder_key(folder), fd_);
 }
 
 FolderLock::~FolderLock() {
-  if (fd_ >= 0) ::close(fd_);
+  if (fd_ < 0) return;
+  LockedFolders& folders = locked_folders();
+  const std::lock_guard guard(folders.mutex);
+  std::erase_if(folders.all, [&](const auto& open) { return open.second == fd_; });
+  ::close(fd_);
 }
 
 }  // namespace altprop

@@ -82,12 +82,16 @@ void remove_empty_folder(const std::filesystem::path& folder);
 /// True of a folder that is there itself and not as a link to one elsewhere.
 bool is_own_folder(const std::filesystem::path& path);
 
+/// Whether a folder may be reached through a link in its place.
+enum class FolderLink { Followed, Refused };
+
 /// Keeps a second program out of a run's folder; the system lets go of it when the process ends,
-/// however it ends.
+/// however it ends. As long as it is held, all of the above mean the folder that was opened here by
+/// paths `folder` / name, also if somebody has put another one, or a link, in its place meanwhile.
 class FolderLock {
  public:
-  /// @throws Error if another holds it
-  explicit FolderLock(const std::filesystem::path& folder);
+  /// @throws Error if another holds it, or if it is a link that is not to be followed
+  explicit FolderLock(const std::filesystem::path& folder, FolderLink link = FolderLink::Followed);
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
   ~FolderLock();

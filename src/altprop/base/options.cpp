@@ -7,6 +7,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/printable.h"
 #include "altprop/base/text.h"
+#include "altprop/base/utf8.h"
 
 namespace altprop {
 
@@ -179,19 +180,6 @@ std::vector<std::string> Options::names() const {
   return out;
 }
 
-namespace {
-
-bool is_utf8(const std::string& s) {
-  try {
-    (void)nlohmann::json(s).dump();
-    return true;
-  } catch (const nlohmann::json::type_error&) {
-    return false;
-  }
-}
-
-}  // namespace
-
 Options::Entry* Options::find_by_last_part(const std::string& name) {
   const std::string ending = "." + canonical(name);
   Entry* found = nullptr;
@@ -209,9 +197,9 @@ void Options::set(const std::string& name, const std::string& value) {
   if (!entry)
     throw UsageError(text::cat(owner_.empty() ? "" : owner_ + " has ", "no option '", name, "'",
                                text::suggestion(name, names())));
-  if (!is_utf8(value))  // settings are kept as TOML and JSON
-    throw UsageError(text::cat("option '", name, "'", owner_.empty() ? "" : " of " + owner_,
-                               " must be UTF-8 text, but is '", text::printable(value, 200), "'"));
+  // Settings are kept as TOML and JSON.
+  text::require_utf8(value,
+                     text::cat("option '", name, "'", owner_.empty() ? "" : " of " + owner_));
   try {
     entry->assign(value);
     entry->given = true;

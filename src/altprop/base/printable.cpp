@@ -1,18 +1,25 @@
 #include "altprop/base/printable.h"
 
+#include "altprop/base/utf8.h"
+
 namespace altprop::text {
 
 std::string printable(const std::string& s, size_t most) {
   static const char* digits = "0123456789abcdef";
   std::string out;
-  for (const unsigned char c : s.substr(0, most)) {
-    if (c >= 0x20 && c != 0x7f) {
-      out += static_cast<char>(c);
+  size_t i = 0;
+  while (i < s.size()) {
+    const Utf8 character = first_character(std::string_view(s).substr(i));
+    if (i + character.bytes > most) break;
+    if (character.code >= 0x20 && character.code != 0x7f) {
+      out += s.substr(i, character.bytes);
     } else {
+      const auto c = static_cast<unsigned char>(s[i]);
       out += {'\\', 'x', digits[c >> 4], digits[c & 15]};
     }
+    i += character.bytes;
   }
-  return s.size() > most ? out + "..." : out;
+  return i < s.size() ? out + "..." : out;
 }
 
 size_t control_character(const std::string& s) {

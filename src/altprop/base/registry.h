@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -20,7 +21,10 @@ class Registry {
   /// @param what one of them in an error sentence, e.g. "optimizer"
   explicit Registry(std::string what) : what_(std::move(what)) {}
 
+  /// @throws std::logic_error if another one has the name, or one of the aliases
   void add(Entry entry) {
+    for (const std::string& name : names_of(entry))
+      if (find(name)) throw std::logic_error(what_ + " '" + name + "' is registered twice");
     const auto place = std::find_if(all_.begin(), all_.end(), [&](const Entry& other) {
       return std::tie(entry.order, entry.name) < std::tie(other.order, other.name);
     });
@@ -59,11 +63,14 @@ class Registry {
   /// What `find` knows, each entry's aliases behind its name.
   std::vector<std::string> known_names() const {
     std::vector<std::string> out;
-    for (const Entry& entry : all_) {
-      out.push_back(entry.name);
-      if constexpr (requires { entry.aliases; })
-        out.insert(out.end(), entry.aliases.begin(), entry.aliases.end());
-    }
+    for (const Entry& entry : all_)
+      for (std::string& name : names_of(entry)) out.push_back(std::move(name));
+    return out;
+  }
+  static std::vector<std::string> names_of(const Entry& entry) {
+    std::vector<std::string> out{entry.name};
+    if constexpr (requires { entry.aliases; })
+      out.insert(out.end(), entry.aliases.begin(), entry.aliases.end());
     return out;
   }
 

@@ -21,7 +21,7 @@ Dataset subset(const Dataset& data, const Tensor& ids) {
                                ", but the subset asks for samples outside of it"));
   Dataset out = data;
   out.inputs = data.inputs.index_select(0, ids);
-  out.targets = data.targets.index_select(0, ids);
+  if (data.labelled()) out.targets = data.targets.index_select(0, ids);
   return out;
 }
 
@@ -29,7 +29,7 @@ Dataset first(const Dataset& data, int64_t n) {
   Dataset out = data;
   if (n < data.size()) {
     out.inputs = data.inputs.narrow(0, 0, n);
-    out.targets = data.targets.narrow(0, 0, n);
+    if (data.labelled()) out.targets = data.targets.narrow(0, 0, n);
   }
   return out;
 }
@@ -96,13 +96,13 @@ void check_tokens(const Dataset& data) {
 
 }  // namespace
 
-void check(const Dataset& data) {
-  if (!data.inputs.defined() && !data.targets.defined()) return;
-  if (!data.inputs.defined() || !data.targets.defined())
-    fail(data, text::cat("has no ", data.inputs.defined() ? "targets" : "inputs"));
-  if (data.inputs.dim() < 1 || data.targets.dim() < 1)
+void check(const Dataset& data, bool needs_targets) {
+  if (!data.inputs.defined() && !data.labelled()) return;
+  if (!data.inputs.defined()) fail(data, "has no inputs");
+  if (!data.labelled() && needs_targets) fail(data, "has no targets");
+  if (data.inputs.dim() < 1 || (data.labelled() && data.targets.dim() < 1))
     fail(data, "is a single number; inputs are [N, ...] and targets [N] or [N, K]");
-  if (data.inputs.size(0) != data.targets.size(0))
+  if (data.labelled() && data.inputs.size(0) != data.targets.size(0))
     fail(data,
          text::cat("has ", data.inputs.size(0), " inputs, but ", data.targets.size(0), " targets"));
   if (data.vocabulary == 0 && data.inputs.scalar_type() != at::kByte &&
@@ -113,7 +113,7 @@ void check(const Dataset& data) {
   if (data.inputs.numel() == 0)
     fail(data, "has samples without values: its inputs are " + shape_text(data.inputs.sizes()));
   if (data.vocabulary > 0) check_tokens(data);
-  check_targets(data);
+  if (data.labelled()) check_targets(data);
   if (data.inputs.is_floating_point()) check_finite(data, data.inputs, "inputs");
   const auto channels = static_cast<size_t>(data.channels());
   if (data.mean.size() != data.stddev.size() ||
@@ -125,16 +125,27 @@ void check(const Dataset& data) {
                          " class names"));
 }
 
+void check_alike(const Dataset& data, const Dataset& train) {
+  if (data.sample_shape() != train.sample_shape())
+    fail(data, text::cat("has training samples of shape ", shape_text(train.sample_shape()),
+                         ", but others of shape ", shape_text(data.sample_shape())));
+  const auto type = [](const Dataset& of) {
+    return of.inputs.scalar_type() == at::kByte ? "bytes (uint8)" : "other numbers than bytes";
+  };
+  const std::string here = type(data), there = type(train);
+  if (here != there)
+    fail(data, text::cat("has samples of ", here, ", but the training samples are ", there,
+                         ", and it is not known how the ones are scaled against the others; save "
+                         "all of them in one type"));
+}
+
 void check(const Splits& splits) {
   check(splits.train);
   if (splits.train.empty()) fail(splits.train, "has no training samples");
   for (const Dataset* other : {&splits.validation, &splits.test}) {
     check(*other);
     if (other->empty()) continue;
-    if (other->sample_shape() != splits.train.sample_shape())
-      fail(*other,
-           text::cat("has training samples of shape ", shape_text(splits.train.sample_shape()),
-                     ", but others of shape ", shape_text(other->sample_shape())));
+    check_alike(*other, splits.train);
     if (other->vocabulary != splits.train.vocabulary)
       fail(*other, "has another vocabulary in its training part than elsewhere");
     if (other->classes != splits.train.classes || other->per_step() != splits.train.per_step() ||
@@ -147,6 +158,7 @@ namespace {
 
 /// Integers as the floating type that has them all.
 Tensor floating(const Tensor& x, const Dataset& data) {
+  if (x.is_complex()) fail(data, "has complex numbers; give real ones");
   if (x.is_floating_point() || x.scalar_type() == at::kByte) return x;
   if (x.scalar_type() == at::kBool || x.numel() == 0) return x.to(at::kFloat);
   const Tensor whole = x.to(at::kLong);
@@ -166,7 +178,7 @@ Dataset wrap(const Tensor& x, const Tensor& y, int64_t classes, const std::strin
   out.inputs = x;
   out.targets = y;
   if (!x.defined() || !y.defined()) return out;
-  if (x.is_complex() || y.is_complex()) fail(out, "has complex numbers; give real ones");
+  if (y.is_complex()) fail(out, "has complex numbers; give real ones");
   out.inputs = floating(x, out).detach().cpu().contiguous();
   out.targets = (y.is_floating_point() ? y : y.to(at::kLong)).detach().cpu().contiguous();
   if (out.classes == 0 && y.is_floating_point() && y.dim() == 1)
@@ -198,17 +210,24 @@ void number_labels(Splits& splits) {
     train.classes = test.classes = std::max<int64_t>(1, most + 1);
   }
   if (train.targets.dim() != 1) return;
-  const Labels labels =
-      Labels::of(train.targets, train.classes, "the number of classes", complain(train));
+  const auto labels = std::make_shared<const Labels>(
+      Labels::of(train.targets, train.classes, "the number of classes", complain(train)));
   for (Dataset* part : {&train, &test}) {
     if (part == &test && !(holds_labels(test) && test.targets.dim() == 1)) continue;
-    part->targets = labels.ids(part->targets, complain(*part));
-    part->classes = labels.classes();
-    part->class_names = labels.names();
+    part->targets = labels->ids(part->targets, complain(*part));
+    part->classes = labels->classes();
+    part->class_names = labels->names();
+    part->labels = labels;
   }
 }
 
 }  // namespace
+
+Tensor as_inputs(const Tensor& x, const std::string& name) {
+  Dataset owner;
+  owner.name = name;
+  return floating(x, owner).detach().cpu().contiguous();
+}
 
 bool is_one_hot(const Tensor& targets) {
   if (targets.dim() != 2 || targets.size(1) < 2 || targets.numel() == 0) return false;

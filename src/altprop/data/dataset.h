@@ -3,12 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "altprop/tensor/tensor.h"
 
 namespace altprop::data {
+
+class Labels;
 
 /// Samples and targets, as they were stored. What a Loader delivers of channel c is
 ///     (inputs * scale - mean[c]) / stddev[c]
@@ -17,7 +20,8 @@ struct Dataset {
   std::string name;
   Tensor inputs;        ///< [N, ...sample shape], uint8 or floating, CPU; images are [N, C, H, W]
   Tensor targets;       ///< int64 [N], class ids; int64 [N, T], one a step, -1 where there is none;
-                        ///< or floating [N, K], regression
+                        ///< or floating [N, K], regression; undefined where they are not known,
+                        ///< as of samples that a trained network is applied to
   int64_t classes = 0;  ///< number of classes; 0 for regression
   /// Above 0: samples are sequences of token numbers below it, int64 [N, T], -1 behind the end of a
   /// shorter one; they are delivered as they are.
@@ -25,9 +29,13 @@ struct Dataset {
   double scale = 1;                      ///< 1/255 turns bytes into [0, 1]
   std::vector<double> mean, stddev;      ///< per channel, of the scaled inputs; empty: 0 and 1
   std::vector<std::string> class_names;  ///< empty, or one a class
+  /// How labels in files become class ids; null: they are the ids.
+  std::shared_ptr<const Labels> labels = nullptr;
 
   int64_t size() const { return inputs.defined() ? inputs.size(0) : 0; }
   bool empty() const { return size() == 0; }
+  /// Targets are known.
+  bool labelled() const { return targets.defined(); }
   /// Shape of one sample, without N.
   std::vector<int64_t> sample_shape() const;
   /// Size of the first sample dimension (colour planes, features); 1 for scalar samples.
@@ -48,13 +56,24 @@ Dataset subset(const Dataset& data, const Tensor& ids);
 /// The first n samples (all if there are fewer), as views.
 Dataset first(const Dataset& data, int64_t n);
 
-/// Inputs and targets present, of admissible types, as many of one as of the other, class ids in
-/// [0, classes), values finite, normalisation fitting the channels. An empty data set passes.
+/// Inputs present, and targets if they are needed, of admissible types, as many of one as of the
+/// other, class ids in [0, classes), values finite, normalisation fitting the channels. An empty
+/// data set passes.
 /// @throws Error naming the data set.
-void check(const Dataset& data);
+void check(const Dataset& data, bool needs_targets = true);
 
-/// Both halves fit together: equal sample shape, classes or target width. @throws Error
+/// Both halves fit together: equal sample shape, classes or target width, and bytes in all parts or
+/// in none. @throws Error
 void check(const Splits& splits);
+
+/// The samples of `data` are of the shape of those of `train`, and bytes where those are bytes: 0
+/// to 255 in one part and 0 to 1 in the other would be taken for the same. @throws Error
+void check_alike(const Dataset& data, const Dataset& train);
+
+/// Inputs as data sets hold them: uint8 and floating numbers as they are, other integers as
+/// float32, or as float64 where they are beyond 2^24. @param name of the data set
+/// @throws Error if they are complex, or integers beyond 2^53
+Tensor as_inputs(const Tensor& x, const std::string& name);
 
 /// Whether targets [N, K] are rows of one 1 and else 0, as class ids are sometimes written.
 bool is_one_hot(const Tensor& targets);

@@ -51,7 +51,7 @@ struct Loader::State {
         order_stream(wanted.stream.at("order")),
         augment_stream(wanted.stream.at("augment")) {
     check_options();
-    check_precision(data, options.dtype);
+    if (!options.applied) check_precision(data, options.dtype);
     data.inputs = data.inputs.contiguous();
     const int64_t n = data.size();
     batches = options.drop_last ? n / options.batch : (n + options.batch - 1) / options.batch;
@@ -74,8 +74,10 @@ struct Loader::State {
   }
 
   void start() {
-    targets = data.classes > 0 ? data.targets : data.targets.to(options.dtype);
-    targets = targets.contiguous().to(options.device);
+    if (data.labelled()) {
+      targets = data.classes > 0 ? data.targets : data.targets.to(options.dtype);
+      targets = targets.contiguous().to(options.device);
+    }
     if (options.prefetch > 0)
       prefetcher = std::make_unique<Prefetcher<Batch>>(
           [this](std::pair<int64_t, int64_t> key) { return make(key.first, key.second); }, batches,
@@ -83,7 +85,7 @@ struct Loader::State {
   }
 
   void check_options() const {
-    check(data);
+    check(data, !options.applied);
     if (data.empty())
       throw UsageError("data set '" + data.name + "' is empty: there is nothing to load");
     if (options.batch < 1)
@@ -124,17 +126,17 @@ struct Loader::State {
     const bool augmented = options.augment.any(), on_device = !options.device.is_cpu();
     if (!augmented && !options.shuffle) {
       out.inputs = values.narrow(0, begin, size);
-      out.targets = targets.narrow(0, begin, size);
+      if (targets.defined()) out.targets = targets.narrow(0, begin, size);
     } else {
       if (on_device && !augmented && converted) {
         const Tensor there = out.ids.to(options.device);
         out.inputs = values.index_select(0, there);
-        out.targets = targets.index_select(0, there);
+        if (targets.defined()) out.targets = targets.index_select(0, there);
         return out;
       }
       out.inputs = gather(values, out.ids, augmented ? &options.augment : nullptr,
                           augment_stream.at(epoch), fill);
-      out.targets = targets.index_select(0, out.ids.to(options.device));
+      if (targets.defined()) out.targets = targets.index_select(0, out.ids.to(options.device));
     }
     if (!converted) out.inputs = normalised(out.inputs, data, options.dtype);
     out.inputs = out.inputs.to(options.device);

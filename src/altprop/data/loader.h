@@ -20,7 +20,7 @@ struct Batch {
   Tensor inputs;   ///< [size, ...sample shape], normalised, on the loader's device (token numbers:
                    ///< int64, as they are); may be a view of the data set's values: read only
   Tensor targets;  ///< int64 [size] or [size, T], or floating [size, K], same device; may be a view
-                   ///< likewise
+                   ///< likewise; undefined where the data set has none
   Tensor ids;      ///< int64 [size], CPU: indices into the data set
   int64_t size = 0;
   int64_t index = 0;  ///< which batch of its epoch
@@ -38,6 +38,9 @@ struct LoaderOptions {
   /// Converted once if that takes at most so many bytes, else batch by batch; the values are the
   /// same.
   int64_t resident_bytes = int64_t{3} << 29;
+  /// Samples that a trained network is applied to: targets may be missing, and how many digits the
+  /// values need is not concluded from their range, which of a few samples says nothing.
+  bool applied = false;
 
   /// Declares what a user chooses: batch, drop-last, augment.crop, augment.fill, augment.flip,
   /// prefetch.

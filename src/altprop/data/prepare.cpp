@@ -5,6 +5,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/data/new_samples.h"
 #include "altprop/tensor/random.h"
 
 namespace altprop::data {
@@ -173,6 +174,17 @@ void measure(Dataset& data) {
   measure_as<float>(copy);
   data.mean = copy.mean;
   data.stddev = copy.stddev;
+}
+
+void prepare_new(Dataset& data, const Dataset& train, const PrepareOptions& options) {
+  data.classes = train.classes;
+  data.class_names = train.class_names;
+  data.scale = train.scale;
+  data.mean = train.mean;
+  data.stddev = train.stddev;
+  pad(data, options.image_size);
+  check_alike(data, train);
+  check(data, false);
 }
 
 Splits prepare(Splits splits, const PrepareOptions& options) {

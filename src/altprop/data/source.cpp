@@ -1,48 +1,24 @@
 #include "altprop/data/source.h"
 
-#include <algorithm>
-#include <map>
-#include <stdexcept>
-
 #include "altprop/base/error.h"
-#include "altprop/base/text.h"
+
+namespace altprop {
+
+template <>
+Registry<data::Source>& registry_of() {
+  static Registry<data::Source> all("data source");
+  return all;
+}
+
+}  // namespace altprop
 
 namespace altprop::data {
 
-namespace {
+const std::vector<Source>& list() { return registry_of<Source>().all(); }
 
-std::map<std::string, Source>& registry() {
-  static std::map<std::string, Source> sources;
-  return sources;
-}
+const Source* find_or_null(const std::string& name) { return registry_of<Source>().find(name); }
 
-}  // namespace
-
-Register::Register(Source source) {
-  const std::string name = source.name;
-  if (!registry().emplace(name, std::move(source)).second)
-    throw std::logic_error("data source '" + name + "' is registered twice");
-}
-
-std::vector<const Source*> list() {
-  std::vector<const Source*> out;
-  for (const auto& [name, source] : registry()) out.push_back(&source);
-  return out;
-}
-
-const Source* find_or_null(const std::string& name) {
-  for (const Source* source : list())
-    if (source->name == name || std::count(source->aliases.begin(), source->aliases.end(), name))
-      return source;
-  return nullptr;
-}
-
-const Source& find(const std::string& name) {
-  if (const Source* found = find_or_null(name)) return *found;
-  std::vector<std::string> known;
-  for (const Source* source : list()) known.push_back(source->name);
-  throw UsageError("there is no data source '" + name + "'" + text::suggestion(name, known));
-}
+const Source& find(const std::string& name) { return registry_of<Source>().at(name); }
 
 Request::Request(const std::string& name)
     : source_(find(name)), reader_(source_.make()), options_("data source '" + source_.name + "'") {
@@ -52,6 +28,20 @@ Request::Request(const std::string& name)
 
 Splits Request::load() const {
   return prepare(reader_->read(data_folder(prepare_.folder)), prepare_);
+}
+
+NewSamples Request::load_new(const NewFiles& files, const Dataset& train) const {
+  NewSamples out = reader_->read_new(data_folder(prepare_.folder), files, train);
+  prepare_new(out.data, train, prepare_);
+  return out;
+}
+
+NewSamples Reader::read_new(const std::string&, const NewFiles& files, const Dataset& train) const {
+  if (train.vocabulary > 0)
+    throw UsageError("the network was trained on sequences of data set '" + train.name +
+                     "', and sequences from other files are not read; name other data with "
+                     "--data instead");
+  return read_new_arrays(files, train);
 }
 
 Splits load(const std::string& name, const OptionValues& values) {

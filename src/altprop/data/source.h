@@ -14,10 +14,14 @@
 #include <vector>
 
 #include "altprop/base/options.h"
+#include "altprop/base/registry.h"
 #include "altprop/data/dataset.h"
+#include "altprop/data/new_samples.h"
 #include "altprop/data/prepare.h"
 
-namespace altprop::data {
+namespace altprop {
+
+namespace data {
 
 /// One use of a source: its options and the reading. It delivers values as stored, with `scale`
 /// and, where they are published, `mean` and `stddev`; prepare() does the rest.
@@ -27,6 +31,11 @@ struct Reader {
   /// @param folder of all data sets; a source has its own folder in it. @throws Error naming the
   /// file that is wrong
   virtual Splits read(const std::string& folder) const = 0;
+  /// Samples that a trained network is to be applied to, as stored; see new_samples.h. By default
+  /// arrays, in NPY or IDX. @param train what was trained on, prepared. @throws Error naming the
+  /// file that is wrong
+  virtual NewSamples read_new(const std::string& folder, const NewFiles& files,
+                              const Dataset& train) const;
 };
 
 struct Source {
@@ -34,14 +43,20 @@ struct Source {
   std::vector<std::string> aliases;
   std::string help;  ///< one sentence
   std::function<std::unique_ptr<Reader>()> make;
+  int order = 0;  ///< position in listings, which are by name where it is the same
 };
 
-struct Register {
-  explicit Register(Source source);
-};
+}  // namespace data
 
-/// All sources, by name.
-std::vector<const Source*> list();
+template <>
+Registry<data::Source>& registry_of();
+
+namespace data {
+
+using Register = Registration<Source>;
+
+/// All sources, in listing order.
+const std::vector<Source>& list();
 
 /// By name or alias; null if there is none.
 const Source* find_or_null(const std::string& name);
@@ -61,6 +76,9 @@ class Request {
   Options& options() { return options_; }
   /// Reads and prepares. @throws Error, UsageError
   Splits load() const;
+  /// Reads and prepares other samples as `train`, which `load` has returned. @throws Error,
+  /// UsageError
+  NewSamples load_new(const NewFiles& files, const Dataset& train) const;
 
  private:
   const Source& source_;
@@ -73,4 +91,6 @@ class Request {
 /// "5000"}}).
 Splits load(const std::string& name, const OptionValues& values = {});
 
-}  // namespace altprop::data
+}  // namespace data
+
+}  // namespace altprop

@@ -5,6 +5,7 @@
 #include "altprop/base/printable.h"
 #include "altprop/base/registry.h"
 #include "altprop/base/text.h"
+#include "altprop/base/utf8.h"
 
 namespace altprop {
 
@@ -17,7 +18,8 @@ Registry<ArchitectureEntry>& architectures() {
   return all;
 }
 
-/// The text of `@path`; comments from # to the end of the line are left out.
+/// The text of `@path`; comments from # to the end of the line are left out. Its bytes are counted
+/// in the file, where an editor finds them.
 std::string read_network_file(const std::string& path) {
   std::string content;
   try {
@@ -25,6 +27,7 @@ std::string read_network_file(const std::string& path) {
   } catch (const Error& error) {
     throw UsageError("the network file cannot be read: " + std::string(error.what()));
   }
+  text::require_utf8(content, "the network file '" + text::printable(path, 200) + "'");
   std::string out;
   bool comment = false;
   for (char c : content) {
@@ -145,6 +148,7 @@ std::string network_text(const std::string& written) {
 
 Graph network(const std::string& written, const InputInfo& info) {
   const std::string whole = network_text(written);
+  text::require_utf8(whole, "the network text");
   if (whole.size() > kLongestText)
     throw UsageError(
         text::cat("the network text is longer than ", kLongestText, " characters; shorten it"));

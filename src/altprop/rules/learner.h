@@ -27,6 +27,15 @@ struct FeedbackFact {
   double measured_factor = -1;
 };
 
+/// An option that nothing reads, because others have the values that they have.
+struct Unread {
+  std::string option;  ///< name in full: "pc.time"
+  std::string beside;  ///< what makes it so: "pc.integrator=euler"
+};
+inline void unless(bool read, std::vector<Unread>& out, std::string option, std::string beside) {
+  if (!read) out.push_back({std::move(option), std::move(beside)});
+}
+
 class Learner {
  public:
   Learner() = default;
@@ -44,6 +53,10 @@ class Learner {
   /// True if a batch's gradient is one draw of a random estimate, so that its angle to the exact
   /// one is that of one draw, too.
   virtual bool is_stochastic() const { return false; }
+  /// Options that, set as they are, change nothing about training: asked to warn of those that were
+  /// changed all the same, and held to it by the contract tests. Not among them is what acts only
+  /// when something happens, such as a bound that is not reached.
+  virtual std::vector<Unread> unread() const { return {}; }
   /// Checks that network, loss and rule go together. @throws Refusal saying where, why and what to
   /// use instead
   virtual void admit(const Graph& net, const Loss& loss) const {}

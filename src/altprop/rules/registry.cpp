@@ -1,9 +1,13 @@
 #include "altprop/rules/registry.h"
 
+#include <map>
+#include <typeinfo>
+
 #include "altprop/base/error.h"
 #include "altprop/base/printable.h"
 #include "altprop/base/registry.h"
 #include "altprop/base/text.h"
+#include "altprop/base/utf8.h"
 
 namespace altprop {
 
@@ -22,6 +26,7 @@ const RuleEntry& rule_entry(const std::string& name) { return registered_rules()
 
 RuleText parse_rule(const std::string& written) {
   RuleText out;
+  text::require_utf8(written, "the text of a rule");
   if (const size_t at = text::control_character(written); at != std::string::npos)
     throw UsageError(
         text::cat("the text of a rule has a control character at place ", at + 1, "; remove it"));
@@ -42,12 +47,40 @@ RuleText parse_rule(const std::string& written) {
   return out;
 }
 
+namespace {
+
+std::map<std::string, std::string> option_texts(Learner& rule, const OptionValues& values = {}) {
+  Options options;
+  rule.declare(options);
+  options.set_all(values);
+  std::map<std::string, std::string> out;
+  for (const Options::Entry& entry : options.entries()) out[entry.name] = entry.text();
+  return out;
+}
+
+/// Some options of a rule are others under a name of its own (pfa.seed, feedback.seed); where both
+/// are given, one of them would win in silence. @throws UsageError
+void refuse_two_names(const RuleEntry& entry, const Options& options, const OptionValues& values) {
+  const auto defaults = option_texts(*entry.make());
+  for (const auto& [written, value] : values)
+    for (const auto& [other, other_value] : values) {
+      const std::string name = options.full_name(written), second = options.full_name(other);
+      if (name == second) continue;
+      if (option_texts(*entry.make(), {{other, other_value}}).at(name) != defaults.at(name))
+        throw UsageError(text::cat("options '", name, "' and '", second, "' of rule '", entry.name,
+                                   "' are the same; leave one out"));
+    }
+}
+
+}  // namespace
+
 std::unique_ptr<Learner> make_rule(const std::string& name, const OptionValues& values) {
   const RuleEntry& entry = rule_entry(name);
   std::unique_ptr<Learner> rule = entry.make();
   Options options("rule '" + entry.name + "'");
   rule->declare(options);
   options.set_all(values);
+  refuse_two_names(entry, options, values);
   return rule;
 }
 
@@ -63,6 +96,23 @@ std::string rule_option_name(const std::string& rule, const std::string& written
   Options options;
   made->declare(options);
   return options.full_name(written);
+}
+
+std::vector<std::string> options_without_effect(Learner& rule) {
+  const std::vector<Unread> unread = rule.unread();
+  if (unread.empty()) return {};
+  for (const RuleEntry& entry : rule_entries()) {
+    const std::unique_ptr<Learner> usual = entry.make();
+    const Learner &one = *usual, &other = rule;
+    if (typeid(one) != typeid(other)) continue;
+    const auto defaults = option_texts(*usual), values = option_texts(rule);
+    std::vector<std::string> out;
+    for (const auto& [option, beside] : unread)
+      if (defaults.at(option) != values.at(option))
+        out.push_back(text::cat(entry.name, ": ", option, " has no effect with ", beside));
+    return out;
+  }
+  return {};
 }
 
 std::string refusal_of(const RuleEntry& entry, const Graph& net, const Loss& loss) {

@@ -67,6 +67,11 @@ std::vector<std::string> rule_option_names(const std::string& name);
 /// The whole name of a rule's option that is written in part; as written if there is none.
 std::string rule_option_name(const std::string& rule, const std::string& written);
 
+/// "predictive-coding: pc.time has no effect with pc.integrator=euler": sentences about options of
+/// a rule that are not as they are by default, and that nothing reads. None for a rule that is not
+/// registered, whose defaults nobody knows.
+std::vector<std::string> options_without_effect(Learner& rule);
+
 /// "" if the rule accepts the network, else the reason.
 std::string refusal_of(const RuleEntry& entry, const Graph& net, const Loss& loss);
 

@@ -9,6 +9,8 @@
 #include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/registry.h"
+#include "altprop/train/earlier_run.h"
+#include "altprop/train/folder_records.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/paired_time.h"
 #include "altprop/train/progress.h"
@@ -196,30 +198,29 @@ void say(const std::vector<std::string>& sentences) {
     std::fprintf(stderr, "%s\n", text::printable(sentence).c_str());
 }
 
-nlohmann::json run_one(const RunSettings& settings, const fs::path& dir, const std::string& label,
+nlohmann::json run_one(const RunSettings& settings, const fs::path& dir,
                        std::shared_ptr<const data::Splits> data, bool show_progress) {
+  std::error_code error;
+  fs::create_directory(dir, error);  // what is in its place is looked at by who opens it
+  const auto lock = std::make_shared<FolderLock>(dir, FolderLink::Refused);
+  if (error) throw Error("the folder '" + dir.string() + "' cannot be made: " + error.message());
   if (nlohmann::json summary = finished_summary(dir); !summary.is_null()) return summary;
-  if (fs::exists(dir) && !is_own_folder(dir))
-    throw Error("'" + dir.string() +
-                "' is a link or no folder, and the records of a run are not written through one; "
-                "move it away");
-  const bool resume = fs::exists(dir / "config.toml");
-  std::unique_ptr<Experiment> experiment;
-  if (resume) {
-    std::string as_stored;
-    experiment = reopen(dir, settings_of(dir), as_stored, std::move(data));
-  } else {
-    say(RunFolder::create(dir, true));
-    experiment = std::make_unique<Experiment>(settings, std::move(data));
-  }
-  Progress progress(text::cat(label, " seed ", settings.seed));
+  Progress progress(text::cat(settings.label, " seed ", settings.seed));
   std::vector<Observer*> observers;
   if (show_progress) observers.push_back(&progress);
   try {
-    return run_in_folder(*experiment, dir, label, resume, observers);
+    if (fs::exists(dir / "config.toml")) {
+      RunSettings stored = settings_of(dir);
+      stored.label = settings.label;  // by which the comparison knows it
+      EarlierRun run = reopen(dir, stored, {.lock = lock, .data = std::move(data)});
+      return go_on_in_folder(run, observers);
+    }
+    say(remove_records(dir));
+    Experiment experiment(settings, std::move(data));
+    return run_in_folder(experiment, dir, observers, lock);
   } catch (const Diverged& diverged) {  // the others go on
-    std::fprintf(stderr, "%s seed %ld: %s\n", label.c_str(), static_cast<long>(settings.seed),
-                 diverged.what());
+    std::fprintf(stderr, "%s seed %ld: %s\n", settings.label.c_str(),
+                 static_cast<long>(settings.seed), diverged.what());
     return read_json_file(dir / "summary.json");
   }
 }
@@ -233,7 +234,7 @@ nlohmann::json run_all(const CompareSettings& settings, const fs::path& dir,
       if (interrupt::requested()) return summary;
       const std::string folder = folder_name(rule, seed);
       nlohmann::json run =
-          run_one(run_settings(settings, rule, seed), dir / folder, rule, data, show_progress);
+          run_one(run_settings(settings, rule, seed), dir / folder, data, show_progress);
       run["folder"] = folder;
       if (seed == settings.seeds.at(0)) add_paired_time(settings, rule, data, run);
       runs.push_back(std::move(run));
@@ -250,6 +251,11 @@ nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, boo
   use_machine(settings.base);
   const auto data = load_data(settings.base);
   admit_all(settings, data);
+  CompareSettings kept = settings;  // which do not depend on where it is resumed
+  kept.base.net = network_text(kept.base.net);
+  keep_paths(kept.base);
+  kept.base.run["data"] = data_digest(*data);
+  const std::string config = kept.base.to_toml();  // before there is a folder
   say(RunFolder::create(dir, overwrite));
   std::vector<std::string> folders;
   for (const int64_t seed : settings.seeds)
@@ -258,11 +264,7 @@ nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, boo
                                                    {"rules", settings.rules},
                                                    {"seeds", settings.seeds},
                                                    {"command", settings.command}}));
-  CompareSettings kept = settings;  // which do not depend on where it is resumed
-  kept.base.net = network_text(kept.base.net);
-  keep_paths(kept.base);
-  kept.base.run["data"] = data_digest(*data);
-  write_atomically(dir / "config.toml", kept.base.to_toml());
+  write_atomically(dir / "config.toml", config);
   return run_all(kept, dir, data, show_progress);
 }
 

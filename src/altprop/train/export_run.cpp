@@ -2,8 +2,6 @@
 
 #include "altprop/base/version.h"
 #include "altprop/network/describe.h"
-#include "altprop/train/checkpoint.h"
-#include "altprop/train/run_identity.h"
 
 namespace altprop {
 
@@ -18,7 +16,7 @@ Texts about_network(Experiment& e, const RunMeta& meta) {
   const data::Dataset& data = e.data().train;
   Texts out{{"altprop_version", version()},
             {"rule", e.settings().rule},
-            {"label", meta.label},
+            {"label", e.settings().name()},
             {"run", meta.run},
             {"loss", e.settings().loss},
             {"data", e.settings().data},
@@ -36,17 +34,14 @@ Texts about_network(Experiment& e, const RunMeta& meta) {
 
 }  // namespace
 
-void export_run(Experiment& experiment, const std::filesystem::path& checkpoint,
-                const std::filesystem::path& out) {
-  Checkpoint state = load_checkpoint(checkpoint);
-  const RunMeta meta = RunMeta::of(state.texts, checkpoint.string());
-  require_same_run(meta, experiment.settings(), checkpoint.string());
-  experiment.trainer().state(StateIO::loading(state.tensors));
+void export_run(EarlierRun& run, const std::filesystem::path& out) {
+  run.restore();
+  Experiment& experiment = *run.experiment;
   TensorMap weights;
   for (const ParamPtr& param : experiment.net().params())
     weights[param->name] = param->value.detach();
   for (auto& [name, tensor] : experiment.net().buffers()) weights[name] = tensor->detach();
-  write_safetensors(out, std::move(weights), about_network(experiment, meta), /*named=*/true);
+  write_safetensors(out, std::move(weights), about_network(experiment, run.meta), /*named=*/true);
 }
 
 }  // namespace altprop

@@ -4,17 +4,16 @@
 
 #include <filesystem>
 
-#include "altprop/train/experiment.h"
+#include "altprop/train/earlier_run.h"
 
 namespace altprop {
 
 /// Writes the network's parameters and buffers under its own names, and as texts
 /// ([docs/export.md]): the network, the shape of a sample, how its values are normalised, class
 /// names, the rule.
-/// @param checkpoint of this experiment's run, whose state is taken
+/// @param run reopened, whose checkpoint's state is taken
 /// @param out a file, which is replaced in one step, or a device or a pipe
-/// @throws Error if the checkpoint is damaged or the file cannot be written
-void export_run(Experiment& experiment, const std::filesystem::path& checkpoint,
-                const std::filesystem::path& out);
+/// @throws Error if there is no checkpoint or the file cannot be written
+void export_run(EarlierRun& run, const std::filesystem::path& out);
 
 }  // namespace altprop

@@ -12,7 +12,7 @@
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/rules/registry.h"
-#include "altprop/train/checkpoint.h"
+#include "altprop/train/earlier_run.h"
 #include "altprop/train/folder_records.h"
 #include "altprop/train/run_identity.h"
 #include "altprop/train/run_meta.h"
@@ -59,8 +59,10 @@ std::vector<std::string> RunFolder::create(const fs::path& dir, bool overwrite) 
   return overwrite ? remove_records(dir) : std::vector<std::string>();
 }
 
-RunFolder::RunFolder(fs::path dir, Experiment& experiment, std::string label)
-    : dir_(std::move(dir)), experiment_(experiment), label_(std::move(label)), lock_(dir_) {}
+RunFolder::RunFolder(fs::path dir, Experiment& experiment, std::shared_ptr<FolderLock> lock)
+    : dir_(std::move(dir)),
+      experiment_(experiment),
+      lock_(lock ? std::move(lock) : std::make_shared<FolderLock>(dir_)) {}
 
 void RunFolder::begin() {
   identify(experiment_.settings(), experiment_.data());
@@ -73,7 +75,7 @@ void RunFolder::save(const std::string& file, const std::string& line) {
   if (line.empty()) drop_partial();
   TensorMap map;
   experiment_.trainer().state(StateIO::saving(map));
-  RunMeta meta = RunMeta::here(label_);
+  RunMeta meta = RunMeta::here();
   RunSettings& settings = experiment_.settings();
   meta.run = settings.run["id"];
   meta.data = settings.run["data"];
@@ -135,9 +137,8 @@ void RunFolder::restore_records(const RunMeta& meta) {
   if (!next.empty()) append_record(meta.metrics_line, partial);
 }
 
-void RunFolder::resume() {
-  const fs::path path = dir_ / kNewestCheckpoint;
-  if (!fs::exists(path)) {  // it ended before there was one
+void RunFolder::resume(EarlierRun& run) {
+  if (!run.checkpoint) {  // it ended before there was one
     const fs::path metrics = dir_ / "metrics.jsonl";
     if (fs::exists(metrics) && !fs::is_empty(metrics))
       throw Error("'" + dir_.string() + "' has records of a run but no " + kNewestCheckpoint +
@@ -145,18 +146,15 @@ void RunFolder::resume() {
     remove_parts(dir_);
     return begin();
   }
-  Checkpoint checkpoint = load_checkpoint(path);
-  const RunMeta meta = RunMeta::of(checkpoint.texts, path.string());
+  const RunMeta& meta = run.meta;
   Trainer& trainer = experiment_.trainer();
-  for (const std::string& change : require_same_run(meta, experiment_.settings(), path.string()))
-    trainer.warn(change);
-  OptionValues& run = experiment_.settings().run;
+  for (const std::string& change : run.changes) trainer.warn(change);
   if (meta.run.empty()) {
     identify(experiment_.settings(), experiment_.data());
   } else {
-    run["data"] = meta.data;
+    experiment_.settings().run["data"] = meta.data;
   }
-  trainer.state(StateIO::loading(checkpoint.tensors));
+  run.restore();
   remove_parts(dir_);
   restore_records(meta);
   if (const std::string failure = failure_of(dir_); !failure.empty())
@@ -169,48 +167,6 @@ void RunFolder::resume() {
                   differs));
   write_atomically(dir_ / "config.toml",
                    experiment_.settings().to_toml());  // epochs may have been added
-}
-
-void set_data_folder(RunSettings& settings, const std::string& folder) {
-  settings.data_options["data-dir"] = folder;
-  settings.run.erase("written.data-dir");  // no other place is looked at
-}
-
-fs::path chosen_checkpoint(const fs::path& dir, const std::string& state) {
-  const bool best = state == "best" || (state == "auto" && fs::exists(dir / kBestCheckpoint));
-  return dir / (best ? kBestCheckpoint : kNewestCheckpoint);
-}
-
-std::unique_ptr<Experiment> reopen(const fs::path& dir, RunSettings settings, std::string& label,
-                                   std::shared_ptr<const data::Splits> data, DataOfRun which) {
-  label = settings.name();
-  const fs::path path = dir / kNewestCheckpoint;
-  if (!fs::exists(path)) return std::make_unique<Experiment>(settings, std::move(data));
-  const RunMeta meta = RunMeta::of(load_checkpoint(path).texts, path.string());
-  require_same_run(meta, settings, path.string());
-  if (!data) data = load_data_again(settings);
-  if (which == DataOfRun::Same) require_same_data(meta, *data, path.string());
-  label = meta.label;
-  set_linear_backend(meta.backend);
-  set_kernels_off(meta.kernels_off);
-  // The weights come from the checkpoint, and the threads are those it was made with; the settings
-  // stay as they were.
-  const RunSettings kept = settings;
-  settings.threads = meta.threads;
-  settings.init_from.clear();
-  auto experiment = std::make_unique<Experiment>(settings, std::move(data));
-  experiment->settings().threads = kept.threads;
-  experiment->settings().init_from = kept.init_from;
-  return experiment;
-}
-
-RunSettings settings_of(const fs::path& dir) {
-  if (!fs::exists(dir / "config.toml"))
-    throw UsageError("'" + dir.string() + "' is no run folder: it has no config.toml");
-  RunSettings settings;
-  settings.from_toml(read_file(dir / "config.toml", kMostBytesOfAText),
-                     (dir / "config.toml").string());
-  return settings;
 }
 
 void RunFolder::on_step(const Trainer& trainer) {
@@ -254,7 +210,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   const int64_t steps = t.position().step;
   nlohmann::json out{
       {"rule", e.settings().rule},
-      {"label", label_},
+      {"label", e.settings().name()},
       {"run", e.settings().run["id"]},
       {"net", e.settings().net},
       {"data", e.settings().data},
@@ -307,17 +263,29 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   return out;
 }
 
-nlohmann::json run_in_folder(Experiment& experiment, const fs::path& dir, const std::string& label,
-                             bool resume, const std::vector<Observer*>& observers) {
-  RunFolder folder(dir, experiment, label);
-  if (resume) {
-    folder.resume();
-  } else {
-    folder.begin();
-  }
+namespace {
+
+nlohmann::json train_in(RunFolder& folder, Experiment& experiment,
+                        const std::vector<Observer*>& observers) {
   experiment.trainer().observe(folder);
   for (Observer* observer : observers) experiment.trainer().observe(*observer);
   return folder.summarise(experiment.trainer().run());
+}
+
+}  // namespace
+
+nlohmann::json run_in_folder(Experiment& experiment, const fs::path& dir,
+                             const std::vector<Observer*>& observers,
+                             std::shared_ptr<FolderLock> lock) {
+  RunFolder folder(dir, experiment, std::move(lock));
+  folder.begin();
+  return train_in(folder, experiment, observers);
+}
+
+nlohmann::json go_on_in_folder(EarlierRun& run, const std::vector<Observer*>& observers) {
+  RunFolder folder(run.dir, *run.experiment, run.lock);
+  folder.resume(run);
+  return train_in(folder, *run.experiment, observers);
 }
 
 }  // namespace altprop

@@ -16,6 +16,7 @@
 
 namespace altprop {
 
+struct EarlierRun;
 struct RunMeta;
 
 class RunFolder : public Observer {
@@ -26,14 +27,15 @@ class RunFolder : public Observer {
   /// other files stay.
   /// @returns a sentence for whatever was left alone that looks as if it belonged to them
   static std::vector<std::string> create(const std::filesystem::path& dir, bool overwrite);
-  /// @param label how the user wrote the rule
-  RunFolder(std::filesystem::path dir, Experiment& experiment, std::string label);
+  /// @param lock of the folder; null: it is taken here
+  RunFolder(std::filesystem::path dir, Experiment& experiment,
+            std::shared_ptr<FolderLock> lock = nullptr);
 
   /// Writes the settings and the first state of a new run.
   void begin();
-  /// Puts the experiment into the state of the newest checkpoint and cuts the records to it; begins
-  /// if there is none.
-  void resume();
+  /// Puts the experiment into the state of the checkpoint and cuts the records to it; begins if
+  /// there is none.
+  void resume(EarlierRun& run);
   /// Writes summary.json and returns it.
   nlohmann::json summarise(const std::string& status);
 
@@ -56,38 +58,19 @@ class RunFolder : public Observer {
 
   std::filesystem::path dir_;
   Experiment& experiment_;
-  std::string label_;
   int64_t metrics_bytes_ = 0;  ///< of the records of whole epochs
   uint32_t metrics_sum_ = 0;   ///< their CRC-32
   bool partial_ = false;       ///< behind them stands the record of a part of an epoch
-  FolderLock lock_;
+  std::shared_ptr<FolderLock> lock_;
 };
 
-/// Runs (or resumes) an experiment with its folder. @returns the summary
+/// Runs an experiment, which is named by its settings' label, with a folder that was made for it.
+/// @param lock as RunFolder's. @returns the summary
 nlohmann::json run_in_folder(Experiment& experiment, const std::filesystem::path& dir,
-                             const std::string& label, bool resume,
-                             const std::vector<Observer*>& observers);
+                             const std::vector<Observer*>& observers,
+                             std::shared_ptr<FolderLock> lock = nullptr);
 
-/// Settings of the run in a folder.
-RunSettings settings_of(const std::filesystem::path& dir);
-
-/// Another folder of the data sets than the run's own.
-void set_data_folder(RunSettings& settings, const std::string& folder);
-
-/// The checkpoint of a run that `state` asks for: "best", "last", or "auto", the best if there is
-/// one.
-std::filesystem::path chosen_checkpoint(const std::filesystem::path& dir, const std::string& state);
-
-/// Whether an experiment that is built again has to have the data that its run was begun with.
-enum class DataOfRun { Same, Others };
-
-/// Builds the experiment of a run in a folder, in the state before training, on what has to be as
-/// it was for a resumed run to equal an uninterrupted one: threads, kernels. @param label receives
-/// how the user had written the rule
-/// @throws Error if checkpoint, settings and data are not those of one run (train/run_identity.h)
-std::unique_ptr<Experiment> reopen(const std::filesystem::path& dir, RunSettings settings,
-                                   std::string& label,
-                                   std::shared_ptr<const data::Splits> data = nullptr,
-                                   DataOfRun which = DataOfRun::Same);
+/// Goes on with a run that was reopened to go on. @returns the summary
+nlohmann::json go_on_in_folder(EarlierRun& run, const std::vector<Observer*>& observers);
 
 }  // namespace altprop

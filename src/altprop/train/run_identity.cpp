@@ -8,6 +8,7 @@
 #include "altprop/base/digest.h"
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/base/utf8.h"
 #include "altprop/data/read/file.h"
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
@@ -106,9 +107,15 @@ void keep_paths(RunSettings& settings) {
     std::error_code error;
     const std::string absolute = fs::absolute(path, error).lexically_normal();
     if (error || !fs::exists(path, error) || absolute == written) continue;
+    text::require_utf8(absolute, "the path of option '" + entry.name + "', which settings keep,");
     settings.run[kWritten + entry.name] = path.string();
     settings.data_options[entry.name] = absolute;
   }
+}
+
+void require_recordable(RunSettings settings) {
+  keep_paths(settings);
+  settings.to_toml();
 }
 
 void identify(RunSettings& settings, const data::Splits& data) {

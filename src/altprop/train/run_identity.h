@@ -21,8 +21,11 @@ std::string data_digest(const data::Splits& data);
 /// with a note of how they were written.
 void identify(RunSettings& settings, const data::Splits& data);
 
-/// Makes the paths of the data absolute.
+/// Makes the paths of the data absolute. @throws UsageError for one that is no UTF-8
 void keep_paths(RunSettings& settings);
+
+/// Before a folder is made for them. @throws UsageError if settings hold what a record cannot
+void require_recordable(RunSettings settings);
 
 /// The data of a run that was begun earlier, perhaps elsewhere: a path that is not there any more
 /// is looked for where it would be if the run were begun now. @throws Error naming both

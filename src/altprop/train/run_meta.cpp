@@ -23,9 +23,8 @@ void require_sane(const RunMeta& meta, const std::string& path) {
 
 }  // namespace
 
-RunMeta RunMeta::here(const std::string& label) {
+RunMeta RunMeta::here() {
   RunMeta out;
-  out.label = label;
   out.threads = at::get_num_threads();
   out.backend = linear_backend();
   out.kernels_off = altprop::kernels_off();
@@ -39,7 +38,6 @@ Texts RunMeta::texts() const {
       {"format", 2},
       {"altprop_version", version()},
       {"torch_version", TORCH_VERSION},
-      {"label", label},
       {"threads", threads},
       {"linear_backend", backend == LinearBackend::OneDnn ? "onednn" : "aten"},
       {"kernels_off", kernels_off.names()},
@@ -66,7 +64,6 @@ RunMeta RunMeta::of(const Texts& texts, const std::string& path) {
     const nlohmann::json json = read_json(text->second, "what '" + path + "' says of its run");
     if (json.at("format") != 2)
       throw Error("'" + path + "' is of a format this version does not know");
-    json.at("label").get_to(out.label);
     json.at("threads").get_to(out.threads);
     require_sane(out, path);
     if (json.at("linear_backend") == "onednn") out.backend = LinearBackend::OneDnn;

@@ -11,7 +11,6 @@
 namespace altprop {
 
 struct RunMeta {
-  std::string label;  ///< how the user wrote the rule
   int64_t threads = 0;
   LinearBackend backend = LinearBackend::Aten;
   OwnKernels kernels_off;
@@ -24,7 +23,7 @@ struct RunMeta {
   std::string metrics_line;   ///< the record that is appended to them next; "" if none is
 
   /// Of this program on this machine.
-  static RunMeta here(const std::string& label);
+  static RunMeta here();
   /// Of a checkpoint. @param path for errors. @throws Error if it is damaged or of a format that
   /// this version does not know
   static RunMeta of(const Texts& texts, const std::string& path);

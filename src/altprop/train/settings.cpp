@@ -6,6 +6,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/base/utf8.h"
 #include "altprop/network/init.h"
 #include "altprop/network/loss.h"
 #include "altprop/ode/record.h"
@@ -113,11 +114,18 @@ std::string RunSettings::to_toml() {
   Options options;
   declare(options);
   std::ostringstream out;
-  for (const Options::Entry& entry : options.entries()) out << entry.name << " = " << toml_value(entry.json()) << "\n";
+  for (const Options::Entry& entry : options.entries()) {
+    text::require_utf8(entry.text(), "option '" + entry.name + "'");
+    out << entry.name << " = " << toml_value(entry.json()) << "\n";
+  }
   for (const auto& [title, values] : {std::pair{"rule-options", &rule_options}, {"direction-options", &direction_options}, {"data-options", &data_options}, {"run", &run}}) {
     if (values->empty()) continue;
     out << "\n[" << title << "]\n";
-    for (const auto& [name, value] : *values) out << quoted(name) << " = " << quoted(value) << "\n";
+    for (const auto& [name, value] : *values) {
+      text::require_utf8(name, text::cat("the name of a setting in [", title, "]"));
+      text::require_utf8(value, text::cat("'", name, "' in [", title, "]"));
+      out << quoted(name) << " = " << quoted(value) << "\n";
+    }
   }
   return out.str();
 }

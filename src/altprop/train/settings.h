@@ -42,7 +42,7 @@ struct RunSettings {
   const std::string& name() const { return label.empty() ? rule : label; }
   /// Sentences about settings that are changed and do nothing beside the others.
   std::vector<std::string> without_effect() const;
-  /// As a TOML document that `from_toml` reads back to the same settings.
+  /// As a TOML document that `from_toml` reads back to the same settings. @throws UsageError for text that is no UTF-8
   std::string to_toml();
   /// Sets what the document names, leaves the rest. @param where for error sentences. @throws UsageError
   void from_toml(const std::string& document, const std::string& where);

@@ -13,6 +13,7 @@
 #include "altprop/optim/own_updater.h"
 #include "altprop/probes/kernels.h"
 #include "altprop/rules/notices.h"
+#include "altprop/rules/registry.h"
 #include "altprop/tensor/memory.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/loader_options.h"
@@ -77,6 +78,8 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   updater_.set_in_place(rule_.allows_in_place() && !net_.traits().reuses);
   updater_.bind(params);
   warnings_ = settings_.without_effect();
+  for (std::string& sentence : options_without_effect(rule_))
+    warnings_.push_back(std::move(sentence));
   for (std::string& sentence : rule_.warnings(updater_.settings()))
     warnings_.push_back(std::move(sentence));
   if (direction)

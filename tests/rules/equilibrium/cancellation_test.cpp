@@ -1,6 +1,8 @@
 // Contrastive rules subtract what two settled states say, and in float32 these agree to five
 // digits: a difference of two products would lose what a product of differences keeps. Every rule's
 // gradient in float32 is held against the same gradient in float64, from the same weights and data.
+#include <cstdio>
+
 #include "rules/equilibrium/fixture.h"
 
 namespace altprop::testing {
@@ -43,6 +45,9 @@ TEST_P(Cancellation, Float32KeepsTheDigitsOfFloat64) {
   for (const auto& [name, gradient] : exact) {
     const double error = ((single.at(name) - gradient).norm() / gradient.norm()).item<double>();
     EXPECT_LT(error, GetParam().most) << name;
+    char figure[16];
+    std::snprintf(figure, sizeof figure, "%.1e", error);
+    RecordProperty(name, figure);  // shown by --gtest_output=xml
   }
 }
 

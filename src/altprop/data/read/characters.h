@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace altprop::data {
@@ -11,9 +10,6 @@ namespace altprop::data {
 /// The code points of a text file; a byte order mark at its beginning is left out.
 /// @throws Error naming the file and the byte where it is no UTF-8 text
 std::vector<char32_t> read_characters(const std::string& path);
-
-/// Whether these are whole characters of UTF-8, of their shortest form.
-bool is_utf8(std::string_view bytes);
 
 std::string to_utf8(char32_t character);
 

@@ -21,24 +21,22 @@ class TableReader {
  public:
   TableReader(InputFile& file, const CsvFormat& format, const CsvTable::Columns* like)
       : file_(file), reader_(file), format_(format), like_(like) {
-    reader_.set_separator(format.separator ? format.separator : reader_.guess_separator());
+    separator_ = format.separator ? format.separator : reader_.guess_separator();
+    // A single column has none, and its name may have blanks in it.
+    if (!format.separator && format.applied && like && like->features.size() == 1 &&
+        separator_ == ' ')
+      separator_ = like->separator;
+    reader_.set_separator(separator_);
+  }
+
+  CsvTable::Columns columns() {
+    begin();
+    return std::move(table_.columns);
   }
 
   CsvTable read() {
-    std::vector<Record> first;
-    for (size_t fields = 0; first.size() < kLookAhead && fields < kLookAheadFields;) {
-      Record record;
-      if (!reader_.next(record)) break;
-      fields += record.size();
-      first.push_back(std::move(record));
-    }
-    if (first.empty()) file_.fail("has no samples");
-    const bool header = begins_with_header(first);
-    table_.columns = find_columns(reader_, first.front(), header, format_, like_);
-    slots_.assign(static_cast<size_t>(table_.columns.count), -1);
-    for (size_t i = 0; i < table_.columns.features.size(); ++i)
-      slots_[static_cast<size_t>(table_.columns.features[i])] = static_cast<int64_t>(i);
-    for (size_t i = header ? 1 : 0; i < first.size(); ++i) take(first[i]);
+    std::vector<Record> first = begin();
+    for (const Record& record : first) take(record);
     first.clear();
     Record record;
     while (reader_.next(record)) take(record);
@@ -53,6 +51,38 @@ class TableReader {
   }
 
  private:
+  /// Finds the columns. @returns the records that were looked at for that, without the header
+  std::vector<Record> begin() {
+    std::vector<Record> first;
+    for (size_t fields = 0; first.size() < kLookAhead && fields < kLookAheadFields;) {
+      Record record;
+      if (!reader_.next(record)) break;
+      fields += record.size();
+      first.push_back(std::move(record));
+    }
+    if (first.empty()) file_.fail("has no samples");
+    const bool header = begins_with_header(first);
+    table_.columns = find_columns(reader_, first.front(), header, format_, like_);
+    table_.columns.separator = separator_;
+    slots_.assign(static_cast<size_t>(table_.columns.count), -1);
+    for (size_t i = 0; i < table_.columns.features.size(); ++i)
+      slots_[static_cast<size_t>(table_.columns.features[i])] = static_cast<int64_t>(i);
+    if (!format_.id.empty()) id_ = column_named(format_.id, first.front().line());
+    if (header) first.erase(first.begin());
+    return first;
+  }
+
+  int64_t column_named(const std::string& name, int64_t line) const {
+    const std::vector<std::string>& names = table_.columns.names;
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end())
+      reader_.fail(line, text::cat(names.empty() ? "is no header, so that there is no column '"
+                                                 : "has no column '",
+                                   text::printable(name, 40),
+                                   "', which is to name the samples; leave that option out"));
+    return found - names.begin();
+  }
+
   bool begins_with_header(const std::vector<Record>& first) {
     if (format_.header != "auto") return format_.header == "yes";
     if (needs_header(format_) && !like_) return true;
@@ -63,11 +93,18 @@ class TableReader {
       std::sort(here.begin(), here.end());
       std::sort(there.begin(), there.end());
       if (here == there) return true;
+      const auto named = [&](int64_t feature) {
+        return std::binary_search(here.begin(), here.end(),
+                                  like_->names[static_cast<size_t>(feature)]);
+      };
+      if (format_.applied && std::all_of(like_->features.begin(), like_->features.end(), named))
+        return true;
     }
     const CsvTable::Columns* by_place =
         like_ && like_->count == static_cast<int64_t>(line.size()) ? like_ : nullptr;
     CsvFormat plain = format_;
-    if (like_ && !by_place) {  // with other columns, which only names can tell
+    if (like_ && !by_place) {                  // with other columns, which only names can tell
+      if (format_.applied) plain.target = "";  // which may be missing
       if (plain.target != "first" && !plain.target.empty()) plain.target = "last";
       plain.leave_out.clear();
     }
@@ -83,6 +120,7 @@ class TableReader {
     values_.resize(row + columns.features.size());
     for (size_t i = 0; i < slots_.size(); ++i)
       if (slots_[i] >= 0) values_[row + static_cast<size_t>(slots_[i])] = number(record, i);
+    if (id_ >= 0) table_.ids.emplace_back(record[static_cast<size_t>(id_)]);
     if (columns.target >= 0) {
       const auto target = static_cast<size_t>(columns.target);
       check_target(record, target);
@@ -104,7 +142,8 @@ class TableReader {
     if (missing(field))
       fail(record, column,
            text::cat("has no target in ", column_text(table_.columns, column),
-                     field.empty() ? std::string("; leave the line out or give it one")
+                     field.empty() ? text::cat("; leave the line out or give it one",
+                                               format_.applied ? ", or leave the column out" : "")
                                    : " but " + shown(field) +
                                          ", which stands for a missing value; leave the line out, "
                                          "or set option csv.missing to empty if it is a class"));
@@ -122,16 +161,17 @@ class TableReader {
     if (value && std::abs(*value) <= std::numeric_limits<float>::max()) return *value;
     std::string advice;
     if (is_missing(field))
-      advice =
-          ": the value is missing; leave the line out, fill it, or leave the column out with "
-          "option csv.leave-out";
+      advice = text::cat(": the value is missing; leave the line out",
+                         format_.applied ? " or fill it"
+                                         : ", fill it, or leave the column out with option "
+                                           "csv.leave-out");
     else if (!format_.decimal_comma && is_comma_number(field))
       advice =
           "; for a decimal comma set option csv.decimal to comma, separated thousands are not "
           "understood";
     else if (format_.decimal_comma && parse_number(field))
       advice = " with a decimal comma, which option csv.decimal asks for";
-    else if (!value && !is_infinite(field))
+    else if (!value && !is_infinite(field) && !format_.applied)
       advice = "; option csv.leave-out leaves a column out";
     fail(record, column,
          text::cat("has ", shown(field), " in ", column_text(table_.columns, column),
@@ -150,6 +190,8 @@ class TableReader {
   RecordReader reader_;
   const CsvFormat& format_;
   const CsvTable::Columns* like_;
+  char separator_ = 0;
+  int64_t id_ = -1;             // column that names the samples; -1: none
   std::vector<int64_t> slots_;  // of each column: its place among the features, or -1
   std::vector<double> values_;
   CsvTable table_;
@@ -160,6 +202,11 @@ class TableReader {
 CsvTable read_csv(const std::string& path, const CsvFormat& format, const CsvTable::Columns* like) {
   InputFile file(path);
   return TableReader(file, format, like).read();
+}
+
+CsvTable::Columns read_csv_columns(const std::string& path, const CsvFormat& format) {
+  InputFile file(path);
+  return TableReader(file, format, nullptr).columns();
 }
 
 }  // namespace altprop::data

@@ -54,7 +54,11 @@ CsvTable::Columns matched(const RecordReader& reader, int64_t line, std::vector<
     if (!places.emplace(names[i], static_cast<int64_t>(i)).second) twice.insert(names[i]);
   const std::set<std::string> known(like.names.begin(), like.names.end());
   if (known.size() != like.names.size() || !twice.empty()) {
-    if (names == like.names) return like;
+    if (names == like.names) {
+      CsvTable::Columns same = like;
+      if (format.target.empty()) same.target = -1;
+      return same;
+    }
     reader.fail(line,
                 text::cat("is another header than that of the training file, and columns cannot be "
                           "found by their names because ",
@@ -69,7 +73,9 @@ CsvTable::Columns matched(const RecordReader& reader, int64_t line, std::vector<
     return at == places.end() ? -1 : at->second;
   };
   for (int64_t column : like.features) out.features.push_back(find(column));
-  if (like.target >= 0 && !format.target.empty()) out.target = find(like.target);
+  if (like.target >= 0 && !format.target.empty() &&
+      (!format.applied || places.count(like.names[static_cast<size_t>(like.target)])))
+    out.target = find(like.target);
   for (const std::string& name : names)
     if (!known.count(name) && !std::count(format.leave_out.begin(), format.leave_out.end(), name))
       added.insert(name);
@@ -77,8 +83,8 @@ CsvTable::Columns matched(const RecordReader& reader, int64_t line, std::vector<
     reader.fail(line, "has no column " + list_of(missing) + ", which the training file has");
   if (!added.empty())
     reader.fail(line, "has column " + list_of(added) +
-                          ", which the training file does not have; option csv.leave-out leaves "
-                          "columns out");
+                          ", which the training file does not have; option " +
+                          (format.applied ? "leave-out" : "csv.leave-out") + " leaves columns out");
   out.names = std::move(names);
   return out;
 }
@@ -101,6 +107,11 @@ int64_t column_of(const RecordReader& reader, const std::string& wanted, int64_t
 }
 
 }  // namespace
+
+bool lacks_target(const CsvFormat& format, int64_t count, const CsvTable::Columns& like) {
+  if (like.target < 0 || count != like.count - 1) return false;
+  return format.applied || (format.target.empty() && like.target == like.count - 1);
+}
 
 bool needs_header(const CsvFormat& format) {
   const auto by_name = [](const std::string& column) { return !text::to_integer(column); };
@@ -126,12 +137,22 @@ CsvTable::Columns find_columns(const RecordReader& reader, const Record& header,
   if (like && has_header && !like->names.empty())
     return matched(reader, line, std::move(out.names), format, *like);
   if (like) {
-    const bool without_target = format.target.empty() && like->target == like->count - 1;
-    if (out.count != like->count && !(without_target && out.count == like->count - 1))
+    const bool lacks = lacks_target(format, out.count, *like);
+    if (out.count != like->count && !lacks)
       reader.fail(line, text::cat("has ", out.count, " fields, but the training file has ",
                                   like->count, " columns"));
+    // Else the column that is missing may as well be one of those.
+    if (lacks && format.applied && static_cast<int64_t>(like->features.size()) != like->count - 1)
+      reader.fail(line, text::cat("has ", out.count,
+                                  " fields and no header, but the training file "
+                                  "has ",
+                                  like->count,
+                                  " columns of which some are no features, so "
+                                  "that it is not known which one is missing; give both a header"));
     out.features = like->features;
-    out.target = format.target.empty() ? -1 : like->target;
+    if (lacks)
+      for (int64_t& feature : out.features) feature -= feature > like->target;
+    out.target = format.target.empty() || lacks ? -1 : like->target;
     return out;
   }
   std::vector<bool> feature(header.size(), true);

@@ -25,6 +25,9 @@ bool is_header(const RecordReader& reader, const std::vector<Record>& first,
 CsvTable::Columns find_columns(const RecordReader& reader, const Record& header, bool has_header,
                                const CsvFormat& format, const CsvTable::Columns* like);
 
+/// Whether a file without a header that has `count` columns is one as `like`, but for the target's.
+bool lacks_target(const CsvFormat& format, int64_t count, const CsvTable::Columns& like);
+
 /// Whether a column is asked for by name, which needs a header.
 bool needs_header(const CsvFormat& format);
 

@@ -12,7 +12,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/files.h"
 #include "altprop/base/text.h"
-#include "altprop/data/read/characters.h"
+#include "altprop/base/utf8.h"
 
 namespace altprop::data {
 
@@ -234,7 +234,7 @@ std::vector<std::string> names_in(const std::string& path, int64_t count) {
   std::vector<std::string> out;
   for (const std::string& line : text::split(std::string(bytes.begin(), bytes.end()), '\n'))
     if (std::string name = text::trim(line); !name.empty()) out.push_back(name);
-  if (!is_utf8({reinterpret_cast<const char*>(bytes.data()), bytes.size()}))
+  if (!text::is_utf8({reinterpret_cast<const char*>(bytes.data()), bytes.size()}))
     file.fail("has class names that are no UTF-8 text");
   if (static_cast<int64_t>(out.size()) != count)
     file.fail(

@@ -5,7 +5,9 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <string_view>
 
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/data/read/file.h"
 
@@ -13,7 +15,7 @@ namespace altprop::data {
 
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "NPY values are copied as they are");
+static_assert(std::endian::native == std::endian::little, "little-endian values are copied");
 
 struct Header {
   std::string descr;
@@ -112,18 +114,50 @@ class HeaderParser {
   size_t at_ = 0;
 };
 
-at::ScalarType type_of(const InputFile& file, const std::string& descr) {
-  static const std::map<std::string, at::ScalarType> types{
-      {"b1", at::kByte}, {"u1", at::kByte}, {"i1", at::kChar},  {"i2", at::kShort},
-      {"i4", at::kInt},  {"i8", at::kLong}, {"f4", at::kFloat}, {"f8", at::kDouble}};
-  if (!descr.empty() && descr[0] == '>')
-    file.fail("is big-endian ('" + descr + "'); save it as little-endian");
-  const bool prefixed = !descr.empty() && (descr[0] == '<' || descr[0] == '|' || descr[0] == '=');
+/// How values are stored, and as what they are read.
+struct ValueType {
+  at::ScalarType stored;  // of unsigned integers the signed ones of their size
+  at::ScalarType read;
+  bool is_unsigned = false, swapped = false;
+};
+
+ValueType type_of(const InputFile& file, const std::string& descr) {
+  static const std::map<std::string, ValueType> types{
+      {"b1", {at::kByte, at::kBool}},       {"u1", {at::kByte, at::kByte}},
+      {"i1", {at::kChar, at::kChar}},       {"i2", {at::kShort, at::kShort}},
+      {"i4", {at::kInt, at::kInt}},         {"i8", {at::kLong, at::kLong}},
+      {"u2", {at::kShort, at::kInt, true}}, {"u4", {at::kInt, at::kLong, true}},
+      {"u8", {at::kLong, at::kLong, true}}, {"f2", {at::kHalf, at::kFloat}},
+      {"f4", {at::kFloat, at::kFloat}},     {"f8", {at::kDouble, at::kDouble}}};
+  const bool prefixed =
+      !descr.empty() && std::string_view("<>|=").find(descr[0]) != std::string::npos;
   const auto known = types.find(prefixed ? descr.substr(1) : descr);
   if (known == types.end())
-    file.fail("has values of type '" + descr +
-              "'; supported are bool, u1, i1, i2, i4, i8, f4 and f8");
-  return known->second;
+    file.fail("has values of type '" + text::printable(descr, 40) +
+              "'; supported are bool, u1, u2, u4, u8, i1, i2, i4, i8, f2, f4 and f8 of either byte "
+              "order, so save it as one of these with astype");
+  ValueType out = known->second;
+  out.swapped = descr[0] == '>';
+  return out;
+}
+
+void swap_bytes(std::vector<uint8_t>& bytes, size_t size) {
+  for (size_t i = 0; i + size <= bytes.size(); i += size)
+    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(i + size));
+}
+
+/// Values as a type that this library calculates with, all of which it holds exactly.
+Tensor as_read(const InputFile& file, const Tensor& stored, const ValueType& type) {
+  if (type.read == at::kBool) return stored.ne(0);
+  if (!type.is_unsigned) return stored.to(type.read);
+  if (type.stored == at::kShort) return stored.to(at::kInt).bitwise_and_(0xFFFF);
+  if (type.stored == at::kInt) return stored.to(at::kLong).bitwise_and_(int64_t{0xFFFFFFFF});
+  if (stored.lt(0).any().item<bool>())
+    file.fail(
+        "has values of type u8 that are 2^63 or more, which no integer here holds; save it "
+        "as another type");
+  return stored;
 }
 
 }  // namespace
@@ -145,9 +179,9 @@ Tensor read_npy(const std::string& path) {
   const auto header_bytes = file.bytes(length, "header");
   const std::string header_text(header_bytes.begin(), header_bytes.end());
   const Header header = HeaderParser(file, header_text).parse();
-  const at::ScalarType type = type_of(file, header.descr);
+  const ValueType type = type_of(file, header.descr);
 
-  int64_t size = static_cast<int64_t>(c10::elementSize(type));
+  int64_t size = static_cast<int64_t>(c10::elementSize(type.stored));
   int64_t without_zeros = size;  // what strides are made of
   for (int64_t extent : header.shape)
     if (__builtin_mul_overflow(size, extent, &size) || header.shape.size() > 16 ||
@@ -156,16 +190,17 @@ Tensor read_npy(const std::string& path) {
                 ", which is too large: it is damaged");
   auto values = file.bytes(static_cast<uint64_t>(size), "values");
   file.expect_end();
+  if (type.swapped) swap_bytes(values, c10::elementSize(type.stored));
 
-  Tensor out =
-      size > 0 ? to_tensor(std::move(values), header.shape, type) : at::empty(header.shape, type);
+  Tensor out = size > 0 ? to_tensor(std::move(values), header.shape, type.stored)
+                        : at::empty(header.shape, type.stored);
   if (header.fortran) {
     const std::vector<int64_t> reversed(header.shape.rbegin(), header.shape.rend());
     std::vector<int64_t> axes;
     for (int64_t i = out.dim(); i > 0; --i) axes.push_back(i - 1);
     out = out.view(reversed).permute(axes).contiguous();
   }
-  return header.descr.ends_with("b1") ? out.ne(0) : out;
+  return as_read(file, out, type);
 }
 
 }  // namespace altprop::data

@@ -5,7 +5,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
-#include "altprop/data/read/characters.h"
+#include "altprop/base/utf8.h"
 #include "altprop/data/read/csv_number.h"
 
 namespace altprop::data {
@@ -132,7 +132,7 @@ bool RecordReader::next(Record& out) {
       while (end > begin && is_blank(out.bytes_[begin])) ++begin;
       const std::string_view text = std::string_view(out.bytes_).substr(begin, end - begin);
       const auto high = [](char c) { return static_cast<signed char>(c) < 0; };
-      if (std::any_of(text.begin(), text.end(), high) && !is_utf8(text))
+      if (std::any_of(text.begin(), text.end(), high) && !text::is_utf8(text))
         fail(field_line_, text::cat("has text in column ", out.fields_.size(),
                                     " that is no UTF-8; save the file as UTF-8"));
       out.fields_.push_back({begin, end - begin, field_line_});

@@ -1,9 +1,11 @@
 // The user's tables.
 #include "altprop/data/read/csv.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "altprop/base/error.h"
 #include "altprop/base/printable.h"
@@ -47,7 +49,7 @@ struct Csv : Reader {
     o.text("csv.shape", shape, {"shape of a sample, e.g. 1x28x28; empty: a vector"});
   }
 
-  Splits read(const std::string& folder) const override {
+  CsvFormat format() const {
     if (train.empty())
       throw UsageError(
           "data source 'csv' needs option csv.train, the file of the training samples");
@@ -57,20 +59,45 @@ struct Csv : Reader {
       throw UsageError(
           "option 'csv.decimal' is comma, and so is option 'csv.separator'; one of them must "
           "differ");
-    const CsvFormat format{.separator = separators.at(separator),
-                           .header = header,
-                           .target = target,
-                           .leave_out = leave_out,
-                           .decimal_comma = decimal == "comma",
-                           .missing_words = missing == "words"};
-    const File first(path_in(folder, train), format, nullptr);
+    return {.separator = separators.at(separator),
+            .header = header,
+            .target = target,
+            .leave_out = leave_out,
+            .decimal_comma = decimal == "comma",
+            .missing_words = missing == "words"};
+  }
+
+  Splits read(const std::string& folder) const override {
+    const CsvFormat how = format();
+    const File first(path_in(folder, train), how, nullptr);
     Splits out;
-    Labels labels;
+    std::shared_ptr<const Labels> labels;
     if (task == "classification")
-      labels = Labels::of(first.table.targets, classes, "option csv.classes", first.complaint());
+      labels = std::make_shared<const Labels>(
+          Labels::of(first.table.targets, classes, "option csv.classes", first.complaint()));
     out.train = to_data(first, labels);
     if (!test.empty())
-      out.test = to_data(File(path_in(folder, test), format, &first.table.columns), labels);
+      out.test = to_data(File(path_in(folder, test), how, &first.table.columns), labels);
+    return out;
+  }
+
+  NewSamples read_new(const std::string& folder, const NewFiles& files,
+                      const Dataset& trained) const override {
+    if (!files.targets.empty())
+      throw UsageError("the targets of a table are a column of it, so that there is no file '" +
+                       text::printable(files.targets, 200) + "' to be read; leave it out");
+    CsvFormat how = format();
+    const CsvTable::Columns columns = read_csv_columns(path_in(folder, train), how);
+    how.applied = true;
+    how.id = files.id;
+    how.leave_out.insert(how.leave_out.end(), files.leave_out.begin(), files.leave_out.end());
+    if (!files.id.empty()) how.leave_out.push_back(files.id);
+    for (const std::string& name : files.leave_out)
+      if (const auto place = place_of(name, columns.names); place && *place == columns.target)
+        how.target = "";
+    File file(files.inputs, how, &columns);
+    require_to_be_left_out(files, file, columns);
+    NewSamples out{to_data(file, trained.labels), std::move(file.table.ids)};
     return out;
   }
 
@@ -90,17 +117,45 @@ struct Csv : Reader {
     }
   };
 
-  Dataset to_data(const File& file, const Labels& labels) const {
+  static std::optional<int64_t> place_of(const std::string& name,
+                                         const std::vector<std::string>& names) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    return found == names.end() ? std::nullopt : std::optional<int64_t>(found - names.begin());
+  }
+
+  /// @throws UsageError for columns that are not there, or that the network needs
+  static void require_to_be_left_out(const NewFiles& files, const File& file,
+                                     const CsvTable::Columns& trained) {
+    for (const std::string& name : files.leave_out) {
+      const std::string shown =
+          "option 'leave-out' names column '" + text::printable(name, 40) + "', ";
+      if (!place_of(name, file.table.columns.names))
+        throw UsageError(
+            text::cat(shown, "but '", file.path, "' has none of that name",
+                      file.table.columns.names.empty() ? ", because it has no header" : "",
+                      "; leave it out"));
+      const auto place = place_of(name, trained.names);
+      if (place && std::count(trained.features.begin(), trained.features.end(), *place))
+        throw UsageError(shown +
+                         "which is a feature that the network was trained on; it is needed");
+    }
+  }
+
+  /// @param labels null for numbers
+  Dataset to_data(const File& file, const std::shared_ptr<const Labels>& labels) const {
     Dataset out;
     out.name = "csv (" + file.path + ")";
     out.inputs = shape.empty() ? file.table.features : shaped(file.table.features, file.path);
-    if (task == "regression") {
-      out.targets = numbers(file);
+    const bool labelled = file.table.columns.target >= 0;
+    if (!labels) {
+      if (labelled) out.targets = numbers(file);
       return out;
     }
-    out.targets = labels.ids(file.table.targets, file.complaint());
-    out.classes = labels.classes();
-    for (const std::string& name : labels.names()) out.class_names.push_back(text::printable(name));
+    if (labelled) out.targets = labels->ids(file.table.targets, file.complaint());
+    out.classes = labels->classes();
+    for (const std::string& name : labels->names())
+      out.class_names.push_back(text::printable(name));
+    out.labels = labels;
     return out;
   }
 

@@ -42,8 +42,8 @@ struct Idx : Reader {
                               ", counted from 0, ", what));
       };
     };
-    const Labels labels =
-        Labels::of(out.train.targets, classes, "option idx.classes", complaint(train_labels));
+    const auto labels = std::make_shared<const Labels>(
+        Labels::of(out.train.targets, classes, "option idx.classes", complaint(train_labels)));
     finish(out.train, labels, complaint(train_labels));
     if (!test_images.empty()) {
       out.test = part(folder, test_images, test_labels);
@@ -58,10 +58,12 @@ struct Idx : Reader {
                          256);
   }
 
-  static void finish(Dataset& part, const Labels& labels, const Labels::Fail& fail) {
-    part.targets = labels.ids(part.targets, fail);
-    part.classes = labels.classes();
-    part.class_names = labels.names();
+  static void finish(Dataset& part, const std::shared_ptr<const Labels>& labels,
+                     const Labels::Fail& fail) {
+    part.targets = labels->ids(part.targets, fail);
+    part.classes = labels->classes();
+    part.class_names = labels->names();
+    part.labels = labels;
   }
 };
 

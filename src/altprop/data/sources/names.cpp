@@ -98,7 +98,7 @@ struct Names : Reader {
         languages.push_back(static_cast<int64_t>(out.train.class_names.size()));
       }
       const std::string language = path.stem().string();
-      out.train.class_names.push_back(language);
+      out.train.class_names.push_back(text::printable(language));
       // Drawn within each language, so that none is missing and one more file changes no other's.
       const auto n = static_cast<int64_t>(names.size()) - first;
       const auto tested = static_cast<int64_t>(std::llround(test * static_cast<double>(n)));

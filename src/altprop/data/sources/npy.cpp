@@ -48,6 +48,16 @@ struct Npy : Reader {
                         task == "regression" ? 0 : classes, name);
   }
 
+  NewSamples read_new(const std::string&, const NewFiles& files,
+                      const Dataset& train) const override {
+    refuse_table_options(files);
+    Npy as_trained = *this;
+    as_trained.task = train.classes > 0 ? "classification" : "regression";
+    return {new_dataset("npy (" + files.inputs + ")", inputs(files.inputs),
+                        as_trained.targets(files.targets), files.targets, train),
+            {}};
+  }
+
   Tensor inputs(const std::string& path) const {
     if (path.empty()) return {};
     const Tensor x = read_npy(path);

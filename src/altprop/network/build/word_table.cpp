@@ -298,15 +298,21 @@ std::vector<WordEntry> make_table() {
 
 }  // namespace
 
-namespace {
-std::vector<WordEntry>& table_of_words() {
-  static std::vector<WordEntry> all = make_table();
+template <>
+Registry<WordEntry>& registry_of() {
+  static Registry<WordEntry> all = [] {
+    Registry<WordEntry> words("operation");
+    int order = 0;
+    std::vector<WordEntry> table = make_table();
+    for (WordEntry& entry : table) {
+      entry.order = order++;
+      words.add(std::move(entry));
+    }
+    return words;
+  }();
   return all;
 }
-}  // namespace
 
-const std::vector<WordEntry>& word_entries() { return table_of_words(); }
-
-RegisterWord::RegisterWord(WordEntry entry) { table_of_words().push_back(std::move(entry)); }
+const std::vector<WordEntry>& word_entries() { return registry_of<WordEntry>().all(); }
 
 }  // namespace altprop

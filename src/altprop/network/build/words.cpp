@@ -10,13 +10,6 @@ namespace altprop {
 
 namespace {
 
-const WordEntry* find_word(const std::string& name) {
-  for (const WordEntry& entry : word_entries())
-    if (entry.name == name || std::count(entry.aliases.begin(), entry.aliases.end(), name))
-      return &entry;
-  return nullptr;
-}
-
 std::string with_dashes(std::string name) {
   std::replace(name.begin(), name.end(), '_', '-');
   return name;
@@ -34,13 +27,9 @@ std::string long_name(const std::string& name, const Options& options) {
 }  // namespace
 
 const WordEntry& word_entry(const std::string& name) {
-  if (const WordEntry* entry = find_word(with_dashes(name))) return *entry;
-  std::vector<std::string> known;
-  for (const WordEntry& entry : word_entries()) {
-    known.push_back(entry.name);
-    known.insert(known.end(), entry.aliases.begin(), entry.aliases.end());
-  }
-  throw UsageError("there is no operation '" + name + "'" + text::suggestion(name, known));
+  const Registry<WordEntry>& words = registry_of<WordEntry>();
+  if (const WordEntry* entry = words.find(with_dashes(name))) return *entry;
+  return words.at(name);
 }
 
 int add_word(Builder& net, const WordUse& use, const std::vector<int>& inputs,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "altprop/base/options.h"
+#include "altprop/base/registry.h"
 #include "altprop/network/builder.h"
 
 namespace altprop {
@@ -47,12 +48,14 @@ struct WordEntry {
   bool several_inputs = false;
   std::function<std::unique_ptr<Word>()> make;
   bool braces = false;  ///< a graph in braces belongs to it, as in ode{linear 8, tanh}
+  int order = 1000;     ///< position in listings
 };
 
+template <>
+Registry<WordEntry>& registry_of();
+
 /// For operations of rooms above this one: the word joins the table.
-struct RegisterWord {
-  explicit RegisterWord(WordEntry entry);
-};
+using RegisterWord = Registration<WordEntry>;
 
 const std::vector<WordEntry>& word_entries();
 /// By name or alias; '_' and '-' are alike. @throws UsageError with a suggestion

@@ -82,6 +82,23 @@ void CorInfoMax::declare(Options& o) {
             "weights, times epsilon; or backprop through the feed-forward network"});
 }
 
+std::vector<Unread> CorInfoMax::unread() const {
+  std::vector<Unread> out;
+  for (const char* option :
+       {"cim.lambda", "cim.gamma", "cim.lateral-tolerance", "cim.symmetrise-every"})
+    unless(lateral_kind_ != "off", out, option, "cim.lateral=off");
+  unless(phases_ == "three", out, "cim.third-from", "cim.phases=two");
+  unless(phases_ != "three" || third_from_ != "free", out, "cim.sign",
+         "two opposite nudges of the free state");
+  unless(feedback_ == "learned", out, "cim.feedback-init", "cim.feedback=transpose");
+  bool hidden = false;  // layers with multipliers of their own
+  for (size_t l = 0; l + 1 < layers_.size(); ++l) hidden |= layers_[l].domain == RateDomain::Sparse;
+  unless(hidden, out, "cim.multiplier-hidden", "hidden layers that are not sparse");
+  unless(!layers_.empty() && layers_.back().domain == RateDomain::Sparse, out,
+         "cim.multiplier-output", "an output that is not sparse");
+  return out;
+}
+
 void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
   dense_chain(net.flattened());
   if (!loss.squared())

@@ -11,6 +11,7 @@ namespace altprop {
 class CorInfoMax : public Rule {
  public:
   void declare(Options& o) override;
+  std::vector<Unread> unread() const override;
 
   void admit(const Graph& net, const Loss& loss) const override;
   std::vector<ParamPtr> owned() override {

@@ -33,6 +33,7 @@ Field rows_of(const Field& field, int64_t phase, int64_t rows) {
 class EquilibriumPropagation : public Rule {
  public:
   void declare(Options& o) override { o_.declare(o); }
+  std::vector<Unread> unread() const override { return o_.unread(); }
 
   void admit(const Graph& net, const Loss& loss) const override {
     convergent_network(net, loss, o_.readout);

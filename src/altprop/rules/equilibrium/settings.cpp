@@ -46,6 +46,15 @@ void EquilibriumSettings::declare(Options& o) {
          {"update after every nudged step instead of once per batch", "", "arXiv 2005.04168"});
 }
 
+std::vector<Unread> EquilibriumSettings::unread() const {
+  std::vector<Unread> out;
+  unless(nudges(), out, "ep.beta", "ep.estimator=" + estimator);
+  unless(estimator != "implicit", out, "ep.nudged-steps", "ep.estimator=implicit");
+  unless(dynamics == "gradient-flow", out, "ep.epsilon", "ep.dynamics=" + dynamics);
+  unless(tolerance > 0, out, "ep.check-every", "ep.tolerance=0");
+  return out;
+}
+
 void EquilibriumSettings::check() const {
   if (beta == 0) throw UsageError("ep.beta must not be 0; use for example 0.5");
   if (continual && weights != "tied")

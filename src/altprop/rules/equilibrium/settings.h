@@ -5,6 +5,7 @@
 
 #include "altprop/base/options.h"
 #include "altprop/rules/equilibrium/dynamics.h"
+#include "altprop/rules/learner.h"
 
 namespace altprop {
 
@@ -16,6 +17,8 @@ struct EquilibriumSettings {
   bool continual = false;
 
   void declare(Options& o);
+  /// For Learner::unread.
+  std::vector<Unread> unread() const;
   /// @throws UsageError, Refusal if options do not go together
   void check() const;
   /// True if the estimate is made by nudging.

@@ -15,6 +15,10 @@ void AlignmentDecay::declare(Options& o, const std::string& prefix) {
            {"weight decay of the later epochs, where the optimizer's is smaller", "1"});
 }
 
+void AlignmentDecay::unread(std::vector<Unread>& out, const std::string& prefix) const {
+  unless(epochs > 0, out, prefix + ".align-decay", prefix + ".align-epochs=0");
+}
+
 double AlignmentDecay::in_epoch(int64_t epoch,
                                 const std::optional<OptimizerSettings>& settings) const {
   const double wanted = epoch < epochs ? decay : min_decay;

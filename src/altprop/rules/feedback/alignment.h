@@ -9,6 +9,7 @@
 
 #include "altprop/network/param.h"
 #include "altprop/optim/optimizer.h"
+#include "altprop/rules/learner.h"
 
 namespace altprop {
 
@@ -21,6 +22,8 @@ struct AlignmentDecay {
 
   /// @param prefix "kp" or "pfa"
   void declare(Options& options, const std::string& prefix);
+  /// For Learner::unread.
+  void unread(std::vector<Unread>& out, const std::string& prefix) const;
   /// For Learner::weight_decay: the optimizer's own decay where it is larger.
   double in_epoch(int64_t epoch, const std::optional<OptimizerSettings>& settings) const;
   /// Plain descent that takes signals into the values has lost the value that a decay is a part of;

@@ -51,6 +51,12 @@ class DirectFeedbackAlignment : public FeedbackRule {
               {"largest number of values of a spatial output", "values"});
   }
 
+  std::vector<Unread> unread() const override {
+    std::vector<Unread> out = FeedbackRule::unread();
+    unless(!shared_, out, "feedback.init", "dfa.shared=true, whose matrix is uniform");
+    return out;
+  }
+
   void admit(const Graph& net, const Loss& loss) const override {
     if (const size_t n = net.output_nodes().size(); n != 1)
       throw Refusal(

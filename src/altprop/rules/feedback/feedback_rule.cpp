@@ -35,6 +35,28 @@ void FeedbackRule::declare(Options& o) {
          {"accept operations that hide their weights and pass exact credit through them"});
 }
 
+namespace {
+ParamPtr gain_of(const Op& op) {
+  if (const auto* norm = dynamic_cast<const BatchNorm*>(&op)) return norm->gain();
+  if (const auto* norm = dynamic_cast<const LayerNorm*>(&op)) return norm->gain();
+  return nullptr;
+}
+}  // namespace
+
+std::vector<Unread> FeedbackRule::unread() const {
+  std::vector<Unread> out;
+  bool norms = false, hidden = false;
+  const Sites sites(net());
+  for (int leaf : sites.leaves()) {
+    const Op& op = *sites[leaf].op();
+    norms |= gain_of(op) != nullptr;
+    hidden |= !op.traits().substitutable && !op.params().empty();
+  }
+  unless(norms, out, "feedback.norm-gain", "a network without norms");
+  unless(hidden, out, "feedback.allow-exact", "a network that hides no weights");
+  return out;
+}
+
 void FeedbackRule::admit(const Graph& net, const Loss&) const {
   net.output_node();
   const Sites sites(net);
@@ -55,14 +77,6 @@ void FeedbackRule::admit(const Graph& net, const Loss&) const {
       throw Refusal("node '" + name + "'", "it has no weight, so its credit is exact anyway",
                     "name operations with weights in feedback.skip");
 }
-
-namespace {
-ParamPtr gain_of(const Op& op) {
-  if (const auto* norm = dynamic_cast<const BatchNorm*>(&op)) return norm->gain();
-  if (const auto* norm = dynamic_cast<const LayerNorm*>(&op)) return norm->gain();
-  return nullptr;
-}
-}  // namespace
 
 void FeedbackRule::set_up() {
   stream_ = Stream(feedback_seed_ >= 0 ? static_cast<uint64_t>(feedback_seed_) : seed() + 1)

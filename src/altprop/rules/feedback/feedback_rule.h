@@ -20,6 +20,7 @@ namespace altprop {
 class FeedbackRule : public Rule, protected Feedback {
  public:
   void declare(Options& options) override;
+  std::vector<Unread> unread() const override;
   void admit(const Graph& net, const Loss& loss) const override;
   void after_update(const StepFacts& facts, const Step& step) override;
   std::vector<FeedbackFact> feedback() const override;

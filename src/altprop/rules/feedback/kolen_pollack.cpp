@@ -26,6 +26,12 @@ class KolenPollack : public FeedbackRule {
     align_.declare(o, "kp");
   }
 
+  std::vector<Unread> unread() const override {
+    std::vector<Unread> out = FeedbackRule::unread();
+    align_.unread(out, "kp");
+    return out;
+  }
+
   void prepare_for(const OptimizerSettings& settings) override {
     settings_ = settings;
     if (form_ == "implicit" && !has_law(settings))

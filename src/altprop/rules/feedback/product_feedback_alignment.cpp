@@ -61,6 +61,14 @@ class ProductFeedbackAlignment : public FeedbackRule {
     align_.declare(o, "pfa");
   }
 
+  std::vector<Unread> unread() const override {
+    std::vector<Unread> out = FeedbackRule::unread();
+    unless(density_ < 1, out, "pfa.density-gain", "pfa.density=1");
+    unless(r_update_ == "gradient", out, "pfa.form", "pfa.r-update=from-w");
+    align_.unread(out, "pfa");
+    return out;
+  }
+
   void admit(const Graph& net, const Loss& loss) const override {
     FeedbackRule::admit(net, loss);
     const Sites sites(net);

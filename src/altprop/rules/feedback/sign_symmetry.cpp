@@ -81,6 +81,13 @@ struct UniformSign : SignRule {
          "", "Xiao et al. 2018, arXiv 1811.03567 (xiao); Sanfiz & Akrout 2021, arXiv 2108.13446"});
   }
 
+  std::vector<Unread> unread() const override {
+    std::vector<Unread> out = FeedbackRule::unread();
+    out.push_back({"feedback.init", "uniform magnitudes, which usf.scale sets"});
+    unless(density_ < 1, out, "feedback.seed", "feedback.density=1, which draws nothing");
+    return out;
+  }
+
   Tensor magnitudes(const Path& path, int64_t) const override {
     return at::scalar_tensor(magnitude(path), path.weight->value.options());
   }

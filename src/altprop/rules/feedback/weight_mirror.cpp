@@ -62,6 +62,19 @@ class WeightMirror : public FeedbackRule {
            {"divide by the number of positions at which zero padding lets a kernel tap see input"});
   }
 
+  std::vector<Unread> unread() const override {
+    std::vector<Unread> out = FeedbackRule::unread();
+    const bool mirrors = batches_ > 0 || warmup_ > 0;
+    for (const char* option :
+         {"wm.eta", "wm.lambda", "wm.std", "wm.samples", "wm.response", "wm.growth-control"})
+      unless(mirrors, out, option, "wm.batches=0 and wm.warmup=0");
+    bool padded = false;
+    for (const Path& path : paths_) padded |= path.weight->value.dim() > 2;
+    unless(padded && mirrors, out, "wm.tap-correction",
+           padded ? "wm.batches=0 and wm.warmup=0" : "a network without convolutions");
+    return out;
+  }
+
   void set_up() override {
     FeedbackRule::set_up();
     mirrors_.clear();

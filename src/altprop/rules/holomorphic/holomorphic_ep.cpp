@@ -27,6 +27,7 @@ namespace {
 class HolomorphicEp : public Rule {
  public:
   void declare(Options& o) override { s_.declare(o); }
+  std::vector<Unread> unread() const override { return s_.unread(); }
 
   void admit(const Graph& net, const Loss& loss) const override {
     const ConvergentNetwork cut = convergent_network(net, loss, s_.readout, Admitted::Analytic);

@@ -71,6 +71,18 @@ void HolomorphicSettings::declare(Options& o) {
             "1", first + ", code"});
 }
 
+std::vector<Unread> HolomorphicSettings::unread() const {
+  std::vector<Unread> out;
+  for (const char* option : {"hep.points", "hep.radius", "hep.nudged-steps", "hep.form"})
+    unless(estimator == "nudged", out, option, "hep.estimator=implicit");
+  unless(points > 0 || estimator != "nudged", out, "hep.radius", "hep.points=0");
+  unless(weights == "separate", out, "hep.feedback-angle", "hep.weights=tied");
+  unless(tolerance > 0, out, "hep.check-every", "hep.tolerance=0");
+  unless(oscillating, out, "hep.periods", "hep.oscillating=false");
+  unless(homeostasis > 0, out, "hep.homeostasis-draws", "hep.homeostasis=0");
+  return out;
+}
+
 void HolomorphicSettings::check() const {
   const std::string rule = "holomorphic-ep";
   if (radius == 0) throw UsageError("hep.radius must not be 0; use for example 0.4");

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "altprop/base/options.h"
+#include "altprop/rules/learner.h"
 
 namespace altprop {
 
@@ -22,6 +23,8 @@ struct HolomorphicSettings {
   double drop_above = 0, fallback_above = 0;
 
   void declare(Options& o);
+  /// For Learner::unread.
+  std::vector<Unread> unread() const;
   /// @throws UsageError or Refusal for combinations that mean nothing
   void check() const;
   bool tied() const { return weights == "tied" && edges.empty(); }

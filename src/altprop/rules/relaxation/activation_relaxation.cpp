@@ -67,6 +67,22 @@ class ActivationRelaxation : public FeedbackRule {
     FeedbackRule::declare(o);
   }
 
+  std::vector<Unread> unread() const override {
+    std::vector<Unread> out = FeedbackRule::unread();
+    if (feedback_ == "transpose")
+      for (const char* option : {"feedback.init", "feedback.scale", "feedback.density",
+                                 "feedback.seed", "feedback.exact-last", "feedback.skip"})
+        out.push_back({option, "ar.feedback=transpose"});
+    // An activation and a weight are then never in one edge.
+    unless(granularity_ == "block", out, "ar.derivative-w", "ar.granularity=op");
+    unless(linear(), out, "ar.engine",
+           derivative_x_ != "frozen"   ? "ar.derivative-x=" + derivative_x_
+           : schedule_ == "red-black"  ? "ar.schedule=red-black"
+           : tolerance_ > 0            ? "ar.tolerance above 0"
+                                       : "feedback.grad-clip above 0");
+    return out;
+  }
+
   void admit(const Graph& net, const Loss& loss) const override {
     if (feedback_ == "transpose") {
       require_parameters(net);

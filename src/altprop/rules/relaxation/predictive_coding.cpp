@@ -129,8 +129,10 @@ class PredictiveCoding : public Rule {
     return out;
   }
 
+  std::vector<Unread> unread() const override { return o_.unread(); }
+
   std::vector<std::string> warnings(const OptimizerSettings&) const override {
-    std::vector<std::string> out = o_.without_effect();
+    std::vector<std::string> out;
     if (o_.mode != "fixed" || !linear_ || o_.schedule == "red-black") return out;
     const std::string short_of =
         arrival_warning("predictive-coding", "pc.steps", pass_->graph(), *linear_,

@@ -118,28 +118,29 @@ std::vector<double> PredictiveCodingOptions::precisions(const StateGraph& graph)
   return out;
 }
 
-std::vector<std::string> PredictiveCodingOptions::without_effect() const {
-  const PredictiveCodingOptions usual;
-  std::vector<std::string> out;
-  const auto say = [&](bool changed, bool read, const char* name, const std::string& beside) {
-    if (changed && !read)
-      out.push_back(text::cat("predictive-coding: ", name, " has no effect with ", beside));
-  };
-  const bool adaptive = integrator == "adaptive", ipc = mode == "ipc";
+std::vector<Unread> PredictiveCodingOptions::unread() const {
+  std::vector<Unread> out;
+  const bool adaptive = integrator == "adaptive", ipc = mode == "ipc", fixed = mode == "fixed",
+             strict = mode == "strict";
   const std::string by_mode = "pc.mode=" + mode, by_integrator = "pc.integrator=" + integrator;
-  say(time != usual.time, adaptive, "pc.time", by_integrator);
-  say(step_error != usual.step_error, adaptive, "pc.step-error", by_integrator);
-  say(most_steps != usual.most_steps, adaptive, "pc.most-steps", by_integrator);
-  say(steps != usual.steps, !adaptive && mode != "exact" && mode != "zil", "pc.steps",
-      adaptive ? by_integrator : by_mode);
-  say(eta != usual.eta, mode != "exact" && mode != "zil", "pc.eta", by_mode);
-  say(momentum != usual.momentum, mode == "strict" || ipc, "pc.momentum", by_mode);
-  say(tolerance != usual.tolerance, mode == "fixed" || mode == "strict", "pc.tolerance", by_mode);
-  say(schedule != usual.schedule, mode == "fixed" || mode == "strict" || ipc, "pc.schedule",
-      by_mode);
-  say(engine != usual.engine, mode == "fixed", "pc.engine", by_mode);
-  say(ipc_warmup != usual.ipc_warmup, ipc, "pc.ipc-warmup", by_mode);
-  say(ipc_interval != usual.ipc_interval, ipc, "pc.ipc-interval", by_mode);
+  for (const char* option : {"pc.time", "pc.step-error", "pc.most-steps"})
+    unless(adaptive, out, option, by_integrator);
+  unless(!adaptive && mode != "exact" && mode != "zil", out, "pc.steps",
+         adaptive ? by_integrator : by_mode);
+  unless(mode != "exact" && mode != "zil", out, "pc.eta", by_mode);
+  unless(!linear(), out, "pc.beta", by_mode);  // what is divided by it is linear in it
+  unless(strict || ipc, out, "pc.momentum", by_mode);
+  unless(fixed || strict, out, "pc.tolerance", by_mode);
+  unless(fixed || strict || ipc, out, "pc.schedule", by_mode);
+  unless(fixed, out, "pc.engine", by_mode);
+  if (fixed)
+    unless(schedule != "red-black" && tolerance == 0 && !uneven(), out, "pc.engine",
+           schedule == "red-black" ? "pc.schedule=red-black"
+           : tolerance > 0         ? "pc.tolerance above 0"
+                                   : "different numbers in pc.precision");
+  unless(mode != "exact", out, "pc.precision", by_mode);
+  unless(ipc, out, "pc.ipc-warmup", by_mode);
+  unless(ipc, out, "pc.ipc-interval", by_mode);
   return out;
 }
 

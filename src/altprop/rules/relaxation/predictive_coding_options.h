@@ -3,6 +3,7 @@
 
 #include "altprop/base/options.h"
 #include "altprop/network/loss.h"
+#include "altprop/rules/learner.h"
 #include "altprop/rules/relaxation/relax.h"
 
 namespace altprop {
@@ -28,9 +29,7 @@ struct PredictiveCodingOptions {
   double rate() const;
   /// One per state, 1 where no error is; empty if all are 1. @throws UsageError
   std::vector<double> precisions(const StateGraph& graph) const;
-  /// "pc.time has no effect with pc.integrator=euler": options that are not as they are by default,
-  /// and that the others leave unread.
-  std::vector<std::string> without_effect() const;
+  std::vector<Unread> unread() const;
   /// @throws Refusal
   void refuse_what_has_no_effect(const Loss& loss) const;
 

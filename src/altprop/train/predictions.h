@@ -1,0 +1,27 @@
+// What a trained network says of samples, with or without known targets.
+#pragma once
+
+#include "altprop/data/dataset.h"
+#include "altprop/train/experiment.h"
+
+namespace altprop {
+
+/// A row for each sample or, where every step of a sequence has a class, for each step that has a
+/// target. On the CPU.
+struct Predictions {
+  Tensor outputs;  ///< float64 [R, K], behind the loss's link: probabilities of classes, or values
+  Tensor samples;  ///< int64 [R], numbers in the data set
+  Tensor steps;    ///< int64 [R], from 1; undefined unless every step has a class
+  Tensor classes;  ///< int64 [R], of the largest output; undefined for regression
+  Tensor
+      targets;    ///< int64 [R] class numbers or float64 [R, K]; undefined where they are not known
+  Scores scores;  ///< none where targets are not known
+
+  int64_t size() const { return outputs.defined() ? outputs.size(0) : 0; }
+};
+
+/// @param data prepared as the experiment's own (data/new_samples.h). @throws Error naming the
+/// sample if an output is no number, Refusal if the loss cannot mean the targets
+Predictions predict(Experiment& experiment, const data::Dataset& data);
+
+}  // namespace altprop
