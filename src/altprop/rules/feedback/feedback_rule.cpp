@@ -4,7 +4,6 @@
 
 #include "altprop/base/error.h"
 #include "altprop/network/gradients.h"
-#include "altprop/network/ops/norm.h"
 
 namespace altprop {
 
@@ -56,14 +55,6 @@ void FeedbackRule::admit(const Graph& net, const Loss&) const {
                     "name operations with weights in feedback.skip");
 }
 
-namespace {
-ParamPtr gain_of(const Op& op) {
-  if (const auto* norm = dynamic_cast<const BatchNorm*>(&op)) return norm->gain();
-  if (const auto* norm = dynamic_cast<const LayerNorm*>(&op)) return norm->gain();
-  return nullptr;
-}
-}  // namespace
-
 void FeedbackRule::set_up() {
   stream_ = Stream(feedback_seed_ >= 0 ? static_cast<uint64_t>(feedback_seed_) : seed() + 1)
                 .at("feedback");
@@ -89,7 +80,7 @@ void FeedbackRule::set_up() {
   unit_gains_.assign(sites.size(), Tensor());
   if (norm_gain_ == "one")
     for (int leaf : sites.leaves())
-      if (const ParamPtr gain = gain_of(*sites[leaf].op()))
+      if (const ParamPtr gain = sites[leaf].op()->gain())
         unit_gains_[static_cast<size_t>(leaf)] = at::ones_like(gain->value);
   norms_.clear();
   if (!weight_norm_) return;
