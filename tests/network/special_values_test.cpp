@@ -7,6 +7,8 @@
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
 #include "altprop/network/build/words.h"
 #include "altprop/network/gradients.h"
 #include "altprop/network/loss.h"

@@ -38,8 +38,7 @@ class Affine : public Op {
     const Tensor folded = fold_rows(cot, saved.t[0].size(0));
     if (Slot* slot = store.of(*weight_)) slot->add(gradient(saved.t[0], folded, slot->into), scale);
     if (Slot* slot = bias_ ? store.of(*bias_) : nullptr)
-      slot->add(folded.flatten(2).dim() == 3 ? folded.flatten(2).sum(2).sum(0) : folded.sum(0),
-                scale);
+      slot->add((folded.dim() > 2 ? folded.flatten(2).sum(2) : folded).sum(0), scale);
   }
 
  protected:
@@ -57,6 +56,7 @@ class Dense : public Affine {
   std::string type() const override { return "own-transpose"; }
   Spec infer(std::span<const Spec>) const override { return {{out_}}; }
   void build(std::span<const Spec> inputs) override {
+    if (weight_) return;  // another graph has it, too
     weight_ = std::make_shared<Param>("weight", at::zeros({out_, inputs[0].shape[0]}));
     if (with_bias_) bias_ = std::make_shared<Param>("bias", at::zeros({out_}));
   }
@@ -94,6 +94,7 @@ class Conv : public Affine {
     return {{out_, inputs[0].shape[1], inputs[0].shape[2]}};
   }
   void build(std::span<const Spec> inputs) override {
+    if (weight_) return;  // another graph has it, too
     const int64_t in = inputs[0].shape[0];
     weight_ = std::make_shared<Param>(
         "weight", transposed_ ? at::zeros({in, out_, 3, 3}) : at::zeros({out_, in, 3, 3}));
@@ -156,6 +157,7 @@ class Sine : public Op {
   std::string type() const override { return "own-sine"; }
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
   void build(std::span<const Spec> inputs) override {
+    if (weight_) return;  // another graph has it, too
     const int64_t n = inputs[0].shape[0];
     weight_ = std::make_shared<Param>("weight", at::zeros({n, n}));
   }
@@ -192,6 +194,7 @@ class Gain : public Op {
   std::string type() const override { return "own-gain"; }
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
   void build(std::span<const Spec> inputs) override {
+    if (gain_) return;  // another graph has it, too
     gain_ = std::make_shared<Param>("gain", at::full(inputs[0].shape, 3.0));
   }
   std::vector<ParamPtr> params() const override { return {gain_}; }

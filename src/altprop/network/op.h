@@ -206,7 +206,8 @@ class Op {
   /// Tensors that are neither learnt nor constant (running statistics), by name: part of a
   /// checkpoint.
   virtual std::vector<std::pair<std::string, Tensor*>> buffers() { return {}; }
-  /// Allocates parameters for these inputs; called once, when the operation is added to a graph.
+  /// Allocates parameters for these inputs, and keeps those that are there: called whenever the
+  /// operation is added to a graph, of which rules make some of their own.
   virtual void build(std::span<const Spec> inputs) {}
   /// Restores a constraint after each update (clip to [0, 1], re-orthonormalise).
   virtual void project() const {}
