@@ -59,7 +59,7 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
                   "give it at least one that every sample has for itself");
   std::vector<std::pair<ParamPtr, Tensor>> placed;  // of an operation that another graph has, too
   for (const ParamPtr& param : op->params())
-    if (param->placed) placed.emplace_back(param, param->value);
+    if (param && param->placed) placed.emplace_back(param, param->value);
   Spec spec;
   try {
     spec = op->infer(specs);
