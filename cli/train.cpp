@@ -33,8 +33,9 @@ void print_run(const nlohmann::json& summary, const std::string& dir, bool json)
     std::printf("test loss %.4f, ", summary["test_loss"].get<double>());
   for (const auto& score : summary.value("scores", nlohmann::json::array())) {
     const std::string name = score["name"];
-    if (const auto found = summary.find("test_" + name); found != summary.end())
-      std::printf("test %s %s, ", name.c_str(), found->dump().c_str());
+    for (const char* part : {"validation", "test"})
+      if (const auto found = summary.find(std::string(part) + "_" + name); found != summary.end())
+        std::printf("%s %s %s, ", part, name.c_str(), found->dump().c_str());
   }
   std::printf("%.0f samples/s, status %s\n", summary["samples_per_second"].get<double>(),
               summary["status"].get<std::string>().c_str());

@@ -10,6 +10,7 @@
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
 #include "support/device.h"
+#include "support/learnt.h"
 
 namespace altprop::contract {
 
@@ -35,6 +36,7 @@ inline RunSettings settings_for(const RuleEntry& entry) {
   s.threads = 1;
   s.device = test::test_device().str();
   s.probe_every = 0;
+  s.seed += static_cast<decltype(s.seed)>(test::seed_offset());
   return s;
 }
 

@@ -86,6 +86,7 @@ class OpCheck {
     rows();
     many_cotangents();
     substitute();
+    traits(y);
     strides(y);
     replay(y);
     if (options_.has_float32) float32(y);
@@ -307,6 +308,44 @@ class OpCheck {
     // Saved holds no weights: the same activity with other weights in the operation is the same.
     expect_close(substituted, op_->vjp(saved_, cot_, 0), 1e-14, "substitute");
     weight->value = kept;
+  }
+
+  /// What the operation says of itself is so.
+  void traits(const Tensor& y) {
+    const Traits traits = op_->traits();
+    if (traits.affine) {
+      EXPECT_EQ(traits.response, Response::Linear);
+      EXPECT_TRUE(at::equal(saved_.t.at(0), x_[0])) << "Saved.t[0] of an affine map is its input";
+    }
+    EXPECT_TRUE(!traits.reshapes || at::equal(y.flatten(1), x_[0].flatten(1))) << "reshapes";
+    EXPECT_TRUE(!traits.views || y.storage().is_alias_of(x_[0].storage())) << "views";
+    if (traits.activation) {
+      EXPECT_EQ(y.sizes(), x_[0].sizes());
+      expect_close(op_->vjp(saved_, at::ones_like(y)) * cot_, op_->vjp(saved_, cot_), 1e-12,
+                   "an activation's Jacobian is diagonal");
+    }
+    std::vector<Tensor> other;
+    for (const Tensor& t : x_) other.push_back(t.is_floating_point() ? at::tanh(t) : t);
+    Saved saved;
+    const Tensor elsewhere = forward(other, saved);
+    EXPECT_TRUE(traits.response != Response::Selects || at::equal(elsewhere, at::tanh(y)))
+        << "Response::Selects";
+    if (traits.response == Response::Linear)
+      for (int i = 0; i < differentiable(); ++i)
+        expect_close(op_->vjp(saved, cot_, i), op_->vjp(saved_, cot_, i), 1e-12,
+                     "a linear response has one Jacobian");
+    if (const ParamPtr weight = op_->weight(); weight && op_->with_weight(weight)) {
+      const OpPtr bare = op_->with_weight(weight);
+      Saved of_bare;
+      const Tensor zero = at::zeros_like(x_[0]);
+      const Tensor value = bare->forward({&zero, 1}, of_bare, {options_.mode, stream_.at("draws")});
+      EXPECT_EQ(largest(value), 0) << "with_weight has no bias";
+      expect_close(bare->vjp(of_bare, cot_), op_->vjp(saved_, cot_), 1e-12, "with_weight");
+    }
+    if (const auto channels = op_->channels()) {
+      EXPECT_EQ(op_->weight()->value.size(0), channels->outputs);
+      EXPECT_EQ(channels->last ? y.size(-1) : y.size(1), channels->outputs);
+    }
   }
 
   void strides(const Tensor& y) {

@@ -99,7 +99,7 @@ TEST(ProofRandomTargetProjection, Learns) {
   OwnUpdater updater({.kind = "momentum", .lr = 0.05});
   const auto loss = make_loss("cross-entropy");
   const ToyRun run = train_toy(net, rule, *loss, updater, toy_data(64, 6, 5), 150);
-  EXPECT_LT(run.after, 0.4 * run.before);
+  test::expect_learnt_at_most("loss", run.after / run.before, 0.4);
 }
 
 }  // namespace

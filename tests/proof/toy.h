@@ -6,6 +6,7 @@
 #include "altprop/network/ops/linear.h"
 #include "altprop/optim/own_updater.h"
 #include "altprop/rules/rule.h"
+#include "support/learnt.h"
 
 namespace altprop::proof {
 
@@ -19,7 +20,7 @@ inline Graph toy_net(const std::vector<int64_t>& widths, const std::string& act,
   }
   net.output(at);
   net.to(at::kCPU, at::kDouble);
-  initialise(net, Initialiser("xavier"), Stream(seed).at("init"));
+  initialise(net, Initialiser("xavier"), Stream(seed + test::seed_offset()).at("init"));
   return net;
 }
 
@@ -29,6 +30,7 @@ struct ToyData {
 
 /// Three classes by the sign pattern of two random projections.
 inline ToyData toy_data(int64_t n, int64_t features, uint64_t seed) {
+  seed += test::seed_offset();
   Tensor x = Stream(seed).at("x").normal({n, features}, at::kDouble), a = Stream(seed).at("a").normal({features, 2}, at::kDouble);
   Tensor p = x.mm(a);
   return {x, (p.select(1, 0).gt(0).to(at::kLong) + p.select(1, 0).gt(0).logical_and(p.select(1, 1).gt(0)).to(at::kLong))};

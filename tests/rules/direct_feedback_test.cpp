@@ -275,8 +275,8 @@ TEST(DirectFeedback, SentencesOfRefusal) {
   x = up.add(conv_transpose2d({.out = 3, .kernel = 2}), {x}, "up");
   up.output(up.add(linear(5), {up.add(flatten(), {x})}, "fc"));
   EXPECT_EQ(refusal(up),
-            "node 'up': the projected error has no kernel placement in a transposed convolution; "
-            "use dfa.place=activation");
+            "node 'up': the projected error has no kernel placement in a conv_transpose2d, whose "
+            "weight is not laid out by output channels; use dfa.place=activation");
 
   Graph net = mlp({9, 12, 8, 5});
   EXPECT_EQ(refusal(net, {{"dfa.points", "relu1"}}),

@@ -97,7 +97,7 @@ void check_tokens(const ArchitectureEntry& entry, const Graph& net, const InputI
   int here = net.input_nodes()[0];
   if (net.node(here).spec.dtype == Dtype::Int64) return;
   while (!net.consumers()[static_cast<size_t>(here)].empty() &&
-         (!net.node(here).op || net.node(here).op->rearranges()))
+         (!net.node(here).op || net.node(here).op->traits().rearranges))
     here = net.consumers()[static_cast<size_t>(here)].front();
   throw UsageError(text::cat("network '", entry.name, "': its '", net.node(here).name,
                              "' takes real numbers, but the data are sequences of token numbers; "

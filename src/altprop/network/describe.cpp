@@ -14,8 +14,7 @@ namespace {
 /// True if the output lies in the memory of the input: operations that only rearrange, and those
 /// that overwrite an input which nobody else needs.
 bool reuses_input(const Graph& net, const Node& node) {
-  const std::string type = node.op->type();
-  if (type == "flatten" || type == "reshape" || type == "identity" || type == "step") return true;
+  if (node.op->traits().views) return true;
   if (!node.op->works_in_place() || node.inputs.size() != 1) return false;
   const Node& producer = net.node(node.inputs[0]);
   const auto& outputs = net.output_nodes();

@@ -57,6 +57,9 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
       std::none_of(specs.begin(), specs.end(), [](const Spec& spec) { return spec.batched; }))
     throw Refusal(where, "all of its inputs are one value for the whole batch",
                   "give it at least one that every sample has for itself");
+  std::vector<std::pair<ParamPtr, Tensor>> placed;  // of an operation that another graph has, too
+  for (const ParamPtr& param : op->params())
+    if (param && param->placed) placed.emplace_back(param, param->value);
   Spec spec;
   try {
     spec = op->infer(specs);
@@ -65,6 +68,13 @@ int Graph::add(OpPtr op, std::vector<int> inputs, std::string name) {
     throw Refusal("node '" + name + "'", refusal.why.empty() ? refusal.what() : refusal.why,
                   refusal.instead);
   }
+  const std::vector<ParamPtr> params = op->params();
+  for (const auto& [param, value] : placed)
+    if (!param->value.is_same(value) || !std::count(params.begin(), params.end(), param))
+      throw Refusal(where,
+                    "building " + op->type() + " once more has replaced '" + param->name +
+                        "', which another graph learns",
+                    "let Op::build keep parameters that are there");
   // A parameter is named after the node that it first appeared in. The names inside a nested graph
   // are complete there, but two such graphs may share them: they get the outer node's name as well.
   const Graph* inner = op->parts();

@@ -83,6 +83,7 @@ std::string example_of(const Tensor& values, const Tensor& wrong) {
 /// -log softmax(output)[target]; with real-valued targets, -sum_c t_c log softmax_c.
 struct CrossEntropy : Loss {
   std::string name() const override { return "cross-entropy"; }
+  bool is_surprise() const override { return true; }
   std::string help() const override {
     return "softmax cross-entropy on logits; gradient softmax - onehot";
   }

@@ -34,6 +34,10 @@ class Loss {
   /// True for half the squared distance to the target, whose gradient is output - target: some rules
   /// hold for it alone.
   virtual bool squared() const { return false; }
+  /// True if the value is minus the natural logarithm of a probability that the output gives to the
+  /// target, so that its mean over symbols is their entropy under the network: what bits per symbol
+  /// are counted from.
+  virtual bool is_surprise() const { return false; }
   /// The gradient has an analytic continuation, which `complex_gradient` gives. Rules that nudge on a
   /// circle in the complex plane refuse losses without.
   virtual bool analytic() const { return false; }

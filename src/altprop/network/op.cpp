@@ -27,6 +27,11 @@ Tensor Op::jvp_params(const Saved&, const ParamTangents& of) const {
   return {};
 }
 
+std::optional<Channels> Op::channels() const {
+  const std::optional<DenseMap> map = dense();
+  return map ? std::optional(Channels{map->weight->value.size(0)}) : std::nullopt;
+}
+
 Saved Op::saved_for(const Tensor&) const {
   throw Refusal(type(), "what its parameters learn does not follow from an input alone",
                 "send a signal with what the operation has saved");

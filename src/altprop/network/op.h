@@ -59,7 +59,15 @@ class Graph;
 /// A direction in the space of parameters.
 using ParamTangents = std::function<Tensor(const Param&)>;
 
-/// What an operation is to those who do not know its kind.
+/// How an output depends on the inputs, with the parameters and what is drawn held.
+enum class Response {
+  Curved,   ///< in any way
+  Linear,   ///< linearly, but for a constant: the Jacobian does not depend on the inputs
+  Selects,  ///< every output is one of the inputs, which one goes by their order (max pooling), so
+            ///< that it may change places with an increasing function of each of them
+};
+
+/// What an operation is to those who do not know its kind. Nobody asks for its type by name.
 struct Traits {
   bool substitutable = true;  ///< false: its weights are hidden, so that nothing can stand for them
   bool draws = false;  ///< random numbers in training, which a repeated pass must not draw anew
@@ -69,6 +77,25 @@ struct Traits {
   bool couples_samples = false;  ///< in training a sample's output depends on the other samples
   bool needs_others = false;     ///< a training batch of one sample is refused
   bool reuses = false;           ///< its parameters are used more than once in a step
+
+  Response response = Response::Curved;
+  /// A map of one input that is affine in it and in its weight (linear, convolutions): where a
+  /// block of a chain begins. Saved.t[0] is the input.
+  bool affine = false;
+  /// One function of each number of one input, in the input's shape: an activation, whose
+  /// derivative relaxation rules may leave out, or take at another value than that of the forward
+  /// pass.
+  bool activation = false;
+  /// The output is a value that relaxation rules hold although no affine map reads it (gates and
+  /// cell of an LSTM): a state under Cut::Blocks.
+  bool holds_state = false;
+  /// The numbers are only moved about (flatten, stack): never a state of its own, it belongs to its
+  /// consumer.
+  bool rearranges = false;
+  /// All numbers of one input come out in their order, in another shape at most (flatten).
+  bool reshapes = false;
+  /// The output lies in the memory of the input (flatten, a step of a sequence).
+  bool views = false;
 };
 
 /// What an affine map's weight learns from, row by row: its gradient, as a matrix
@@ -87,6 +114,15 @@ struct WeightRows {
 /// A map a = h W^T + b of the last dimension, W [n_out, n_in].
 struct DenseMap {
   ParamPtr weight, bias;  ///< bias: null if it has none
+};
+
+/// Where a map whose weight is [outputs, inputs / groups, taps...] has its output channels: what
+/// feedback of another width than the weight's is made from.
+struct Channels {
+  int64_t outputs;
+  int64_t groups = 1;  ///< blocks of channels, of inputs and of outputs, that do not mix
+  bool last = true;    ///< the last dimension (dense); else the first behind the batch, in front of
+                       ///< positions that a kernel slides over (convolutions)
 };
 
 class Op {
@@ -157,10 +193,21 @@ class Op {
   /// The tensor through which credit travels to the input and which a feedback rule may substitute;
   /// null if there is none.
   virtual ParamPtr weight() const { return nullptr; }
+  /// Where the weight's channels are; `vjp` and `accumulate` then take a substitute with another
+  /// number of outputs, too, and a cotangent of as many. None: the weight is laid out in another
+  /// way (elementwise, a transposed convolution).
+  virtual std::optional<Channels> channels() const;
+  /// The same map with another weight of the same shape and without bias, which is built already;
+  /// null: there is none.
+  virtual std::shared_ptr<Op> with_weight(const ParamPtr& weight) const { return nullptr; }
+  /// A factor on each feature that credit crosses on its way (norms): a substitute given to `vjp`
+  /// stands for it where there is no weight. Null: there is none.
+  virtual ParamPtr gain() const { return nullptr; }
   /// Tensors that are neither learnt nor constant (running statistics), by name: part of a
   /// checkpoint.
   virtual std::vector<std::pair<std::string, Tensor*>> buffers() { return {}; }
-  /// Allocates parameters for these inputs; called once, when the operation is added to a graph.
+  /// Allocates parameters for these inputs, and keeps those that are there: called whenever the
+  /// operation is added to a graph, of which rules make some of their own.
   virtual void build(std::span<const Spec> inputs) {}
   /// Restores a constraint after each update (clip to [0, 1], re-orthonormalise).
   virtual void project() const {}
@@ -170,14 +217,6 @@ class Op {
   virtual int64_t multiply_adds(std::span<const Spec> inputs) const { return 0; }
   /// Its parts, if it is a dense map, for those who know products that are faster than its passes.
   virtual std::optional<DenseMap> dense() const { return std::nullopt; }
-  /// True for affine maps (linear, convolutions): where a block of a chain begins.
-  virtual bool is_affine() const { return false; }
-  /// True if the output is a value that relaxation rules hold although no affine map reads it
-  /// (gates and cell of an LSTM): a state under Cut::Blocks.
-  virtual bool holds_state() const { return false; }
-  /// True if the numbers are only moved about (flatten, stack): never a state of its own, it
-  /// belongs to its consumer.
-  virtual bool rearranges() const { return false; }
   /// True if the derivative needs the output rather than the input, so that forward may overwrite
   /// its input.
   virtual bool works_in_place() const { return false; }

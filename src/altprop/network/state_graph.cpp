@@ -6,7 +6,6 @@
 #include "altprop/base/error.h"
 #include "altprop/base/index.h"
 #include "altprop/base/text.h"
-#include "altprop/network/ops/activation.h"
 
 namespace altprop {
 
@@ -14,7 +13,8 @@ namespace {
 
 /// Operations that hold a layer's weights: where an edge of Cut::Blocks begins.
 bool starts_block(const Op& op) {
-  return op.is_affine() || op.weight() || !op.traits().substitutable;
+  const Traits traits = op.traits();
+  return traits.affine || op.weight() || !traits.substitutable;
 }
 
 class Cutter {
@@ -26,12 +26,13 @@ class Cutter {
     for (int o : net.output_nodes()) mark_used(o);
     for (const Node& node : net.nodes()) {
       if (!node.op || !used_[at(node.id)]) continue;
-      if (cut == Cut::EveryNode && (net.needs_credit()[at(node.id)] || !node.op->rearranges()))
+      if (cut == Cut::EveryNode &&
+          (net.needs_credit()[at(node.id)] || !node.op->traits().rearranges))
         is_state_[at(node.id)] = 1;
       if (cut == Cut::Blocks && enters_block(node.id) && behind_weight(node))
         is_state_[at(node.id)] = 1;
-      if (cut == Cut::Blocks && node.op->holds_state()) is_state_[at(node.id)] = 1;
-      if (cut == Cut::PreActivation && node.op->holds_state())
+      if (cut == Cut::Blocks && node.op->traits().holds_state) is_state_[at(node.id)] = 1;
+      if (cut == Cut::PreActivation && node.op->traits().holds_state)
         throw Refusal("node '" + node.name + "'",
                       text::cat("its activations are part of '", node.op->type(),
                                 "', so that no value enters them"),
@@ -66,13 +67,13 @@ class Cutter {
 
   /// True if a consumer, looked at through flatten and reshape, holds a layer's weights.
   bool enters_block(int node) const {
-    if (net_.node(node).op && net_.node(node).op->rearranges()) return false;
+    if (net_.node(node).op && net_.node(node).op->traits().rearranges) return false;
     return feeds_block(node);
   }
   bool feeds_block(int node) const {
     for (int c : consumers(node)) {
       const Op& op = *net_.node(c).op;
-      if (starts_block(op) || (op.rearranges() && feeds_block(c))) return true;
+      if (starts_block(op) || (op.traits().rearranges && feeds_block(c))) return true;
     }
     return false;
   }
@@ -98,7 +99,7 @@ class Cutter {
       const std::vector<int> next = consumers(node);
       if (next.size() != 1) return node;
       const Op& op = *net_.node(next[0]).op;
-      if (dynamic_cast<const Activation*>(&op) || starts_block(op) || op.rearranges()) return node;
+      if (op.traits().activation || starts_block(op) || op.traits().rearranges) return node;
       node = next[0];
     }
   }
@@ -130,7 +131,8 @@ class Cutter {
           owners[k].insert(owners[at(c)].begin(), owners[at(c)].end());
         }
       }
-      if (node.op && bound[k] && owners[k].size() > 1 && !node.op->rearranges()) is_state_[k] = 1;
+      if (node.op && bound[k] && owners[k].size() > 1 && !node.op->traits().rearranges)
+        is_state_[k] = 1;
     }
   }
 

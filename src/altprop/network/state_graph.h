@@ -18,7 +18,7 @@ namespace altprop {
 ///
 ///   Blocks         what enters an affine operation: the value behind activation, norm and pooling
 ///                  (v = f(W v' + b)); a flatten in front of the operation is part of its edge; and
-///                  what an operation says is a value to hold (Op::holds_state)
+///                  what an operation says is a value to hold (Traits::holds_state)
 ///   PreActivation  what enters an activation: v = W f(v') + b; refused where an op holds states
 ///   EveryNode      the output of every operation (of those that only rearrange, where credit goes)
 ///

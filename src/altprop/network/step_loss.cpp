@@ -69,6 +69,7 @@ class OverSteps : public Loss {
         .view(output.sizes());
   }
   bool squared() const override { return rows_->squared(); }
+  bool is_surprise() const override { return rows_->is_surprise(); }
   bool analytic() const override { return rows_->analytic(); }
   Tensor complex_gradient(const Tensor& planar, const Tensor& target) const override {
     return rows_->complex_gradient(planar, target);

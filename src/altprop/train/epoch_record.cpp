@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/settling.h"
@@ -62,7 +63,7 @@ nlohmann::json Trainer::probe() {
 }
 
 bool Trainer::counts_bits() const {
-  return data_.train.vocabulary > 0 && data_.train.per_step() && loss_.name() == "cross-entropy";
+  return data_.train.vocabulary > 0 && data_.train.per_step() && loss_.is_surprise();
 }
 
 void Trainer::note_best(const Scores& validation) {
@@ -74,6 +75,7 @@ void Trainer::note_best(const Scores& validation) {
     throw Error("the rule is to be judged by the score '" + primary +
                 "', but its evaluation makes none of that name");
   const double mean = score->mean();
+  if (std::isnan(mean)) return;  // never the best, and what comes after it is compared with others
   improved_ = best_epoch_ == 0 || (score->more_is_better ? mean > best_score_ : mean < best_score_);
   if (!improved_) return;
   best_score_ = mean;
@@ -103,9 +105,12 @@ nlohmann::json Trainer::finish_epoch() {
   // What the report and the tables cannot know by name.
   const std::string primary = rule_.primary_score();
   if (primary != "loss") record["primary_score"] = primary;
-  for (const Score& score : test.all())
-    if (score.name != "loss" && score.name != "accuracy")
-      record["scores"].push_back({{"name", score.name}, {"more_is_better", score.more_is_better}});
+  std::set<std::string> named = {"loss", "accuracy"};
+  for (const Scores* scores : {&test, &validation})
+    for (const Score& score : scores->all())
+      if (named.insert(score.name).second)
+        record["scores"].push_back(
+            {{"name", score.name}, {"more_is_better", score.more_is_better}});
   record["learning_rate"] = learning_rate_;
   record["seconds"] = epoch_seconds_;
   record["samples_per_second"] =

@@ -102,8 +102,9 @@ void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
   }
   for (const auto& score : record.value("scores", nlohmann::json::array())) {
     const std::string name = score["name"];
-    if (const auto found = record.find("test_" + name); found != record.end())
-      line += text::cat("  test ", name, " ", found->dump());
+    for (const std::string part : {"validation", "test"})
+      if (const auto found = record.find(part + "_" + name); found != record.end())
+        line += text::cat("  ", part, " ", name, " ", found->dump());
   }
   std::snprintf(buffer, sizeof buffer, "  %.0f samples/s",
                 record["samples_per_second"].get<double>());

@@ -23,8 +23,8 @@ TEST(ProductMap, AlignmentLawOfRandomAndSparseMatrices) {
     const int draws = 4;
     for (int i = 0; i < draws; ++i) {
       const Expansion expansion{Expansion::Kind::Random, row.k};
-      const ProductMap b({true, 100, 1}, expansion, row.density, 1, Stream(i), at::kDouble);
-      const ProductMap f({true, 100, 1}, expansion, row.density, 1 / std::sqrt(row.density),
+      const ProductMap b({.outputs = 100}, expansion, row.density, 1, Stream(i), at::kDouble);
+      const ProductMap f({.outputs = 100}, expansion, row.density, 1 / std::sqrt(row.density),
                          Stream(i), at::kDouble);
       const Tensor mask = Stream(i).at("R").bernoulli(row.density, {100 * row.k, 256}, at::kDouble);
       const Similarity s = similarity(b.contract(b.expand(w) * mask), w);
@@ -40,15 +40,16 @@ TEST(ProductMap, AlignmentLawOfRandomAndSparseMatrices) {
 
 TEST(ProductMap, OrthogonalAndBlockedMatrices) {
   const Tensor w = Stream(7).normal({12, 5, 3}, at::kDouble);
-  const ProductMap ortho({false, 12, 3}, Expansion::parse("ortho"), 1, 1, Stream(1), at::kDouble);
+  const ProductMap ortho({.outputs = 12, .groups = 3, .last = false}, Expansion::parse("ortho"), 1,
+                         1, Stream(1), at::kDouble);
   EXPECT_LT(distance(ortho.contract(ortho.expand(w)), w), 1e-14);
   EXPECT_FALSE(ortho.gram().defined());
-  const ProductMap depthwise({false, 12, 12}, Expansion::parse("ortho"), 1, 1, Stream(1),
-                             at::kDouble);
+  const ProductMap depthwise({.outputs = 12, .groups = 12, .last = false},
+                             Expansion::parse("ortho"), 1, 1, Stream(1), at::kDouble);
   EXPECT_TRUE(at::equal(depthwise.expand(w).abs(), w.abs()));
   // Groups stay apart: channels 0..3 make units 0..19 alone.
-  const ProductMap blocks({false, 12, 3}, Expansion{Expansion::Kind::Random, 5}, 1, 1, Stream(1),
-                          at::kDouble);
+  const ProductMap blocks({.outputs = 12, .groups = 3, .last = false},
+                          Expansion{Expansion::Kind::Random, 5}, 1, 1, Stream(1), at::kDouble);
   Tensor one = at::zeros({12, 5, 3}, at::kDouble);
   one.narrow(0, 0, 4).copy_(w.narrow(0, 0, 4));
   EXPECT_EQ(blocks.units(), 60);
@@ -63,7 +64,7 @@ TEST(ProductMap, OrthogonalAndBlockedMatrices) {
 
 TEST(ProductMap, SpectrumOfBBTIsMarchenkoPasturs) {
   for (const int64_t k : {2, 10}) {
-    const ProductMap b({true, 200, 1}, Expansion{Expansion::Kind::Random, k}, 1, 1, Stream(3),
+    const ProductMap b({.outputs = 200}, Expansion{Expansion::Kind::Random, k}, 1, 1, Stream(3),
                        at::kDouble);
     const Tensor eigenvalues = at::linalg_eigvalsh(b.gram()[0]);
     const double root = 1 / std::sqrt(static_cast<double>(k));

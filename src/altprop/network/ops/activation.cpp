@@ -28,6 +28,7 @@ Tensor pull_clamp(const Tensor& cot, const Tensor& y, double low, double high, d
 // The hard sigmoids are the forms used in equilibrium propagation (Laborieux et al. 2021, arXiv
 // 2006.03824 and its code).
 const std::vector<Activation::Form>& table() {
+  using Bounded = Activation::Bounded;
   static const std::vector<Activation::Form> forms = {
       {"relu",
        [](const Tensor& x, double, bool overwrite) {
@@ -60,14 +61,15 @@ const std::vector<Activation::Form>& table() {
          return at::tanh_out(out, x);
        },
        [](const Tensor& cot, const Tensor& y, double) { return at::tanh_backward(cot, y); }, true,
-       Epilogue::Tanh, 0, ""},
+       Epilogue::Tanh, 0, "", Bounded{1, {}, Analytic{Analytic::Kind::Tanh}}},
       {"sigmoid",
        [](const Tensor& x, double, bool overwrite) {
          Tensor out = reused(x, overwrite);
          return at::sigmoid_out(out, x);
        },
        [](const Tensor& cot, const Tensor& y, double) { return at::sigmoid_backward(cot, y); },
-       true, Epilogue::Sigmoid, 0, ""},
+       true, Epilogue::Sigmoid, 0, "",
+       Bounded{0.25, Squash{Squash::Kind::Sigmoid}, Analytic{Analytic::Kind::Logistic}}},
       {"shifted-sigmoid",  // 1 / (1 + exp(-4 (a - 1/2)))
        [](const Tensor& x, double, bool overwrite) {
          Tensor out = reused(x, overwrite);
@@ -77,22 +79,23 @@ const std::vector<Activation::Form>& table() {
        [](const Tensor& cot, const Tensor& y, double) {
          return at::sigmoid_backward(cot, y).mul_(4);
        },
-       true, Epilogue::None, 0, ""},
+       true, Epilogue::None, 0, "",
+       Bounded{1, Squash{Squash::Kind::Sigmoid, 4, -2}, Analytic{Analytic::Kind::Logistic, 4, -2}}},
       {"hard-sigmoid",
        [](const Tensor& x, double, bool overwrite) { return clamp(x, 0, 1, overwrite); },
        [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, 0, 1, 1); }, true,
-       Epilogue::None, 0, ""},
+       Epilogue::None, 0, "", Bounded{1, Squash{Squash::Kind::Clamp}, {}}},
       {"half-hard-sigmoid",  // clamp(a / 2, 0, 1)
        [](const Tensor& x, double, bool overwrite) {
          Tensor out = reused(x, overwrite);
          return at::mul_out(out, x, at::scalar_tensor(0.5, x.options())).clamp_(0, 1);
        },
        [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, 0, 1, 0.5); },
-       true, Epilogue::None, 0, ""},
+       true, Epilogue::None, 0, "", Bounded{0.5, Squash{Squash::Kind::Clamp, 0.5f}, {}}},
       {"centred-hard-sigmoid",
        [](const Tensor& x, double, bool overwrite) { return clamp(x, -0.5, 0.5, overwrite); },
        [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, -0.5, 0.5, 1); },
-       true, Epilogue::None, 0, ""},
+       true, Epilogue::None, 0, "", Bounded{1, Squash{Squash::Kind::Clamp, 1, 0, -0.5f, 0.5f}, {}}},
       {"dsilu",  // a smooth clamp(a / 2, 0, 1), analytic in a strip (Laborieux & Zenke 2022)
        [](const Tensor& x, double, bool) {
          Tensor out = x.clone();
@@ -100,7 +103,7 @@ const std::vector<Activation::Form>& table() {
          return out;
        },
        [](const Tensor& cot, const Tensor& x, double) { return cot * analytic_slope(x, kDsilu); },
-       false, Epilogue::None, 0, ""},
+       false, Epilogue::None, 0, "", Bounded{0.5, {}, kDsilu}},
       {"softplus", [](const Tensor& x, double, bool) { return at::softplus(x); },
        [](const Tensor& cot, const Tensor& x, double) {
          return at::softplus_backward(cot, x, 1, 20);
@@ -146,6 +149,14 @@ Activation::Activation(const std::string& name) : form_(nullptr), parameter_(0) 
 
 std::string Activation::settings() const {
   return form_->parameter_help.empty() ? "" : text::from_number(parameter_);
+}
+
+Traits Activation::traits() const {
+  const bool same = is_identity();
+  return {.response = same ? Response::Linear : Response::Curved,
+          .activation = true,
+          .reshapes = same,
+          .views = same};
 }
 
 Tensor Activation::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {

@@ -5,12 +5,21 @@
 
 #include "altprop/network/op.h"
 #include "altprop/tensor/linear.h"
+#include "altprop/tensor/planar.h"
+#include "altprop/tensor/settle.h"
 
 namespace altprop {
 
 /// One elementwise function. Saved.t = {output} or {input}, see Form::from_output.
-class Activation : public Op {
+class Activation final : public Op {
  public:
+  /// An increasing function with values in a bounded range: what a unit may have whose states
+  /// settle.
+  struct Bounded {
+    double steepest = 1;               ///< its largest slope
+    std::optional<Squash> squash;      ///< as the fused passes of settling states know it
+    std::optional<Analytic> analytic;  ///< its continuation to complex numbers
+  };
   /// A function and its derivative; one entry per name in the table of activation.cpp.
   struct Form {
     std::string name;
@@ -22,6 +31,7 @@ class Activation : public Op {
     Epilogue epilogue;
     double default_parameter;
     std::string parameter_help;  ///< "" if the function has no parameter
+    std::optional<Bounded> bounded = {};
   };
 
   /// @param name one of names(), or "leaky-relu(0.1)"-like with a parameter. @throws UsageError
@@ -31,9 +41,7 @@ class Activation : public Op {
   std::string type() const override { return form_->name; }
   std::string settings() const override;
   /// Real values; `identity` passes anything on.
-  Takes takes(int) const override {
-    return form_->name == "identity" ? Takes::anything() : Takes();
-  }
+  Takes takes(int) const override { return is_identity() ? Takes::anything() : Takes(); }
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
@@ -41,14 +49,21 @@ class Activation : public Op {
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override {
     return vjp(saved, tangent, input, nullptr);
   }
+  /// Of `identity`: those of an operation that changes nothing.
+  Traits traits() const override;
   bool works_in_place() const override { return form_->from_output; }
   bool keeps_output() const override { return true; }
 
   /// What a producer may apply in this activation's place; None if it cannot.
   Epilogue epilogue() const { return form_->epilogue; }
+  const std::optional<Bounded>& bounded() const { return form_->bounded; }
+  /// The derivative is a function of the output.
+  bool slope_from_output() const { return form_->from_output; }
   void adopt(const Tensor& output, Saved& saved) const { saved.t.assign(1, output); }
 
  private:
+  bool is_identity() const { return form_->name == "identity"; }
+
   const Form* form_;
   double parameter_;
 };

@@ -21,6 +21,7 @@ class Add : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Traits traits() const override { return {.response = Response::Linear}; }
 
  private:
   int n_;
@@ -57,6 +58,7 @@ class Concat : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Traits traits() const override { return {.response = Response::Linear}; }
 
  private:
   int n_;

@@ -207,6 +207,11 @@ Tensor Conv::jvp_params(const Saved& saved, const ParamTangents& of) const {
   return apply(stored(saved.t[0]), dw.defined() ? dw : at::zeros_like(weight_->value), db);
 }
 
+std::optional<Channels> Conv::channels() const {
+  if (transposed()) return std::nullopt;
+  return Channels{.outputs = settings_.out, .groups = settings_.groups, .last = false};
+}
+
 std::optional<WeightRows> Conv::rows(const Saved& saved, const Tensor& cot) const {
   if (transposed() || settings_.groups != 1) return std::nullopt;
   const Tensor input = saved.t[0], delta = fold_rows(cot, input.size(0));

@@ -19,7 +19,7 @@ struct ConvSettings {
 /// input [B, C, H, W] (conv1d: [B, C, L]); weight as in PyTorch: [out, C / groups, kh, kw], of a
 /// transposed convolution [C, out / groups, kh, kw]; bias [out]. Saved.t = {input}, of which only
 /// `accumulate` reads the values; vjp needs Saved.shape alone.
-class Conv : public Op {
+class Conv final : public Op {
  public:
   enum class Form { OneD, TwoD, TransposedTwoD };
 
@@ -46,10 +46,11 @@ class Conv : public Op {
   std::vector<ParamPtr> params() const override;
   ParamPtr weight() const override { return weight_; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
-  bool is_affine() const override { return true; }
-
-  Form form() const { return form_; }
-  const ConvSettings& conv_settings() const { return settings_; }
+  std::optional<Channels> channels() const override;
+  OpPtr with_weight(const ParamPtr& weight) const override {
+    return std::make_shared<Conv>(form_, settings_, weight, nullptr);
+  }
+  Traits traits() const override { return {.response = Response::Linear, .affine = true}; }
 
  private:
   bool transposed() const { return form_ == Form::TransposedTwoD; }

@@ -30,7 +30,10 @@ class Diagonal : public Op {
   std::vector<ParamPtr> params() const override;
   ParamPtr weight() const override { return weight_; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override { return inputs[0].numel(); }
-  bool is_affine() const override { return true; }
+  OpPtr with_weight(const ParamPtr& weight) const override {
+    return std::make_shared<Diagonal>(weight, nullptr);
+  }
+  Traits traits() const override { return {.response = Response::Linear, .affine = true}; }
 
  private:
   bool with_bias_;

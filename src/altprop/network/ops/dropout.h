@@ -9,11 +9,11 @@ namespace altprop {
 /// Train draws each sample's mask from the pass's stream by its number, Replay reuses it, Eval is
 /// the identity (the output IS the input). Saved.t = {mask: 0 or 1 / (1 - p)}, empty where nothing
 /// was dropped.
-class Dropout : public Op {
+class Dropout final : public Op {
  public:
   explicit Dropout(double p);
   std::string type() const override { return "dropout"; }
-  Traits traits() const override { return {.draws = true}; }
+  Traits traits() const override { return {.draws = true, .response = Response::Linear}; }
   std::string settings() const override;
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
   /// What Train multiplies inputs of this shape by: 0 or 1 / (1 - p); undefined where p is 0.

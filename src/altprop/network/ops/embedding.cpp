@@ -56,7 +56,7 @@ namespace {
 /// The rows of the table, or zeros; on the CPU numbers out of range are refused.
 Tensor rows_of(const Tensor& table, const Tensor& tokens) {
   if (!tokens.device().is_cpu())
-    return at::embedding(table, tokens.clamp_min(0)).mul_(tokens.ge(0).unsqueeze(-1));
+    return at::embedding(table, tokens.clamp_min(0)).masked_fill_(tokens.lt(0).unsqueeze(-1), 0);
   const Tensor ids = tokens.to(at::kLong).contiguous();
   const int64_t* id = ids.const_data_ptr<int64_t>();
   if (ids.numel() > 0) {

@@ -7,7 +7,7 @@
 namespace altprop {
 
 /// input [B, n_in] or [B, ..., n_in]; W [n_out, n_in]; b [n_out]. Saved.t = {input}.
-class Linear : public Op {
+class Linear final : public Op {
  public:
   Linear(int64_t out, bool bias = true) : out_(out), with_bias_(bias) {}
   /// Shares these parameters (tied weights); `bias` may be null.
@@ -37,7 +37,10 @@ class Linear : public Op {
   ParamPtr weight() const override { return weight_; }
   std::optional<DenseMap> dense() const override { return DenseMap{weight_, bias_}; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
-  bool is_affine() const override { return true; }
+  OpPtr with_weight(const ParamPtr& weight) const override {
+    return std::make_shared<Linear>(weight, nullptr);
+  }
+  Traits traits() const override { return {.response = Response::Linear, .affine = true}; }
 
  private:
   /// The factors of the weight's gradient: credits [rows, n_out] and inputs [rows, n_in].

@@ -33,7 +33,7 @@ class LstmGates : public Op {
     return pull(saved, tangent);
   }
   bool keeps_output() const override { return true; }
-  bool holds_state() const override { return true; }
+  Traits traits() const override { return {.holds_state = true}; }
 
  private:
   Tensor pull(const Saved& saved, const Tensor& cot) const;
@@ -52,7 +52,7 @@ class LstmCell : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  bool holds_state() const override { return true; }
+  Traits traits() const override { return {.holds_state = true}; }
 
  private:
   int inputs_;
@@ -68,7 +68,7 @@ class LstmOutput : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  bool holds_state() const override { return true; }
+  Traits traits() const override { return {.holds_state = true}; }
 };
 
 OpPtr lstm_gates(int inputs);

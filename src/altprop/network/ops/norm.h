@@ -44,7 +44,7 @@ class BatchNorm : public Op {
   std::vector<ParamPtr> params() const override;
   std::vector<std::pair<std::string, Tensor*>> buffers() override;
 
-  const ParamPtr& gain() const { return gain_; }
+  ParamPtr gain() const override { return gain_; }
   const ParamPtr& bias() const { return bias_; }
 
  private:
@@ -86,7 +86,7 @@ class LayerNorm : public Op {
                   const Tensor* substitute, const Shared* shared) const override;
   std::vector<ParamPtr> params() const override;
 
-  const ParamPtr& gain() const { return gain_; }
+  ParamPtr gain() const override { return gain_; }
   const ParamPtr& bias() const { return bias_; }
 
  private:

@@ -44,6 +44,7 @@ class MaxPool : public Pool {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Traits traits() const override { return {.response = Response::Selects}; }
 };
 
 /// The mean of each window, padding counted as zeros (PyTorch's default). Saved.shape only.
@@ -55,6 +56,7 @@ class AveragePool : public Pool {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Traits traits() const override { return {.response = Response::Linear}; }
 };
 
 /// The mean over all positions: [B, C, ...] to [B, C]. Saved.shape only.
@@ -66,6 +68,7 @@ class GlobalAveragePool : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Traits traits() const override { return {.response = Response::Linear}; }
 };
 
 /// @param stride 0: same as `kernel`

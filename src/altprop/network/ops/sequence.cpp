@@ -106,7 +106,8 @@ Tensor LastStep::vjp(const Saved& saved, const Tensor& cot, int input, const Ten
     throw Refusal(type(), "token numbers have no derivative", "ask for the credit of the steps");
   std::vector<int64_t> shape(static_cast<size_t>(cot.dim()), 1);
   shape[0] = cot.size(0);
-  return cot * match_rows(saved.t[0], cot).eq(input - 1).view(shape);
+  // Not a product, in which NaN of one sample's last step would reach its other steps.
+  return cot.masked_fill(match_rows(saved.t[0], cot).ne(input - 1).view(shape), 0);
 }
 
 OpPtr take_step(int64_t step) { return std::make_shared<TakeStep>(step); }

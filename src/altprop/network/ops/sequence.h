@@ -16,7 +16,9 @@ class TakeStep : public LinearMap {
   Takes takes(int) const override { return Takes::anything(); }
   Spec infer(std::span<const Spec> inputs) const override;
   bool keeps_output() const override { return true; }
-  bool rearranges() const override { return true; }
+  Traits traits() const override {
+    return {.response = Response::Linear, .rearranges = true, .views = true};
+  }
 
  protected:
   Tensor apply(const Tensor& x) const override;
@@ -39,7 +41,7 @@ class Stack : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  bool rearranges() const override { return true; }
+  Traits traits() const override { return {.response = Response::Linear, .rearranges = true}; }
 
  private:
   int n_;
@@ -66,7 +68,7 @@ class LastStep : public Op {
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override {
     return vjp(saved, tangent, input, nullptr);
   }
-  bool rearranges() const override { return true; }
+  Traits traits() const override { return {.response = Response::Linear, .rearranges = true}; }
 
  private:
   int n_;

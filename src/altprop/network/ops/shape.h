@@ -15,6 +15,7 @@ class LinearMap : public Op {
   }
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
+  Traits traits() const override { return {.response = Response::Linear}; }
 
  protected:
   virtual Tensor apply(const Tensor& x) const = 0;
@@ -32,7 +33,9 @@ class Reshape : public LinearMap {
   Takes takes(int) const override { return Takes::anything(); }
   Spec infer(std::span<const Spec> inputs) const override;
   bool keeps_output() const override { return true; }
-  bool rearranges() const override { return true; }
+  Traits traits() const override {
+    return {.response = Response::Linear, .rearranges = true, .reshapes = true, .views = true};
+  }
 
  protected:
   Tensor apply(const Tensor& x) const override;

@@ -8,7 +8,7 @@ namespace altprop {
 
 /// [B, C, H, W], windows of `kernel` squared side by side; a remainder at the far border is left
 /// out. Low temperatures approach max pooling, high ones average pooling. Saved.t = {dout/dinput}.
-class SoftmaxPool : public Op {
+class SoftmaxPool final : public Op {
  public:
   /// @throws Refusal for a kernel below 1 or a temperature that is not positive
   SoftmaxPool(int64_t kernel, double temperature);

@@ -51,7 +51,7 @@ std::vector<DenseLayer> dense_chain(const Graph& net) {
     if (node.inputs.size() != 1 || node.inputs[0] != last)
       refuse("node '" + node.name + "'", "it is not one of a chain");
     last = node.id;
-    if (layers.empty() && node.op->type() == "flatten") continue;
+    if (layers.empty() && node.op->traits().reshapes) continue;
     if (open && dynamic_cast<const Activation*>(node.op.get())) {
       layers.back().domain = domain_of(node);
       open = false;

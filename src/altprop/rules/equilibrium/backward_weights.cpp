@@ -2,15 +2,17 @@
 
 #include <cmath>
 
-#include "altprop/network/ops/conv.h"
-#include "altprop/network/ops/linear.h"
+#include "altprop/base/error.h"
 
 namespace altprop {
 
-OpPtr with_weight(const Op& op, const ParamPtr& weight) {
-  if (dynamic_cast<const Linear*>(&op)) return std::make_shared<Linear>(weight, nullptr);
-  const auto& conv = dynamic_cast<const Conv&>(op);
-  return std::make_shared<Conv>(conv.form(), conv.conv_settings(), weight, nullptr);
+OpPtr with_weight(const Node& node, const ParamPtr& weight) {
+  if (OpPtr op = node.op->with_weight(weight)) return op;
+  throw Refusal("node '" + node.name + "'",
+                node.op->type() +
+                    " cannot be had with another weight and without its bias "
+                    "(Op::with_weight), which a separate way back needs",
+                "use ep.weights=tied, or backprop");
 }
 
 BackwardWeights::BackwardWeights(const ConvergentNetwork& net, const Stream& stream, bool twins)
@@ -34,7 +36,7 @@ BackwardWeights::BackwardWeights(const ConvergentNetwork& net, const Stream& str
         back->group = w->group;
         back->decay = w->decay;
         if (twins) back->twin = w.get();
-        op = with_weight(*op, back);
+        op = with_weight(node, back);
         pairs_.push_back({node.name, w, back});
       }
       maps_[e].add(op, node.inputs, node.name);

@@ -10,8 +10,9 @@
 
 namespace altprop {
 
-/// A linear layer or convolution like `op` with this weight and without bias.
-OpPtr with_weight(const Op& op, const ParamPtr& weight);
+/// The operation with this weight and without bias. @throws Refusal that names the node if there is
+/// none
+OpPtr with_weight(const Node& node, const ParamPtr& weight);
 
 class BackwardWeights {
  public:

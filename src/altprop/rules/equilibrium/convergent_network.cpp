@@ -1,59 +1,88 @@
 #include "altprop/rules/equilibrium/convergent_network.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "altprop/base/error.h"
 #include "altprop/base/index.h"
 #include "altprop/base/text.h"
-#include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/softmax_pool.h"
+#include "altprop/rules/equilibrium/edge_masks.h"
 
 namespace altprop {
 
 namespace {
 
-bool one_of(const std::string& word, std::initializer_list<const char*> words) {
-  return std::any_of(words.begin(), words.end(), [&](const char* w) { return word == w; });
+/// The activation that an operation is, as far as states are concerned; null: it is none.
+std::shared_ptr<Activation> sigma_of(const OpPtr& op) {
+  if (!op || op->traits().response == Response::Linear) return nullptr;
+  return std::dynamic_pointer_cast<Activation>(op);
 }
 
-bool is_sigma(const Op& op) {
-  return dynamic_cast<const Activation*>(&op) && op.type() != "identity";
+std::string objection_to(const Activation& sigma, Admitted admitted) {
+  if (!sigma.bounded())
+    return "states need a bounded activation, and with " + sigma.type() +
+           " they can grow without end";
+  if (admitted == Admitted::Clamped && !sigma.slope_from_output())
+    return "states need an activation whose slope follows from its value, and that of " +
+           sigma.type() + " does not";
+  return "";
+}
+
+/// Why a map with a weight cannot be run on complex numbers; "" if it can.
+std::string objection_to_weight(const Op& op) {
+  const std::vector<ParamPtr> params = op.params();
+  if (params.empty()) return "";
+  if (!op.weight() || !op.with_weight(op.weight()))
+    return op.type() + " cannot be had without its bias (Op::with_weight), as rows of imaginary "
+                       "parts need it";
+  if (params.size() > 1 && !op.channels())
+    return op.type() + " does not say to which channels its bias belongs (Op::channels)";
+  return "";
 }
 
 /// Why an operation cannot be part of an energy; "" if it can.
-std::string objection(const Op& op, Admitted admitted = Admitted::Clamped) {
-  const std::string type = op.type();
-  if (admitted == Admitted::Analytic && one_of(type, {"dsilu", "softmax_pool2d"})) return "";
-  if (dynamic_cast<const Activation*>(&op)) {
-    if (one_of(type, {"hard-sigmoid", "half-hard-sigmoid", "centred-hard-sigmoid", "sigmoid",
-                      "shifted-sigmoid", "tanh", "identity"}))
-      return "";
-    return "states need a bounded activation, and with " + type + " they can grow without end";
-  }
-  if (type.find("norm") != std::string::npos)
-    return "a norm is no term of an energy, so it has no symmetric feedback";
-  if (type == "dropout" && admitted == Admitted::Analytic)
-    return "masks are defined for the phases of equilibrium propagation, not for its holomorphic "
-           "form";
-  const bool known =
-      one_of(type, {"linear", "conv1d", "conv2d", "conv_transpose2d", "max_pool1d", "max_pool2d",
-                    "average_pool1d", "average_pool2d", "global_average_pool", "flatten", "reshape",
-                    "upsample2d", "shortcut_a", "add", "concat", "dropout"});
-  return known ? "" : type + " is not linear in the states it reads, so it cannot carry feedback";
+std::string objection(const OpPtr& op, Admitted admitted) {
+  if (const auto sigma = sigma_of(op)) return objection_to(*sigma, admitted);
+  const bool analytic = admitted == Admitted::Analytic;
+  if (analytic && std::dynamic_pointer_cast<SoftmaxPool>(op)) return "";
+  const Traits traits = op->traits();
+  if (op->gain()) return "a norm is no term of an energy, so it has no symmetric feedback";
+  if (traits.activation)
+    return "states need a bounded activation, and " + op->type() +
+           " does not say that it is one (Activation::Bounded)";
+  if (traits.response == Response::Curved)
+    return op->type() + " is not linear in the states it reads, so it cannot carry feedback";
+  if (traits.rearranges && !traits.reshapes)
+    return op->type() + " takes a sequence apart or puts it together, and the states of its steps "
+                        "would settle without regard to their order";
+  if (!op->params().empty() && !traits.affine)
+    return op->type() + " is not affine in its parameters, so a contrast of two phases does not make "
+                        "their gradient";
+  if (is_dropout(*op))
+    return analytic ? "masks are defined for the phases of equilibrium propagation, not for its "
+                      "holomorphic form"
+                    : "";
+  if (traits.draws || traits.draws_for_batch)
+    return "what " + op->type() +
+           " draws cannot be held through the phases of a step, as the masks of dropout are";
+  return analytic ? objection_to_weight(*op) : "";
 }
 
-std::string word_of(const Op& op) {
-  const std::string type = op.type();
-  if (is_sigma(op) && !objection(op).empty()) return "hard-sigmoid";
-  if (one_of(type, {"conv2d", "conv1d", "linear"}))
-    return (type == "conv2d" ? "conv" : type) + "(" + op.settings() + ")";
-  if (type == "max_pool2d") return "maxpool(" + op.settings() + ")";
-  if (type == "softmax_pool2d") return "softmaxpool(" + op.settings() + ")";
-  if (type == "average_pool2d") return "avgpool(" + op.settings() + ")";
-  if (type == "dropout") return "dropout(" + op.settings() + ")";
+/// What network texts call an operation; "" if they have no word for it.
+std::string word_of(const OpPtr& op) {
+  const std::string type = op->type();
+  if (sigma_of(op) && !objection(op, Admitted::Clamped).empty()) return "hard-sigmoid";
+  static const std::map<std::string, std::string> words = {
+      {"linear", "linear"},          {"conv1d", "conv1d"},
+      {"conv2d", "conv"},            {"max_pool2d", "maxpool"},
+      {"softmax_pool2d", "softmaxpool"}, {"average_pool2d", "avgpool"},
+      {"dropout", "dropout"}};
+  if (const auto word = words.find(type); word != words.end())
+    return word->second + "(" + op->settings() + ")";
   if (type == "global_average_pool") return "gap";
-  return type == "flatten" || dynamic_cast<const Activation*>(&op) ? type : "";
+  return type == "flatten" || std::dynamic_pointer_cast<Activation>(op) ? type : "";
 }
 
 }  // namespace
@@ -68,24 +97,23 @@ std::string nearest_convergent(const Graph& net, Admitted admitted) {
       if (node.id != 0) return "";
       continue;
     }
-    const std::string type = node.op->type();
     if (node.inputs != std::vector<int>{node.id - 1}) return "";
-    if (type.find("norm") != std::string::npos) continue;
-    if (type == "dropout" && admitted == Admitted::Analytic) continue;
-    const std::string word = word_of(*node.op);
+    if (node.op->gain()) continue;
+    if (is_dropout(*node.op) && admitted == Admitted::Analytic) continue;
+    const std::string word = word_of(node.op);
     if (word.empty()) return "";
     words.push_back(word);
-    if (is_sigma(*node.op)) {
+    if (sigma_of(node.op)) {
       dense &= sigma.empty() || sigma == word;
       sigma = word;
-    } else if (type == "linear") {
+    } else if (node.op->dense()) {
       sizes.push_back(std::to_string(node.spec.numel()));
     } else {
-      dense &= type == "flatten" && node.id == 1;
+      dense &= node.op->traits().reshapes && node.id == 1;
     }
   }
   if (sizes.empty() && dense) return "";
-  const bool linear_output = net.node(net.output_node()).op->type() == "linear";
+  const bool linear_output = net.node(net.output_node()).op->dense().has_value();
   if (dense && linear_output && sizes.size() > 1)
     return text::cat("mlp:", net.node(0).spec.numel(), "-", text::join(sizes, "-"), ":",
                      sigma.empty() ? "hard-sigmoid" : sigma);
@@ -136,8 +164,7 @@ class ConvergentCutter {
       out.graph.states.push_back(
           {node.name, node.spec, node.id, node.op == nullptr, node.id == out_});
       const bool bare = !node.op || site->activation < 0;
-      out.sigma.push_back(
-          bare ? nullptr : std::dynamic_pointer_cast<Activation>(net_.node(site->activation).op));
+      out.sigma.push_back(bare ? nullptr : sigma_of(net_.node(site->activation).op));
     }
     std::set<int> owned;
     for (const StateGraph::State& state : out.graph.states)
@@ -152,7 +179,7 @@ class ConvergentCutter {
   void refuse_operations() const {
     for (const Node& node : net_.nodes()) {
       if (!node.op || !used_[at(node.id)]) continue;
-      const std::string why = objection(*node.op, admitted_);
+      const std::string why = objection(node.op, admitted_);
       if (why.empty()) continue;
       const std::string text = nearest_convergent(net_, admitted_);
       throw Refusal("node '" + node.name + "'", why,
@@ -171,11 +198,11 @@ class ConvergentCutter {
 
   void find_sites() {
     for (const Node& node : net_.nodes()) {
-      if (!node.op || !used_[at(node.id)] || !is_sigma(*node.op)) continue;
+      if (!node.op || !used_[at(node.id)] || !sigma_of(node.op)) continue;
       CutSite site{.value = node.id, .drive = node.inputs[0], .activation = node.id};
       while (site.value != out_) {
         const std::vector<int> next = consumers(site.value);
-        if (next.size() != 1 || !dynamic_cast<const MaxPool*>(net_.node(next[0]).op.get())) break;
+        if (next.size() != 1 || net_.node(next[0]).op->traits().response != Response::Selects) break;
         site.value = next[0];
         site.pools.push_back(next[0]);
       }
@@ -260,8 +287,7 @@ class ConvergentCutter {
                                             [&](int p) { return graph.states[at(p)].input; }));
       bool bends = false;
       for (const Node& node : edge.map.nodes())
-        bends |= dynamic_cast<const MaxPool*>(node.op.get()) ||
-                 dynamic_cast<const SoftmaxPool*>(node.op.get());
+        bends |= node.op && node.op->traits().response != Response::Linear;
       out.bends.push_back(bends);
     }
     // A nudge travels along edges both ways, one a step.
@@ -317,7 +343,7 @@ int ConvergentNetwork::matrix(int number) const {
   if (edge.from.size() != 1 || graph.states[at(edge.from[0])].input) return -1;
   const auto behind_dropout = [&](int id) -> const Node& {
     const Node* node = &edge.map.node(id);
-    while (node->op && node->op->type() == "dropout") node = &edge.map.node(node->inputs[0]);
+    while (node->op && is_dropout(*node->op)) node = &edge.map.node(node->inputs[0]);
     return *node;
   };
   const Node& last = behind_dropout(edge.map.output_node());
@@ -325,7 +351,7 @@ int ConvergentNetwork::matrix(int number) const {
   const Node& before = behind_dropout(last.inputs[0]);
   if (before.spec.shape.size() != 1) return -1;
   const bool whole =
-      !before.op || (before.op->type() == "flatten" && !behind_dropout(before.inputs[0]).op);
+      !before.op || (before.op->traits().reshapes && !behind_dropout(before.inputs[0]).op);
   return whole ? last.id : -1;
 }
 

@@ -11,25 +11,17 @@ namespace altprop {
 
 namespace {
 
+/// The activation as the fused passes know it; none if they do not. No activation: the identity.
+std::optional<Squash> squash_of(const Activation* sigma) {
+  if (!sigma) return Squash{};
+  return sigma->bounded() ? sigma->bounded()->squash : std::nullopt;
+}
+
 /// Slope of the part of a clamp between its borders; 0 for what is no clamp.
 double slope_of_clamp(const Activation* sigma) {
   if (!sigma) return 1;
-  const std::string type = sigma->type();
-  if (type == "hard-sigmoid" || type == "centred-hard-sigmoid") return 1;
-  return type == "half-hard-sigmoid" ? 0.5 : 0;
-}
-
-/// The activation as the fused passes know it; none if they do not. No activation: the identity.
-std::optional<Squash> squash_of(const Activation* sigma) {
-  using Kind = Squash::Kind;
-  if (!sigma) return Squash{};
-  const std::string type = sigma->type();
-  if (type == "hard-sigmoid") return Squash{Kind::Clamp};
-  if (type == "half-hard-sigmoid") return Squash{Kind::Clamp, 0.5f};
-  if (type == "centred-hard-sigmoid") return Squash{Kind::Clamp, 1, 0, -0.5f, 0.5f};
-  if (type == "sigmoid") return Squash{Kind::Sigmoid};
-  if (type == "shifted-sigmoid") return Squash{Kind::Sigmoid, 4, -2};
-  return std::nullopt;
+  const std::optional<Squash> squash = squash_of(sigma);
+  return squash && squash->kind == Squash::Kind::Clamp ? static_cast<double>(squash->gain) : 0;
 }
 
 }  // namespace
@@ -63,9 +55,9 @@ ConvergentDynamics::ConvergentDynamics(const ConvergentNetwork& net, const Backw
     const int linear = net.matrix(static_cast<int>(e));
     if (linear < 0) continue;
     Work& w = work_[e];
-    const std::vector<ParamPtr> params = graph.edges[e].map.node(linear).op->params();
-    w.weight = w.back_weight = params[0];
-    if (params.size() > 1) w.bias = params[1];
+    const DenseMap map = *graph.edges[e].map.node(linear).op->dense();
+    w.weight = w.back_weight = map.weight;
+    w.bias = map.bias;
     if (const Graph* own = back ? back->map(static_cast<int>(e)) : nullptr)
       w.back_weight = own->node(linear).op->weight();
   }

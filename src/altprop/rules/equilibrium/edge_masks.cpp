@@ -5,16 +5,18 @@
 
 namespace altprop {
 
+bool is_dropout(const Op& op) { return dynamic_cast<const Dropout*>(&op) != nullptr; }
+
 EdgeMasks::EdgeMasks(const StateGraph& graph, const Stream& draws, int64_t rows, const RowIds& ids,
                      at::TensorOptions options)
     : masks_(graph.edges.size()) {
   for (size_t e = 0; e < masks_.size(); ++e)
     for (const Node& node : graph.edges[e].map.nodes()) {
-      const auto* dropout = dynamic_cast<const Dropout*>(node.op.get());
-      if (!dropout) continue;
+      if (!node.op || !is_dropout(*node.op)) continue;
       std::vector<int64_t> shape = node.spec.shape;
       shape.insert(shape.begin(), rows);
-      const Tensor mask = dropout->mask(draws.at(int64_t{node.draws}), ids, shape, options);
+      const Tensor mask = static_cast<const Dropout&>(*node.op).mask(draws.at(int64_t{node.draws}),
+                                                                     ids, shape, options);
       if (mask.defined()) masks_[e].push_back({static_cast<size_t>(node.id), mask});
     }
 }

@@ -12,6 +12,9 @@
 
 namespace altprop {
 
+/// The operation whose masks these are: the one kind of draws that a settling network can hold.
+bool is_dropout(const Op& op);
+
 class EdgeMasks {
  public:
   /// None: dropout is the identity.

@@ -21,6 +21,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/feedback/feedback_rule.h"
+#include "altprop/rules/feedback/kernel_coverage.h"
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/linear.h"
 
@@ -94,7 +95,9 @@ class DirectFeedbackAlignment : public FeedbackRule {
     for (const Point& point : points_) point_names_.push_back(sites[point.site].name);
     draw_matrix(net().options());
     for (Point& point : points_)
-      if (point.kernel) point.coverage = coverage_of(*sites[point.site].node, point);
+      if (point.kernel)
+        point.coverage = kernel_coverage(*sites[point.site].node, point.shape,
+                                         IntArrayRef(blocks_[point.block].shape).slice(1));
   }
 
   bool needs_loss() const override { return error_ == "target"; }
@@ -189,14 +192,11 @@ class DirectFeedbackAlignment : public FeedbackRule {
     std::vector<int64_t> shape;  ///< of the credit of one sample
     size_t block = 0;
     bool kernel = false;   ///< D is a bank of convolution kernels
-    Tensor coverage = {};  ///< kernel only: [taps, positions], see coverage_of
+    Tensor coverage = {};  ///< kernel only: [taps, positions], see kernel_coverage
   };
-
-  static bool is_convolution(const Node& node) { return node.op->weight()->value.dim() > 2; }
 
   std::pair<std::vector<Point>, std::vector<Block>> find_points(const Sites& sites) const;
   void draw_matrix(at::TensorOptions options);
-  Tensor coverage_of(const Node& node, const Point& point) const;
   void project(const Tensor& cot);
   Tensor credit(const Point& point) const;
 
@@ -242,8 +242,10 @@ DirectFeedbackAlignment::find_points(const Sites& sites) const {
 
   auto add = [&](int site, int feeds, const Spec& spec, const std::string& name) {
     Point point{.site = site, .feeds = feeds, .shape = spec.shape};
-    const ParamPtr weight = place_ == "weight-input" ? sites[feeds].op()->weight() : ParamPtr();
-    point.kernel = weight && is_convolution(*sites[feeds].node);
+    const Op* behind = place_ == "weight-input" ? sites[feeds].op() : nullptr;
+    const ParamPtr weight = behind ? behind->weight() : ParamPtr();
+    const std::optional<Channels> channels = behind ? behind->channels() : std::nullopt;
+    point.kernel = channels && !channels->last;
     if (tokens && (point.kernel || point.shape.size() != 2 || point.shape[0] != output.shape[0]))
       throw Refusal("node '" + name + "'",
                     text::cat("the error of ", output.shape[0],
@@ -258,7 +260,7 @@ DirectFeedbackAlignment::find_points(const Sites& sites) const {
         const auto kernel = weight->value.sizes().slice(1);
         block.shape.insert(block.shape.end(), kernel.begin(), kernel.end());
       } else {
-        block.shape.push_back(weight || tokens ? spec.shape.back() : spec.numel());
+        block.shape.push_back(channels || tokens ? spec.shape.back() : spec.numel());
       }
       block.columns = 1;
       for (size_t i = 1; i < block.shape.size(); ++i) block.columns *= block.shape[i];
@@ -283,16 +285,16 @@ DirectFeedbackAlignment::find_points(const Sites& sites) const {
       const Node& node = *sites[id].node;
       const Spec& in = sites[id].graph->node(node.inputs[0]).spec;
       const std::string& name = sites[id].name;
-      if (is_convolution(node)) {
-        if (node.op->type().find("transpose") != std::string::npos)
-          throw Refusal("node '" + name + "'",
-                        "the projected error has no kernel placement in a transposed convolution",
-                        "use dfa.place=activation");
-        if (node.op->weight()->value.size(1) != in.shape.at(0))
-          throw Refusal("node '" + name + "'",
-                        "the projected error has no kernel placement in a grouped convolution",
-                        "use dfa.place=activation");
-      }
+      const std::optional<Channels> channels = node.op->channels();
+      if (!channels && in.shape.size() > 1)
+        throw Refusal("node '" + name + "'",
+                      "the projected error has no kernel placement in a " + node.op->type() +
+                          ", whose weight is not laid out by output channels",
+                      "use dfa.place=activation");
+      if (channels && channels->groups != 1)
+        throw Refusal("node '" + name + "'",
+                      "the projected error has no kernel placement in a grouped convolution",
+                      "use dfa.place=activation");
       add(id, id, in, name);
     }
     return {points, blocks};
@@ -348,34 +350,6 @@ void DirectFeedbackAlignment::draw_matrix(at::TensorOptions options) {
       matrix_.narrow(1, block.offset, block.columns).copy_(d.view({width, block.columns}));
     }
   }
-}
-
-/// Which positions each tap of a kernel reaches: the input credit of a convolution whose output
-/// credit is one everywhere and whose kernel is that tap alone. With it the transposed convolution
-/// of a spatially constant error is a product of matrices: credit = (e D) coverage.
-Tensor DirectFeedbackAlignment::coverage_of(const Node& node, const Point& point) const {
-  const at::TensorOptions options = node.op->weight()->value.options();
-  auto with_row = [](IntArrayRef shape) {
-    std::vector<int64_t> out{1};
-    out.insert(out.end(), shape.begin(), shape.end());
-    return out;
-  };
-  Saved saved;
-  const Tensor silence = at::zeros(with_row(point.shape), options);
-  node.op->forward({&silence, 1}, saved, Pass{Mode::Eval});
-  std::vector<int64_t> ones(with_row(node.spec.shape));
-  ones[1] = 1;
-  const Tensor cot = at::ones(ones, options);
-  const auto& d = blocks_[point.block].shape;
-  const std::vector<int64_t> kernel_shape = with_row(IntArrayRef(d).slice(1));
-  const int64_t taps = blocks_[point.block].columns / d[1];
-  std::vector<Tensor> rows;
-  for (int64_t tap = 0; tap < taps; ++tap) {
-    Tensor kernel = at::zeros(kernel_shape, options);
-    kernel.view({d[1], taps})[0][tap] = 1;
-    rows.push_back(node.op->vjp(saved, cot, 0, &kernel)[0][0].flatten());
-  }
-  return at::stack(rows);
 }
 
 void DirectFeedbackAlignment::project(const Tensor& cot) {

@@ -4,7 +4,6 @@
 
 #include "altprop/base/error.h"
 #include "altprop/network/gradients.h"
-#include "altprop/network/ops/norm.h"
 
 namespace altprop {
 
@@ -103,7 +102,7 @@ void FeedbackRule::set_up() {
   unit_gains_.assign(sites.size(), Tensor());
   if (norm_gain_ == "one")
     for (int leaf : sites.leaves())
-      if (const ParamPtr gain = gain_of(*sites[leaf].op()))
+      if (const ParamPtr gain = sites[leaf].op()->gain())
         unit_gains_[static_cast<size_t>(leaf)] = at::ones_like(gain->value);
   norms_.clear();
   if (!weight_norm_) return;

@@ -72,7 +72,7 @@ class ProductFeedbackAlignment : public FeedbackRule {
   void admit(const Graph& net, const Loss& loss) const override {
     FeedbackRule::admit(net, loss);
     const Sites sites(net);
-    for (int id : substituted(sites)) channels_of(*sites[id].graph, *sites[id].node);
+    for (int id : substituted(sites)) channels_of(*sites[id].node);
   }
 
   void prepare_for(const OptimizerSettings& settings) override {
@@ -94,7 +94,7 @@ class ProductFeedbackAlignment : public FeedbackRule {
     for (Path& path : paths_) {
       const SiteInfo& site = sites[path.sites[0]];
       const Node& node = *site.node;
-      const Channels channels = channels_of(*site.graph, node);
+      const Channels channels = channels_of(node);
       const Tensor& w = path.weight->value;
       path.mask = path.m = Tensor();  // the masks are on B and R here
       Product p{
@@ -104,8 +104,8 @@ class ProductFeedbackAlignment : public FeedbackRule {
                       text::cat("output unit ", silent, " would get no feedback: at pfa.density=",
                                 density_, " its row of B is empty"),
                       "raise pfa.density or pfa.expand, or set another pfa.seed");
-      p.dense = channels.dense;
-      p.positions = node.spec.numel() / channels.count * static_cast<int64_t>(path.sites.size());
+      p.dense = channels.last;
+      p.positions = node.spec.numel() / channels.outputs * static_cast<int64_t>(path.sites.size());
       std::vector<int64_t> shape(w.sizes().begin(), w.sizes().end());
       shape[0] = p.map.units();
       Tensor r =

@@ -21,17 +21,8 @@ Tensor blocks_times(const Tensor& a, const Tensor& t) {
 
 }  // namespace
 
-Channels channels_of(const Graph& net, const Node& node) {
-  const Tensor& weight = node.op->weight()->value;
-  const std::vector<int64_t>& in = net.node(node.inputs[0]).spec.shape;
-  const std::vector<int64_t>& out = node.spec.shape;
-  const bool transposed = node.op->type().find("transpose") != std::string::npos;
-  if (weight.dim() == 2 && !out.empty() && out.back() == weight.size(0) && !in.empty() &&
-      in.back() == weight.size(1))
-    return {true, weight.size(0), 1};
-  if (weight.dim() > 2 && !transposed && !out.empty() && out[0] == weight.size(0) && !in.empty() &&
-      in[0] % weight.size(1) == 0)
-    return {false, weight.size(0), in[0] / weight.size(1)};
+Channels channels_of(const Node& node) {
+  if (const std::optional<Channels> channels = node.op->channels()) return *channels;
   throw Refusal("node '" + node.name + "'",
                 "its weight has no leading output-channel axis that a feedback population could "
                 "expand",
@@ -51,9 +42,9 @@ Expansion Expansion::parse(const std::string& written) {
 
 ProductMap::ProductMap(const Channels& channels, const Expansion& expansion, double density,
                        double gain, const Stream& stream, at::TensorOptions options)
-    : dense_(channels.dense),
+    : last_(channels.last),
       groups_(channels.groups),
-      height_(channels.count / channels.groups),
+      height_(channels.outputs / channels.groups),
       width_(height_ * expansion.factor),
       orthogonal_(expansion.kind != Expansion::Kind::Random && density == 1 && gain == 1) {
   if (expansion.kind == Expansion::Kind::Identity && gain == 1) return;
@@ -77,7 +68,7 @@ ProductMap::ProductMap(const Channels& channels, const Expansion& expansion, dou
 }
 
 ProductMap::ProductMap(const Channels& channels, const Tensor& b)
-    : dense_(channels.dense),
+    : last_(channels.last),
       groups_(b.size(0)),
       height_(b.size(1)),
       width_(b.size(2)),
@@ -101,7 +92,7 @@ Tensor ProductMap::contract(const Tensor& t) const {
 Tensor ProductMap::spread(const Tensor& credit) const {
   if (!b_.defined()) return credit;
   std::vector<int64_t> shape(credit.sizes().begin(), credit.sizes().end());
-  if (dense_) {
+  if (last_) {
     shape.back() = units();
     return gemm(credit.reshape({-1, credit.size(-1)}), b_[0]).view(shape);
   }

@@ -13,12 +13,8 @@
 namespace altprop {
 
 /// Where an operation keeps its output channels.
-struct Channels {
-  bool dense;  ///< channels are the last dimension of the output; else the one behind the batch
-  int64_t count, groups;
-};
 /// @throws Refusal for operations whose weight has no leading output-channel axis
-Channels channels_of(const Graph& net, const Node& node);
+Channels channels_of(const Node& node);
 
 /// How large the feedback population is and how B is drawn.
 struct Expansion {
@@ -55,7 +51,7 @@ class ProductMap {
   static Tensor mix(const Tensor& s, const Tensor& t);
 
  private:
-  bool dense_;
+  bool last_;                        ///< Channels::last
   int64_t groups_, height_, width_;  ///< of B's blocks
   bool orthogonal_;                  ///< B B^T = I exactly
   Tensor b_;                         ///< [groups, height, width]; undefined: the identity

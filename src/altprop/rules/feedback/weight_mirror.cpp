@@ -5,8 +5,8 @@
 // In a mirror phase every operation receives noise x of its own (noise passed on from below would
 // no longer be white) and its response y = W x makes  V <- (1 - lambda) V + eta WGrad(x, y), where
 // WGrad is the operation's own weight gradient; its mean is proportional to W.
+#include "altprop/base/error.h"
 #include "altprop/network/gradients.h"
-#include "altprop/network/ops/activation.h"
 #include "altprop/rules/feedback/feedback_rule.h"
 #include "altprop/rules/registry.h"
 
@@ -87,6 +87,17 @@ class WeightMirror : public FeedbackRule {
         mirror.taps = tap_weights(mirror.site, path);
       mirrors_.push_back(std::move(mirror));
     }
+  }
+
+  void admit(const Graph& net, const Loss& loss) const override {
+    FeedbackRule::admit(net, loss);
+    const Sites sites(net);
+    for (int id : substituted(sites))
+      if (!sites[id].op()->traits().affine)
+        throw Refusal("node '" + sites[id].name + "'",
+                      "the response of a " + sites[id].op()->type() +
+                          " to noise does not show its weight, because it is not affine in it",
+                      "name it in feedback.skip to give it exact credit");
   }
 
   std::vector<std::string> passes(int64_t epoch, int64_t) const override {
@@ -185,7 +196,7 @@ class WeightMirror : public FeedbackRule {
   static Tensor without_bias(const Graph& net, const Node& node, const Tensor& response,
                              const at::TensorOptions& options) {
     if (node.op->params().size() == 1) return response;
-    if (const auto map = node.op->dense()) return response - map->bias->value;
+    if (const auto map = node.op->dense(); map && map->bias) return response - map->bias->value;
     Saved nothing;
     const Tensor zero = at::zeros(rows(1, net.node(node.inputs[0]).spec), options);
     return response - node.op->forward({&zero, 1}, nothing, {Mode::Eval});
@@ -197,8 +208,7 @@ class WeightMirror : public FeedbackRule {
     if (next.size() != 1) return response;
     const Op* op = net.node(next[0]).op.get();
     Saved saved;
-    return dynamic_cast<const Activation*>(op) ? op->forward({&response, 1}, saved, {Mode::Eval})
-                                               : response;
+    return op->traits().activation ? op->forward({&response, 1}, saved, {Mode::Eval}) : response;
   }
 
   /// Zero padding hides the input from the outer taps of a kernel at some positions. The number of

@@ -29,6 +29,19 @@ Field nudge_credit(const VectorField& field, const Contour& contour, const Field
   return out;
 }
 
+void CircleMean::take(const VectorField& field, const HolomorphicDynamics& run, const Contour& at,
+                      double weight) {
+  membrane.resize(run.states().size());
+  credit.resize(run.states().size());
+  for (size_t s = 0; s < membrane.size(); ++s) {
+    if (!field.moves(static_cast<int>(s))) continue;
+    const Tensor u = real_parts(run.membrane()[s], run.rows()) * weight,
+                 d = at.derivative(run.states()[s], run.rows().complex).neg_();
+    membrane[s] = membrane[s].defined() ? membrane[s].add_(u) : u;
+    credit[s] = credit[s].defined() ? credit[s].add_(d) : d;
+  }
+}
+
 void EnergyEstimate::deliver(const Contour& contour, const Field& states, const Field* rest,
                              const Tensor& inputs, double scale, Sink& sink) {
   const int64_t batch = inputs.size(0);

@@ -22,6 +22,16 @@ struct Circle {
 Field nudge_credit(const VectorField& field, const Contour& contour, const Field& states,
                    const Field& rest, int64_t of = 0);
 
+/// Of states that are carried around circles: means over the points, with their weights.
+struct CircleMean {
+  Field membrane;  ///< real parts of what enters the activations
+  Field credit;    ///< -(mean of states over nudges)
+
+  /// @param at one point, which counts `weight` @param run of as many rows as the batch
+  void take(const VectorField& field, const HolomorphicDynamics& run, const Contour& at,
+            double weight);
+};
+
 class EnergyEstimate {
  public:
   /// All must outlive this.

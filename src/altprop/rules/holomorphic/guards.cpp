@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/base/text.h"
+
 namespace altprop {
 
 namespace {
@@ -123,6 +125,16 @@ Answers judge_nudged(const VectorField& field, const HolomorphicDynamics& run,
   }
   out.used.contour = contour.for_samples(out.kept, by_two);
   return out;
+}
+
+void require_enough_steps(const VectorField& field, const HolomorphicSettings& settings) {
+  const std::vector<int> after = field.nudged_after();
+  const int least = *std::max_element(after.begin(), after.end());
+  require_steps(
+      least, {{"hep.nudged-steps", settings.nudged_steps}, {"hep.free-steps", settings.free_steps}},
+      text::cat("it takes ", least,
+                " steps for a nudge to reach every layer, so that some would learn "
+                "nothing"));
 }
 
 }  // namespace altprop

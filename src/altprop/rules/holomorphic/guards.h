@@ -18,6 +18,9 @@
 
 namespace altprop {
 
+/// That both phases are long enough for a nudge to reach every layer. @throws Refusal
+void require_enough_steps(const VectorField& field, const HolomorphicSettings& settings);
+
 /// The free equilibrium as the estimate takes it.
 struct FreeStates {
   Field states;           ///< numbers that are not finite are zero in samples that are dropped

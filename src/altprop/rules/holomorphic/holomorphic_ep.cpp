@@ -56,7 +56,7 @@ class HolomorphicEp : public Rule {
     edges_ = feedback_edges(s_.edges, *net_, stream, net().options());
     field_ = std::make_unique<VectorField>(*net_, back_.get(), edges_);
     if (needs_analytic()) require_analytic(*field_);
-    require_enough_steps();
+    require_enough_steps(*field_, s_);
     run_ = std::make_unique<HolomorphicDynamics>(
         *field_, HolomorphicOptions{.damping = s_.damping, .noise = s_.noise});
     if (s_.oscillating) run_->keep_membrane();
@@ -109,7 +109,7 @@ class HolomorphicEp : public Rule {
       watch.take(t, answers.used);
       seen = t;
     };
-    const Settled nudged = run_->settle(stop_nudged(), &phase.nudge, [&](int64_t t) {
+    const Settled nudged = run_->settle(s_.stop_nudged(), &phase.nudge, [&](int64_t t) {
       watch.stepped(*run_);
       if (worth_a_look(t, s_.nudged_steps)) look(t);
     });
@@ -133,7 +133,7 @@ class HolomorphicEp : public Rule {
     require_bound(look);
     run_->begin(look.inputs);
     run_->draw_from(look.draws.at("hep.noise").at("predict"), look.row_ids());
-    run_->settle(stop(s_.free_steps));
+    run_->settle(s_.stop(s_.free_steps));
     return run_->output().clone();
   }
 
@@ -218,14 +218,14 @@ class HolomorphicEp : public Rule {
   Settled free_phase(const Look& look, bool turn) {
     run_->begin(look.inputs);
     run_->draw_from(look.draws.at("hep.noise").at("free"), look.row_ids());
-    return run_->settle(stop(s_.free_steps, turn));
+    return run_->settle(s_.stop(s_.free_steps, turn));
   }
 
   void contrast(Free& trace, const Objective& objective, Sink& sink) {
     const Look& look = trace.look;
     const Nudging nudging{look, objective, trace.output};
     const Phase phase = begin_nudged(nudging);
-    const Settled nudged = run_->settle(stop_nudged(), &phase.nudge);
+    const Settled nudged = run_->settle(s_.stop_nudged(), &phase.nudge);
     const Answers answers = answers_to(nudging, phase, nudged.steps);
     run_->correct_with(nullptr);
     const Circle& used = answers.used;
@@ -296,24 +296,6 @@ class HolomorphicEp : public Rule {
   bool by_credit() const { return !s_.energy_form() || s_.points == 0; }
   bool needs_analytic() const { return s_.points == 0 || s_.points > 2 || s_.oscillating; }
   bool look_closely(const Look& look) const { return look.learning && look.index % 100 == 0; }
-  StopWhen stop(int64_t steps, bool turn = false) const {
-    return {.steps = steps, .tolerance = s_.tolerance, .check_every = s_.check_every, .turn = turn};
-  }
-
-  StopWhen stop_nudged() const {
-    StopWhen out = stop(s_.nudged_steps);
-    if (s_.points == 0) out.tolerance = 0;  // infinitesimal nudges move nothing that could be seen
-    return out;
-  }
-
-  void require_enough_steps() const {
-    const std::vector<int> after = field_->nudged_after();
-    const int least = *std::max_element(after.begin(), after.end());
-    require_steps(least, {{"hep.nudged-steps", s_.nudged_steps}, {"hep.free-steps", s_.free_steps}},
-                  text::cat("it takes ", least,
-                            " steps for a nudge to reach every layer, so that some would learn "
-                            "nothing"));
-  }
 
   void pull_together(const Look& look, const Field& rest, Sink& sink) {
     if (s_.homeostasis == 0) return;
@@ -330,20 +312,11 @@ class HolomorphicEp : public Rule {
       if (const auto apart =
               diagnosis_->look_at_nudged(answers.whole, rest, run_->residuals(), s_.radius))
         instruments_->halved(*apart);
-    compare_with_exact(from.look, from.objective, rest, credit);
+    compare_with_exact({from.look, from.objective, rest, credit});
   }
 
-  /// Credits against the exact ones, and the feedback's symmetry, on some samples of the batch.
-  void compare_with_exact(const Look& look, const Objective& objective, const Field& rest,
-                          const Field& credits) {
-    const SomeSamples some(look, objective, rest, credits);
-    const Linearised::Solved solved = some.exact(*field_);
-    if (!(solved.residual < 1e-2)) diagnosis_->unsolved(solved.residual, solved.steps);
-    instruments_->compare(some.credits, solved.lambda);
-    if (!field_->directed()) return;
-    const SampleDraws draws(look.draws.at("hep.symmetry"), some.look.row_ids());
-    instruments_->symmetry(homeostasis_->loss(some.rest, draws, s_.draws),
-                           homeostasis_->symmetry(some.rest, draws, s_.draws));
+  void compare_with_exact(const SomeSamples& some) {
+    instruments_->compare_with_exact(some, *homeostasis_, s_.draws, *diagnosis_);
   }
 
   /// States carried around the circle, nudge always on: products at every point of the energy form;
@@ -354,7 +327,7 @@ class HolomorphicEp : public Rule {
     const double scale = objective.scale();
     const Tensor targets = objective.target_rows(trace.output);
     const Contour circle = Contour::full_circle(s_.points, s_.radius);
-    Field membrane(run_->states().size()), credit(run_->states().size());
+    CircleMean mean;
     Tensor output;
     Settled settled;
     for (int64_t turn = 0; turn < turns; ++turn)
@@ -363,7 +336,7 @@ class HolomorphicEp : public Rule {
         const Contour here = Contour::single(point);
         ComplexNudge nudge{loss(), targets, {}, {}};
         here.nudges(batch, trace.output.options(), nudge.beta_re, nudge.beta_im);
-        settled = run_->settle(stop(s_.nudged_steps), &nudge);
+        settled = run_->settle(s_.stop(s_.nudged_steps), &nudge);
         reset_overflow(batch);
         const Tensor now = real_parts(run_->output(), run_->rows()) * point.weight;
         output = output.defined() ? output.add_(now) : now;
@@ -372,25 +345,19 @@ class HolomorphicEp : public Rule {
           estimate_->deliver(here, run_->states(), nullptr, look.inputs, scale, sink);
           if (!look_closely(look) && s_.homeostasis == 0) continue;
         }
-        for (size_t s = 0; s < membrane.size(); ++s) {
-          if (!field_->moves(static_cast<int>(s))) continue;
-          const Tensor u = real_parts(run_->membrane()[s], run_->rows()) * point.weight,
-                       d = here.derivative(run_->states()[s], batch).neg_();
-          membrane[s] = membrane[s].defined() ? membrane[s].add_(u) : u;
-          credit[s] = credit[s].defined() ? credit[s].add_(d) : d;
-        }
+        mean.take(*field_, *run_, here, point.weight);
       }
     trace.output = output;
     if (look.learning) instruments_->count({}, settled);
     if (s_.energy_form() && !look_closely(look)) return;
-    const Field mean = rates_of(*net_, membrane, look.inputs);
-    if (look_closely(look)) compare_with_exact(look, objective, mean, credit);
+    const Field rates = rates_of(*net_, mean.membrane, look.inputs);
+    if (look_closely(look)) compare_with_exact({look, objective, rates, mean.credit});
     if (s_.energy_form()) return;
-    at_rest_->begin(mean, membrane);
+    at_rest_->begin(rates, mean.membrane);
     at_rest_->pushed(loss(), objective.targets());
     at_rest_->deliver_readout(scale, sink);
-    at_rest_->deliver(credit, scale, sink);
-    pull_together(look, mean, sink);
+    at_rest_->deliver(mean.credit, scale, sink);
+    pull_together(look, rates, sink);
   }
 
   /// Samples of an oscillation that overflowed start again from zero.

@@ -37,6 +37,17 @@ void HolomorphicInstruments::compare(const Field& credit, const Field& exact) {
   }
 }
 
+void HolomorphicInstruments::compare_with_exact(const SomeSamples& some, Homeostasis& homeostasis,
+                                                int64_t draws, HolomorphicDiagnosis& diagnosis) {
+  const Linearised::Solved solved = some.exact(field_);
+  if (!(solved.residual < 1e-2)) diagnosis.unsolved(solved.residual, solved.steps);
+  compare(some.credits, solved.lambda);
+  if (!field_.directed()) return;
+  const SampleDraws drawn(some.look.draws.at("hep.symmetry"), some.look.row_ids());
+  symmetry(homeostasis.loss(some.rest, drawn, draws),
+           homeostasis.symmetry(some.rest, drawn, draws));
+}
+
 void HolomorphicInstruments::symmetry(double asymmetry, double score) {
   ++symmetries_;
   asymmetry_ += asymmetry;

@@ -2,7 +2,9 @@
 // the feedback is.
 #pragma once
 
-#include "altprop/rules/holomorphic/estimate.h"
+#include "altprop/rules/holomorphic/diagnosis.h"
+#include "altprop/rules/holomorphic/homeostasis.h"
+#include "altprop/rules/holomorphic/implicit.h"
 #include "altprop/tensor/state_io.h"
 
 namespace altprop {
@@ -21,6 +23,10 @@ class HolomorphicInstruments {
   void halved(double difference);
   /// Per layer, the mean over samples of the cosine between the two.
   void compare(const Field& credit, const Field& exact);
+  /// Credits against the exact ones, and the feedback's symmetry, on some samples of a batch.
+  /// @param draws of the symmetry per state, where it has no closed form
+  void compare_with_exact(const SomeSamples& some, Homeostasis& homeostasis, int64_t draws,
+                          HolomorphicDiagnosis& diagnosis);
   /// |J - J^T|^2 / 2n, and s / (s + a).
   void symmetry(double asymmetry, double score);
 

@@ -2,7 +2,6 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/index.h"
-#include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/softmax_pool.h"
 #include "altprop/rules/equilibrium/backward_weights.h"
 #include "altprop/tensor/softmax_pool.h"
@@ -13,7 +12,7 @@ namespace {
 
 /// A bias as something that can be added to an output: [K] for layers, [C, 1, ...] for images.
 Tensor spread_bias(const Op& op, const Tensor& bias, int64_t dims) {
-  if (op.dense()) return bias;
+  if (op.channels()->last) return bias;
   std::vector<int64_t> shape(static_cast<size_t>(dims - 1), 1);
   shape[0] = bias.size(0);
   return bias.view(shape);
@@ -34,10 +33,11 @@ PlanarMap::PlanarMap(const Graph& map) : map_(&map) {
     if (op && op->weight()) {
       for (const ParamPtr& p : op->params())
         if (p != op->weight()) bias = p;
-      op = with_weight(*op, op->weight());
+      op = with_weight(node, op->weight());
     }
-    curved_ |= dynamic_cast<const SoftmaxPool*>(op.get()) != nullptr;
-    bends_ |= curved_ || dynamic_cast<const MaxPool*>(op.get()) != nullptr;
+    const Response response = op ? op->traits().response : Response::Linear;
+    curved_ |= response == Response::Curved;
+    bends_ |= response != Response::Linear;
     ops_.push_back(std::move(op));
     bias_.push_back(std::move(bias));
     learns_.push_back(learns);

@@ -123,4 +123,10 @@ void HolomorphicSettings::check() const {
                   "leave hep.oscillating out");
 }
 
+StopWhen HolomorphicSettings::stop_nudged() const {
+  StopWhen out = stop(nudged_steps);
+  if (points == 0) out.tolerance = 0;
+  return out;
+}
+
 }  // namespace altprop

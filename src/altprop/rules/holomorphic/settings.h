@@ -4,6 +4,7 @@
 #include <string>
 
 #include "altprop/base/options.h"
+#include "altprop/rules/equilibrium/settle_loop.h"
 #include "altprop/rules/learner.h"
 
 namespace altprop {
@@ -27,6 +28,11 @@ struct HolomorphicSettings {
   std::vector<Unread> unread() const;
   /// @throws UsageError or Refusal for combinations that mean nothing
   void check() const;
+  StopWhen stop(int64_t steps, bool turn = false) const {
+    return {.steps = steps, .tolerance = tolerance, .check_every = check_every, .turn = turn};
+  }
+  /// Of the nudged phase: infinitesimal nudges move nothing that could be seen.
+  StopWhen stop_nudged() const;
   bool tied() const { return weights == "tied" && edges.empty(); }
   bool energy_form() const { return form == "energy" || (form == "auto" && tied()); }
 };

@@ -7,7 +7,6 @@
 #include "altprop/base/index.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/linear.h"
-#include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/shape.h"
 
 namespace altprop {
@@ -22,7 +21,7 @@ void recognise_matrix(Coupling& c, const ConvergentNetwork& net) {
   if (!dense || c.from.size() != 1 || !net.moves(c.from[0])) return;
   const Node& before = map.node(last.inputs[0]);
   if (before.spec.shape.size() != 1) return;
-  if (before.op && (before.op->type() != "flatten" || map.node(before.inputs[0]).op)) return;
+  if (before.op && (!before.op->traits().reshapes || map.node(before.inputs[0]).op)) return;
   c.weight = dense->weight;
   c.bias = dense->bias;
 }
@@ -184,13 +183,7 @@ Field rates_of(const ConvergentNetwork& net, const Field& membrane, const Tensor
 }
 
 std::optional<Analytic> analytic_of(const Activation* sigma) {
-  using Kind = Analytic::Kind;
-  const std::string type = sigma ? sigma->type() : "";
-  if (type == "sigmoid") return Analytic{Kind::Logistic};
-  if (type == "shifted-sigmoid") return Analytic{Kind::Logistic, 4, -2};
-  if (type == "tanh") return Analytic{Kind::Tanh};
-  if (type == "dsilu") return Analytic{Kind::Dsilu};
-  return std::nullopt;
+  return sigma && sigma->bounded() ? sigma->bounded()->analytic : std::nullopt;
 }
 
 void require_analytic(const VectorField& field) {
@@ -206,12 +199,13 @@ void require_analytic(const VectorField& field) {
   for (size_t s = 0; s < net.sigma.size(); ++s)
     if (net.moves(static_cast<int>(s)) && net.sigma[s] && !analytic_of(net.sigma[s].get()))
       refuse(net.name(static_cast<int>(s)), net.sigma[s]->type());
-  for (const Coupling& c : field.couplings())
+  const auto check = [&](const Coupling& c) {
     for (const Node& node : c.map.graph().nodes())
-      if (dynamic_cast<const MaxPool*>(node.op.get())) refuse(node.name, node.op->type());
-  if (field.readout())
-    for (const Node& node : field.readout()->map.graph().nodes())
-      if (dynamic_cast<const MaxPool*>(node.op.get())) refuse(node.name, node.op->type());
+      if (node.op && node.op->traits().response == Response::Selects)
+        refuse(node.name, node.op->type());
+  };
+  for (const Coupling& c : field.couplings()) check(c);
+  if (field.readout()) check(*field.readout());
 }
 
 }  // namespace altprop

@@ -93,7 +93,7 @@ class ActivationRelaxation : public FeedbackRule {
     const Sites sites(net);
     if (!takes_all_derivatives_at_the_forward_pass())
       for (const SiteInfo& site : sites.all())
-        if (site.is_leaf() && site.op()->holds_state())
+        if (site.is_leaf() && site.op()->traits().holds_state)
           throw Refusal("node '" + site.name + "'",
                         "its activations are part of '" + site.op()->type() +
                             "', so that their derivatives cannot be left out or taken elsewhere",
@@ -238,7 +238,7 @@ class ActivationRelaxation : public FeedbackRule {
     for (const Node& node : e.map.nodes()) {
       if (!node.op) continue;
       Saved& saved = out.saved[static_cast<size_t>(node.id)];
-      const bool activation = dynamic_cast<const Activation*>(node.op.get()) != nullptr;
+      const bool activation = node.op->traits().activation;
       if (activation && slope == "child" && relaxation_->hidden(e.to)) {
         const Tensor& child = u[static_cast<size_t>(e.to)];
         node.op->forward(std::span<const Tensor>(&child, 1), saved, {Mode::Replay});
@@ -280,7 +280,7 @@ class ActivationRelaxation : public FeedbackRule {
   void refuse_hidden_activations() const {
     for (const StateGraph::Edge& edge : pass_->graph().edges)
       for (const Node& node : edge.map.nodes())
-        if (node.op && dynamic_cast<const Activation*>(node.op.get()) &&
+        if (node.op && node.op->traits().activation &&
             node.spec != pass_->graph().states[static_cast<size_t>(edge.to)].spec)
           throw Refusal("node '" + node.name + "'",
                         "its output is not the shape of a state, so that a state cannot take its "

@@ -7,6 +7,11 @@
 
 namespace altprop {
 
+std::string EnergyRise::text() const {
+  return text::cat("the energy rises during inference, first at step ", step, ", from ", before,
+                   " to ", after, "; use a smaller pc.eta");
+}
+
 bool rises(const ValueRelaxation& values, double before, double after) {
   // The quick test first: rounding is a pass over all values.
   if (after <= before + 1e-12) return false;

@@ -14,6 +14,9 @@ namespace altprop {
 struct EnergyRise {
   int64_t step = 0;  ///< counted from 1
   double before = 0, after = 0;
+
+  /// As a sentence of predictive coding.
+  std::string text() const;
 };
 
 /// True if `after` is above `before` by more than rounding explains, or no number.

@@ -71,7 +71,7 @@ class PredictiveCoding : public Rule {
                         text::cat("pc.eta times a precision is ", o_.eta * p,
                                   ", and from 2 on the relaxation diverges for every network"),
                         text::cat("use pc.eta below ", 2 / p));
-    if (o_.mode == "zil") require_levels();
+    if (o_.mode == "zil") PredictiveCodingOptions::require_levels(graph);
     blocks_ = std::make_unique<RowBlocks>(*pass_);
     linear_.reset();
     moving_.reset();
@@ -322,13 +322,8 @@ class PredictiveCoding : public Rule {
   /// where inference begins.
   void look_at_steps(const Trace& trace, const Objective& objective) {
     if (const auto rise = first_rise(*moving_, o_.number_of_steps(), [this] { infer(o_.eta); }))
-      notices_.say("rise", rise_text(*rise));
+      notices_.say("rise", rise->text());
     moving_->begin(trace.output, objective, terms_);
-  }
-
-  static std::string rise_text(const EnergyRise& rise) {
-    return text::cat("the energy rises during inference, first at step ", rise.step, ", from ",
-                     rise.before, " to ", rise.after, "; use a smaller pc.eta");
   }
 
   Settling watch_values(const Tensor& output, const Objective& objective, int64_t rows) {
@@ -350,7 +345,7 @@ class PredictiveCoding : public Rule {
             recorder.take(t, moving_->credits(), moving_->forces(), moving_->values(), true);
         });
     Settling out = recorder.finish(moving_->energy() / static_cast<double>(rows));
-    if (rise && descends()) out.remarks.push_back(rise_text(*rise));
+    if (rise && descends()) out.remarks.push_back(rise->text());
     if (o_.mode == "epc" || euler_at_once()) out.stable_below = 2 / largest_curvature();
     return out;
   }
@@ -375,19 +370,6 @@ class PredictiveCoding : public Rule {
     for (size_t s = 0; s < graph.states.size(); ++s)
       if (!graph.states[s].input) most = std::max(most, moving_->hops()[s]);
     return most;
-  }
-
-  void require_levels() const {
-    const StateGraph& graph = pass_->graph();
-    const std::vector<int> longest = graph.hops_to_output(true),
-                           shortest = graph.hops_to_output(false);
-    for (size_t s = 0; s < graph.states.size(); ++s)
-      if (!graph.states[s].input && longest[s] != shortest[s])
-        throw Refusal("node '" + graph.states[s].name + "'",
-                      text::cat("its paths to the output have ", shortest[s], " and ", longest[s],
-                                " hops, so credit arrives twice"),
-                      "use pc.level=true, which inserts identity states on the short way, or "
-                      "pc.mode=fixed");
   }
 
   PredictiveCodingOptions o_;

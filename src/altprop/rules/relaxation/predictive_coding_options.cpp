@@ -175,4 +175,16 @@ void PredictiveCodingOptions::refuse_what_has_no_effect(const Loss& loss) const 
                   "use pc.schedule=synchronous and pc.momentum=0");
 }
 
+void PredictiveCodingOptions::require_levels(const StateGraph& graph) {
+  const std::vector<int> longest = graph.hops_to_output(true),
+                         shortest = graph.hops_to_output(false);
+  for (size_t s = 0; s < graph.states.size(); ++s)
+    if (!graph.states[s].input && longest[s] != shortest[s])
+      throw Refusal("node '" + graph.states[s].name + "'",
+                    text::cat("its paths to the output have ", shortest[s], " and ", longest[s],
+                              " hops, so credit arrives twice"),
+                    "use pc.level=true, which inserts identity states on the short way, or "
+                    "pc.mode=fixed");
+}
+
 }  // namespace altprop

@@ -32,6 +32,9 @@ struct PredictiveCodingOptions {
   std::vector<Unread> unread() const;
   /// @throws Refusal
   void refuse_what_has_no_effect(const Loss& loss) const;
+  /// That all paths from a state to the output have as many hops, which mode zil needs. @throws
+  /// Refusal
+  static void require_levels(const StateGraph& graph);
 
  private:
   std::vector<double> given_precisions() const;

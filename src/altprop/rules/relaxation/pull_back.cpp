@@ -1,16 +1,13 @@
 #include "altprop/rules/relaxation/pull_back.h"
 
 #include "altprop/base/index.h"
-#include "altprop/network/ops/activation.h"
 #include "altprop/tensor/linear.h"
 
 namespace altprop {
 
 namespace {
 
-bool is_activation(const Node& node) {
-  return dynamic_cast<const Activation*>(node.op.get()) != nullptr;
-}
+bool is_activation(const Node& node) { return node.op && node.op->traits().activation; }
 
 }  // namespace
 
@@ -52,7 +49,7 @@ void PullBack::freeze(std::vector<Activity>& activity, HopFeedback& feedback) {
     f.slope = Tensor();
     if (f.activation >= 0 && feedback.derivatives) {
       const Node& act = edge.map.node(f.activation);
-      if (act.op->type() != "identity") {
+      if (act.op->traits().response != Response::Linear) {
         const int64_t rows = activity[e].batch;
         f.slope = act.op->vjp(activity[e].saved[at(f.activation)],
                               at::ones({rows, act.spec.numel()}, f.matrix.options()), 0, nullptr);

@@ -22,10 +22,11 @@ struct Link {
 /// What the fused passes apply for an activation; none if they do not know it.
 std::optional<Epilogue> known(const Graph& map, int activation) {
   if (activation < 0) return Epilogue::None;
-  const auto& op = static_cast<const Activation&>(*map.node(activation).op);
-  const Epilogue f = op.epilogue();
-  const bool fits = op.type() == "identity" || (f != Epilogue::None && value_steps_know(f));
-  return fits ? std::optional(f) : std::nullopt;
+  const Op& op = *map.node(activation).op;
+  if (op.traits().response == Response::Linear) return Epilogue::None;
+  const auto* table = dynamic_cast<const Activation*>(&op);
+  const Epilogue f = table ? table->epilogue() : Epilogue::None;
+  return f != Epilogue::None && value_steps_know(f) ? std::optional(f) : std::nullopt;
 }
 
 }  // namespace
@@ -49,11 +50,10 @@ bool ValueRelaxation::descend_chain(int64_t steps, double eta) {
   std::vector<Link> links(layers);
   for (size_t e = 1; e < layers; ++e) {
     const Graph& map = graph.edges[e].map;
-    const std::vector<ParamPtr> params =
-        map.node(pull_back_.dense(static_cast<int>(e)).first).op->params();
-    const Tensor& weight = params[0]->value;
+    const DenseMap dense = *map.node(pull_back_.dense(static_cast<int>(e)).first).op->dense();
+    const Tensor& weight = dense.weight->value;
     links[e] = {PackedMatrix(weight.t()), PackedMatrix(weight),
-                params.size() > 1 ? params[1]->value : Tensor(), f[e]};
+                dense.bias ? dense.bias->value : Tensor(), f[e]};
   }
   for_row_blocks(v_[1].size(0), number_of_row_blocks(v_[1]), [&](const RowBlock& block) {
     Field value(layers), credit(layers), sent(layers + 1);  // of state e, which edge e reads

@@ -58,10 +58,14 @@ void ValueRelaxation::forget_predictions() { stale_.assign(stale_.size(), 1); }
 void ValueRelaxation::prepare_for_many_steps() {
   const StateGraph& graph = pass_.graph();
   for (size_t e = 0; e < turned_.size(); ++e) {
-    const int dense = pull_back_.dense(static_cast<int>(e)).first;
+    const auto [dense, activation] = pull_back_.dense(static_cast<int>(e));
     if (dense < 0 || !hidden_[at(graph.edges[e].from[0])]) continue;
-    const auto* linear = dynamic_cast<const Linear*>(graph.edges[e].map.node(dense).op.get());
-    if (linear) turned_[e] = linear->weight()->value.t().contiguous().t();  // see predict_dense
+    const Graph& map = graph.edges[e].map;
+    // The fused product is that of these two classes, not of every operation that is such a map.
+    const auto* linear = dynamic_cast<const Linear*>(map.node(dense).op.get());
+    const bool known =
+        activation < 0 || dynamic_cast<const Activation*>(map.node(activation).op.get());
+    if (linear && known) turned_[e] = linear->weight()->value.t().contiguous().t();  // see predict_dense
   }
 }
 

@@ -1,0 +1,433 @@
+// NaN and infinity reach what depends on them, through every operation and in every direction:
+// forwards, back as credit, along as tangents, and into the gradients of parameters. What is right
+// is what autograd makes of the same function written in libtorch's operations.
+#include "support/special_values.h"
+
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/upsample_nearest2d.h>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/network/build/words.h"
+#include "altprop/network/gradients.h"
+#include "altprop/network/loss.h"
+#include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/autograd.h"
+#include "altprop/network/ops/combine.h"
+#include "altprop/network/ops/conv.h"
+#include "altprop/network/ops/diagonal.h"
+#include "altprop/network/ops/dropout.h"
+#include "altprop/network/ops/embedding.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/network/ops/lstm.h"
+#include "altprop/network/ops/norm.h"
+#include "altprop/network/ops/pool.h"
+#include "altprop/network/ops/scale.h"
+#include "altprop/network/ops/sequence.h"
+#include "altprop/network/ops/shape.h"
+#include "altprop/network/ops/softmax_pool.h"
+#include "ode/fields.h"
+
+namespace altprop {
+namespace {
+
+using test::expect_as_library;
+using test::with_special_values;
+using test::with_zeros;
+using Values = std::span<const Tensor>;
+using Shapes = std::vector<std::vector<int64_t>>;
+
+/// An operation and the same in libtorch's words, of the inputs and then the parameters.
+struct Special {
+  std::string name;
+  std::vector<std::string> words;  ///< of network texts that make this operation
+  std::function<OpPtr()> make;
+  Shapes shapes;  ///< of the inputs, batch included
+  std::function<Tensor(Values)> library;
+  Mode mode = Mode::Eval;
+  /// First inputs that hold integers, whose values these are.
+  std::vector<Tensor> integers = {};
+  /// A sum of terms that may be infinite each, as libtorch writes it, is NaN where the whole is
+  /// infinite: what has to agree is where numbers are finite.
+  bool in_terms = false;
+};
+
+// googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
+void PrintTo(const Special& s, std::ostream* out) { *out << s.name; }
+
+Tensor conv(Values v, bool transposed, int64_t padding, int64_t groups = 1) {
+  const std::vector<int64_t> one(static_cast<size_t>(v[0].dim() - 2), 1), pads(one.size(), padding),
+      none(one.size(), 0);
+  return at::convolution(v[0], v[1], v[2], one, pads, one, transposed, none, groups);
+}
+
+Tensor softmax_pooled(const Tensor& x, int64_t k, double temperature) {
+  const Tensor windows =
+      x.unflatten(3, {-1, k}).unflatten(2, {-1, k}).permute({0, 1, 2, 4, 3, 5}).flatten(4);
+  return (at::softmax(windows / temperature, -1) * windows).sum(-1);
+}
+
+std::vector<Tensor> four(const Tensor& gates) { return gates.chunk(4, 1); }
+
+Tensor lstm_gates_of(const Tensor& sum) {
+  const std::vector<Tensor> g = four(sum);
+  return at::cat({g[0].sigmoid(), g[1].sigmoid(), g[2].tanh(), g[3].sigmoid()}, 1);
+}
+
+/// Two Euler steps of linear(tanh(linear(z, t))) to the time 1.
+Tensor euler(Values v) {
+  Tensor z = v[0];
+  for (const double t : {0.0, 0.5}) {
+    const Tensor timed = at::cat({at::full({z.size(0), 1}, t, z.options()), z}, 1);
+    z = z + 0.5 * at::linear(at::linear(timed, v[1], v[2]).tanh(), v[3], v[4]);
+  }
+  return z;
+}
+
+Tensor of_activation(const std::string& name, const Tensor& x) {
+  if (name == "relu") return x.relu();
+  if (name == "leaky-relu") return at::leaky_relu(x, 0.01);
+  if (name == "elu") return at::elu(x);
+  if (name == "tanh") return x.tanh();
+  if (name == "sigmoid") return x.sigmoid();
+  if (name == "shifted-sigmoid") return (4 * (x - 0.5)).sigmoid();
+  if (name == "hard-sigmoid") return at::hardtanh(x, 0, 1);
+  if (name == "half-hard-sigmoid") return at::hardtanh(x / 2, 0, 1);
+  if (name == "centred-hard-sigmoid") return at::hardtanh(x, -0.5, 0.5);
+  if (name == "dsilu") return x / 2 * x.sigmoid() + (1 - x / 2) * (x - 2).sigmoid();
+  if (name == "softplus") return at::softplus(x);
+  if (name == "gelu") return at::gelu(x);
+  if (name == "identity") return x;
+  throw Error("no composition is known for activation " + name);
+}
+
+std::vector<Special> all_operations() {
+  const auto op = [](auto make, auto... args) {
+    return std::function<OpPtr()>([=] { return make(args...); });
+  };
+  std::vector<Special> out;
+  for (const auto& [b, in, n] :
+       std::vector<std::array<int64_t, 3>>{{3, 5, 7}, {8, 16, 32}, {33, 40, 65}})
+    out.push_back({text::cat("linear", n),
+                   {"linear"},
+                   [n = n] { return linear(n); },
+                   {{b, in}},
+                   [](Values v) { return at::linear(v[0], v[1], v[2]); }});
+  out.push_back({"linear_of_steps",
+                 {},
+                 [] { return linear(7); },
+                 {{2, 3, 5}},
+                 [](Values v) { return at::linear(v[0], v[1], v[2]); }});
+  for (const auto& [channels, size] : std::vector<std::array<int64_t, 2>>{{3, 5}, {16, 8}})
+    out.push_back({text::cat("conv", channels),
+                   {"conv"},
+                   [] { return conv2d({.out = 16, .kernel = 3, .padding = 1}); },
+                   {{2, channels, size, size}},
+                   [](Values v) { return conv(v, false, 1); }});
+  out.push_back({"conv_grouped",
+                 {},
+                 [] { return conv2d({.out = 4, .kernel = 3, .groups = 2}); },
+                 {{2, 4, 5, 5}},
+                 [](Values v) { return conv(v, false, 0, 2); }});
+  out.push_back({"conv1d",
+                 {"conv1d"},
+                 [] { return conv1d({.out = 4, .kernel = 3}); },
+                 {{2, 3, 7}},
+                 [](Values v) { return conv(v, false, 0); }});
+  out.push_back({"conv_transpose",
+                 {"conv-transpose"},
+                 [] { return conv_transpose2d({.out = 4, .kernel = 3}); },
+                 {{2, 3, 4, 4}},
+                 [](Values v) { return conv(v, true, 0); }});
+  out.push_back({"diagonal", {"diagonal"}, op(diagonal, true), {{3, 5}}, [](Values v) {
+                   return v[0] * v[1] + v[2];
+                 }});
+  for (const std::string& name : Activation::names())
+    out.push_back({.name = "activation_" + name,
+                   .words = {name},
+                   .make = op(activation, name),
+                   .shapes = {{3, 17}},
+                   .library = [name](Values v) { return of_activation(name, v[0]); },
+                   .in_terms = name == "dsilu"});
+  out.push_back({"maxpool", {"maxpool"}, op(max_pool2d, 2, 2, 0), {{2, 3, 4, 6}}, [](Values v) {
+                   return at::max_pool2d(v[0], {2, 2}, {2, 2});
+                 }});
+  out.push_back({"maxpool_overlapping", {}, op(max_pool2d, 3, 1, 1), {{2, 3, 4, 5}}, [](Values v) {
+                   return at::max_pool2d(v[0], {3, 3}, {1, 1}, {1, 1});
+                 }});
+  out.push_back({"maxpool1d", {"maxpool1d"}, op(max_pool1d, 2, 2, 0), {{2, 3, 6}}, [](Values v) {
+                   return at::max_pool1d(v[0], {2}, {2});
+                 }});
+  out.push_back({"avgpool", {"avgpool"}, op(average_pool2d, 2, 2, 0), {{2, 3, 4, 6}}, [](Values v) {
+                   return at::avg_pool2d(v[0], {2, 2}, {2, 2});
+                 }});
+  out.push_back(
+      {"avgpool1d", {"avgpool1d"}, op(average_pool1d, 2, 2, 0), {{2, 3, 6}}, [](Values v) {
+         return at::avg_pool1d(v[0], {2}, {2});
+       }});
+  out.push_back({.name = "softmaxpool",
+                 .words = {"softmaxpool"},
+                 .make = op(softmax_pool2d, 2, 0.5),
+                 .shapes = {{2, 3, 4, 16}},
+                 .library = [](Values v) { return softmax_pooled(v[0], 2, 0.5); },
+                 .in_terms = true});
+  out.push_back({"gap", {"gap"}, op(global_average_pool), {{2, 3, 4, 5}}, [](Values v) {
+                   return v[0].flatten(2).mean(2);
+                 }});
+  out.push_back(
+      {"flatten", {"flatten"}, op(flatten), {{2, 3, 4}}, [](Values v) { return v[0].flatten(1); }});
+  out.push_back({"reshape",
+                 {"reshape"},
+                 [] {
+                   return reshape({4, 3});
+                 },
+                 {{2, 3, 4}},
+                 [](Values v) {
+                   return v[0].reshape({2, 4, 3});
+                 }});
+  out.push_back({"upsample_nearest",
+                 {"upsample"},
+                 op(upsample2d, 2, "nearest"),
+                 {{2, 3, 3, 4}},
+                 [](Values v) {
+                   return at::upsample_nearest2d(v[0], {6, 8});
+                 }});
+  out.push_back(
+      {"upsample_bilinear", {}, op(upsample2d, 2, "bilinear"), {{2, 3, 3, 4}}, [](Values v) {
+         return at::upsample_bilinear2d(v[0], {6, 8}, false);
+       }});
+  out.push_back({"shortcut", {"shortcut-a"}, op(shortcut_a, 2, 5), {{2, 3, 4, 4}}, [](Values v) {
+                   const Tensor some = v[0].slice(2, 0, 4, 2).slice(3, 0, 4, 2);
+                   return at::constant_pad_nd(some, {0, 0, 0, 0, 1, 1});
+                 }});
+  out.push_back(
+      {"scale", {"scale"}, op(scale, -0.5), {{3, 5}}, [](Values v) { return v[0] * -0.5; }});
+  out.push_back({"add", {"add"}, op(add, 3), {{3, 5}, {3, 5}, {3, 5}}, [](Values v) {
+                   return v[0] + v[1] + v[2];
+                 }});
+  out.push_back({"multiply", {"multiply"}, op(multiply), {{3, 5}, {3, 5}}, [](Values v) {
+                   return v[0] * v[1];
+                 }});
+  out.push_back({"concat", {"concat"}, op(concat, 2, 1), {{3, 5}, {3, 2}}, [](Values v) {
+                   return at::cat({v[0], v[1]}, 1);
+                 }});
+  out.push_back({"stack", {}, op(stack, 2), {{3, 5}, {3, 5}}, [](Values v) {
+                   return at::stack({v[0], v[1]}, 1);
+                 }});
+  out.push_back(
+      {"step", {}, op(take_step, 1), {{3, 4, 5}}, [](Values v) { return v[0].select(1, 1); }});
+  const Tensor tokens = at::tensor({1, 2, -1, 0, -1, -1}, at::kLong).view({2, 3});
+  out.push_back({"last_step",
+                 {},
+                 op(last_step, 3),
+                 {{2, 4}, {2, 4}, {2, 4}},
+                 [](Values v) {
+                   return at::stack({v[2][0], v[1][1]});
+                 },
+                 Mode::Eval,
+                 {tokens}});
+  const Tensor some = at::tensor({1, 2, 2, 0, 1, 1}, at::kLong).view({2, 3});
+  out.push_back({"embedding",
+                 {"embedding"},
+                 op(embedding, 3, 8),
+                 {},
+                 [](Values v) { return at::embedding(v[1], v[0]); },
+                 Mode::Eval,
+                 {some}});
+  const auto normed = [](Values v, bool train) {
+    return std::get<0>(at::native_batch_norm(v[0], v[1], v[2], at::zeros_like(v[1].detach()),
+                                             at::ones_like(v[1].detach()), train, 0.1, 1e-5));
+  };
+  for (const bool train : {false, true})
+    out.push_back({train ? "batch_norm_train" : "batch_norm",
+                   {"batch-norm"},
+                   op(batch_norm, 1e-5, 0.1),
+                   {{4, 3, 2, 2}},
+                   [=](Values v) { return normed(v, train); },
+                   train ? Mode::Train : Mode::Eval});
+  for (const bool all : {false, true})
+    out.push_back({all ? "layer_norm_all" : "layer_norm",
+                   {"layer-norm"},
+                   op(layer_norm, 1e-5, all),
+                   {{2, 3, 4}},
+                   [](Values v) {
+                     return std::get<0>(
+                         at::native_layer_norm(v[0], v[1].sizes(), v[1], v[2], 1e-5));
+                   }});
+  const auto mask = [](Values v) {
+    return dynamic_cast<const Dropout&>(*dropout(0.5))
+        .mask(Stream(5), RowIds{{}, 0}, v[0].sizes(), v[0].options().requires_grad(false));
+  };
+  out.push_back({"dropout",
+                 {"dropout"},
+                 op(dropout, 0.5),
+                 {{3, 17}},
+                 [=](Values v) { return v[0] * mask(v); },
+                 Mode::Train});
+  out.push_back({"lstm_gates", {}, op(lstm_gates, 2), {{3, 32}, {3, 32}}, [](Values v) {
+                   return lstm_gates_of(v[0] + v[1]);
+                 }});
+  out.push_back({"lstm_cell", {}, op(lstm_cell, 2), {{3, 32}, {3, 8}}, [](Values v) {
+                   const std::vector<Tensor> g = four(v[0]);
+                   return g[0] * g[2] + g[1] * v[1];
+                 }});
+  out.push_back({"lstm_output", {}, op(lstm_output), {{3, 32}, {3, 8}}, [](Values v) {
+                   return four(v[0])[3] * v[1].tanh();
+                 }});
+  out.push_back(
+      {"graph",
+       {},
+       [] {
+         auto net = std::make_shared<Graph>();
+         const int x = net->input({{5}});
+         const int h = net->add(relu(), {net->add(linear(8), {x}, "a")});
+         net->output(net->add(linear(4), {h}, "b"));
+         return net;
+       },
+       {{3, 5}},
+       [](Values v) { return at::linear(at::linear(v[0], v[1], v[2]).relu(), v[3], v[4]); }});
+  out.push_back({"ode",
+                 {"ode", "with-time"},
+                 [] {
+                   return ode::block(ode::testing::timed_mlp(3),
+                                     {.solver = "euler", .sizes = {.steps = 2}});
+                 },
+                 {{3, 3}},
+                 euler});
+  return out;
+}
+
+class SpecialValuesOfOperations
+    : public ::testing::TestWithParam<std::tuple<Special, test::Switches>> {};
+
+INSTANTIATE_TEST_SUITE_P(All, SpecialValuesOfOperations,
+                         ::testing::Combine(::testing::ValuesIn(all_operations()),
+                                            ::testing::ValuesIn(std::vector<test::Switches>{
+                                                {"AllOn", {}}, {"AllOff", OwnKernels::all()}})),
+                         [](const auto& info) {
+                           std::string name =
+                               std::get<0>(info.param).name + std::get<1>(info.param).name;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+/// One comparison of an operation with its composition, of the numbers as they are now.
+struct Compared {
+  const Special& c;
+  OpPtr op, library;
+  std::vector<Tensor> inputs, params;
+  Tensor cot;
+  std::vector<Tensor> tangents;
+  double tolerance;
+
+  Spec spec_of(const Tensor& t, bool batched) const {
+    return {.shape = (batched ? t.sizes().slice(1) : t.sizes()).vec(),
+            .dtype = dtype_of(t),
+            .batched = batched};
+  }
+
+  Compared(const Special& of, at::ScalarType type) : c(of), op(of.make()) {
+    inputs = c.integers;
+    uint64_t seed = 1;
+    for (const auto& shape : c.shapes) inputs.push_back(with_zeros(seed++, shape, type));
+    std::vector<Spec> specs;
+    for (const Tensor& x : inputs) specs.push_back(spec_of(x, true));
+    const Spec out = op->infer(specs);
+    op->build(specs);
+    for (const ParamPtr& param : op->params()) {
+      param->value = with_zeros(seed++, param->value.sizes(), type);
+      params.push_back(param->value);
+      specs.push_back(spec_of(param->value, false));
+    }
+    for (auto& [name, buffer] : op->buffers()) *buffer = buffer->to(type);
+    library = autograd_op("library", c.library, static_cast<int>(specs.size()));
+    library->build(specs);
+    std::vector<int64_t> shape = out.shape;
+    shape.insert(shape.begin(), inputs.back().size(0));
+    cot = with_zeros(seed++, shape, type);
+    for (const Tensor& x : inputs)
+      tangents.push_back(x.is_floating_point() ? with_zeros(seed++, x.sizes(), type) : Tensor());
+    tolerance = type == at::kFloat ? 2e-4 : 1e-9;
+  }
+
+  std::vector<Tensor> operands() const {
+    std::vector<Tensor> out = {cot};
+    for (const auto* some : {&inputs, &params, &tangents})
+      for (const Tensor& t : *some)
+        if (t.defined() && t.is_floating_point()) out.push_back(t);
+    return out;
+  }
+
+  static bool is_finite(const std::vector<Tensor>& all) {
+    return std::all_of(all.begin(), all.end(),
+                       [](const Tensor& t) { return t.isfinite().all().item<bool>(); });
+  }
+
+  void expect_same(const Tensor& own, const Tensor& other, const std::string& what) const {
+    if (!c.in_terms) return expect_as_library(own, other, what, tolerance);
+    ASSERT_EQ(own.sizes(), other.sizes()) << what;
+    const Tensor finite = own.isfinite();
+    EXPECT_TRUE(at::equal(finite, other.isfinite())) << what;
+    EXPECT_TRUE(
+        at::allclose(own.masked_select(finite), other.masked_select(finite), tolerance, tolerance))
+        << what;
+  }
+
+  void check(const std::string& what) const {
+    Saved saved, kept;
+    const Pass pass{c.mode, Stream(5)};
+    std::vector<Tensor> all = inputs;
+    all.insert(all.end(), params.begin(), params.end());
+    const Tensor expected = library->forward(all, kept, {Mode::Eval});
+    try {
+      expect_same(op->forward(inputs, saved, pass), expected, "forward, " + what);
+    } catch (const Diverged&) {  // a solver says so itself
+      EXPECT_FALSE(is_finite(all)) << "a state is not finite, but all operands are, " << what;
+      return;
+    }
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs[i].is_floating_point()) continue;
+      const int at = static_cast<int>(i);
+      expect_same(op->vjp(saved, cot, at), library->vjp(kept, cot, at),
+                  text::cat("credit of input ", i, ", ", what));
+      expect_same(op->jvp(saved, tangents[i], at), library->jvp(kept, tangents[i], at),
+                  text::cat("tangent of input ", i, ", ", what));
+    }
+    if (params.empty()) return;
+    Gradients found;
+    op->accumulate(saved, cot, 1, found);
+    for (size_t i = 0; i < params.size(); ++i)
+      expect_same(found.of_param(*op->params()[i]),
+                  library->vjp(kept, cot, static_cast<int>(inputs.size() + i)).squeeze(0),
+                  "gradient of " + op->params()[i]->name + ", " + what);
+  }
+};
+
+TEST_P(SpecialValuesOfOperations, ReachWhatDependsOnThem) {
+  const KernelsOff off(std::get<1>(GetParam()).off);
+  const LinearBackend before = linear_backend();
+  std::vector<LinearBackend> backends = {LinearBackend::Aten};
+  if (onednn_available()) backends.push_back(LinearBackend::OneDnn);
+  for (const LinearBackend backend : backends)
+    for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+      set_linear_backend(backend);
+      const Compared both(std::get<0>(GetParam()), type);
+      with_special_values(both.operands(), [&](const std::string& what) {
+        both.check(text::cat(type == at::kFloat ? "float32, " : "float64, ",
+                             backend == LinearBackend::Aten ? "aten, " : "onednn, ", what));
+      });
+    }
+  set_linear_backend(before);
+}
+
+TEST(SpecialValuesOfOperations, EveryWordOfNetworkTextsIsCovered) {
+  std::set<std::string> covered;
+  for (const Special& c : all_operations()) covered.insert(c.words.begin(), c.words.end());
+  for (const WordEntry& word : word_entries())
+    EXPECT_TRUE(covered.count(word.name)) << word.name << " makes an operation that is not in the "
+                                          << "list of this file";
+}
+
+}  // namespace
+}  // namespace altprop

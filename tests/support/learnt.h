@@ -1,0 +1,34 @@
+// Bounds on what is learnt. They are set by the spread over seeds, which tools/spreads.py measures:
+// it repeats the tests with other seeds and reads what they found from googletest's records.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "altprop/base/text.h"
+
+namespace altprop::test {
+
+/// What is added to the seeds of such tests: ALTPROP_TEST_SEED, which is 0 where it is not set.
+inline uint64_t seed_offset() {
+  static const char* const written = std::getenv("ALTPROP_TEST_SEED");
+  static const uint64_t offset = written ? std::strtoull(written, nullptr, 10) : 0;
+  return offset;
+}
+
+/// Expects found >= bound. @param what one word of letters, digits and '_'
+inline void expect_learnt_at_least(const std::string& what, double found, double bound) {
+  ::testing::Test::RecordProperty("learnt_" + what, text::cat(found, " at least ", bound));
+  EXPECT_GE(found, bound) << what;
+}
+
+/// Expects found <= bound.
+inline void expect_learnt_at_most(const std::string& what, double found, double bound) {
+  ::testing::Test::RecordProperty("learnt_" + what, text::cat(found, " at most ", bound));
+  EXPECT_LE(found, bound) << what;
+}
+
+}  // namespace altprop::test
