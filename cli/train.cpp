@@ -52,6 +52,8 @@ void train(const RunSettings& settings, const std::string& dir, bool overwrite, 
   Progress progress(experiment.settings().rule);
   std::vector<Observer*> observers;
   if (!quiet) observers.push_back(&progress);
+  if (!quiet && !experiment.ode_choice().empty())
+    std::fprintf(stderr, "train: %s\n", experiment.ode_choice().c_str());
   print_run(run_in_folder(experiment, dir, settings.name(), false, observers), dir, json);
 }
 
