@@ -91,7 +91,7 @@ TEST(OdeCheckpoints, TheGradientIsTheSameAndTheCostsAreThoseOfTheBook) {
 
 TEST(OdeCheckpoints, AdaptiveStepsToo) {
   at::NoGradGuard no_grad;
-  const auto block = drawn_block({.sizes = {.rtol = 1e-7, .atol = 1e-7}});
+  const auto block = drawn_block({.sizes = {.rtol = 1e-11, .atol = 1e-11}});
   const Tensor x = draw("x"), cot = draw("cot");
   const Found naive = pass(*block, Gradient::Naive, x, cot);
   ASSERT_GT(naive.record.forward.accepted, 8);

@@ -1,6 +1,8 @@
 // Passes through ODE blocks that tests of gradients share.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include "altprop/network/gradients.h"
 #include "ode/fields.h"
 

@@ -140,7 +140,7 @@ class AdjointPass {
     const Tensor slope = field_of(f_, record_.pass, false)(time, x_).slope;
     ++record_.backward.evaluations;
     record_.of_times[output + (record_.reads_begin ? 0 : 1)] =
-        (slope * cots_[output]).sum().item<double>();
+        (slope * fold_rows(cots_[output], slope.size(0))).sum().item<double>();
   }
 
   const Tableau& method_;

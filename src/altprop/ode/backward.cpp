@@ -28,8 +28,18 @@ Stages activities(Evaluations& k) {
   return out;
 }
 
-double dot_of(const Tensor& a, const Tensor& b) {
-  return a.defined() && b.defined() ? (a * b).sum().item<double>() : 0;
+/// <credit, tangent>, where the credit may be that of K cotangents and have K times the rows.
+double dot_of(const Tensor& credit, const Tensor& tangent) {
+  if (!credit.defined() || !tangent.defined()) return 0;
+  for (int64_t d = 0; d < tangent.dim(); ++d) {
+    const int64_t rows = tangent.size(d);
+    if (credit.size(d) == rows) continue;
+    std::vector<int64_t> parted = credit.sizes().vec();
+    parted[static_cast<size_t>(d)] = rows;
+    parted.insert(parted.begin() + d, credit.size(d) / rows);
+    return (credit.reshape(parted).sum(d) * tangent).sum().item<double>();
+  }
+  return (credit * tangent).sum().item<double>();
 }
 
 class ReversePass {

@@ -10,6 +10,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/ode/block.h"
+#include "altprop/ode/time_gate.h"
 #include "altprop/ode/with_time.h"
 
 namespace altprop::ode {
@@ -42,7 +43,7 @@ struct OdeWord : Word {
   Problem problem;
   std::string time = "none", controller = "i", on_max_steps = "stop", learnt = "no";
   std::string times, jumps;
-  int64_t outputs = 1;
+  int64_t outputs = 1, augment = 0;
 
   void declare(Options& o) override {
     StepSizes& s = problem.sizes;
@@ -78,14 +79,20 @@ struct OdeWord : Word {
              {"after max-steps: an error, or the state that was reached"});
     o.number("eta", problem.eta, {.min = 0.5, .max = 1, .min_excluded = true},
              {"damping of solver alf; 1: none", "1", "Zhuang et al. 2021, arXiv 2102.04668"});
-    o.choice("time", time, {"none", "concat"},
+    o.integer("augment", augment, {.min = 0, .max = 1e6},
+              {"channels of zeros that the state has beside the input's", "channels",
+               "Dupont, Doucet, Teh 2019, arXiv 1904.01681"});
+    o.choice("time", time, {"none", "concat", "gate"},
              {"in chain: concat appends the time to the input of every linear map and convolution "
-              "in the braces"});
+              "in the braces, gate lets it gate and shift their outputs"});
   }
 
   Body body(const Spec& input) const override {
-    Body out{{{"z", input}, {"t", time_spec()}}};
+    Spec state = input;
+    if (!state.shape.empty()) state.shape[0] += augment;
+    Body out{{{"z", state}, {"t", time_spec()}}};
     if (time == "concat") out.before_affine = "with-time";
+    if (time == "gate") out.after_affine = "time-gate";
     return out;
   }
 
@@ -102,7 +109,9 @@ struct OdeWord : Word {
     double weights = 0;
     for (const ParamPtr& param : inside->params())
       weights += static_cast<double>(param->value.numel());
-    return net.add(block(inside, full), in, name, weights);
+    if (augment == 0) return net.add(block(inside, full), in, name, weights);
+    const int state = net.add(zero_channels(augment), in, name.empty() ? "" : name + "_zeros");
+    return net.add(block(inside, full), {state}, name, weights);
   }
 
  private:
@@ -143,6 +152,25 @@ struct WithTimeWord : Word {
   }
 };
 
+struct TimeGateWord : Word {
+  int64_t dim = 1;
+  void declare(Options& o) override {
+    o.integer("dim", dim, {.min = -1, .max = 8},
+              {"dimension of the channels: 1 the first of a sample, -1 the last"});
+  }
+  int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
+    const int t = time_of(net.graph());
+    if (t < 0) throw UsageError("there is no time here; time-gate stands in the braces of an ode");
+    return net.add(time_gate(dim), {in[0], t}, name);
+  }
+};
+
+const RegisterWord registered_time_gate_word{
+    {.name = "time-gate",
+     .aliases = {},
+     .summary = "values gated and shifted by the time, inside of an ode",
+     .positional = {},
+     .make = [] { return std::make_unique<TimeGateWord>(); }}};
 const RegisterWord registered_ode_word{{.name = "ode",
                                         .aliases = {},
                                         .summary = "the solution of dz/dt = f(t, z) at the time T",
