@@ -1,14 +1,19 @@
 // Commands that look and do not train: check, predict, describe, list, report.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "altprop/base/text.h"
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/describe.h"
+#include "altprop/network/init.h"
 #include "altprop/optim/direction.h"
 #include "altprop/optim/optimizer.h"
+#include "altprop/ode/cost_table.h"
 #include "altprop/probes/gradient_check.h"
+#include "altprop/probes/ode_gradients.h"
 #include "altprop/probes/settling.h"
 #include "altprop/report/html_report.h"
 #include "altprop/rules/registry.h"
@@ -24,6 +29,46 @@ nlohmann::json number(double value) {
   return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
 }
 
+/// The first batch of a run's data, in float64.
+data::Batch batch_to_check(Experiment& e) {
+  data::LoaderOptions options;
+  options.batch = e.settings().batch;
+  options.dtype = at::kDouble;
+  options.device = at::Device(e.settings().device);
+  return data::Loader(data::first(e.data().train, e.settings().batch), options).at(0, 0);
+}
+
+/// All gradient methods of the network's ODE blocks, by backprop.
+void check_ode_gradients(RunSettings settings, bool json) {
+  settings.dtype = "float64";
+  const int64_t checkpoints = settings.ode_checkpoints, graph_stages = settings.ode_graph_stages;
+  settings.ode_checkpoints = settings.ode_graph_stages = 0;
+  settings.ode_gradient = RunSettings().ode_gradient;
+  settings.ode_memory.clear();
+  Experiment e(settings);
+  if (e.settings().rule != "backprop")
+    throw UsageError("--ode.gradient all compares the methods by backprop, not by rule '" +
+                     e.settings().rule +
+                     "'; leave --rule out, or name one method to check it under that rule");
+  const data::Batch batch = batch_to_check(e);
+  const Stream draws = Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0});
+  const auto rows = compare_ode_gradients(
+      e.net(), {batch.inputs}, {e.loss(), batch.targets, static_cast<double>(batch.size)},
+      {.mode = Mode::Train, .draws = draws, .ids = batch.ids}, checkpoints, graph_stages);
+  if (json) {
+    const nlohmann::json out{{"net", e.settings().net},
+                             {"reference", "naive"},
+                             {"samples", batch.size},
+                             {"methods", ode_gradient_json(rows)}};
+    std::printf("%s\n", out.dump(2).c_str());
+    return;
+  }
+  std::printf(
+      "gradients of ODE blocks against naive, the exact one of the steps that were taken, float64, "
+      "%ld samples of %s\n\n%s",
+      static_cast<long>(batch.size), e.settings().data.c_str(), ode_gradient_table(rows).c_str());
+}
+
 void check(RunSettings settings, bool json) {
   settings.dtype = "float64";
   Experiment e(settings);
@@ -31,12 +76,7 @@ void check(RunSettings settings, bool json) {
   if (!rule)
     throw UsageError("rule '" + e.settings().rule +
                      "' has no gradient to check: it trains by other means than local signals");
-  data::LoaderOptions options;
-  options.batch = e.settings().batch;
-  options.dtype = at::kDouble;
-  options.device = at::Device(e.settings().device);
-  const data::Batch batch =
-      data::Loader(data::first(e.data().train, e.settings().batch), options).at(0, 0);
+  const data::Batch batch = batch_to_check(e);
   const Stream draws = Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0});
   const Step step = Step::look_at({.inputs = batch.inputs, .ids = batch.ids, .draws = draws},
                                   batch.targets);
@@ -73,18 +113,44 @@ void check(RunSettings settings, bool json) {
   if (settling) std::printf("\n%s", settling_table(*settling).c_str());
 }
 
+/// What the ODE blocks cost; with data, adaptive ones take the steps of one batch with weights as
+/// the default settings draw them.
+std::vector<ode::Profile> profiles_of(Graph& net, const data::Splits* data, int64_t batch) {
+  std::vector<ode::Profile> out = ode::profiles(net, batch);
+  const bool adaptive = std::any_of(out.begin(), out.end(),
+                                    [](const ode::Profile& p) { return p.is_adaptive(); });
+  if (!data || !adaptive || data->train.empty()) return out;
+  const RunSettings usual;
+  initialise(net, Initialiser(usual.init), Stream(static_cast<uint64_t>(usual.seed)).at("init"));
+  data::LoaderOptions options;
+  options.batch = batch;
+  ode::measure_steps(net, data::Loader(data::first(data->train, batch), options).at(0, 0).inputs,
+                     out);
+  return out;
+}
+
 void describe_net(const std::string& text, const std::string& data_name,
                   const OptionValues& data_options, int64_t batch, bool json) {
   InputInfo info;
+  std::optional<data::Splits> data;
   if (!data_name.empty()) {
-    info = facts_for_network(data::load(data_name, data_options));
+    data = data::load(data_name, data_options);
+    info = facts_for_network(*data);
   }
-  const Graph net = network(text, info);
+  Graph net = network(text, info);
   Description description = describe(net, batch);
   for (const RuleEntry& entry : rule_entries())
     description.rules.emplace_back(entry.name,
                                    refusal_of(entry, net, *make_loss(entry.example_loss)));
-  std::printf("%s\n", json ? description.json().dump(2).c_str() : description.table().c_str());
+  std::vector<ode::Profile> blocks;
+  if (!ode::blocks_of(net).empty()) blocks = profiles_of(net, data ? &*data : nullptr, batch);
+  if (json) {
+    nlohmann::json out = description.json();
+    if (!blocks.empty()) out["ode_blocks"] = ode::cost_json(blocks, batch);
+    std::printf("%s\n", out.dump(2).c_str());
+  } else {
+    std::printf("%s%s\n", description.table().c_str(), ode::cost_table(blocks, batch).c_str());
+  }
 }
 
 void print_options(const nlohmann::json& options) {
@@ -172,9 +238,25 @@ void add_check(CLI::App& program) {
       "Compare a rule's gradients with the exact ones of what it approximates, in float64");
   auto flags = std::make_shared<RunFlags>();
   auto json = std::make_shared<bool>(false);
-  flags->add(*app);
+  auto gradient = std::make_shared<std::string>();
+  flags->add(*app, {"ode.gradient"});
+  app->add_option("--ode.gradient", *gradient,
+                  "how credit passes through ODE blocks: " +
+                      text::join(ode::gradient_names(), "|") +
+                      ", or all: a table of all of them, by backprop")
+      ->type_name("<choice>")
+      ->take_last();
   app->add_flag("--json", *json, "print JSON");
-  app->callback([=] { check(flags->settings(*app), *json); });
+  app->callback([=] {
+    RunSettings settings = flags->settings(*app);
+    if (*gradient == "all") return check_ode_gradients(std::move(settings), *json);
+    if (!gradient->empty()) {
+      Options options;
+      settings.declare(options);
+      options.set("ode.gradient", *gradient);
+    }
+    check(std::move(settings), *json);
+  });
 }
 
 void add_describe(CLI::App& program) {

@@ -53,10 +53,10 @@ void train(const RunSettings& settings, const std::string& dir, bool overwrite, 
   require_recordable(experiment.settings());
   for (const std::string& left : RunFolder::create(dir, overwrite))
     std::fprintf(stderr, "%s\n", text::printable(left).c_str());
-  Progress progress(experiment.settings().rule);
-  std::vector<Observer*> observers;
-  if (!quiet) observers.push_back(&progress);
-  print_run(run_in_folder(experiment, dir, observers), dir, json);
+  Progress progress(experiment.settings().rule, quiet);
+  if (!quiet && !experiment.ode_choice().empty())
+    std::fprintf(stderr, "train: %s\n", experiment.ode_choice().c_str());
+  print_run(run_in_folder(experiment, dir, {&progress}), dir, json);
 }
 
 /// A comparison without a single outcome is none.
@@ -93,7 +93,7 @@ struct Output {
         ->take_last();
     app.add_flag("--overwrite", overwrite, "replace what the folder holds");
     app.add_flag("--json", json, "print the summary as JSON");
-    app.add_flag("--quiet", quiet, "no progress");
+    app.add_flag("--quiet", quiet, "no progress, but warnings");
   }
 };
 
@@ -162,7 +162,7 @@ void add_resume(CLI::App& program) {
       ->type_name("<integer>")
       ->check(CLI::Range(int64_t{0}, int64_t{1000000000000}));
   app->add_flag("--json", output->json, "print the summary as JSON");
-  app->add_flag("--quiet", output->quiet, "no progress");
+  app->add_flag("--quiet", output->quiet, "no progress, but warnings");
   app->callback([=] {
     interrupt::install();
     if (is_compare(output->dir)) {
@@ -177,10 +177,8 @@ void add_resume(CLI::App& program) {
     EarlierRun run =
         reopen(output->dir, settings, {.lock = std::make_shared<FolderLock>(output->dir)});
     run.experiment->trainer().began_with_epochs(before);
-    Progress progress(run.experiment->settings().rule);
-    std::vector<Observer*> observers;
-    if (!output->quiet) observers.push_back(&progress);
-    print_run(go_on_in_folder(run, observers), output->dir, output->json);
+    Progress progress(run.experiment->settings().rule, output->quiet);
+    print_run(go_on_in_folder(run, {&progress}), output->dir, output->json);
   });
 }
 

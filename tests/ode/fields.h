@@ -37,6 +37,7 @@ inline std::shared_ptr<Graph> one_dimensional(
 }
 
 inline const std::vector<Gradient> kExact = {Gradient::Naive, Gradient::OneCheckpoint,
-                                             Gradient::Aca, Gradient::Symplectic};
+                                             Gradient::Aca, Gradient::Symplectic,
+                                             Gradient::Binomial};
 
 }  // namespace altprop::ode::testing

@@ -8,57 +8,22 @@
 #include "altprop/base/error.h"
 #include "altprop/network/gradients.h"
 #include "network/check_op.h"
-#include "ode/fields.h"
 #include "ode/partitioned.h"
+#include "ode/passes.h"
 
 namespace altprop::ode {
 namespace {
 
+using testing::apart;
+using testing::draw;
+using testing::drawn_block;
+using testing::Found;
 using testing::kExact;
 using testing::one_dimensional;
+using testing::pass;
 using testing::timed_mlp;
 
 std::string name_of(Gradient gradient) { return gradient_names()[static_cast<size_t>(gradient)]; }
-
-double apart(const Tensor& a, const Tensor& b) {
-  return ((a - b).norm() / b.norm()).item<double>();
-}
-
-/// Value, credit of the input and gradients of one pass.
-struct Found {
-  Tensor out, of_input;
-  std::vector<Tensor> of_params;
-  Record record;
-};
-
-Found pass(Block& block, Gradient gradient, const Tensor& x, const Tensor& cot) {
-  block.set_gradient(gradient);
-  Saved saved;
-  Found found;
-  found.out = block.forward(std::vector<Tensor>{x}, saved, {Mode::Train});
-  Feedback exact;
-  Gradients sink;
-  Sweep sweep{exact, &sink};
-  const char wanted = 1;
-  found.of_input = block.credit(saved, cot, {&wanted, 1}, nullptr, sweep)[0];
-  found.of_params = sink.of_params(block.params());
-  found.record = Block::record(saved);
-  return found;
-}
-
-/// Of an mlp with its weights drawn.
-std::shared_ptr<Block> drawn_block(const Problem& problem, at::ScalarType type = at::kDouble) {
-  Graph net;
-  auto made = std::make_shared<Block>(timed_mlp(3), problem);
-  net.output(net.add(made, {net.input({{3}})}, "ode"));
-  net.to(at::kCPU, type);
-  initialise(net, Initialiser("normal:0.6"), Stream(4).at("init"));
-  return made;
-}
-
-Tensor draw(const char* purpose, int64_t rows = 4) {
-  return Stream(9).at(purpose).normal({rows, 3}, at::kDouble);
-}
 
 class ByMethod : public ::testing::TestWithParam<std::string> {
  protected:

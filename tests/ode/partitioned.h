@@ -28,7 +28,7 @@ inline Partitioned partitioned_adjoint(const Tableau& method, const Graph& f, co
   std::vector<char> wanted(f.input_nodes().size(), 0);
   wanted[0] = 1;
   for (size_t n = record.steps.size(); n-- > 0;) {
-    const auto& [t, h] = record.steps[n];
+    const double t = record.steps[n].t, h = record.steps[n].h;
     const std::vector<Evaluation> k =
         evaluate_stages(method, field, t, h, record.states[n], s, nullptr);
     const auto weight = [&](int i) { return method.b(i) == 0 ? h : method.b(i); };

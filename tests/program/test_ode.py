@@ -50,3 +50,73 @@ def test_what_diverges_ends_in_one_sentence(tmp_path):
     net = "chain: linear 12, ode{linear 12, relu, linear 12} solver=dopri5 max-steps=40, linear *"
     result = altprop("train", "--net", net, *GLYPHS, "--lr", "1000", "--epochs", "1", "--quiet", "--out", tmp_path / "d", code=1)
     assert "ode: " in result.err and " time " in result.err and len(result.err) < 700
+
+
+def test_all_gradient_methods_in_one_table():
+    rows = {row["method"]: row for row in altprop("check", *SMALL, "--ode.gradient", "all", "--json").json["methods"]}
+    assert rows["naive"]["gradient_error"] == 0 and rows["naive"]["reverse_evaluations"] == 0
+    for name in ("one-checkpoint", "aca", "symplectic", "binomial"):
+        assert rows[name]["gradient_error"] < 1e-13 and rows[name]["input_error"] < 1e-13, name
+    assert 1e-9 < rows["adjoint"]["gradient_error"] < 1e-1
+    assert "solver=alf" in rows["mali"]["refused"]
+    steps = rows["naive"]["accepted_steps"]
+    assert steps > 1 and rows["aca"]["reverse_evaluations"] == 6 * steps
+    assert rows["symplectic"]["reverse_evaluations"] == 11 * steps
+    assert rows["symplectic"]["peak_bytes"] < rows["aca"]["peak_bytes"] < rows["naive"]["peak_bytes"]
+    table = altprop("check", *SMALL, "--ode.gradient", "all").out
+    assert "gradient error" in table and "\nsymplectic" in table
+
+
+def test_the_table_is_of_backprop_and_of_networks_with_a_block():
+    assert "leave --rule out" in altprop("check", *SMALL, "--rule", "fa", "--ode.gradient", "all", code=2).err
+    assert "no ODE block" in altprop("check", "--net", "mlp:784-16-10:relu", "--ode.gradient", "all", code=2).err
+    assert "symplectic" in altprop("check", *SMALL, "--ode.gradient", "symplectik", code=2).err
+
+
+def test_describe_predicts_what_the_methods_take():
+    fixed = NET.replace("rtol=1e-3", "steps=9").replace("dopri5", "rk4")
+    args = ("--net", fixed, "--data", "glyphs", "--json")
+    block = altprop("describe", *args).json["ode_blocks"][0]
+    assert block["stages"] == 4 and block["steps"] == 9 and block["state_bytes"] == 64 * 12 * 4
+    bytes_of = {row["method"]: row["bytes"] for row in block["methods"]}
+    assert bytes_of["binomial"] < bytes_of["symplectic"] < bytes_of["aca"] < bytes_of["naive"]
+    reverse = {row["method"]: row["reverse_evaluations"] for row in block["methods"]}
+    assert (reverse["naive"], reverse["aca"], reverse["symplectic"]) == (0, 36, 63)
+    adaptive = altprop("describe", "--net", NET, "--data", "glyphs", "--json").json["ode_blocks"][0]
+    assert adaptive["adaptive"] and 0 < adaptive["steps"] < 100
+    assert all("bytes_at_max_steps" in row and "bytes" in row for row in adaptive["methods"])
+
+
+def test_memory_chooses_the_fastest_method_that_fits(tmp_path):
+    fixed = NET.replace("rtol=1e-3", "steps=9").replace("dopri5", "rk4")
+    small = ["--net", fixed, *GLYPHS, "--threads", "1", "--epochs", "1"]
+
+    def choice(memory):
+        result = altprop("train", *small, "--ode.memory", memory, "--json", "--out", tmp_path / memory)
+        assert result.json["ode_gradient"] in result.err
+        return result.json["ode_gradient"], result.json["test_loss"]
+    plenty, middle, little = choice("1GB"), choice("120kB"), choice("45kB")
+    assert "by naive" in plenty[0] and "by aca" in middle[0] and ("symplectic" in little[0] or "binomial" in little[0])
+    assert plenty[1] == pytest.approx(middle[1], rel=1e-5) == pytest.approx(little[1], rel=1e-5)
+    nothing = altprop("train", *small, "--ode.memory", "1kB", "--out", tmp_path / "no", code=2).err
+    assert "smallest exact method" in nothing and nothing.count("\n") == 1
+    both = altprop("train", *small, "--ode.memory", "1GB", "--ode.gradient", "aca", "--out", tmp_path / "no", code=2).err
+    assert "left out" in both
+    bad = altprop("train", *small, "--ode.memory", "much", "--out", tmp_path / "no", code=2).err
+    assert "2GB" in bad
+
+
+def test_a_run_with_a_bound_resumes_to_the_same_numbers(tmp_path):
+    args = [*SMALL, "--quiet", "--ode.memory", "100kB"]
+    altprop("train", *args, "--epochs", "1", "--out", tmp_path / "r")
+    whole = altprop("train", *args, "--json", "--epochs", "2", "--out", tmp_path / "w").json
+    resumed = altprop("resume", tmp_path / "r", "--epochs", "2", "--quiet", "--json").json
+    assert resumed["test_loss"] == whole["test_loss"]
+
+
+def test_outputs_at_several_times_and_a_learnt_end_train(tmp_path):
+    net = NET.replace("rtol=1e-3", "rtol=1e-3 outputs=3 learn-T=sqrt")
+    summary = altprop("train", "--net", net, *GLYPHS, "--epochs", "2", "--quiet", "--json", "--out", tmp_path / "t").json
+    assert summary["test_accuracy"] > 0.2
+    rows = altprop("check", "--net", net, *GLYPHS, "--json").json["layers"]
+    assert [row["relative_error"] < 1e-13 for row in rows if row["name"].endswith(".T")] == [True]

@@ -10,7 +10,9 @@
 //
 // The integral is left out of the error's norm (P. Kidger, R. Chen, T. Lyons, "Hey, that's not an
 // ODE", 2020, arXiv 2009.09457): parameters learn by signals of the stages of accepted steps, with
-// |h| b_i lambda as credit.
+// |h| b_i lambda as credit. Equal steps are all accepted, and so each stage sends its signal at
+// once; of adaptive ones the activities of a trial stay until it is decided. At an output x is set
+// to what the forward pass had there, and the output's credit is added.
 #include <cmath>
 
 #include "altprop/ode/record.h"
@@ -37,42 +39,128 @@ struct Pair {
 
 }  // namespace
 
-Tensor adjoint_back(const Tableau& method, const Graph& f, const StepSizes& sizes, Record& record,
-                    const Tensor& cot, Sweep& sweep) {
-  const Pair pair(record.end, cot);
-  const Field evaluate = field_of(f, record.pass, true);
-  std::vector<char> wanted(f.input_nodes().size(), 0);
-  wanted[0] = 1;
-  const Field backwards = [&](double t, const Tensor& y) {
-    Evaluation at_state = evaluate(t, pair.state(y));
-    Sweep own = sweep;
-    own.sink = nullptr;
-    own.use = 0;
-    const Tensor xi =
-        f.sweep(*at_state.activity, {{f.output_node(), pair.credit(y)}}, own, wanted)[0];
-    return Evaluation{
-        Pair::join(at_state.slope, xi.defined() ? -xi : at::zeros_like(pair.credit(y)))};
-  };
-  const int s = method.stages();
-  record.backward = {};
-  int64_t for_signals = 0;
-  const Observer signals = [&](Accepted step) {
-    if (!sweep.sink) return;
-    for (int i = s; i-- > 0;) {
-      if (method.b(i) == 0) continue;
-      const Tensor y = stage_state(method, step.begin, step.h, step.result.k, i);
-      Evaluation at_state = evaluate(step.t + method.c(i) * step.h, pair.state(y));
-      ++for_signals;
-      Sweep own = sweep;
-      own.use = static_cast<int>(step.number) * s + i;
-      f.sweep(*at_state.activity,
-              {{f.output_node(), pair.credit(y) * (std::abs(step.h) * method.b(i))}}, own, {});
+namespace {
+
+class AdjointPass {
+ public:
+  AdjointPass(const Tableau& method, const Graph& f, const StepSizes& sizes, Record& record,
+              const std::vector<Tensor>& cots, const Sweep& sweep)
+      : method_(method),
+        f_(f),
+        sizes_(sizes),
+        record_(record),
+        cots_(cots),
+        sweep_(sweep),
+        evaluate_(field_of(f, record.pass, true)),
+        wanted_(f.input_nodes().size(), 0) {
+    wanted_[0] = 1;
+  }
+
+  Tensor run() {
+    const bool equal = sizes_.steps > 0;
+    record_.backward = {};
+    Tensor lambda;
+    for (size_t k = record_.stops.size(); k-- > 0;) {
+      const Stop& from = record_.stops[k];
+      const double to = k > 0 ? record_.stops[k - 1].time : 0;
+      if (from.output >= 0) {
+        x_ = record_.outputs.at(static_cast<size_t>(from.output));
+        const Tensor& cot = cots_.at(static_cast<size_t>(from.output));
+        lambda = lambda.defined() ? lambda + cot : cot;
+        if (record_.times) of_output(static_cast<size_t>(from.output), from.time);
+      }
+      const Pair pair(x_, lambda);
+      const Field backwards = equal ? at_once(pair, (to - from.time) / double(sizes_.steps))
+                                    : later(pair);
+      const Observer signals = [&](Accepted step) {
+        if (!equal && sweep_.sink) send(pair, step);
+        first_use_ += method_.stages();
+      };
+      const Stop stop{to};
+      const Journey journey{.observe = signals, .costs = record_.backward};
+      const Tensor y = travel(method_, backwards, Pair::join(x_, lambda), from.time, {&stop, 1},
+                              sizes_, journey);
+      x_ = pair.state(y);
+      lambda = pair.credit(y);
     }
-  };
-  const Tensor begin = integrate(method, backwards, Pair::join(record.end, cot), record.end_time, 0,
-                                 sizes, signals, &record.backward);
-  record.backward.evaluations += for_signals;
-  return pair.credit(begin);
+    if (record_.reads_begin) lambda = lambda + cots_.at(0);
+    return lambda;
+  }
+
+ private:
+  /// Signals go with the credits, in one sweep for each stage. Stages come in turn.
+  Field at_once(const Pair& pair, double h) {
+    auto next = std::make_shared<int>(0);
+    return [this, pair, h, next](double t, const Tensor& y) {
+      const int i = (*next)++ % method_.stages();
+      const double weight = std::abs(h) * method_.b(i);
+      Sweep own = sweep_;
+      if (weight == 0) own.sink = nullptr;
+      own.scale *= weight;
+      own.use = first_use_ + i;
+      const Evaluation at_state = evaluate_(t, pair.state(y));
+      return slopes(pair, y, at_state, own);
+    };
+  }
+
+  /// Credits alone; the activity stays for the signals.
+  Field later(const Pair& pair) {
+    return [this, pair](double t, const Tensor& y) {
+      Evaluation at_state = evaluate_(t, pair.state(y));
+      Sweep own = sweep_;
+      own.sink = nullptr;
+      own.release = false;
+      Evaluation out = slopes(pair, y, at_state, own);
+      if (sweep_.sink) out.activity = std::move(at_state.activity);
+      return out;
+    };
+  }
+
+  Evaluation slopes(const Pair& pair, const Tensor& y, const Evaluation& at_state, Sweep& own) {
+    const Tensor xi =
+        f_.sweep(*at_state.activity, {{f_.output_node(), pair.credit(y)}}, own, wanted_)[0];
+    return {Pair::join(at_state.slope, xi.defined() ? -xi : at::zeros_like(pair.credit(y)))};
+  }
+
+  void send(const Pair& pair, const Accepted& step) {
+    for (int i = method_.stages(); i-- > 0;) {
+      const Evaluation& k = step.result.k[static_cast<size_t>(i)];
+      if (method_.b(i) == 0) continue;
+      const Tensor y = method_.stage_state(step.begin, step.h, step.result.k, i);
+      Sweep own = sweep_;
+      own.use = first_use_ + i;
+      f_.sweep(*k.activity,
+               {{f_.output_node(), pair.credit(y) * (std::abs(step.h) * method_.b(i))}}, own, {});
+    }
+  }
+
+  /// Credit of an output's time: what it moves the output by.
+  void of_output(size_t output, double time) {
+    record_.of_times.resize(cots_.size() + (record_.reads_begin ? 0 : 1), 0);
+    const Tensor slope = field_of(f_, record_.pass, false)(time, x_).slope;
+    ++record_.backward.evaluations;
+    record_.of_times[output + (record_.reads_begin ? 0 : 1)] =
+        (slope * fold_rows(cots_[output], slope.size(0))).sum().item<double>();
+  }
+
+  const Tableau& method_;
+  const Graph& f_;
+  const StepSizes& sizes_;
+  Record& record_;
+  const std::vector<Tensor>& cots_;
+  const Sweep& sweep_;
+  Field evaluate_;
+  std::vector<char> wanted_;
+  Tensor x_;
+  int first_use_ = 0;
+};
+
+}  // namespace
+
+Tensor adjoint_back(const Scheme& method, const Graph& f, const StepSizes& sizes, Record& record,
+                    const std::vector<Tensor>& cots, Sweep& sweep) {
+  const auto& table = dynamic_cast<const Tableau&>(method);  // see objection()
+  return AdjointPass(table, f, sizes, record, cots, sweep).run();
 }
 
 }  // namespace altprop::ode

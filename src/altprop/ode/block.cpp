@@ -1,9 +1,11 @@
 #include "altprop/ode/block.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/ode/leapfrog.h"
 
 namespace altprop::ode {
 
@@ -19,23 +21,63 @@ void refuse_for_block(const Tensor* substitute) {
                   "substitute those of its parts");
 }
 
+/// Where steps have to end: outputs and jumps in the order of their times.
+std::vector<Stop> stops_of(const Problem& problem) {
+  std::vector<Stop> out;
+  int number = 0;
+  for (const double time : problem.outputs) {
+    if (time > 0) out.push_back({time, number});
+    ++number;
+  }
+  if (problem.outputs.empty()) out.push_back({problem.end_time, 0});
+  for (const double time : problem.jumps) {
+    const auto at = std::find_if(out.begin(), out.end(),
+                                 [&](const Stop& stop) { return stop.time >= time; });
+    if (at != out.end() && at->time == time) {
+      at->jump = true;
+    } else {
+      out.insert(at, {time, -1, true});
+    }
+  }
+  return out;
+}
+
+std::shared_ptr<const Scheme> solver_of(const Problem& problem) {
+  auto out = scheme(problem.solver);
+  if (problem.eta == 1) return out;
+  if (!out->inverts())
+    throw UsageError("ode: eta is the damping of solver 'alf' and has no effect with solver '" +
+                     problem.solver + "'; leave it out");
+  return std::make_shared<Leapfrog>(problem.eta);
+}
+
+bool ascends(const std::vector<double>& times) {
+  return std::adjacent_find(times.begin(), times.end(), std::greater_equal<>()) == times.end();
+}
+
+/// "0.25/0.5/1"
+std::string times_text(const std::vector<double>& times) {
+  std::vector<std::string> out;
+  for (const double time : times) out.push_back(text::from_number(time));
+  return text::join(out, "/");
+}
+
 }  // namespace
 
 Spec time_spec() { return {.shape = {1}, .batched = false}; }
 
 Block::Block(std::shared_ptr<Graph> f, Problem problem)
-    : f_(std::move(f)), problem_(std::move(problem)), method_(&tableau(problem_.solver)) {
+    : f_(std::move(f)), problem_(std::move(problem)), scheme_(solver_of(problem_)) {
   const size_t inputs = f_->input_nodes().size();
   if (inputs < 1 || inputs > 2 || f_->output_nodes().size() != 1)
     throw Refusal("ode", text::cat("f has ", inputs, " inputs and ", f_->output_nodes().size(),
                                    " outputs, but is a function of the state z and the time t"));
   if (inputs == 2 && f_->node(f_->input_nodes()[1]).spec != time_spec())
     throw Refusal("ode", "the second input of f is the time, one number for the whole batch");
-  if (!(problem_.end_time > 0) || !std::isfinite(problem_.end_time))
-    throw UsageError(text::cat("ode: T is the time at which the state is read, above 0, but is ",
-                               problem_.end_time));
+  expect_times();
+  stops_ = stops_of(problem_);
   const StepSizes& sizes = problem_.sizes;
-  if (sizes.steps == 0 && !method_->estimates_error())
+  if (sizes.steps == 0 && !scheme_->estimates_error())
     throw UsageError("ode: solver '" + problem_.solver +
                      "' has no estimate of its error; say how many steps it takes, as in steps=8, "
                      "or use dopri5");
@@ -44,14 +86,73 @@ Block::Block(std::shared_ptr<Graph> f, Problem problem)
     throw UsageError(
         "ode: steps, tolerances and the first step are not negative, max-steps is at least 1, and "
         "rtol and atol are not both 0");
+  if (!(sizes.min_step >= 0) || !(sizes.max_step >= 0) ||
+      (sizes.max_step > 0 && sizes.max_step < sizes.min_step))
+    throw UsageError("ode: min-step and max-step are not negative, and max-step is the longer one");
+  if (sizes.return_early && stops_.size() > 1)
+    throw UsageError(
+        "ode: on-max-steps=return is for one output and no jumps, because the later ones would not "
+        "be reached; use on-max-steps=stop");
+  if (problem_.learnt_time != LearntTime::No) {
+    const double t = problem_.end_time;
+    learnt_time_ = std::make_shared<Param>(
+        "T", at::full({1}, problem_.learnt_time == LearntTime::Square ? std::sqrt(t) : t));
+    learnt_time_->decay = false;
+  }
+}
+
+void Block::expect_times() const {
+  const double end = problem_.end_time;
+  if (!(end > 0) || !std::isfinite(end))
+    throw UsageError(
+        text::cat("ode: T is the time at which the state is read, above 0, but is ", end));
+  const std::vector<double>&outputs = problem_.outputs, &jumps = problem_.jumps;
+  if (!outputs.empty() && (!ascends(outputs) || outputs.front() < 0 || outputs.back() != end))
+    throw UsageError(text::cat(
+        "ode: output times ascend from 0 or later, and the last one is T=", text::from_number(end),
+        ", but they are ", times_text(outputs)));
+  if (!jumps.empty() && (!ascends(jumps) || !(jumps.front() > 0) || !(jumps.back() < end)))
+    throw UsageError(text::cat("ode: times of jumps ascend between 0 and T=", text::from_number(end),
+                               ", but they are ", times_text(jumps)));
+}
+
+double Block::end_time() const {
+  if (!learnt_time_) return problem_.end_time;
+  const double value = learnt_time_->value.item<double>();
+  const double end = problem_.learnt_time == LearntTime::Square ? value * value : value;
+  if (!(end > 0) || !std::isfinite(end))
+    throw Diverged(text::cat("ode: the learnt end of the integration has become T=",
+                             text::from_number(end),
+                             ", but it lies behind the begin at 0; lower the learning rate, of T "
+                             "alone by lr-of, or learn its root with learn-T=sqrt"));
+  return end;
+}
+
+std::vector<ParamPtr> Block::params() const {
+  std::vector<ParamPtr> out = f_->params();
+  if (learnt_time_) out.push_back(learnt_time_);
+  return out;
 }
 
 std::string Block::settings() const {
-  const StepSizes& sizes = problem_.sizes;
+  const StepSizes &sizes = problem_.sizes, usual;
   std::string out = text::cat("solver=", problem_.solver, ",T=", problem_.end_time);
+  const auto say = [&](bool differs, const char* name, const auto& value) {
+    if (differs) out += text::cat(",", name, "=", value);
+  };
+  say(problem_.eta != 1, "eta", problem_.eta);
+  say(stacks(), "times", times_text(problem_.outputs));
+  say(!problem_.jumps.empty(), "jumps", times_text(problem_.jumps));
+  say(problem_.learnt_time != LearntTime::No, "learn-T",
+      problem_.learnt_time == LearntTime::Square ? "sqrt" : "plain");
   if (sizes.steps > 0) return text::cat(out, ",steps=", sizes.steps);
   out = text::cat(out, ",rtol=", sizes.rtol, ",atol=", sizes.atol);
-  if (sizes.first_step > 0) out = text::cat(out, ",first-step=", sizes.first_step);
+  say(sizes.first_step > 0, "first-step", sizes.first_step);
+  say(sizes.control != Control::I, "controller", control_names()[static_cast<size_t>(sizes.control)]);
+  say(sizes.min_step > 0, "min-step", sizes.min_step);
+  say(sizes.max_step > 0, "max-step", sizes.max_step);
+  say(sizes.max_steps != usual.max_steps, "max-steps", sizes.max_steps);
+  say(sizes.return_early, "on-max-steps", "return");
   return out;
 }
 
@@ -67,7 +168,10 @@ Spec Block::infer(std::span<const Spec> inputs) const {
         text::cat("f makes values of shape ", shape_text(slope.shape), " of a state of shape ",
                   shape_text(state.shape), ", but is the state's rate of change"),
         "let the last operation inside have the shape of the state");
-  return state;
+  if (!stacks()) return state;
+  Spec out = state;
+  out.shape.insert(out.shape.begin(), static_cast<int64_t>(problem_.outputs.size()));
+  return out;
 }
 
 void Block::build(std::span<const Spec>) {
@@ -80,15 +184,17 @@ void Block::build(std::span<const Spec>) {
 
 Traits Block::traits() const {
   Traits out = f_->traits();
-  const int64_t steps = problem_.sizes.steps;
-  out.reuses |= steps == 0 || steps * method_->stages() > 1;
+  const int64_t steps = problem_.sizes.steps * stretches();
+  out.reuses |= steps == 0 || steps * scheme_->stages() > 1 || scheme_->carries_slope();
   out.couples_samples |= steps == 0;  // they share the steps, and the norm of the error
   return out;
 }
 
 int64_t Block::multiply_adds(std::span<const Spec> inputs) const {
-  // Adaptive: of one step.
-  return f_->multiply_adds(inputs) * method_->stages() * std::max<int64_t>(problem_.sizes.steps, 1);
+  // Adaptive: of one step to each stop.
+  const int64_t evaluations =
+      scheme_->stages() * std::max<int64_t>(problem_.sizes.steps, 1) * stretches();
+  return f_->multiply_adds(inputs) * (evaluations + (scheme_->carries_slope() ? 1 : 0));
 }
 
 void Block::expect_repeatable(const Tensor& x, const Record& record) const {
@@ -101,6 +207,21 @@ void Block::expect_repeatable(const Tensor& x, const Record& record) const {
                   "leave random numbers and statistics out of f");
 }
 
+Tensor Block::joined(const std::vector<Tensor>& outputs) const {
+  return stacks() ? at::stack(outputs, 1) : outputs.at(0);
+}
+
+std::vector<Tensor> Block::parted(const Tensor& cot) const {
+  if (!stacks()) return {cot};
+  return cot.unbind(1);
+}
+
+void Block::set_gradient(const GradientMethod& gradient) {
+  if (const std::string why = objection(gradient, *scheme_); !why.empty())
+    throw UsageError("ode: " + why);
+  gradient_ = gradient;
+}
+
 Tensor Block::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
   const bool replay = pass.mode == Mode::Replay && saved.extra.has_value();
   if (!replay) {
@@ -109,23 +230,48 @@ Tensor Block::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& 
                    .draws = pass.draws,
                    .ids = pass.ids,
                    .first_row = pass.first_row};
-    fresh->end_time = problem_.end_time;
+    fresh->stops = stops_;
+    if (const double end = end_time(); end != problem_.end_time)
+      for (Stop& stop : fresh->stops) stop.time *= end / problem_.end_time;
+    fresh->reads_begin = stacks() && problem_.outputs.front() == 0;
     saved.extra = fresh;
   }
   // A replay takes the steps and draws of the pass that it repeats.
   Record& record = record_in(saved);
-  record.gradient = gradient_;
+  record.method = gradient_;
+  record.times = learnt_time_ || time_credits_;
+  record.watch_noise = tally_ != nullptr;
   if (!replay) expect_repeatable(inputs[0], record);
-  return record_forward(*method_, *f_, inputs[0], problem_.sizes, record);
+  const std::vector<Tensor> outputs =
+      record_forward(*scheme_, *f_, inputs[0], problem_.sizes, record);
+  if (tally_) {
+    ++tally_->passes;
+    tally_->forward.add(record.forward);
+  }
+  return joined(outputs);
 }
 
 const Record& Block::record(const Saved& saved) { return record_in(saved); }
+
+Tensor Block::back(const Saved& saved, const Tensor& cot, Sweep& sweep) const {
+  Record& record = record_in(saved);
+  Tensor of_input = record_back(*scheme_, *f_, problem_.sizes, record, parted(cot), sweep);
+  if (tally_) tally_->backward.add(record.backward);
+  if (learnt_time_ && sweep.sink) {
+    double of_time = credit_of_end_time(record);
+    if (problem_.learnt_time == LearntTime::Square)
+      of_time *= 2 * learnt_time_->value.item<double>();
+    sweep.sink->take(ParamSignal{learnt_time_.get(), at::full_like(learnt_time_->value, of_time),
+                                 sweep.scale});
+  }
+  return of_input;
+}
 
 Credits Block::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
                       const Tensor* substitute, Sweep& sweep) const {
   refuse_for_block(substitute);
   // Its parts may learn where nobody wants the credit of its input.
-  Tensor of_input = record_back(*method_, *f_, problem_.sizes, record_in(saved), cot, sweep);
+  Tensor of_input = back(saved, cot, sweep);
   if (!wanted.empty() && !wanted[0]) of_input = Tensor();
   return {of_input};
 }
@@ -134,17 +280,24 @@ Tensor Block::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* subs
   refuse_for_block(substitute);
   Feedback exact;
   Sweep sweep{exact};
-  return record_back(*method_, *f_, problem_.sizes, record_in(saved), cot, sweep);
+  return back(saved, cot, sweep);
 }
 
 Tensor Block::jvp(const Saved& saved, const Tensor& tangent, int) const {
-  return push_along(*method_, *f_, record_in(saved), tangent, {});
+  return joined(push_along(*scheme_, *f_, record_in(saved), {.begin = tangent}));
 }
 
 Tensor Block::jvp_params(const Saved& saved, const ParamTangents& of) const {
   bool any = false;
   for (const ParamPtr& param : f_->params()) any |= of(*param).defined();
-  return any ? push_along(*method_, *f_, record_in(saved), {}, of) : Tensor();
+  TangentFrom from{.params = any ? of : ParamTangents()};
+  if (const Tensor of_time = learnt_time_ ? of(*learnt_time_) : Tensor(); of_time.defined()) {
+    any = true;
+    from.end_time = of_time.item<double>();
+    if (problem_.learnt_time == LearntTime::Square)
+      from.end_time *= 2 * learnt_time_->value.item<double>();
+  }
+  return any ? joined(push_along(*scheme_, *f_, record_in(saved), from)) : Tensor();
 }
 
 void Block::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
@@ -153,7 +306,7 @@ void Block::accumulate(const Saved& saved, const Tensor& cot, double scale, Stor
   Feedback exact;
   IntoStore sink(store);
   Sweep sweep{exact, &sink, scale};
-  record_back(*method_, *f_, problem_.sizes, record_in(saved), cot, sweep);
+  back(saved, cot, sweep);
 }
 
 OpPtr block(std::shared_ptr<Graph> f, Problem problem) {
@@ -170,16 +323,28 @@ void add_blocks(const Graph& net, std::vector<Block*>& out) {
 }
 }  // namespace
 
-int set_gradient(const Graph& net, Gradient gradient) {
-  std::vector<Block*> blocks;
-  add_blocks(net, blocks);
+std::vector<Block*> blocks_of(const Graph& net) {
+  std::vector<Block*> out;
+  add_blocks(net, out);
+  return out;
+}
+
+int set_gradient(const Graph& net, const GradientMethod& gradient) {
+  const std::vector<Block*> blocks = blocks_of(net);
   for (Block* block : blocks) block->set_gradient(gradient);
   return static_cast<int>(blocks.size());
 }
 
-ExactGradients::ExactGradients(const Graph& net) {
-  add_blocks(net, changed_);
-  std::erase_if(changed_, [](Block* b) { return b->gradient() != Gradient::Adjoint; });
+Counting::Counting(const Graph& net) : blocks_(blocks_of(net)) {
+  for (Block* block : blocks_) block->count_into(tally_);
+}
+
+Counting::~Counting() {
+  for (Block* block : blocks_) block->count_into(nullptr);
+}
+
+ExactGradients::ExactGradients(const Graph& net) : changed_(blocks_of(net)) {
+  std::erase_if(changed_, [](const Block* b) { return b->gradient().is_exact(); });
   for (Block* block : changed_) block->set_gradient(Gradient::Symplectic);
 }
 

@@ -10,24 +10,40 @@
 
 namespace altprop::ode {
 
+/// How the end T is a parameter: not at all, as it is, or as the square of one, which stays positive.
+enum class LearntTime { No, Plain, Square };
+
 /// What belongs to the network; how gradients are made does not.
 struct Problem {
   std::string solver = "dopri5";
   double end_time = 1;  ///< T, in the unit of f's time
   StepSizes sizes = {};
+  /// Ascending times at which the state is read, the last one T, the first one perhaps 0: the
+  /// output is [times, ...state]. Empty: the state at T alone.
+  std::vector<double> outputs = {};
+  std::vector<double> jumps = {};  ///< ascending times between 0 and T at which f jumps
+  /// T is learnt, and outputs and jumps are moved in proportion.
+  LearntTime learnt_time = LearntTime::No;
+  double eta = 1;  ///< damping of solver alf
 };
 
 /// A time: one number for the whole batch, [1].
 Spec time_spec();
+
+/// What passes through a block have cost since somebody began to count.
+struct Tally {
+  int64_t passes = 0;  ///< forward
+  Costs forward, backward;
+};
 
 /// A composite: f's operations are sites of their own, and every evaluation sends their signals, so
 /// that whatever feedback there is learns inside. Saved.extra = the Record.
 class Block : public Op {
  public:
   /// @param f of the input z and, if it wants one, t (time_spec); its output has z's shape
-  /// @throws UsageError if there is no such solver, T is not positive, or the solver takes no
-  /// adaptive steps and their number is not given; Refusal if f has another number of inputs or
-  /// outputs
+  /// @throws UsageError if there is no such solver, times are not ascending and positive, or the
+  /// solver takes no adaptive steps and their number is not given; Refusal if f has another number
+  /// of inputs or outputs
   Block(std::shared_ptr<Graph> f, Problem problem);
 
   std::string type() const override { return "ode"; }
@@ -44,7 +60,8 @@ class Block : public Op {
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   const Graph* parts() const override { return f_.get(); }
-  std::vector<ParamPtr> params() const override { return f_->params(); }
+  /// Those of f, then T where it is learnt.
+  std::vector<ParamPtr> params() const override;
   std::vector<std::pair<std::string, Tensor*>> buffers() override { return f_->buffers(); }
   void project() const override { f_->project(); }
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
@@ -53,25 +70,63 @@ class Block : public Op {
   Traits traits() const override;
 
   const Problem& problem() const { return problem_; }
-  Gradient gradient() const { return gradient_; }
-  /// For the forward passes that follow.
-  void set_gradient(Gradient gradient) { gradient_ = gradient; }
+  const Scheme& solver() const { return *scheme_; }
+  /// Stretches between outputs and jumps, each of which takes `sizes.steps` equal steps.
+  int64_t stretches() const { return static_cast<int64_t>(stops_.size()); }
+  /// T as it is now. @throws Diverged if it was learnt and is not positive any more
+  double end_time() const;
+
+  const GradientMethod& gradient() const { return gradient_; }
+  /// For the forward passes that follow. @throws UsageError if the solver has no such method
+  void set_gradient(const GradientMethod& gradient);
+  /// Forward passes in training mode that follow have credits of times, too, also where T is not
+  /// learnt: see credits_of_output_times.
+  void set_time_credits(bool wanted) { time_credits_ = wanted; }
+  /// Passes that follow are counted there; null: nowhere.
+  void count_into(std::shared_ptr<Tally> tally) { tally_ = std::move(tally); }
   /// What the last forward pass into `saved` has recorded, its costs among it.
   static const Record& record(const Saved& saved);
 
  private:
   void expect_repeatable(const Tensor& x, const Record& record) const;
+  void expect_times() const;
+  /// Credit of the input; sends the signals of f's parts and of T.
+  Tensor back(const Saved& saved, const Tensor& cot, Sweep& sweep) const;
+  bool stacks() const { return !problem_.outputs.empty(); }
+  /// The outputs as they leave the block, and the other way round.
+  Tensor joined(const std::vector<Tensor>& outputs) const;
+  std::vector<Tensor> parted(const Tensor& cot) const;
 
   std::shared_ptr<Graph> f_;
   Problem problem_;
-  const Tableau* method_;
-  Gradient gradient_ = Gradient::Symplectic;
+  std::shared_ptr<const Scheme> scheme_;
+  std::vector<Stop> stops_;  ///< at problem_.end_time
+  ParamPtr learnt_time_;     ///< null: T is fixed
+  GradientMethod gradient_;
+  bool time_credits_ = false;
+  std::shared_ptr<Tally> tally_;
 };
 
 OpPtr block(std::shared_ptr<Graph> f, Problem problem = {});
 
-/// Of all ODE blocks of a network, those inside of its graphs too. @returns how many there are
-int set_gradient(const Graph& net, Gradient gradient);
+/// The ODE blocks of a network, those inside of its graphs and blocks too, in the order of its sites.
+std::vector<Block*> blocks_of(const Graph& net);
+
+/// Of all ODE blocks of a network. @returns how many there are
+int set_gradient(const Graph& net, const GradientMethod& gradient);
+
+/// While it lives, the passes of all blocks are counted.
+class Counting {
+ public:
+  explicit Counting(const Graph& net);
+  ~Counting();
+  Counting(const Counting&) = delete;
+  Tally& tally() { return *tally_; }
+
+ private:
+  std::vector<Block*> blocks_;
+  std::shared_ptr<Tally> tally_ = std::make_shared<Tally>();
+};
 
 /// While it lives, blocks whose gradient is that of the continuous adjoint have the exact one: what
 /// a rule's gradients are compared with is exact.

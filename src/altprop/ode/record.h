@@ -5,57 +5,70 @@
 
 #include "altprop/network/graph.h"
 #include "altprop/ode/integrate.h"
+#include "altprop/ode/method.h"
 
 namespace altprop::ode {
 
-/// How the credit of the end becomes the credit of the begin. All but Adjoint are exact: they are
-/// the derivative of the steps that were taken, and differ in memory and evaluations alone. With N
-/// steps, s stages, X bytes of a state and U bytes that an evaluation keeps for its derivative:
-///
-///   Naive          N s U          nothing is evaluated again
-///   OneCheckpoint  N s U (+ X)    in the reverse pass: N s evaluations
-///   Aca            s U + N X      N s         (Zhuang et al. 2020, arXiv 2006.02493)
-///   Symplectic     U + (N + s) X  N (2 s - 1) (Matsubara et al. 2021, arXiv 2102.09750)
-///   Adjoint        U + O(X)       wrong by O(tolerance) (Chen et al. 2018, arXiv 1806.07366)
-enum class Gradient { Naive, OneCheckpoint, Aca, Symplectic, Adjoint };
-
-/// "naive", "one-checkpoint", "aca", "symplectic", "adjoint".
-const std::vector<std::string>& gradient_names();
-/// @throws UsageError with a suggestion
-Gradient gradient_of(const std::string& name);
-
 struct Record {
-  Gradient gradient = Gradient::Symplectic;
-  Pass pass;  ///< whose draws every evaluation repeats
-  double end_time = 1;
+  GradientMethod method;
+  Pass pass;                 ///< whose draws every evaluation repeats
+  std::vector<Stop> stops;   ///< of the integration from 0; the last one is its end, an output
+  bool reads_begin = false;  ///< the first output is the begin itself
+  bool times = false;        ///< credits of times will be wanted
+  bool watch_noise = false;
+
   std::vector<TimeStep> steps;  ///< those that were accepted
-  Tensor begin, end;            ///< x(0); x(T) where the method needs it
-  std::vector<Tensor> states;   ///< x_n of every step: Aca, Symplectic
+  Tensor begin;                 ///< x(0)
+  Tensor end;                   ///< y at the end: Mali; x(T): Adjoint
+  std::vector<Tensor> states;   ///< y_n by step, undefined where it is not kept
+  int64_t slots = 0;            ///< how many of them may be kept at once
+  Tensor last;                  ///< Binomial: y at the begin of the last step
   std::vector<std::vector<std::shared_ptr<Activity>>> stages;  ///< of every step: Naive
+  std::vector<std::vector<Tensor>> slopes;  ///< of every step: Naive where times are wanted
+  std::shared_ptr<Activity> first;  ///< Naive: of the slope that is carried from the begin
+  std::vector<Tensor> outputs;      ///< x at the outputs: Adjoint
+  /// After a reverse pass with `times`: credit of t_n, begin and end of the steps, at fixed times of
+  /// the others, [steps + 1]. Adjoint: of 0 and the output times.
+  std::vector<double> of_times;
   Costs forward, backward;
+
+  double end_time() const { return stops.back().time; }
 };
 
 /// f(t, z), a graph of the inputs z and, if it has a second one, t [1].
 /// @param keep evaluations hold what a reverse pass through f needs
 Field field_of(const Graph& f, const Pass& pass, bool keep);
 
-/// Integrates from 0 to record.end_time, along record.steps if there are any, else with steps of
-/// its own, and fills the record as record.gradient needs. @returns x(T)
-Tensor record_forward(const Tableau& method, const Graph& f, const Tensor& begin,
-                      const StepSizes& sizes, Record& record);
+/// Integrates from 0 through record.stops, along record.steps if there are any, else with steps of
+/// its own, and fills the record as its method needs. @returns x at the outputs
+std::vector<Tensor> record_forward(const Scheme& method, const Graph& f, const Tensor& begin,
+                                   const StepSizes& sizes, Record& record);
 
-/// Tangent of the end at the recorded steps. @param tangent of the begin, [K*B, ...]; undefined:
-/// none @param params tangents of parameters; may be null
-Tensor push_along(const Tableau& method, const Graph& f, const Record& record,
-                  const Tensor& tangent, const ParamTangents& params);
+/// Where a tangent begins.
+struct TangentFrom {
+  Tensor begin;          ///< of x(0), [K*B, ...]; undefined: none
+  ParamTangents params;  ///< of f's parameters; may be null
+  double end_time = 0;   ///< of T, with all times in proportion
+};
+/// Tangents of the outputs, at the recorded steps.
+std::vector<Tensor> push_along(const Scheme& method, const Graph& f, const Record& record,
+                               const TangentFrom& from);
 
 /// The reverse pass: credit of the begin, with the feedback and the sink of `sweep`, which receives
 /// signals of f's operations, once per evaluation. Site::use is step * s + stage.
-Tensor record_back(const Tableau& method, const Graph& f, const StepSizes& sizes, Record& record,
-                   const Tensor& cot, Sweep& sweep);
+/// @param cots of the outputs
+Tensor record_back(const Scheme& method, const Graph& f, const StepSizes& sizes, Record& record,
+                   const std::vector<Tensor>& cots, Sweep& sweep);
 
 /// The same with the continuous adjoint equation; see adjoint.cpp.
-Tensor adjoint_back(const Tableau& method, const Graph& f, const StepSizes& sizes, Record& record,
-                    const Tensor& cot, Sweep& sweep);
+Tensor adjoint_back(const Scheme& method, const Graph& f, const StepSizes& sizes, Record& record,
+                    const std::vector<Tensor>& cots, Sweep& sweep);
+
+/// Credits of the output times, of 0 first, from those of the steps' ends: times between two outputs
+/// stay at the same fraction of the way. [outputs + 1], or [outputs] if the first output is the
+/// begin
+std::vector<double> credits_of_output_times(const Record& record);
+/// Credit of T where all times are in proportion to it.
+double credit_of_end_time(const Record& record);
 
 }  // namespace altprop::ode

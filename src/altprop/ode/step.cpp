@@ -1,62 +1,61 @@
 #include "altprop/ode/step.h"
 
+#include <cmath>
+#include <limits>
+
 #include "altprop/network/graph.h"
 
 namespace altprop::ode {
 
-Tensor combine(const Tensor& x, double h, const std::vector<Evaluation>& k, int n,
-               const std::function<double(int)>& weight) {
-  Tensor out;
-  for (int j = 0; j < n; ++j) {
-    const double w = weight(j);
-    if (w == 0) continue;
-    const Tensor& slope = k[static_cast<size_t>(j)].slope;
-    if (out.defined()) {
-      out.add_(slope, h * w);
-    } else {
-      out = at::add(x, slope, h * w);
-    }
-  }
-  return out.defined() ? out : x;
+Tensor stage_state(const Scheme& method, const Tensor& y, double h, const Evaluations& k, int i) {
+  return method.stage_state(y, h, k, i);
 }
 
-Tensor stage_state(const Tableau& method, const Tensor& x, double h,
-                   const std::vector<Evaluation>& k, int i) {
-  return combine(x, h, k, i, [&](int j) { return method.a(i, j); });
+double stage_time(const Scheme& method, const TimeStep& step, int i, const Tensor& like) {
+  const auto& [t, h, output, jump] = step;
+  const double at = t + method.c(i) * h;
+  if (!jump || method.c(i) != 1) return at;
+  // The last time before the jump that the state's number format has.
+  if (like.scalar_type() == at::kDouble) return std::nextafter(at, t);
+  const auto rounded = static_cast<float>(at);
+  const double side = h > 0 ? -1 : 1;
+  return side * (rounded - at) > 0
+             ? rounded
+             : std::nextafter(rounded, static_cast<float>(side) *
+                                           std::numeric_limits<float>::infinity());
 }
 
-std::vector<Evaluation> evaluate_stages(const Tableau& method, const Field& f, double t, double h,
-                                        const Tensor& x, int stages, const Evaluation* first) {
-  std::vector<Evaluation> k;
-  for (int i = 0; i < stages; ++i) {
-    if (i == 0 && first) {
-      k.push_back(*first);
-    } else {
-      k.push_back(f(t + method.c(i) * h, stage_state(method, x, h, k, i)));
-    }
-  }
+void evaluate_more(const Scheme& method, const Field& f, const TimeStep& step, const Tensor& y,
+                   int stages, Evaluations& k) {
+  for (int i = static_cast<int>(k.size()); i < stages; ++i)
+    k.push_back(f(stage_time(method, step, i, y),
+                  method.stage_state(y, step.h, k, i)));
+}
+
+Evaluations evaluate_stages(const Scheme& method, const Field& f, double t, double h,
+                            const Tensor& y, int stages, const Evaluation* first) {
+  Evaluations k;
+  if (first && stages > 0) k.push_back(*first);
+  evaluate_more(method, f, {t, h}, y, stages, k);
   return k;
 }
 
-StepResult take_step(const Tableau& method, const Field& f, double t, double h, const Tensor& x,
+StepResult take_step(const Scheme& method, const Field& f, const TimeStep& step, const Tensor& y,
                      const Evaluation* first, bool with_error) {
   const int s = method.stages();
   StepResult out;
-  out.k = evaluate_stages(method, f, t, h, x, s, first);
+  if (first) out.k.push_back(*first);
+  evaluate_more(method, f, step, y, s, out.k);
   out.evaluations = s - (first ? 1 : 0);
   // Of methods whose last row of a is b, this is that row: the state at which `last` is evaluated.
-  out.end = combine(x, h, out.k, s, [&](int i) { return method.b(i); });
+  out.end = method.end(y, step.h, out.k);
   if (!with_error) return out;
   if (method.first_same_as_last()) {
-    out.last = f(t + h, out.end);
+    out.last =
+        f(step.jump ? stage_time(method, step, s - 1, y) : step.t + step.h, out.end);
     ++out.evaluations;
   }
-  for (int i = 0; i < method.rows(); ++i) {
-    if (method.d(i) == 0) continue;
-    const Tensor& slope = i < s ? out.k[static_cast<size_t>(i)].slope : out.last.slope;
-    out.error = out.error.defined() ? out.error.add_(slope, h * method.d(i))
-                                    : at::mul(slope, h * method.d(i));
-  }
+  out.error = method.error(y, step.h, out.k, out.last);
   return out;
 }
 

@@ -1,51 +1,46 @@
-// One step of an explicit Runge-Kutta method.
+// One step of an explicit method.
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <vector>
-
+#include "altprop/ode/combine.h"
 #include "altprop/ode/tableau.h"
-#include "altprop/tensor/tensor.h"
-
-namespace altprop {
-struct Activity;
-}
 
 namespace altprop::ode {
 
-/// f at one place, and what its evaluation left behind for a reverse pass if that is kept.
-struct Evaluation {
-  Tensor slope;
-  std::shared_ptr<Activity> activity = nullptr;
+/// X_i of a step: needs k_1 .. k_{i-1}. @param i from 0
+Tensor stage_state(const Scheme& method, const Tensor& y, double h, const Evaluations& k, int i);
+
+/// One step of a record.
+struct TimeStep {
+  double t, h;
+  int output = -1;    ///< number of the output at its end; -1: none
+  bool jump = false;  ///< f jumps at its end
 };
 
-/// dx/dt = f(t, x). Times are double whatever the state is.
-using Field = std::function<Evaluation(double t, const Tensor& x)>;
-
-/// x + h (w_1 k_1 + ... + w_n k_n) with `weight(j)` of `n`; zero weights are left out. `x` itself
-/// where all are zero. Nothing that is given is written to.
-Tensor combine(const Tensor& x, double h, const std::vector<Evaluation>& k, int n,
-               const std::function<double(int)>& weight);
-
-/// X_i of a step: needs k_1 .. k_{i-1}. @param i from 0
-Tensor stage_state(const Tableau& method, const Tensor& x, double h,
-                   const std::vector<Evaluation>& k, int i);
+/// Where stage i of a step is evaluated. A step that ends at a jump of f stays on this side of it.
+/// @param like the state, whose number format the time is going to have
+double stage_time(const Scheme& method, const TimeStep& step, int i, const Tensor& like);
 
 struct StepResult {
-  Tensor end;                 ///< x_{n+1}
-  std::vector<Evaluation> k;  ///< of all stages
-  Evaluation last = {};       ///< f at the end, of methods whose error needs it
-  Tensor error = {};          ///< h sum d_i k_i; undefined unless asked for
+  Tensor end;             ///< y_{n+1}
+  Evaluations k;          ///< of all stages
+  Evaluation last = {};   ///< f at the end, of methods whose error needs it
+  Tensor error = {};      ///< of the state; undefined unless asked for
   int evaluations = 0;
 };
 
-/// @param h of any sign @param first k_1 if it is known @param with_error also the error
-StepResult take_step(const Tableau& method, const Field& f, double t, double h, const Tensor& x,
+/// @param step h of any sign @param first k_1 if it is known @param with_error also the error
+StepResult take_step(const Scheme& method, const Field& f, const TimeStep& step, const Tensor& y,
                      const Evaluation* first, bool with_error);
+inline StepResult take_step(const Scheme& method, const Field& f, double t, double h,
+                            const Tensor& y, const Evaluation* first, bool with_error) {
+  return take_step(method, f, TimeStep{t, h}, y, first, with_error);
+}
 
-/// Evaluates the stages 1 .. `stages` of a step (k_1 .. k_stages).
-std::vector<Evaluation> evaluate_stages(const Tableau& method, const Field& f, double t, double h,
-                                        const Tensor& x, int stages, const Evaluation* first);
+/// Evaluates more stages of a step: k_{k.size()+1} .. k_stages.
+void evaluate_more(const Scheme& method, const Field& f, const TimeStep& step, const Tensor& y,
+                   int stages, Evaluations& k);
+/// All of the first `stages`.
+Evaluations evaluate_stages(const Scheme& method, const Field& f, double t, double h,
+                            const Tensor& y, int stages, const Evaluation* first);
 
 }  // namespace altprop::ode

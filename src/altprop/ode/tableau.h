@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
+
+#include "altprop/ode/scheme.h"
 
 namespace altprop::ode {
 
@@ -28,25 +28,37 @@ struct TableauText {
   int place = 0;                     ///< in listings
 };
 
-class Tableau {
+class Tableau : public Scheme {
  public:
   /// c_i = sum_j a_ij. @throws Error if the rows do not fit each other
   explicit Tableau(TableauText text);
 
   const TableauText& text() const { return text_; }
-  const std::string& name() const { return text_.name; }
-  int order() const { return text_.order; }
-  /// Evaluations of f that a step's result depends on.
-  int stages() const { return stages_; }
+  const std::string& name() const override { return text_.name; }
+  int order() const override { return text_.order; }
+  int stages() const override { return stages_; }
   /// The same with the evaluation at the end of the step that only the error needs ("first same as
   /// last": it is the next step's first).
   int rows() const { return static_cast<int>(b_.size()); }
-  bool first_same_as_last() const { return rows() > stages_; }
-  bool estimates_error() const { return !d_.empty(); }
+  bool first_same_as_last() const override { return rows() > stages_; }
+  bool estimates_error() const override { return !d_.empty(); }
+
+  Tensor stage_state(const Tensor& y, double h, const Evaluations& k, int i) const override;
+  Tensor end(const Tensor& y, double h, const Evaluations& k) const override;
+  Tensor by_length(const Tensor& y, double h, const Evaluations& k, int i) const override;
+  /// h sum_i d_i k_i
+  Tensor error(const Tensor& y, double h, const Evaluations& k,
+               const Evaluation& last) const override;
+  /// kappa_i = h (b_i lambda + sum_{j>i} a_ji xi_j)
+  Tensor credit_of_slope(int i, double h, const Tensor& lambda,
+                         const std::vector<Tensor>& xi) const override;
+  /// lambda + sum_i xi_i
+  Tensor credit_of_begin(double h, const Tensor& lambda,
+                         const std::vector<Tensor>& xi) const override;
 
   double a(int i, int j) const { return a_[static_cast<size_t>(i)][static_cast<size_t>(j)]; }
   double b(int i) const { return b_[static_cast<size_t>(i)]; }
-  double c(int i) const { return c_[static_cast<size_t>(i)]; }
+  double c(int i) const override { return c_[static_cast<size_t>(i)]; }
   /// b - b_hat: the error of a step is h sum_i d_i k_i.
   double d(int i) const { return d_[static_cast<size_t>(i)]; }
 
@@ -61,7 +73,7 @@ struct RegisterTableau {
   explicit RegisterTableau(TableauText text);
 };
 
-/// By name. @throws UsageError with a suggestion
+/// Runge-Kutta methods by name. @throws UsageError with a suggestion
 const Tableau& tableau(const std::string& name);
 /// In listing order.
 std::vector<std::string> tableau_names();

@@ -4,13 +4,14 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "altprop/base/factors.h"
 #include "altprop/base/text.h"
 #include "altprop/data/source.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/init.h"
-#include "altprop/ode/block.h"
+#include "altprop/ode/cost.h"
 #include "altprop/optim/direction.h"
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/recorded_steps.h"
@@ -77,12 +78,35 @@ InputInfo facts_for_network(const data::Splits& data) {
           .per_step = data.train.per_step()};
 }
 
+namespace {
+
+/// The gradient method of the settings for all ODE blocks; that of ode.memory is chosen later.
+void set_ode_gradient(const Graph& net, const RunSettings& settings) {
+  const RunSettings usual;
+  const bool chosen = settings.ode_gradient != usual.ode_gradient,
+             memory = !settings.ode_memory.empty(),
+             counted = settings.ode_checkpoints > 0 || settings.ode_graph_stages > 0;
+  const char* named = chosen                          ? "ode.gradient"
+                      : memory                        ? "ode.memory"
+                      : settings.ode_checkpoints > 0  ? "ode.checkpoints"
+                      : settings.ode_graph_stages > 0 ? "ode.graph-stages"
+                                                      : nullptr;
+  if (memory && (chosen || counted))
+    throw UsageError("option 'ode.memory' chooses the gradient method, so that ode.gradient, "
+                     "ode.checkpoints and ode.graph-stages are left out beside it");
+  const ode::GradientMethod method = ode::gradient_method(
+      settings.ode_gradient, settings.ode_checkpoints, settings.ode_graph_stages);
+  if (ode::set_gradient(net, method) == 0 && named)
+    throw UsageError(text::cat("option '", named, "' has no effect, because the network has no ODE block; "
+                               "leave it out, or write one, as in chain: linear 16, ode{linear 16, tanh}, "
+                               "linear *"));
+}
+
+}  // namespace
+
 Graph build_network(const RunSettings& settings, const data::Splits& data) {
   Graph net = network(settings.net, facts_for_network(data));
-  const int blocks = ode::set_gradient(net, ode::gradient_of(settings.ode_gradient));
-  if (blocks == 0 && settings.ode_gradient != RunSettings().ode_gradient)
-    throw UsageError("option 'ode.gradient' has no effect, because the network has no ODE block; leave it "
-                     "out, or write one, as in chain: linear 16, ode{linear 16, tanh}, linear *");
+  set_ode_gradient(net, settings);
   net.to(at::Device(settings.device), settings.dtype == "float64" ? at::kDouble : at::kFloat);
   initialise(net, Initialiser(settings.init),
              Stream(static_cast<uint64_t>(settings.seed)).at("init"));
@@ -107,6 +131,33 @@ Experiment::Experiment(RunSettings settings, std::shared_ptr<const data::Splits>
   if (!settings_.init_from.empty()) notice = start_from(net_, settings_.init_from, settings_.net);
   trainer_ = std::make_unique<Trainer>(net_, *rule_, *loss_, *data_, settings_);
   if (!notice.empty()) trainer_->warn(notice);
+  look_at_ode_blocks();
+}
+
+void Experiment::look_at_ode_blocks() {
+  const std::vector<ode::Block*> blocks = ode::blocks_of(net_);
+  if (blocks.empty() || data_->train.empty()) return;
+  data::LoaderOptions options;
+  options.batch = settings_.batch;
+  options.dtype = settings_.dtype == "float64" ? at::kDouble : at::kFloat;
+  options.device = at::Device(settings_.device);
+  const data::Batch batch =
+      data::Loader(data::first(data_->train, settings_.batch), options).at(0, 0);
+  std::vector<ode::Profile> profiles = ode::profiles(net_, batch.size);
+  const bool adaptive = std::any_of(profiles.begin(), profiles.end(),
+                                    [](const ode::Profile& p) { return p.is_adaptive(); });
+  std::optional<ode::Tally> seen;
+  if (adaptive) seen = ode::measure_steps(net_, batch.inputs, profiles);
+  ode::GradientMethod method = blocks[0]->gradient();
+  if (!settings_.ode_memory.empty()) {
+    const ode::Choice choice =
+        ode::fastest_within(profiles, ode::bytes_of_text(settings_.ode_memory));
+    method = choice.method;
+    ode::set_gradient(net_, method);
+    ode_choice_ = choice.sentence;
+  }
+  for (std::string& sentence : ode::warnings_of(profiles, net_, method, seen ? &*seen : nullptr))
+    trainer_->warn(std::move(sentence));
 }
 
 int64_t Experiment::parameters() const {

@@ -27,14 +27,20 @@ class Experiment {
   const data::Splits& data() const { return *data_; }
   Trainer& trainer() { return *trainer_; }
   int64_t parameters() const;
+  /// Which gradient of ODE blocks `ode.memory` has led to, in a sentence; "" if it was not asked.
+  const std::string& ode_choice() const { return ode_choice_; }
 
  private:
+  /// Takes the gradient that ode.memory asks for, and warns of blocks that will disappoint.
+  void look_at_ode_blocks();
+
   RunSettings settings_;
   std::shared_ptr<const data::Splits> data_;
   Graph net_;
   std::unique_ptr<Loss> loss_;
   std::unique_ptr<Learner> rule_;
   std::unique_ptr<Trainer> trainer_;
+  std::string ode_choice_;
 };
 
 std::shared_ptr<const data::Splits> load_data(const RunSettings& settings);

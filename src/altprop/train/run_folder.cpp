@@ -249,6 +249,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
     out["last_test_accuracy"] = of(last, "test_accuracy");
   }
   if (e.rule().is_stochastic()) out["stochastic"] = true;
+  if (!e.ode_choice().empty()) out["ode_gradient"] = e.ode_choice();
   for (const char* key : {"gradient", "alignment", "primary_score", "scores"})
     if (last.contains(key)) out[key] = last[key];
   for (const auto& score : last.value("scores", nlohmann::json::array()))

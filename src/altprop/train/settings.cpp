@@ -9,7 +9,7 @@
 #include "altprop/base/utf8.h"
 #include "altprop/network/init.h"
 #include "altprop/network/loss.h"
-#include "altprop/ode/record.h"
+#include "altprop/ode/cost.h"
 #include "altprop/optim/direction.h"
 
 namespace altprop {
@@ -34,6 +34,9 @@ void RunSettings::declare(Options& o) {
   o.choice("dtype", dtype, {"float32", "float64"}, {"number format of weights and activities"});
   o.choice("ode.gradient", ode_gradient, ode::gradient_names(),
            {"how credit passes through ODE blocks: all but adjoint are exact and differ in memory and time", "", "Matsubara et al. 2021, arXiv 2102.09750"});
+  o.integer("ode.checkpoints", ode_checkpoints, {.min = 0, .max = 1e6}, {"ode.gradient=binomial: states kept at once; 0: 1 + log2 of the steps", "states", "Griewank, Walther 2000"});
+  o.integer("ode.graph-stages", ode_graph_stages, {.min = 0, .max = 64}, {"ode.gradient=symplectic or binomial: stages whose activities are kept at once, from 1 (least memory, as 0) to all of a step's (as aca)", "stages"});
+  o.checked_text("ode.memory", ode_memory, "a number of bytes, as in 2GB", [](const std::string& s) { ode::bytes_of_text(s); }, {"memory for the ODE blocks' gradients: the fastest exact method that fits is taken, and said; empty: ode.gradient", "bytes"});
   o.integer("crop", crop, {.min = 0, .max = 64}, {"augmentation: pad by this much and crop at a random place", "pixels"});
   o.choice("crop-fill", crop_fill, {"zero", "edge"}, {"augmentation: what the padding holds"});
   o.flag("flip", flip, {"augmentation: mirror half of the images left to right"});

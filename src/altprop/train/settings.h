@@ -23,6 +23,8 @@ struct RunSettings {
   int64_t epochs = 5, max_steps = 0, batch = 64, seed = 1, threads = 0;
   std::string device = "cpu", dtype = "float32";
   std::string ode_gradient = "symplectic";  ///< of the network's ODE blocks
+  int64_t ode_checkpoints = 0, ode_graph_stages = 0;
+  std::string ode_memory;  ///< "2GB": the fastest exact gradient that fits; "": as ode_gradient says
   bool device_graphs = true;
   int64_t crop = 0;
   std::string crop_fill = "zero";

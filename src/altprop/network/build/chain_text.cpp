@@ -56,6 +56,7 @@ struct ItemsRead {
   const InputInfo& info;
   std::string inside;         ///< "in item 2, " for error sentences; "" outside of braces
   std::string before_affine;  ///< see Body
+  std::string after_affine = "";
   int depth = 0;
 };
 
@@ -117,7 +118,7 @@ void add_item(Builder& net, std::string item, size_t position, const ItemsRead& 
     use.inside = [&reading, position, items = *inside](const Body& body) {
       return graph_inside(items, body,
                           {reading.info, text::cat(reading.inside, "item ", position, ", "),
-                           body.before_affine, reading.depth + 1});
+                           body.before_affine, body.after_affine, reading.depth + 1});
     };
   }
   for (const std::string& piece : pieces_of(without_brackets(text::trim(item), where))) {
@@ -141,6 +142,9 @@ void add_item(Builder& net, std::string item, size_t position, const ItemsRead& 
     net.from(add_word(net, {where, reading.before_affine, {}, of_last_dimension(use.word)},
                       {net.here()}, "", 0));
   net.from(add_word(net, use, {net.here()}, name, reading.info.outputs()));
+  if (!reading.after_affine.empty() && is_affine_word(use.word))
+    net.from(add_word(net, {where, reading.after_affine, {}, of_last_dimension(use.word)},
+                      {net.here()}, "", 0));
 }
 
 void add_items(Builder& net, const std::string& items, const ItemsRead& reading) {

@@ -110,6 +110,9 @@ class DagParser {
     if (!body.before_affine.empty())
       fail(brace, "in dag the time is written where it enters, as in linear(" + body.before_affine +
                       "(z), 16); leave the setting for it out");
+    if (!body.after_affine.empty())
+      fail(brace, "in dag the time is written where it enters, as in " + body.after_affine +
+                      "(linear(z, 16)); leave the setting for it out");
     Builder net = Builder::without_input(info_.limits);
     std::map<std::string, int> places;
     for (const BodyInput& input : body.inputs)

@@ -3,11 +3,13 @@
 #include "altprop/base/text.h"
 #include "altprop/network/build/words.h"
 #include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/circular_pad.h"
 #include "altprop/network/ops/combine.h"
 #include "altprop/network/ops/conv.h"
 #include "altprop/network/ops/diagonal.h"
 #include "altprop/network/ops/dropout.h"
 #include "altprop/network/ops/embedding.h"
+#include "altprop/network/ops/group_norm.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/norm.h"
 #include "altprop/network/ops/pool.h"
@@ -205,6 +207,28 @@ struct LayerNormWord : Word {
   }
 };
 
+struct GroupNormWord : Word {
+  int64_t groups = 8;
+  double eps = 1e-5;
+  void declare(Options& o) override {
+    o.integer("groups", groups, kWidth, {"groups of channels, which they divide"});
+    o.number("eps", eps, {.min = 0, .min_excluded = true}, {"added to the variance"});
+  }
+  int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
+    return net.add(group_norm(groups, eps), in, name);
+  }
+};
+
+struct CircularPadWord : Word {
+  int64_t padding = 1;
+  void declare(Options& o) override {
+    o.integer("padding", padding, kExtent, {"values of the other side added to each side"});
+  }
+  int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
+    return net.add(circular_pad(padding), in, name);
+  }
+};
+
 struct DropoutWord : Word {
   double p = 0.5;
   void declare(Options& o) override {
@@ -286,6 +310,10 @@ std::vector<WordEntry> make_table() {
       word<JoinWord<false>>("concat", {}, "inputs side by side along the channels", {}, 0, true),
       word<BatchNormWord>("batch-norm", {"bn"}, "batch normalisation", {"eps", "momentum"}),
       word<LayerNormWord>("layer-norm", {"ln"}, "layer normalisation", {"eps"}),
+      word<GroupNormWord>("group-norm", {"gn"}, "layer normalisation of groups of channels",
+                          {"groups", "eps"}),
+      word<CircularPadWord>("circular-pad", {}, "periodic borders, for a convolution behind them",
+                            {"padding"}),
       word<ScaleWord>("scale", {}, "multiplication by a constant", {"factor"}),
       word<DropoutWord>("dropout", {}, "values dropped at random while training", {"p"}),
   };

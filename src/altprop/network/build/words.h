@@ -24,9 +24,9 @@ struct BodyInput {
 };
 struct Body {
   std::vector<BodyInput> inputs;
-  /// In `chain`: this word is put in front of each affine operation. In `dag` everything is written
-  /// out, and a body that wants this is refused.
-  std::string before_affine = "";
+  /// In `chain`: these words are put in front of and behind each affine operation. In `dag`
+  /// everything is written out, and a body that wants this is refused.
+  std::string before_affine = "", after_affine = "";
 };
 
 /// The settings of one use of a word, and how to add its operation to a network.

@@ -1,0 +1,49 @@
+// The time as a gate and a shift of what an affine map makes ("concatsquash" of W. Grathwohl, R.
+// Chen, J. Bettencourt, I. Sutskever, D. Duvenaud, "FFJORD", 2019, arXiv 1810.01367):
+//
+//   y = a sigmoid(g t + g_0) + h t,   one g, g_0, h per channel
+#pragma once
+
+#include "altprop/network/op.h"
+
+namespace altprop::ode {
+
+/// Inputs: values a [B, ...] and a time [1]. Saved.t = {a, t}.
+class TimeGate : public Op {
+ public:
+  /// @param dim of the batched tensor along which the channels lie: 1, or -1 the last
+  explicit TimeGate(int64_t dim = 1) : dim_(dim) {}
+  std::string type() const override { return "time_gate"; }
+  std::string settings() const override;
+  int arity() const override { return 2; }
+  Takes takes(int input) const override { return {.unbatched = input == 1}; }
+  Spec infer(std::span<const Spec> inputs) const override;
+  void build(std::span<const Spec> inputs) override;
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
+  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
+             const Tensor* substitute) const override;
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
+  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
+                  const Tensor* substitute, const Shared* shared) const override;
+  std::vector<ParamPtr> params() const override;
+
+ private:
+  int64_t place(int64_t rank) const { return dim_ < 0 ? rank + dim_ : dim_; }
+  Tensor gate(const Tensor& t) const;  ///< [C]
+  /// A vector of the channels as a factor of `like`.
+  Tensor along(const Tensor& vector, const Tensor& like) const;
+  /// d y / d t at the saved values, of the rows of `like`.
+  Tensor by_time(const Saved& saved, const Tensor& like) const;
+
+  int64_t dim_;
+  ParamPtr slope_, offset_, shift_;
+};
+
+OpPtr time_gate(int64_t dim = 1);
+
+/// `count` channels of zeros behind those that there are, along the first dimension of a sample: the
+/// state of an augmented neural ODE (E. Dupont, A. Doucet, Y. Teh 2019, arXiv 1904.01681).
+OpPtr zero_channels(int64_t count);
+
+}  // namespace altprop::ode
