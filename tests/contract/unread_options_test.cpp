@@ -23,6 +23,7 @@ const std::map<std::string, std::string> kActsElsewhere = {
     {"dfa.place", "on plain networks both places give the same, by design"},
     {"pc.values", "on plain networks the same while Jacobians stay"},
     {"pc.level", "acts on networks with ways of different length"},
+    {"hep.check-every", "acts on batches that settle before the last step"},
     {"hep.drop-above", "acts on samples that do not settle"},
     {"hep.fallback-above", "acts on samples that do not settle"},
 };

@@ -25,7 +25,6 @@ TEST_F(CsvHeader, NamesOverNumbers) {
       {"0,1,label\n0.5,2,0\n1,1.5,1\n", 2, "0"},  // text in the target column alone
       {"1,1,cat\n2,2,dog\n1,2,cat\n", 3, ""},     // ... over names: data
       {"a,b,kind\n0,0,cat\n1,1,dog\n", 2, "a"},
-      {",b,y\n0,0,0\n1,1,1\n", 2, ""},  // the index that pandas writes has no name
       {"x,y\n1,0\n2,1\n", 2, "x"},
       {"1e-400,0,0\n1,1,1\n", 2, ""},  // too small for float64, but a number
       {"1,1,1\n1e-400,0,0\n", 2, ""},
@@ -37,7 +36,7 @@ TEST_F(CsvHeader, NamesOverNumbers) {
   for (const auto& c : cases) {
     const CsvTable table = read(c.content);
     EXPECT_EQ(table.lines.size(), c.samples) << c.content;
-    const bool header = std::string(c.content).starts_with(",") || *c.first_name;
+    const bool header = *c.first_name;
     EXPECT_EQ(table.columns.names.empty(), !header) << c.content;
     if (header) {
       EXPECT_EQ(table.columns.names[0], c.first_name) << c.content;
@@ -60,6 +59,14 @@ TEST_F(CsvHeader, DoubtIsRefusedNamingLineOneAndTheOption) {
     for (const std::string& part : {folder / "a.csv", line, std::string("csv.header")})
       EXPECT_NE(message.find(part), std::string::npos) << content << ": " << message;
   }
+}
+
+// The numbers of rows that pandas writes are no feature.
+TEST_F(CsvHeader, AColumnWithoutANameIsNoFeatureUnlessSomebodySaysSo) {
+  const std::string pandas = ",b,y\n0,0,0\n1,1,1\n";
+  expect_error([&] { read(pandas); }, {"line 1", "without a name for column 0", "csv.leave-out=0"});
+  EXPECT_EQ(read(pandas, {.leave_out = {"0"}}).columns.features, std::vector<int64_t>{1});
+  EXPECT_EQ(read(pandas, {.header = "yes"}).columns.features, (std::vector<int64_t>{0, 1}));
 }
 
 TEST_F(CsvHeader, TheOptionDecides) {

@@ -13,7 +13,7 @@ namespace {
 TEST(GroupNorm, KeepsThePromisesOfAnOperation) {
   at::NoGradGuard no_grad;
   OpCheck(group_norm(2), {{3, 4, 3, 2}}).run();
-  OpCheck(group_norm(3), {{4, 6}}).run();
+  OpCheck(group_norm(3), {{4, 12}}).run();
   OpCheck(group_norm(1), {{2, 2, 5}}).run();
 }
 

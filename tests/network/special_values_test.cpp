@@ -14,11 +14,13 @@
 #include "altprop/network/loss.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/autograd.h"
+#include "altprop/network/ops/circular_pad.h"
 #include "altprop/network/ops/combine.h"
 #include "altprop/network/ops/conv.h"
 #include "altprop/network/ops/diagonal.h"
 #include "altprop/network/ops/dropout.h"
 #include "altprop/network/ops/embedding.h"
+#include "altprop/network/ops/group_norm.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/lstm.h"
 #include "altprop/network/ops/norm.h"
@@ -27,6 +29,8 @@
 #include "altprop/network/ops/sequence.h"
 #include "altprop/network/ops/shape.h"
 #include "altprop/network/ops/softmax_pool.h"
+#include "altprop/ode/time_gate.h"
+#include "altprop/weight_flow/ode_to_ode.h"
 #include "ode/fields.h"
 
 namespace altprop {
@@ -295,6 +299,46 @@ std::vector<Special> all_operations() {
                  },
                  {{3, 3}},
                  euler});
+  out.push_back({"ode_gated",
+                 {"time-gate"},
+                 [] {
+                   auto f = std::make_shared<Graph>();
+                   const int z = f->input({{3}}, "z"), t = f->input(ode::time_spec(), "t");
+                   f->output(f->add(ode::time_gate(), {f->add(linear(3), {z}, "a"), t}, "gate"));
+                   return ode::block(f, {.solver = "euler", .sizes = {.steps = 2}});
+                 },
+                 {{3, 3}},
+                 [](Values v) {
+                   Tensor z = v[0];
+                   for (const double t : {0.0, 0.5})
+                     z = z + 0.5 * (at::linear(z, v[1], v[2]) * (v[3] * t + v[4]).sigmoid() +
+                                    v[5] * t);
+                   return z;
+                 }});
+  out.push_back({"ode_to_ode",
+                 {"ode-to-ode"},
+                 [] {
+                   return weight_flow::ode_to_ode({.flow = "constant", .steps = 2});
+                 },
+                 {{3, 5}},
+                 [](Values v) {
+                   const Tensor half = v[0] + 0.5 * at::mm(v[0], v[1].t()).relu();
+                   return half + 0.5 * at::mm(half, v[1].t()).relu();
+                 }});
+  out.push_back({.name = "group_norm",
+                 .words = {"group-norm"},
+                 .make = op(group_norm, 2, 1e-5),
+                 .shapes = {{3, 4, 2, 3}},
+                 .library =
+                     [](Values v) {
+                       return std::get<0>(
+                           at::native_group_norm(v[0], v[1], v[2], 3, 4, 6, 2, 1e-5));
+                     },
+                 .in_terms = true});
+  out.push_back(
+      {"circular_pad", {"circular-pad"}, op(circular_pad, 1), {{2, 3, 4, 5}}, [](Values v) {
+         return at::pad(v[0], {1, 1, 1, 1}, "circular");
+       }});
   return out;
 }
 

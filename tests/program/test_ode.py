@@ -115,7 +115,7 @@ def test_a_run_with_a_bound_resumes_to_the_same_numbers(tmp_path):
 
 
 def test_outputs_at_several_times_and_a_learnt_end_train(tmp_path):
-    net = NET.replace("rtol=1e-3", "rtol=1e-3 outputs=3 learn-T=sqrt")
+    net = NET.replace("rtol=1e-3", "rtol=1e-3 outputs=3 learn-T=sqrt").replace(", linear *", ", flatten, linear *")
     summary = altprop("train", "--net", net, *GLYPHS, "--epochs", "2", "--quiet", "--json", "--out", tmp_path / "t").json
     assert summary["test_accuracy"] > 0.2
     rows = altprop("check", "--net", net, *GLYPHS, "--json").json["layers"]

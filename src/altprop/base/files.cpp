@@ -22,7 +22,7 @@ namespace {
 
 [[noreturn]] void fail(const std::string& what, const fs::path& path, int error) {
   throw Error(text::cat(what, " '", path.string(), "' failed: ", std::strerror(error),
-                        error == ENOSPC ? "; free some space and resume the run" : ""));
+                        error == ENOSPC ? "; free some space; a run that was stopped by this is resumed by altprop resume" : ""));
 }
 
 /// A file descriptor that closes itself.
@@ -60,8 +60,12 @@ int locked_folder(const fs::path& folder) {
   LockedFolders& folders = locked_folders();
   const std::lock_guard guard(folders.mutex);
   const std::string key = folder_key(folder);
-  for (const auto& [path, fd] : folders.all)
-    if (path == key) return fd;
+  for (const auto& [path, fd] : folders.all) {
+    if (path != key) continue;
+    // A folder that is gone from its place is an error; what was put in its place is not used.
+    struct stat info {};
+    return ::stat(key.c_str(), &info) != 0 && errno == ENOENT ? AT_FDCWD : fd;
+  }
   return AT_FDCWD;
 }
 

@@ -160,6 +160,8 @@ class Graph : public Op {
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
+  /// Of its parts, each behind the name of its node.
+  std::vector<std::string> notices() const override;
   /// Of its parts together.
   Traits traits() const override;
   bool keeps_output() const override;

@@ -132,7 +132,7 @@ struct CrossEntropy : Loss {
                     "with one output its probability is 1 whatever the network does",
                     targets.is_floating_point()
                         ? "use --loss squared-error for real targets"
-                        : "use two outputs, or --loss squared-error or sigmoid-cross-entropy");
+                        : "use two outputs (with one class in the data: data of several classes), or --loss squared-error or sigmoid-cross-entropy");
     if (!targets.is_floating_point()) return;
     constexpr double kRounding = 1e-3;  // of probabilities that were written with few digits
     const Tensor values = targets.to(at::kDouble), negative = values < 0;

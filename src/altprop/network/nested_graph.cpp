@@ -166,4 +166,13 @@ void Graph::project() const {
     if (node.op) node.op->project();
 }
 
+std::vector<std::string> Graph::notices() const {
+  std::vector<std::string> out;
+  for (const Node& node : nodes_)
+    if (node.op)
+      for (const std::string& sentence : node.op->notices())
+        out.push_back(node.name + ": " + sentence);
+  return out;
+}
+
 }  // namespace altprop

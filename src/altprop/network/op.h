@@ -209,6 +209,9 @@ class Op {
   /// Allocates parameters for these inputs, and keeps those that are there: called whenever the
   /// operation is added to a graph, of which rules make some of their own.
   virtual void build(std::span<const Spec> inputs) {}
+  /// Sentences about what shows only at the values that training comes to; asked after each epoch,
+  /// repetitions are dropped.
+  virtual std::vector<std::string> notices() const { return {}; }
   /// Restores a constraint after each update (clip to [0, 1], re-orthonormalise).
   virtual void project() const {}
 

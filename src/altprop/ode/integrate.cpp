@@ -13,15 +13,15 @@ namespace {
 
 constexpr const char* kTooStiff =
     "the equation may be too stiff for an explicit method or its solution grow without bound: "
-    "lower the learning rate or the time T, or raise the tolerances";
+    "lower the time T or raise the tolerances, and lower the learning rate if training has led here";
 
 bool all_finite(const Tensor& x) { return x.isfinite().all().item<bool>(); }
 
 [[noreturn]] void not_finite(double t, int64_t step) {
   throw Diverged(text::cat("ode: the state is not finite at time ", text::from_number(t),
                            ", in step ", step,
-                           "; lower the learning rate or the time T, or take "
-                           "more steps"));
+                           "; lower the time T or take more steps, and lower the learning rate if "
+                           "training has led here"));
 }
 
 /// Looks at the end of all steps alone: what is not finite once stays so, because every step adds

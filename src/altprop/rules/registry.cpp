@@ -42,7 +42,13 @@ RuleText parse_rule(const std::string& written) {
     if (equals == std::string::npos)
       throw UsageError("rule '" + out.label + "': options are written name=value, but '" + item +
                        "' is not");
-    out.values[text::trim(item.substr(0, equals))] = text::trim(item.substr(equals + 1));
+    const std::string name = text::trim(item.substr(0, equals));
+    if (name.empty() || name.find_first_of("[]") != std::string::npos)
+      throw UsageError("rule '" + out.label + "': '" + item +
+                       "' is no option; in the brackets stand name=value pairs, separated by commas");
+    if (!out.values.emplace(name, text::trim(item.substr(equals + 1))).second)
+      throw UsageError("rule '" + out.label + "': option '" + name +
+                       "' is given twice; give it once");
   }
   return out;
 }

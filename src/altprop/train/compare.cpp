@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "altprop/base/files.h"
@@ -34,6 +35,17 @@ std::string folder_name(const std::string& label, int64_t seed) {
   return text::cat(out, "-seed", seed);
 }
 
+/// What all runs of a comparison have in common cannot be a rule's own.
+void expect_own_settings(const std::string& rule) {
+  static const std::map<std::string, std::string> kShared = {
+      {"data", "--data"}, {"seed", "--seeds"}, {"threads", "--threads"}, {"device", "--device"},
+      {"device-graphs", "--device-graphs"}, {"prefetch", "--prefetch"}};
+  for (const auto& [name, value] : parse_rule(rule).values)
+    if (const auto found = kShared.find(name); found != kShared.end())
+      throw UsageError("option 'rules' has '" + rule + "', but all rules of a comparison share '" +
+                       name + "'; give " + found->second + " for all of them");
+}
+
 RunSettings run_settings(const CompareSettings& settings, const std::string& rule, int64_t seed) {
   RunSettings run = settings.base;
   run.rule = run.label = rule;
@@ -49,6 +61,7 @@ RunSettings run_settings(const CompareSettings& settings, const std::string& rul
 void refuse_doubles(const CompareSettings& settings) {
   std::map<std::string, std::string> written;
   for (const std::string& rule : settings.rules) {
+    expect_own_settings(rule);
     RunSettings run = run_settings(settings, rule, 0);
     const std::unique_ptr<Learner> made = make_rule(run.rule);
     Options options("rule '" + run.rule + "'");
@@ -82,17 +95,24 @@ void admit_all(const CompareSettings& settings, const std::shared_ptr<const data
   }
 }
 
-/// The label of the backprop that others are compared with; "" if there is none.
-std::string backprop_of(const CompareSettings& settings) {
-  for (const std::string& rule : settings.rules)
-    if (parse_rule(rule).name == "backprop") return rule;
+/// True if two rules have the same work to do in a step, so that their costs can be compared: a
+/// rule may have a network or a batch of its own.
+bool same_work(const CompareSettings& settings, const std::string& a, const std::string& b) {
+  const RunSettings one = run_settings(settings, a, 0), other = run_settings(settings, b, 0);
+  return one.net == other.net && one.batch == other.batch && one.dtype == other.dtype;
+}
+
+/// The label of the backprop that a rule is compared with; "" if there is none of the same work.
+std::string backprop_of(const CompareSettings& settings, const std::string& rule) {
+  for (const std::string& other : settings.rules)
+    if (parse_rule(other).name == "backprop" && same_work(settings, rule, other)) return other;
   return "";
 }
 
 /// Adds what a step takes when it takes turns with one of backprop, to a run of the first seed.
 void add_paired_time(const CompareSettings& settings, const std::string& rule,
                      const std::shared_ptr<const data::Splits>& data, nlohmann::json& run) {
-  const std::string backprop = backprop_of(settings);
+  const std::string backprop = backprop_of(settings, rule);
   if (backprop.empty() || rule == backprop) return;
   const int64_t seed = settings.seeds.at(0);
   const auto paired = time_beside_backprop(run_settings(settings, rule, seed),
@@ -102,57 +122,59 @@ void add_paired_time(const CompareSettings& settings, const std::string& rule,
         {"rule", paired->rule}, {"backprop", paired->backprop}, {"steps", paired->steps}};
 }
 
-/// Time of a step relative to backprop's: as the two took turns; without that (on a GPU, or where
-/// steps take long) from the runs themselves, if they have steps enough for a median.
-void add_relative_time(const CompareSettings& settings, nlohmann::json& runs) {
-  const std::string backprop = backprop_of(settings);
-  std::map<std::string, double> ratios;
-  double sum = 0, n = 0;
+/// The mean of a field over the runs of a label that have it; none if there are none.
+std::optional<double> mean_over_runs(const nlohmann::json& runs, const std::string& label,
+                                     const std::string& field, int64_t fewest_steps = 0) {
+  double sum = 0;
+  int64_t n = 0;
   for (const auto& run : runs) {
-    if (run.contains("paired_seconds"))
-      ratios[run["label"]] = run["paired_seconds"]["rule"].get<double>() /
-                             run["paired_seconds"]["backprop"].get<double>();
-    if (run["label"] == backprop && run.value("steps", int64_t{0}) >= kFewestPairedSteps) {
-      sum += run["step_seconds"].get<double>();
-      ++n;
-    }
+    const auto found = run.find(field);
+    if (run["label"] != label || found == run.end() || !found->is_number() ||
+        found->get<double>() <= 0 || run.value("steps", int64_t{0}) < fewest_steps)
+      continue;
+    sum += found->get<double>();
+    ++n;
   }
-  for (auto& run : runs) {
-    const std::string label = run["label"];
-    nlohmann::json& out = run["time_relative_to_backprop"];
-    out = nullptr;
-    if (label == backprop)
-      out = 1.0;
-    else if (ratios.count(label))
-      out = ratios[label];
-    else if (n > 0 && sum > 0 && run.value("steps", int64_t{0}) >= kFewestPairedSteps)
-      out = run["step_seconds"].get<double>() * n / sum;
-  }
+  return n > 0 ? std::optional(sum / static_cast<double>(n)) : std::nullopt;
 }
 
-/// Adds memory and arithmetic of a step relative to the mean of backprop's runs, where there are
-/// any.
-void add_relative(nlohmann::json& runs) {
-  const std::pair<const char*, const char*> columns[] = {
-      {"peak_memory_above_data_bytes", "memory_relative_to_backprop"},
-      {"step_flops", "flops_relative_to_backprop"}};
-  for (const auto& [key, relative] : columns) {
+/// The runs of a rule on one seed take turns with backprop's; what they found holds for all seeds.
+std::map<std::string, double> paired_ratios(const nlohmann::json& runs) {
+  std::map<std::string, double> out;
+  for (const auto& run : runs)
+    if (run.contains("paired_seconds"))
+      out[run["label"]] = run["paired_seconds"]["rule"].get<double>() /
+                          run["paired_seconds"]["backprop"].get<double>();
+  return out;
+}
+
+/// Adds time, memory and arithmetic of a step relative to those of backprop doing the same work;
+/// null where there is none. Time is as the two took turns; without that (on a GPU, or where steps
+/// take long) from the runs themselves, if they have steps enough for a median.
+void add_relative(const CompareSettings& settings, nlohmann::json& runs) {
+  const std::map<std::string, double> ratios = paired_ratios(runs);
+  const auto relative = [&](const nlohmann::json& run, const std::string& backprop,
+                            const char* field, int64_t fewest_steps = 0) -> nlohmann::json {
+    const auto mine = run.find(field);
+    const auto theirs = mean_over_runs(runs, backprop, field, fewest_steps);
     // A summary of an earlier version may lack a field.
-    const auto value = [key = key](const nlohmann::json& run) {
-      const auto found = run.find(key);
-      return found != run.end() && found->is_number() ? found->get<double>() : 0.0;
-    };
-    double sum = 0;
-    int64_t n = 0;
-    for (const auto& run : runs)
-      if (run["rule"] == "backprop" && value(run) > 0) {
-        sum += value(run);
-        ++n;
-      }
-    for (auto& run : runs)
-      run[relative] = n && value(run) > 0
-                          ? nlohmann::json(value(run) * static_cast<double>(n) / sum)
-                          : nlohmann::json(nullptr);
+    if (mine == run.end() || !mine->is_number() || mine->get<double>() <= 0 || !theirs ||
+        run.value("steps", int64_t{0}) < fewest_steps)
+      return nullptr;
+    return mine->get<double>() / *theirs;
+  };
+  for (auto& run : runs) {
+    const std::string label = run["label"], backprop = backprop_of(settings, label);
+    if (label == backprop)
+      run["time_relative_to_backprop"] = 1.0;
+    else if (!backprop.empty() && ratios.count(label))
+      run["time_relative_to_backprop"] = ratios.at(label);
+    else
+      run["time_relative_to_backprop"] =
+          relative(run, backprop, "step_seconds", kFewestPairedSteps);
+    run["memory_relative_to_backprop"] =
+        relative(run, backprop, "peak_memory_above_data_bytes");
+    run["flops_relative_to_backprop"] = relative(run, backprop, "step_flops");
   }
 }
 
@@ -163,8 +185,7 @@ std::string document(const nlohmann::json& json) {
 
 nlohmann::json write_summary(const CompareSettings& settings, const fs::path& dir,
                              nlohmann::json runs) {
-  add_relative_time(settings, runs);
-  add_relative(runs);
+  add_relative(settings, runs);
   nlohmann::json summary{{"command", settings.command},
                          {"net", settings.base.net},
                          {"data", settings.base.data},
@@ -205,9 +226,8 @@ nlohmann::json run_one(const RunSettings& settings, const fs::path& dir,
   const auto lock = std::make_shared<FolderLock>(dir, FolderLink::Refused);
   if (error) throw Error("the folder '" + dir.string() + "' cannot be made: " + error.message());
   if (nlohmann::json summary = finished_summary(dir); !summary.is_null()) return summary;
-  Progress progress(text::cat(settings.label, " seed ", settings.seed));
-  std::vector<Observer*> observers;
-  if (show_progress) observers.push_back(&progress);
+  Progress progress(text::cat(settings.label, " seed ", settings.seed), !show_progress);
+  const std::vector<Observer*> observers{&progress};
   try {
     if (fs::exists(dir / "config.toml")) {
       RunSettings stored = settings_of(dir);

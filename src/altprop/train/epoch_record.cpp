@@ -117,7 +117,9 @@ nlohmann::json Trainer::finish_epoch() {
       epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
   for (const auto& [name, value] : rule_.measurements())
     record["figures"][name] = finite_or_null(value);
-  for (std::string& sentence : rule_.notices())
+  std::vector<std::string> notices = rule_.notices();
+  for (std::string& sentence : net_.notices()) notices.push_back(std::move(sentence));
+  for (std::string& sentence : notices)
     if (!std::count(warnings_.begin(), warnings_.end(), sentence)) warn(std::move(sentence));
   if (std::string sentence = RecordedSteps::take_notice(); !sentence.empty())
     warn(std::move(sentence));

@@ -37,6 +37,9 @@ void expand_rule(RunSettings& settings) {
   Options options("rule '" + written.name + "'");
   settings.declare(options);
   for (const auto& [name, value] : written.values) {
+    if (name == "rule" || name == "preset" || name == "label")
+      throw UsageError("rule '" + settings.rule + "': '" + name +
+                       "' is no setting that may stand in brackets; give --" + name);
     const bool rules = std::count(own.begin(), own.end(), name) > 0;
     if (!rules && options.has(name)) {
       options.set(name, value);

@@ -36,8 +36,10 @@ double seconds_since(std::chrono::steady_clock::time_point t) {
 
 }  // namespace
 
-Progress::Progress(std::string label)
-    : label_(std::move(label)), terminal_(isatty(STDERR_FILENO)) {}
+Progress::Progress(std::string label, bool warnings_only)
+    : label_(std::move(label)),
+      warnings_only_(warnings_only),
+      terminal_(!warnings_only && isatty(STDERR_FILENO)) {}
 
 void Progress::on_start(const Trainer& trainer) {
   start_ = drawn_ = std::chrono::steady_clock::now();
@@ -86,6 +88,7 @@ void Progress::clear_bar() {
 }
 
 void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
+  if (warnings_only_) return show_warnings(trainer);
   clear_bar();
   std::string line =
       text::cat(label_, "  epoch ", record["epoch"].get<int64_t>(), "/", trainer.settings().epochs);
@@ -114,7 +117,7 @@ void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
 
 void Progress::on_stop(Trainer& trainer, const std::string& status) {
   clear_bar();
-  if (status != "done")
+  if (status != "done" && !warnings_only_)
     std::fprintf(stderr, "%s  %s at step %ld\n", label_.c_str(), status.c_str(),
                  static_cast<long>(trainer.position().step));
 }

@@ -1,5 +1,5 @@
 // What a run shows while it goes: a bar with rate and time left on a terminal, plain lines
-// otherwise. Goes to stderr.
+// otherwise, and warnings. Goes to stderr.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,8 @@ namespace altprop {
 class Progress : public Observer {
  public:
   /// @param label in front of every line
-  explicit Progress(std::string label);
+  /// @param warnings_only nothing else is shown
+  explicit Progress(std::string label, bool warnings_only = false);
   void on_start(const Trainer& trainer) override;
   void on_step(const Trainer& trainer) override;
   void on_epoch(Trainer& trainer, const nlohmann::json& record) override;
@@ -23,7 +24,7 @@ class Progress : public Observer {
   void show_warnings(const Trainer& trainer);
 
   std::string label_;
-  bool terminal_;
+  bool warnings_only_, terminal_;
   std::chrono::steady_clock::time_point start_, drawn_;
   int64_t first_step_ = 0;
   size_t warnings_shown_ = 0;

@@ -138,7 +138,9 @@ void RunSettings::from_toml(const std::string& document, const std::string& wher
   try {
     table = toml::parse(document);
   } catch (const toml::parse_error& error) {
-    throw UsageError(text::cat(where, ", line ", error.source().begin.line, ": ", error.description()));
+    throw UsageError(text::cat(where, ", line ", error.source().begin.line,
+                               " is no TOML: ", text::printable(std::string(error.description())),
+                               "; write name = value"));
   }
   Options options(where);
   declare(options);

@@ -39,6 +39,19 @@ double add_to(Tensor& sums, const Tensor& loss, const Tensor& right) {
 
 bool finite(const Tensor& values) { return values.isfinite().all().item<bool>(); }
 
+/// A network begins with outputs of about 1, and rates suit targets of that size.
+std::string unscaled_targets(const Loss& loss, const Tensor& targets) {
+  if (!loss.squared() || !targets.defined() || !targets.is_floating_point() || targets.numel() < 2)
+    return "";
+  const Tensor values = targets.to(at::kDouble);
+  const double mean = values.mean().item<double>(), deviation = values.std().item<double>();
+  if (std::abs(mean) <= 10 && deviation <= 10) return "";
+  return text::cat("the targets have mean ", text::from_number(std::round(mean * 1e3) / 1e3),
+                   " and deviation ", text::from_number(std::round(deviation * 1e3) / 1e3),
+                   ", and are taken as they are; squared error learns best from targets of mean 0 "
+                   "and deviation 1: rescale them, or lower the learning rate");
+}
+
 }  // namespace
 
 Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits& data,
@@ -85,6 +98,10 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   if (direction)
     for (std::string& sentence : direction->warnings(updater_.settings()))
       warnings_.push_back(std::move(sentence));
+  if (std::string sentence = unscaled_targets(loss_, data_.train.targets); !sentence.empty())
+    warnings_.push_back(std::move(sentence));
+  if (settings_.optimizer.lr == 0)
+    warnings_.push_back("lr is 0, so that weights stay as they are");
   std::vector<std::string> names;
   for (const ParamPtr& param : params) names.push_back(param->name);
   for (const auto& [option, items] :

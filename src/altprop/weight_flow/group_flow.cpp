@@ -1,8 +1,8 @@
 #include "altprop/weight_flow/group_flow.h"
 
 #include <algorithm>
+#include <numbers>
 
-#include "altprop/base/text.h"
 #include "altprop/weight_flow/skew.h"
 
 namespace altprop::weight_flow {
@@ -155,8 +155,18 @@ int64_t GroupFlow::multiply_adds(const Grid& grid) const {
 double GroupFlow::largest_turn(const Trajectory& trajectory) {
   double out = 0;
   for (const MoveKept& move : kept_of(trajectory).moves)
-    out = std::max(out, move.turned.a.norm().item<double>());
+    out = std::max(out, move.turned.angle);
   return out;
+}
+
+std::string GroupFlow::notice(const Trajectory& trajectory) const {
+  const double turn = largest_turn(trajectory);
+  if (turn <= 1) return "";
+  return turn > std::numbers::pi
+             ? "a step turns its weights by more than pi rad, which means nothing; take more steps, "
+               "a smaller T, or cap Omega"
+             : "a step turns its weights by more than 1 rad, which is coarse; take more steps, a "
+               "smaller T, or cap Omega";
 }
 
 }  // namespace altprop::weight_flow

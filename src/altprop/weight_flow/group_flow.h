@@ -21,8 +21,10 @@ class GroupFlow : public WeightFlow {
                            const ParamTangents& of) const override;
   int64_t multiply_adds(const Grid& grid) const override;
 
-  /// Largest |h Omega| (Frobenius) of a pass, in rad. From 1 on the steps are coarse, from pi on
-  /// they mean nothing.
+  std::string notice(const Trajectory& trajectory) const override;
+
+  /// An upper bound on the angle by which a step of a pass turns the weights, in rad. From 1 on
+  /// steps are coarse, from pi on they mean nothing.
   static double largest_turn(const Trajectory& trajectory);
 
  private:

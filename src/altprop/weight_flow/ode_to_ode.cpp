@@ -188,6 +188,18 @@ int64_t OdeToOde::multiply_adds(std::span<const Spec> inputs) const {
   return grid_.reads() * d * d;
 }
 
+std::vector<std::string> OdeToOde::notices() const {
+  std::vector<std::string> out;
+  if (grid_.h() > 1)
+    out.push_back(text::cat("its steps have length T/steps = ", text::from_number(grid_.h()),
+                            ": beyond 1 they are no flow, and values and credit may explode; take "
+                            "more steps or a smaller T"));
+  const std::lock_guard lock(mutex_);
+  if (std::string found = latest_ ? flow_->notice(*latest_) : ""; !found.empty())
+    out.push_back(std::move(found));
+  return out;
+}
+
 CreditBounds credit_bounds(double slope, double h, int64_t steps) {
   const double n = static_cast<double>(steps);
   return {slope * h < 1 ? std::pow(1 - slope * h, n) : 0, std::pow(1 + slope * h, n)};

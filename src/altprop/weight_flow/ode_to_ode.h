@@ -43,6 +43,7 @@ class OdeToOde : public Op {
                   const Tensor* substitute, const Shared* shared) const override;
   std::vector<ParamPtr> params() const override;
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
+  std::vector<std::string> notices() const override;
   Traits traits() const override { return {.substitutable = false, .reuses = true}; }
 
   const Grid& grid() const { return grid_; }

@@ -1,5 +1,7 @@
 #include "altprop/weight_flow/retraction.h"
 
+#include <numbers>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 
@@ -30,7 +32,7 @@ struct Cayley : Retraction {
     const Tensor inverse = at::linalg_inv(matrix);
     Tensor rotation = inverse * 2;
     rotation.diagonal().sub_(1);
-    return {a, rotation, inverse};
+    return {a, rotation, inverse, a.norm().item<double>() / std::numbers::sqrt2};
   }
   Tensor push(const Turned& step, const Tensor& direction) const override {
     return at::mm(at::mm(step.inverse.t(), direction), step.inverse);

@@ -52,6 +52,8 @@ class WeightFlow {
   /// move).
   virtual std::vector<Tensor> push(const Trajectory& trajectory, const Grid& grid,
                                    const ParamTangents& of) const = 0;
+  /// What a pass shows to be a setting that will disappoint; "" for nothing.
+  virtual std::string notice(const Trajectory& trajectory) const { return ""; }
   /// Multiply-adds of one pass.
   virtual int64_t multiply_adds(const Grid& grid) const = 0;
 };

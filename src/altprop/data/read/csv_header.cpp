@@ -176,6 +176,12 @@ CsvTable::Columns find_columns(const RecordReader& reader, const Record& header,
   if (out.target >= 0) feature[static_cast<size_t>(out.target)] = false;
   for (int64_t i = 0; i < out.count; ++i)
     if (feature[static_cast<size_t>(i)]) out.features.push_back(i);
+  for (int64_t i : out.features)
+    if (has_header && format.header == "auto" && out.names[static_cast<size_t>(i)].empty())
+      reader.fail(line, text::cat("is a header without a name for column ", i,
+                                  ", as that of row numbers which pandas writes; name it, leave it "
+                                  "out with option csv.leave-out=", i,
+                                  ", or take it as a feature with csv.header=yes"));
   if (out.features.empty())
     reader.fail(line, out.count == 1
                           ? "has a single column; a feature and a target are needed (see option "

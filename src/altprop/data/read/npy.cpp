@@ -166,7 +166,7 @@ Tensor read_npy(const std::string& path) {
   InputFile file(path);
   const auto start = file.bytes(8, "header");
   if (std::memcmp(start.data(), "\x93NUMPY", 6) != 0)
-    file.fail("is no NPY file: it does not begin with \\x93NUMPY");
+    file.fail("is no NPY file: it does not begin with \\x93NUMPY; save each array on its own, with numpy.save");
   const int version = start[6];
   if (version < 1 || version > 3)
     file.fail(text::cat("is of NPY version ", version, "; known are 1 to 3"));

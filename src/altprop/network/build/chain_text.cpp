@@ -90,7 +90,9 @@ std::optional<std::string> braces_of(std::string& item, const std::string& where
     const std::string inside = item.substr(open + 1, i - open - 1);
     item.replace(open, i - open + 1, " ");
     if (item.find_first_of("{}") != std::string::npos)
-      throw UsageError(where + ": an operation has one pair of braces, as in ode{linear 16, tanh}");
+      throw UsageError(where + (item.find('{') == std::string::npos
+                                    ? ": a brace is closed that was not opened"
+                                    : ": an operation has one pair of braces, as in ode{linear 16, tanh}"));
     return inside;
   }
   throw UsageError(where + ": a brace is not closed");
@@ -135,7 +137,12 @@ void add_item(Builder& net, std::string item, size_t position, const ItemsRead& 
       use.settings.emplace_back(piece.substr(0, equals), piece.substr(equals + 1));
     }
   }
-  if (use.word.empty()) throw UsageError(where + " is empty; remove a comma");
+  if (use.word.empty())
+    throw UsageError(where + (use.inside ? ": an operation stands in front of its braces, as in "
+                                           "ode{linear 16, tanh}"
+                              : !reading.inside.empty()
+                                  ? " is empty: write operations in the braces, or remove a comma"
+                                  : " is empty; remove a comma"));
   const bool image = net.shape().size() == 3;
   if (image && is_linear_word(use.word)) net.flatten();
   if (!reading.before_affine.empty() && is_affine_word(use.word))

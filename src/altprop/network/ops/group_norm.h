@@ -25,6 +25,7 @@ class GroupNorm : public Op {
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   std::vector<ParamPtr> params() const override;
+  ParamPtr gain() const override { return gain_; }
 
  private:
   /// (x - mean) / sqrt(var + eps), for the rows of `like`.

@@ -34,21 +34,13 @@ void FeedbackRule::declare(Options& o) {
          {"accept operations that hide their weights and pass exact credit through them"});
 }
 
-namespace {
-ParamPtr gain_of(const Op& op) {
-  if (const auto* norm = dynamic_cast<const BatchNorm*>(&op)) return norm->gain();
-  if (const auto* norm = dynamic_cast<const LayerNorm*>(&op)) return norm->gain();
-  return nullptr;
-}
-}  // namespace
-
 std::vector<Unread> FeedbackRule::unread() const {
   std::vector<Unread> out;
   bool norms = false, hidden = false;
   const Sites sites(net());
   for (int leaf : sites.leaves()) {
     const Op& op = *sites[leaf].op();
-    norms |= gain_of(op) != nullptr;
+    norms |= op.gain() != nullptr;
     hidden |= !op.traits().substitutable && !op.params().empty();
   }
   unless(norms, out, "feedback.norm-gain", "a network without norms");

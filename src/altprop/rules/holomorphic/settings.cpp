@@ -75,9 +75,11 @@ std::vector<Unread> HolomorphicSettings::unread() const {
   std::vector<Unread> out;
   for (const char* option : {"hep.points", "hep.radius", "hep.nudged-steps", "hep.form"})
     unless(estimator == "nudged", out, option, "hep.estimator=implicit");
-  unless(points > 0 || estimator != "nudged", out, "hep.radius", "hep.points=0");
+  for (const char* option : {"hep.radius", "hep.form"})  // the derivative by the nudge itself
+    unless(points > 0 || estimator != "nudged", out, option, "hep.points=0");
   unless(weights == "separate", out, "hep.feedback-angle", "hep.weights=tied");
   unless(tolerance > 0, out, "hep.check-every", "hep.tolerance=0");
+  unless(weights != "separate", out, "hep.form", "hep.weights=separate, which has no energy");
   unless(oscillating, out, "hep.periods", "hep.oscillating=false");
   unless(homeostasis > 0, out, "hep.homeostasis-draws", "hep.homeostasis=0");
   return out;

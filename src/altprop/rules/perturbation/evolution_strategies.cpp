@@ -2,6 +2,7 @@
 // of the network is taken.
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "altprop/base/text.h"
@@ -89,11 +90,12 @@ class EvolutionStrategies : public Rule {
   }
 
  private:
-  /// What is perturbed.
+  /// What is perturbed, by name, whatever order an operation has its parameters in.
   std::vector<ParamPtr> moved() const {
     std::vector<ParamPtr> out;
     for (const ParamPtr& param : net().params())
       if (param->learnt) out.push_back(param);
+    std::ranges::sort(out, {}, [](const ParamPtr& param) { return param->name; });
     return out;
   }
   static int64_t count(const std::vector<ParamPtr>& params) {
