@@ -5,6 +5,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/files.h"
 #include "altprop/base/text.h"
+#include "altprop/data/source.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/presets.h"
 
@@ -79,6 +80,21 @@ void name_run(RunSettings& settings, const OptionValues& rule_flags) {
                    text::join(items, ",") + "]";
 }
 
+/// Options of the data set or of the rule that are written as if they were the run's.
+/// @throws UsageError saying how they are written
+void refuse_without_owner(const std::string& flag, const RunSettings& settings, bool takes_rule) {
+  if (!flag.starts_with("--")) return;
+  const std::string name = flag.substr(2, flag.find('=') - 2);
+  data::Request request(settings.data);
+  if (request.options().has(name))
+    throw UsageError("'" + flag + "' is an option of the data set '" + settings.data +
+                     "'; write --data." + name);
+  const std::vector<std::string> own = rule_option_names(parse_rule(settings.rule).name);
+  if (takes_rule && std::count(own.begin(), own.end(), name) > 0)
+    throw UsageError("'" + flag + "' is an option of the rule '" + settings.rule +
+                     "'; write --rule." + name);
+}
+
 }  // namespace
 
 std::string RunFlags::preset_name(const std::string& document) const {
@@ -110,6 +126,7 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
     const bool rule = name.rfind("--rule.", 0) == 0, data = name.rfind("--data.", 0) == 0,
                direction = name.rfind("--direction.", 0) == 0;
     if (!rule && !data && !direction) {
+      refuse_without_owner(name, settings, takes_rule_);
       std::vector<std::string> known;
       for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
       throw UsageError("'" + name + "' is not an option of this command" +

@@ -31,6 +31,13 @@ void print_run(const nlohmann::json& summary, const std::string& dir, bool json)
     std::printf("test accuracy %.2f %%, ", summary["test_accuracy"].get<double>() * 100);
   if (summary["test_loss"].is_number())
     std::printf("test loss %.4f, ", summary["test_loss"].get<double>());
+  if (!summary["test_loss"].is_number())  // nothing is held back to be tested on
+    for (const auto& [key, name] : {std::pair{"validation_loss", "validation loss"},
+                                    {"train_loss", "training loss"}})
+      if (const auto found = summary.find(key); found != summary.end() && found->is_number()) {
+        std::printf("%s %.4f, ", name, found->get<double>());
+        break;
+      }
   for (const auto& score : summary.value("scores", nlohmann::json::array())) {
     const std::string name = score["name"];
     for (const char* part : {"validation", "test"})

@@ -135,3 +135,21 @@ def test_convolutions_with_augmentation(tmp_path):
     altprop("train", "--config", tmp_path / "a" / "config.toml", "--prefetch", 3, "--quiet", "--out", tmp_path / "b")
     assert records(tmp_path / "a") == records(tmp_path / "b")
     assert summary(tmp_path / "a")["settings"]["flip"] is True
+
+
+def test_costs_are_compared_with_backprop_of_the_same_work(tmp_path):
+    """A network of its own, or a batch, makes times and bytes of two rules no ratio."""
+    found = altprop("compare", "--rules", "fa,bp[net=mlp:784-4-10:relu],fa[net=mlp:784-4-10:relu],fa[batch=10]", *TINY,
+                    "--epochs", 1, "--quiet", "--json", "--out", tmp_path / "all").json
+    by = {run["label"]: run for run in found["runs"]}
+    fields = ["time_relative_to_backprop", "memory_relative_to_backprop", "flops_relative_to_backprop"]
+    for alone in ("fa", "fa[batch=10]"):
+        assert [by[alone][field] for field in fields] == [None] * 3
+    assert by["bp[net=mlp:784-4-10:relu]"]["memory_relative_to_backprop"] == 1
+    assert all(by["fa[net=mlp:784-4-10:relu]"][field] for field in fields[1:])
+
+
+def test_quiet_runs_keep_their_warnings(tmp_path):
+    result = altprop("train", *TINY, "--epochs", 1, "--lr", 0, "--quiet", "--out", tmp_path / "a")
+    assert [line for line in result.err.splitlines() if line] == [
+        "backprop: warning: lr is 0, so that weights stay as they are"]
