@@ -265,6 +265,12 @@ TEST_F(NpySource, ImagesWithTheirChannelsLastAreNoticed) {
   expect_error([&] { read(y, {{"npy.layout", "channels-last"}}); }, {"x.npy", "npy.layout"});
 }
 
+TEST_F(NpySource, ARowOfNumbersIsSamplesOfOneNumber) {
+  write(folder / "x.npy", array<double>("<f8", "(3,)", {1, 2, 4}));
+  const Splits data = read(array<uint8_t>("|u1", "(3,)", {0, 1, 1}));
+  EXPECT_EQ(data.train.sample_shape(), std::vector<int64_t>{1});
+}
+
 TEST_F(NpySource, IntegersBeyondFloat32Survive) {
   write(folder / "x.npy", array<int64_t>("<i8", "(3, 1)", {1700000000, 1700000001, 1700000002}));
   const Splits data = read(array<uint8_t>("|u1", "(3,)", {0, 1, 1}));

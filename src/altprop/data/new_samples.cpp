@@ -32,8 +32,9 @@ ArrayFormat format_of(const std::string& path) {
 }
 
 Tensor inputs_in(const std::string& path) {
-  if (format_of(path) == ArrayFormat::Npy) return read_npy(path);
-  return read_idx_images(path);
+  if (format_of(path) != ArrayFormat::Npy) return read_idx_images(path);
+  const Tensor x = read_npy(path);
+  return x.dim() == 1 ? x.unsqueeze(1) : x;  // samples of one number
 }
 
 Tensor targets_in(const std::string& path) {

@@ -61,10 +61,7 @@ struct Npy : Reader {
   Tensor inputs(const std::string& path) const {
     if (path.empty()) return {};
     const Tensor x = read_npy(path);
-    if (x.dim() == 1)
-      throw Error(text::cat("'", path, "' has shape ", shape_text(x.sizes()),
-                            ", but inputs are [N, values]; save x.reshape(-1, 1) if each sample "
-                            "is one number"));
+    if (x.dim() == 1) return x.unsqueeze(1);  // samples of one number
     if (x.dim() != 4) {
       if (layout == "channels-last")
         throw UsageError("option 'npy.layout' is for images of 4 dimensions, but '" + path +
