@@ -5,6 +5,7 @@
 #include <set>
 
 #include "altprop/base/error.h"
+#include "altprop/base/short_number.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
@@ -27,21 +28,8 @@ constexpr int64_t kIntegerBytes = 8;
 
 int64_t bytes_of(const Tensor& t) { return t.numel() * static_cast<int64_t>(t.element_size()); }
 
-/// "12.3 M" for large numbers, exact below 10000.
-std::string short_number(int64_t n) {
-  if (n < 10000) return std::to_string(n) + " ";
-  const std::pair<double, char> units[] = {{1e12, 'T'}, {1e9, 'G'}, {1e6, 'M'}, {1e3, 'k'}};
-  const double value = static_cast<double>(n);
-  for (const auto& [unit, letter] : units) {
-    if (value < unit) continue;
-    char text[32];
-    std::snprintf(text, sizeof text, "%.3g %c", value / unit, letter);
-    return text;
-  }
-  return "";
-}
-
-std::string short_bytes(int64_t n) { return short_number(n) + "B"; }
+using text::short_bytes;
+using text::short_number;
 
 // Steps of an unrolled network are shown once: their operations are named "t7.gates".
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "altprop/base/error.h"
+#include "altprop/base/short_number.h"
 #include "altprop/base/text.h"
 #include "altprop/network/gradients.h"
 #include "altprop/ode/revolve.h"
@@ -258,18 +259,18 @@ Choice fastest_within(std::span<const Profile> profiles, int64_t budget) {
   }
   if (!best)
     throw UsageError(text::cat(
-        "option 'ode.memory': ", bytes_text(budget), " are too few for the network's ODE blocks; the "
+        "option 'ode.memory': ", altprop::text::short_bytes(budget), " are too few for the network's ODE blocks; the "
         "smallest exact method, ", smallest->text(), ", takes ",
-        bytes_text(bytes_of(profiles, *smallest)), " at this batch; give that much, or lower --batch"));
+        altprop::text::short_bytes(bytes_of(profiles, *smallest)), " at this batch; give that much, or lower --batch"));
   Choice out{*best, bytes_of(profiles, *best), ""};
   const int64_t fastest = work(profiles, Gradient::Naive);
   char times[32];
   std::snprintf(times, sizeof times, "%.2f",
                 static_cast<double>(work(profiles, *best)) / static_cast<double>(fastest));
-  out.sentence = text::cat("ode.memory=", bytes_text(budget), ": gradients of ODE blocks by ",
-                           best->text(), ", ", bytes_text(out.bytes), " and ", times,
+  out.sentence = text::cat("ode.memory=", altprop::text::short_bytes(budget), ": gradients of ODE blocks by ",
+                           best->text(), ", ", altprop::text::short_bytes(out.bytes), " and ", times,
                            " times the arithmetic of naive, which takes ",
-                           bytes_text(bytes_of(profiles, Gradient::Naive)));
+                           altprop::text::short_bytes(bytes_of(profiles, Gradient::Naive)));
   for (const Profile& p : profiles)
     if (p.is_adaptive() && p.steps > 0)
       out.sentence += text::cat(" (block '", p.name, "' took ", p.steps,
@@ -281,36 +282,21 @@ int64_t bytes_of_text(const std::string& written) {
   const std::string text = altprop::text::trim(written);
   if (text.empty()) return 0;
   static const std::vector<std::pair<std::string, double>> units = {
-      {"KIB", 1024.0}, {"MIB", 1048576.0}, {"GIB", 1073741824.0}, {"TIB", 1099511627776.0},
-      {"KB", 1e3},     {"MB", 1e6},        {"GB", 1e9},           {"TB", 1e12},
-      {"B", 1}};
-  std::string upper = altprop::text::lower(text);
-  for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      {"kib", 1024.0}, {"mib", 1048576.0}, {"gib", 1073741824.0}, {"tib", 1099511627776.0},
+      {"kb", 1e3},     {"mb", 1e6},        {"gb", 1e9},           {"tb", 1e12},
+      {"b", 1}};
+  std::string number = altprop::text::lower(text);
   double factor = 1;
   for (const auto& [unit, bytes] : units)
-    if (upper.ends_with(unit)) {
+    if (number.ends_with(unit)) {
       factor = bytes;
-      upper = altprop::text::trim(upper.substr(0, upper.size() - unit.size()));
+      number = altprop::text::trim(number.substr(0, number.size() - unit.size()));
       break;
     }
-  const auto value = altprop::text::to_number(upper);
+  const auto value = altprop::text::to_number(number);
   if (!value || !(*value > 0) || !(*value * factor < 9e18))
     throw UsageError("a positive number of bytes, as in 2GB, 500MB or 64KiB");
   return std::max<int64_t>(1, std::llround(*value * factor));
-}
-
-std::string bytes_text(int64_t bytes) {
-  constexpr int64_t kExact = 10'000;
-  if (bytes < kExact) return text::cat(bytes, " B");
-  const std::pair<double, const char*> units[] = {{1e12, "TB"}, {1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}};
-  for (const auto& [unit, name] : units) {
-    const double value = static_cast<double>(bytes) / unit;
-    if (value < 1) continue;
-    char out[32];
-    std::snprintf(out, sizeof out, "%.3g %s", value, name);
-    return out;
-  }
-  return "";
 }
 
 std::vector<std::string> warnings_of(std::span<const Profile> profiles, const Graph& net,

@@ -56,8 +56,6 @@ Choice fastest_within(std::span<const Profile> profiles, int64_t budget);
 
 /// "2GB", "500 MB", "64kB", "1GiB", "1000000" in bytes; 0 for "". @throws UsageError
 int64_t bytes_of_text(const std::string& text);
-/// "1.23 MB"
-std::string bytes_text(int64_t bytes);
 
 /// Sentences about blocks that will disappoint: steps backwards that lose all digits, rounding
 /// errors above the tolerance. @param seen what a forward pass has cost; null: there was none

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "altprop/base/short_number.h"
 #include "altprop/base/text.h"
 
 namespace altprop::ode {
@@ -41,9 +42,9 @@ std::string cost_table(std::span<const Profile> profiles, int64_t rows) {
     out += text::cat("\nODE block '", p.name, "' at batch ", rows, ": s=", p.stages,
                      " evaluations a step, ",
                      p.is_adaptive() ? std::string("adaptive steps") : text::cat("N=", p.steps, " steps"),
-                     "; X=", bytes_text(p.carried * p.state_bytes),
-                     " carried from step to step, U=", bytes_text(p.kept_bytes),
-                     " kept by an evaluation for its derivative, W=", bytes_text(p.sweep_bytes),
+                     "; X=", altprop::text::short_bytes(p.carried * p.state_bytes),
+                     " carried from step to step, U=", altprop::text::short_bytes(p.kept_bytes),
+                     " kept by an evaluation for its derivative, W=", altprop::text::short_bytes(p.sweep_bytes),
                      " taken by its reverse pass beside\n");
     std::string head;
     std::snprintf(line, sizeof line, "%-16s", "ode.gradient");
@@ -62,11 +63,11 @@ std::string cost_table(std::span<const Profile> profiles, int64_t rows) {
       std::snprintf(line, sizeof line, "%-16s", method.text().c_str());
       out += line;
       if (p.is_adaptive()) {
-        std::snprintf(line, sizeof line, " %14s", bytes_text(bytes_of_step(p, method)).c_str());
+        std::snprintf(line, sizeof line, " %14s", altprop::text::short_bytes(bytes_of_step(p, method)).c_str());
         out += line;
       }
       for (const auto& [what, n] : numbers) {
-        std::snprintf(line, sizeof line, " %22s %12ld", bytes_text(bytes_of(p, method, n)).c_str(),
+        std::snprintf(line, sizeof line, " %22s %12ld", altprop::text::short_bytes(bytes_of(p, method, n)).c_str(),
                       static_cast<long>(reverse_evaluations(p, method, n)));
         out += line;
       }

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "altprop/base/error.h"
+#include "altprop/base/short_number.h"
 #include "altprop/base/text.h"
 #include "altprop/network/buffer_guard.h"
 #include "altprop/network/gradients.h"
@@ -173,7 +174,7 @@ std::string ode_gradient_table(const std::vector<OdeGradientRow>& rows) {
     }
     std::snprintf(line, sizeof line, "%-*s %14s %14s %10s %9.3g %9ld %9ld %9ld %9ld %9ld\n", w,
                   row.method.c_str(), error(row.gradient_error).c_str(),
-                  error(row.input_error).c_str(), ode::bytes_text(row.peak_bytes).c_str(),
+                  error(row.input_error).c_str(), text::short_bytes(row.peak_bytes).c_str(),
                   row.seconds * 1e3, static_cast<long>(row.forward.evaluations),
                   static_cast<long>(row.backward.evaluations),
                   static_cast<long>(row.forward.accepted), static_cast<long>(row.forward.rejected),

@@ -16,6 +16,7 @@
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/recorded_steps.h"
 #include "altprop/train/initial_weights.h"
+#include "altprop/train/loader_options.h"
 
 namespace altprop {
 
@@ -140,18 +141,20 @@ Experiment::Experiment(RunSettings settings, std::shared_ptr<const data::Splits>
 void Experiment::look_at_ode_blocks() {
   const std::vector<ode::Block*> blocks = ode::blocks_of(net_);
   if (blocks.empty() || data_->train.empty()) return;
-  data::LoaderOptions options;
-  options.batch = settings_.batch;
-  options.dtype = settings_.dtype == "float64" ? at::kDouble : at::kFloat;
-  options.device = at::Device(settings_.device);
-  const data::Batch batch =
-      data::Loader(data::first(data_->train, settings_.batch), options).at(0, 0);
-  std::vector<ode::Profile> profiles = ode::profiles(net_, batch.size);
-  const bool adaptive = std::any_of(profiles.begin(), profiles.end(),
-                                    [](const ode::Profile& p) { return p.is_adaptive(); });
-  std::optional<ode::Tally> seen;
-  if (adaptive) seen = ode::measure_steps(net_, batch.inputs, profiles);
   ode::GradientMethod method = blocks[0]->gradient();
+  const bool adaptive = std::any_of(blocks.begin(), blocks.end(), [](const ode::Block* block) {
+    return block->problem().sizes.steps == 0;
+  });
+  // Of equal steps there is nothing to find out but bytes, and the digits that MALI will lose.
+  if (!adaptive && settings_.ode_memory.empty() && method.kind != ode::Gradient::Mali) return;
+  const data::Dataset some = data::first(data_->train, settings_.batch);
+  std::vector<ode::Profile> profiles = ode::profiles(net_, some.size());
+  std::optional<ode::Tally> seen;
+  if (adaptive) {
+    data::LoaderOptions options = evaluation_options(settings_);
+    options.batch = settings_.batch;
+    seen = ode::measure_steps(net_, data::Loader(some, options).at(0, 0).inputs, profiles);
+  }
   if (!settings_.ode_memory.empty()) {
     const ode::Choice choice =
         ode::fastest_within(profiles, ode::bytes_of_text(settings_.ode_memory));

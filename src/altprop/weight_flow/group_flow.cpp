@@ -154,8 +154,7 @@ int64_t GroupFlow::multiply_adds(const Grid& grid) const {
 
 double GroupFlow::largest_turn(const Trajectory& trajectory) {
   double out = 0;
-  for (const MoveKept& move : kept_of(trajectory).moves)
-    out = std::max(out, move.turned.angle);
+  for (const MoveKept& move : kept_of(trajectory).moves) out = std::max(out, move.turned.angle);
   return out;
 }
 
@@ -163,7 +162,8 @@ std::string GroupFlow::notice(const Trajectory& trajectory) const {
   const double turn = largest_turn(trajectory);
   if (turn <= 1) return "";
   return turn > std::numbers::pi
-             ? "a step turns its weights by more than pi rad, which means nothing; take more steps, "
+             ? "a step turns its weights by more than pi rad, which means nothing; take more "
+               "steps, "
                "a smaller T, or cap Omega"
              : "a step turns its weights by more than 1 rad, which is coarse; take more steps, a "
                "smaller T, or cap Omega";

@@ -9,6 +9,26 @@
 
 namespace altprop::weight_flow {
 
+namespace {
+
+/// All steps of the state, or of a tangent of it. @param slope of a value at a matrix, by its
+/// number
+template <class Slope>
+Tensor stepped(const Grid& grid, Tensor x, const Slope& slope) {
+  const double h = grid.h();
+  for (int64_t i = 0; i < grid.reads(); ++i) {
+    if (!grid.midpoint) {
+      x = x.add(slope(x, i), h);
+      continue;
+    }
+    const Tensor middle = x.add(slope(x, i), h / 2);
+    x = x.add(slope(middle, ++i), h);
+  }
+  return x;
+}
+
+}  // namespace
+
 OdeToOde::OdeToOde(Settings settings)
     : settings_(std::move(settings)),
       grid_{settings_.steps, settings_.end, settings_.solver == "midpoint"},
@@ -78,17 +98,7 @@ Tensor OdeToOde::forward(std::span<const Tensor> inputs, Saved& saved, const Pas
     saved.t.push_back(inner.t[0]);
     return out;
   };
-  Tensor x = inputs[0];
-  const double h = grid_.h();
-  for (size_t i = 0; i < flow->read.size(); ++i) {
-    if (!grid_.midpoint) {
-      x = x.add(slope(x, i), h);
-      continue;
-    }
-    const Tensor middle = x.add(slope(x, i), h / 2);
-    x = x.add(slope(middle, ++i), h);
-  }
-  return x;
+  return stepped(grid_, inputs[0], slope);
 }
 
 // With g the credit of x_{i+1}, D = f'(u) of the matrix that is met:
@@ -130,17 +140,7 @@ Tensor OdeToOde::push(const Saved& saved, const Tensor& tangent,
     if (!matrices.empty()) du.add_(at::mm(match_rows(saved.t[2 * i], dx), matrices[i].t()));
     return activation_.jvp(inner, du, 0);
   };
-  Tensor dx = tangent;
-  const double h = grid_.h();
-  for (size_t i = 0; i < flow.read.size(); ++i) {
-    if (!grid_.midpoint) {
-      dx = dx.add(along(dx, i), h);
-      continue;
-    }
-    const Tensor middle = dx.add(along(dx, i), h / 2);
-    dx = dx.add(along(middle, ++i), h);
-  }
-  return dx;
+  return stepped(grid_, tangent, along);
 }
 
 Credits OdeToOde::credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor*,

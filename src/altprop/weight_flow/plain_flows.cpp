@@ -1,10 +1,10 @@
-// The flows that the ones on the orthogonal group are compared with.
+#include "altprop/weight_flow/plain_flows.h"
+
 #include <cmath>
 #include <numbers>
 
 #include "altprop/base/text.h"
 #include "altprop/weight_flow/perceptrons.h"
-#include "altprop/weight_flow/weight_flow.h"
 
 namespace altprop::weight_flow {
 
@@ -16,7 +16,6 @@ ParamPtr square_matrix(const std::string& name, int64_t d, double gain) {
   return out;
 }
 
-/// One matrix for all times: a neural ODE (Chen et al. 2018, arXiv 1806.07366).
 class ConstantFlow : public WeightFlow {
  public:
   explicit ConstantFlow(const Settings& settings) : gain_(settings.gain) {}
@@ -43,8 +42,6 @@ class ConstantFlow : public WeightFlow {
   double gain_;
 };
 
-/// W(t) = sum_k phi_k(t) C_k (Davis, Choromanski, Sindhwani, Varley, Lee, Slotine, Likhosherstov,
-/// Weller 2020, arXiv 2005.01906).
 class BasisFlow : public WeightFlow {
  public:
   explicit BasisFlow(const Settings& settings) : basis_(settings.basis), terms_(settings.terms) {}
@@ -96,8 +93,6 @@ class BasisFlow : public WeightFlow {
   int64_t terms_;
 };
 
-/// W' = sum of perceptrons of W and t, by Euler's method and without a constraint (Zhang et al.
-/// 2019, ANODEV2, arXiv 1906.04596; "HyperNet" in Choromanski et al. 2020).
 class FreeFlow : public WeightFlow {
  public:
   explicit FreeFlow(const Settings& settings) : perceptrons_(settings) {}
@@ -162,11 +157,14 @@ class FreeFlow : public WeightFlow {
 
 }  // namespace
 
-std::shared_ptr<WeightFlow> make_plain_flow(const Settings& settings) {
-  if (settings.flow == "constant") return std::make_shared<ConstantFlow>(settings);
-  if (settings.flow == "basis") return std::make_shared<BasisFlow>(settings);
-  if (settings.flow == "free") return std::make_shared<FreeFlow>(settings);
-  return nullptr;
+std::shared_ptr<WeightFlow> constant_flow(const Settings& settings) {
+  return std::make_shared<ConstantFlow>(settings);
+}
+std::shared_ptr<WeightFlow> basis_flow(const Settings& settings) {
+  return std::make_shared<BasisFlow>(settings);
+}
+std::shared_ptr<WeightFlow> free_flow(const Settings& settings) {
+  return std::make_shared<FreeFlow>(settings);
 }
 
 }  // namespace altprop::weight_flow

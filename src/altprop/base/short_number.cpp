@@ -1,0 +1,21 @@
+#include "altprop/base/short_number.h"
+
+#include <cstdio>
+#include <utility>
+
+namespace altprop::text {
+
+std::string short_number(int64_t n) {
+  if (n < 10000) return std::to_string(n) + " ";
+  const std::pair<double, char> units[] = {{1e12, 'T'}, {1e9, 'G'}, {1e6, 'M'}, {1e3, 'k'}};
+  const double value = static_cast<double>(n);
+  for (const auto& [unit, letter] : units) {
+    if (value < unit) continue;
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3g %c", value / unit, letter);
+    return text;
+  }
+  return "";
+}
+
+}  // namespace altprop::text
