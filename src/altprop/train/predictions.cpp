@@ -1,5 +1,7 @@
 #include "altprop/train/predictions.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/data/loader.h"

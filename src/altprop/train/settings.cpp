@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "altprop/base/error.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/base/utf8.h"
 #include "altprop/network/init.h"

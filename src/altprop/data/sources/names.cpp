@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "altprop/base/error.h"
+#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/data/read/characters.h"
 #include "altprop/data/source.h"
