@@ -8,7 +8,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 # Special values run under sets of switches by themselves: here under the choice alone.
-own='*SpecialValues*/AllOn:SpecialValuesAvx512.*:*Linear.*:LinearBackends.*:OuterProduct.*:Rows.*:*PackedMatrix*:NarrowCredit.*:Settle.*:SettlePair.*'
+own='*SpecialValues*/AllOn:SpecialValuesAvx512.*:*Linear.*:Tanh.*:LinearBackends.*:OuterProduct.*:Rows.*:*PackedMatrix*:NarrowCredit.*:Settle.*:SettlePair.*'
 own+=':ValueChain.*:Signs.*:Planar.*:SoftmaxPool.*:Softmax.*:RightAnswers.*:Stream.*:KernelSwitches.*:StepAtOnce.*'
 rest='EquilibriumDynamics.*:HolomorphicRowBlocks.*:LinearRelaxation.*:InPlace.*:Recurrent.*:Conv.*:Activation.*:AgainstAutograd.*'
 rest+=':Divergence.NamesTheStep*'

@@ -28,6 +28,7 @@ enum class OwnKernel : uint32_t {
   SoftmaxRows,   ///< network/softmax.h
   Signs,         ///< tensor/signs.h
   Rows,          ///< tensor/rows.h
+  Tanh,          ///< tensor/tanh.h
   Avx512,        ///< instructions: off also turns off the kernels that are written for them
   Avx2,          ///< instructions, with FMA
 };

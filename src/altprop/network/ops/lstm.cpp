@@ -4,6 +4,7 @@
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
 #include "altprop/tensor/lstm.h"
+#include "altprop/tensor/tanh.h"
 
 namespace altprop {
 
@@ -132,7 +133,9 @@ Spec LstmOutput::infer(std::span<const Spec> inputs) const {
 }
 
 Tensor LstmOutput::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
-  saved.t = {inputs[0], inputs[1].tanh()};
+  Tensor squashed = inputs[1].clone();
+  apply_tanh_(squashed);
+  saved.t = {inputs[0], squashed};
   return gate(inputs[0], OutputGate) * saved.t[1];
 }
 
