@@ -5,6 +5,8 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include "altprop/network/loss.h"
+#include "altprop/probes/credit_growth.h"
 #include "altprop/rules/registry.h"
 #include "network/check_op.h"
 #include "network/support.h"
@@ -161,6 +163,58 @@ TEST(OdeToOdeOp, CreditStaysWithinTheBoundsOfOrthogonalWeightsAndNotOfOthers) {
   EXPECT_NEAR(ten.most, 2.5937424601, 1e-10);
   EXPECT_GT(credit_ratios("relu flow=constant gain=3 steps=10", 16).second, ten.most);
   EXPECT_EQ(credit_bounds(1, 2, 3).least, 0) << "steps longer than 1 / slope may lose everything";
+}
+
+TEST(OdeToOdeOp, BoundsAreThoseOfTheSolverAndOfTheActivation) {
+  const auto bounds_of = [](const std::string& settings) {
+    const Graph net = test::ready("chain: ode-to-ode " + settings, {.input_shape = {4}, .classes = 4});
+    return dynamic_cast<const OdeToOde&>(*net.nodes().back().op).bounds();
+  };
+  EXPECT_FALSE(bounds_of("relu flow=constant steps=4"));
+  EXPECT_NEAR(bounds_of("sigmoid flow=iso steps=4")->most, std::pow(1 + 0.25 / 4, 4), 1e-12);
+  Settings steep;
+  steep.activation = "leaky-relu(3)";
+  steep.steps = 4;
+  EXPECT_NEAR(OdeToOde(steep).bounds()->most, std::pow(1 + 0.75, 4), 1e-12);
+  const CreditBounds middle = *bounds_of("relu flow=iso solver=midpoint steps=4");
+  EXPECT_NEAR(middle.most, std::pow(1 + 0.25 + 0.03125, 4), 1e-12);
+  EXPECT_NEAR(middle.least, std::pow(1 - 0.25 - 0.03125, 4), 1e-12);
+  for (const char* f : {"relu", "tanh", "gelu"})
+    for (const int64_t steps : {3, 20}) {
+      const std::string settings = text::cat(f, " flow=iso solver=midpoint steps=", steps);
+      const auto [least, most] = credit_ratios(settings, 16);
+      EXPECT_GE(least, bounds_of(settings)->least) << settings;
+      EXPECT_LE(most, bounds_of(settings)->most) << settings;
+    }
+}
+
+TEST(CreditGrowth, IsThatOfTheProbeAndSaysWhereWeightsAreNoLongerOrthogonal) {
+  Graph net = test::ready("chain: linear 8, ode-to-ode relu flow=iso steps=10, linear 3",
+                          {.input_shape = {5}, .classes = 3});
+  initialise(net, Initialiser("he"), Stream(4));
+  const Tensor x = Stream(7).normal({50, 5}), y = at::arange(50, at::kLong).remainder(3);
+  const auto loss = make_loss("cross-entropy");
+  const auto rows = credit_growth(net, *loss, x, y, {});
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].problem(), "");
+  // By hand: credit of the last layer's input, and what is left of it in front of the flow.
+  Activity activity;
+  const Tensor out = net.run(x, activity, {});
+  const Op& flow = *net.nodes()[2].op;
+  const Tensor behind = net.nodes()[3].op->vjp(activity.saved[3], loss->gradient(out, y));
+  const Tensor ratio = flow.vjp(activity.saved[2], behind).norm(2, 1) / behind.norm(2, 1);
+  EXPECT_NEAR(rows[0].least, ratio.min().item<double>(), 1e-5);
+  EXPECT_NEAR(rows[0].most, ratio.max().item<double>(), 1e-5);
+  CreditGrowth broken = rows[0];
+  broken.most = 1.01 * broken.bounds->most;
+  EXPECT_TRUE(test::contains(broken.problem(), "not orthogonal any more"));
+  broken.most = NAN;
+  EXPECT_EQ(broken.problem(), "") << "divergence is said elsewhere";
+  const Graph free = test::ready("chain: ode-to-ode relu flow=constant gain=9 steps=4, linear 3",
+                                 {.input_shape = {5}, .classes = 3});
+  const auto unbounded = credit_growth(free, *loss, x, y, {});
+  EXPECT_FALSE(unbounded.at(0).bounds);
+  EXPECT_TRUE(credit_growth(test::ready("mlp:5-4-3", {}), *loss, x, y, {}).empty());
 }
 
 TEST(OdeToOdeText, BuildsNetworksAndRefusesWhatHasNoEffect) {

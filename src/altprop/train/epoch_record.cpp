@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "altprop/probes/credit_growth.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/settling.h"
 #include "altprop/rules/rule.h"
@@ -57,6 +58,16 @@ nlohmann::json Trainer::probe() {
     if (row.measured_factor >= 0) entry["measured_factor"] = finite_or_null(row.measured_factor);
     out["alignment"].push_back(entry);
   }
+  const Pass look{.mode = Mode::Eval, .ids = batch.ids};
+  for (const CreditGrowth& row : credit_growth(net_, loss_, batch.inputs, batch.targets, look)) {
+    nlohmann::json entry{{"name", row.name},
+                         {"least", finite_or_null(row.least)},
+                         {"most", finite_or_null(row.most)}};
+    if (row.bounds)
+      entry.update({{"lower_bound", row.bounds->least}, {"upper_bound", row.bounds->most}});
+    out["credit_growth"].push_back(entry);
+    if (std::string sentence = row.problem(); !sentence.empty()) say_once(std::move(sentence));
+  }
   if (const auto settling = watch_settling(rule_, step))
     out["relaxation"] = settling_json(*settling);
   return out;
@@ -64,6 +75,10 @@ nlohmann::json Trainer::probe() {
 
 bool Trainer::counts_bits() const {
   return data_.train.vocabulary > 0 && data_.train.per_step() && loss_.is_surprise();
+}
+
+void Trainer::say_once(std::string sentence) {
+  if (!std::count(warnings_.begin(), warnings_.end(), sentence)) warn(std::move(sentence));
 }
 
 void Trainer::note_best(const Scores& validation) {
@@ -119,8 +134,7 @@ nlohmann::json Trainer::finish_epoch() {
     record["figures"][name] = finite_or_null(value);
   std::vector<std::string> notices = rule_.notices();
   for (std::string& sentence : net_.notices()) notices.push_back(std::move(sentence));
-  for (std::string& sentence : notices)
-    if (!std::count(warnings_.begin(), warnings_.end(), sentence)) warn(std::move(sentence));
+  for (std::string& sentence : notices) say_once(std::move(sentence));
   if (std::string sentence = RecordedSteps::take_notice(); !sentence.empty())
     warn(std::move(sentence));
   const bool last = position_.epoch + 1 >= settings_.epochs || out_of_steps();

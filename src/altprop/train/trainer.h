@@ -86,6 +86,8 @@ class Trainer {
   int64_t best_epoch() const { return best_epoch_; }
   bool improved() const { return improved_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
+  /// Unless it has been said already.
+  void say_once(std::string sentence);
   void warn(std::string sentence) { warnings_.push_back(std::move(sentence)); }
   /// What ended the training before its time; "" if nothing did.
   const std::string& failure() const { return failure_; }

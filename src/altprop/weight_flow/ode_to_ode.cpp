@@ -200,9 +200,15 @@ std::vector<std::string> OdeToOde::notices() const {
   return out;
 }
 
-CreditBounds credit_bounds(double slope, double h, int64_t steps) {
-  const double n = static_cast<double>(steps);
-  return {slope * h < 1 ? std::pow(1 - slope * h, n) : 0, std::pow(1 + slope * h, n)};
+std::optional<CreditBounds> OdeToOde::bounds() const {
+  if (!flow_->orthogonal()) return std::nullopt;
+  return credit_bounds(activation_.steepest(), grid_.h(), grid_.steps, grid_.midpoint);
+}
+
+CreditBounds credit_bounds(double slope, double h, int64_t steps, bool midpoint) {
+  const double n = static_cast<double>(steps), euler = slope * h;
+  const double a = midpoint ? euler + euler * euler / 2 : euler;
+  return {a < 1 ? std::pow(1 - a, n) : 0, std::pow(1 + a, n)};
 }
 
 }  // namespace altprop::weight_flow

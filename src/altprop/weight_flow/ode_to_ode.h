@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "altprop/network/op.h"
 #include "altprop/network/ops/activation.h"
@@ -14,6 +15,15 @@
 #include "altprop/weight_flow/weight_flow.h"
 
 namespace altprop::weight_flow {
+
+/// Bounds on |credit of x_i| / |credit of x_N| for orthogonal W and sup |f'| = `slope`, N - i =
+/// `steps` steps of size h: (1 - a)^steps and (1 + a)^steps with a = slope h for Euler's method and
+/// slope h + (slope h)^2 / 2 for the midpoint method. (The paper's e^-1 and e for T = 1 are their
+/// limits for h -> 0; at finite h the lower one is smaller.)
+struct CreditBounds {
+  double least, most;
+};
+CreditBounds credit_bounds(double slope, double h, int64_t steps, bool midpoint = false);
 
 /// [B, d] -> [B, d]. With h = T / steps, rows x:
 ///     Euler:     x_{i+1} = x_i + h f(x_i W(t_i)^T)
@@ -46,6 +56,8 @@ class OdeToOde : public Op {
   std::vector<std::string> notices() const override;
   Traits traits() const override { return {.substitutable = false, .reuses = true}; }
 
+  /// Of the input's credit over the output's; none where the weights are not orthogonal.
+  std::optional<CreditBounds> bounds() const;
   const Grid& grid() const { return grid_; }
   const WeightFlow& flow() const { return *flow_; }
   /// The matrices of a pass.
@@ -74,13 +86,5 @@ class OdeToOde : public Op {
 inline OpPtr ode_to_ode(Settings settings) {
   return std::make_shared<OdeToOde>(std::move(settings));
 }
-
-/// Bounds on |credit of x_i| / |credit of x_N| for orthogonal W, Euler's method and sup |f'| =
-/// `slope`, N - i = `steps` steps of size h: (1 - slope h)^steps and (1 + slope h)^steps. (The
-/// paper's e^-1 and e for T = 1 are their limits for h -> 0; at finite h the lower one is smaller.)
-struct CreditBounds {
-  double least, most;
-};
-CreditBounds credit_bounds(double slope, double h, int64_t steps);
 
 }  // namespace altprop::weight_flow

@@ -1,11 +1,13 @@
 #include "altprop/network/ops/activation.h"
 
+#include <algorithm>
 #include <array>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
 #include "altprop/tensor/planar.h"
+#include "altprop/tensor/tanh.h"
 
 namespace altprop {
 
@@ -57,8 +59,9 @@ const std::vector<Activation::Form>& table() {
        true, Epilogue::None, 1, "value approached for very negative inputs, negated"},
       {"tanh",
        [](const Tensor& x, double, bool overwrite) {
-         Tensor out = reused(x, overwrite);
-         return at::tanh_out(out, x);
+         Tensor out = overwrite ? x : x.clone();
+         apply_tanh_(out);
+         return out;
        },
        [](const Tensor& cot, const Tensor& y, double) { return at::tanh_backward(cot, y); }, true,
        Epilogue::Tanh, 0, "", Bounded{1, {}, Analytic{Analytic::Kind::Tanh}}},
@@ -149,6 +152,13 @@ Activation::Activation(const std::string& name) : form_(nullptr), parameter_(0) 
 
 std::string Activation::settings() const {
   return form_->parameter_help.empty() ? "" : text::from_number(parameter_);
+}
+
+double Activation::steepest() const {
+  if (form_->bounded) return form_->bounded->steepest;
+  if (form_->name == "gelu") return 1.1289;  // at sqrt(2)
+  // Of the others with a parameter it is the slope on one side, or at its edge.
+  return form_->parameter_help.empty() ? 1 : std::max(1.0, parameter_);
 }
 
 Traits Activation::traits() const {

@@ -57,6 +57,8 @@ class Activation final : public Op {
   /// What a producer may apply in this activation's place; None if it cannot.
   Epilogue epilogue() const { return form_->epilogue; }
   const std::optional<Bounded>& bounded() const { return form_->bounded; }
+  /// Largest size of its slope.
+  double steepest() const;
   /// The derivative is a function of the output.
   bool slope_from_output() const { return form_->from_output; }
   void adopt(const Tensor& output, Saved& saved) const { saved.t.assign(1, output); }
