@@ -46,6 +46,7 @@ void add_compare(CLI::App& program);
 void add_resume(CLI::App& program);
 void add_check(CLI::App& program);
 void add_predict(CLI::App& program);
+void add_robustness(CLI::App& program);
 void add_export(CLI::App& program);
 void add_describe(CLI::App& program);
 void add_list(CLI::App& program);
