@@ -74,6 +74,27 @@ TEST(OdeText, DagsHaveStatementsInBraces) {
             4u);
 }
 
+TEST(OdeText, ArchitecturesAreShortForChains) {
+  const InputInfo images{.input_shape = {1, 12, 12}, .classes = 3};
+  const Graph dense = network("ode-mlp:*-5-8x2-*:relu:solver=heun,steps=3", images);
+  EXPECT_EQ(dense.params()[0]->value.sizes(), IntArrayRef({5, 144}));
+  EXPECT_EQ(dense.params()[2]->value.sizes(), IntArrayRef({8, 6})) << "state and time";
+  EXPECT_EQ(dense.params()[4]->value.sizes(), IntArrayRef({8, 9}));
+  EXPECT_EQ(dense.params().back()->value.sizes(), IntArrayRef({3}));
+  EXPECT_EQ(block_of(dense).settings(), "solver=heun,T=1,steps=3");
+  EXPECT_EQ(names_of_sites(dense)[4], "ode1.relu1:relu");
+  const Graph image = network("ode-image:channels=6,rtol=0.1,time=none", images);
+  EXPECT_EQ(block_of(image).settings(), "solver=dopri5,T=1,rtol=0.1,atol=0.001");
+  EXPECT_EQ(block_of(network("ode-image:channels=4,solver=rk4,steps=2", images)).settings(),
+            "solver=rk4,T=1,steps=2");
+  EXPECT_EQ(image.params()[8]->value.sizes(), IntArrayRef({6, 6, 4, 4})) << "groups: gcd(6, 32)";
+  EXPECT_EQ(image.predict(test::random_batch(image, 2)).sizes(), IntArrayRef({2, 3}));
+  EXPECT_TRUE(contains(message_of([] { network("ode-mlp:4-8-3"); }), "four sizes or more"));
+  EXPECT_TRUE(contains(message_of([] { network("ode-mlp"); }), "the sizes are missing"));
+  EXPECT_TRUE(contains(message_of([] { network("ode-mlp:4-8-8-3:tanh:steps=2,rtol=0.1"); }),
+                       "have no effect"));
+}
+
 TEST(OdeText, BlocksStandInBlocks) {
   Graph net = network(
       "chain: ode{ode{linear 6, tanh} solver=euler steps=2, linear 6} solver=heun steps=2, linear "

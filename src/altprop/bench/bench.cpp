@@ -36,10 +36,12 @@ struct Best {
 struct Entry {
   std::unique_ptr<Contender> contender;
   std::string label, optimizer;
-  bool plain;        ///< without options, as the eager peer knows it
+  bool plain;        ///< without options
   double spent = 0;  ///< seconds; a slow contender takes part in fewer rounds
   int64_t rounds = 0;
   Best own, eager, compiled;
+  /// What the eager peer is asked for: it knows some of the rules' options, too.
+  std::string asked() const { return plain ? contender->rule() : label; }
 };
 
 Kernel square_product(int64_t size) {
@@ -95,9 +97,9 @@ void play_round(std::vector<Entry>& entries, const Work& work, int64_t batch,
       ++e.rounds;
     }
     for (const bool compiled : {false, true}) {
-      if (!peer || !e.plain || (compiled && !settings.compiled)) continue;
+      if (!peer || (compiled && !settings.compiled)) continue;
       const auto theirs =
-          peer->step_seconds(work.name, e.contender->rule(), e.optimizer, batch, budget, compiled);
+          peer->step_seconds(work.name, e.asked(), e.optimizer, batch, budget, compiled);
       if (theirs && counts) (compiled ? e.compiled : e.eager).add(*theirs);
     }
   }
@@ -149,9 +151,9 @@ void measure(const Work& work, const BenchSettings& settings, EagerPeer* peer, c
     if (e.plain && e.contender->rule() == "backprop") backprop[e.optimizer] = e.own.seconds;
     result.rows.push_back(row_of(e, work, batch, settings.limit ? &limits : nullptr,
                                  backprop.at(e.optimizer), peak_rate));
-    if (peer && e.plain)
+    if (peer)
       result.rows.back().eager_peak_memory_bytes =
-          peer->peak_memory(work.name, e.contender->rule(), e.optimizer, batch);
+          peer->peak_memory(work.name, e.asked(), e.optimizer, batch);
   }
   for (const Limits::Entry& kernel : limits.entries())
     result.kernels.push_back({work.name, kernel.kernel, kernel.form, kernel.rate});

@@ -90,6 +90,22 @@ const std::vector<Work>& works() {
        128,
        {"adam"},
        {"backprop"}},
+      // One ODE block, whose f is small or convolutions on images, by every way to its gradient.
+      {"ode",
+       "dag: z1 = ode(input, solver=rk4, steps=25){ a = tanh(linear(with-time(z), 128)); "
+       "b = tanh(linear(a, 128)); output linear(b, 16) }; output linear(z1, 10)",
+       {16},
+       256,
+       {"sgd"},
+       {"backprop", "backprop[ode.gradient=naive]", "backprop[ode.gradient=one-checkpoint]",
+        "backprop[ode.gradient=aca]", "backprop[ode.graph-stages=4]",
+        "backprop[ode.gradient=binomial]", "backprop[ode.gradient=adjoint]"}},
+      {"ode-image",
+       "ode-image:channels=64,solver=rk4,steps=2",
+       {1, 28, 28},
+       32,
+       {"sgd"},
+       {"backprop", "backprop[ode.gradient=naive]", "backprop[ode.gradient=aca]"}},
       // For the rules that need rates in [0, 1].
       {"mlp-box",
        "mlp:784-500-10:hard-sigmoid:bias=false",
