@@ -14,6 +14,7 @@
 #include "altprop/optim/own_updater.h"
 #include "altprop/rules/registry.h"
 #include "support/device.h"
+#include "support/learnt.h"
 
 namespace altprop::testing {
 

@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "altprop/base/text.h"
 
@@ -19,15 +22,28 @@ inline uint64_t seed_offset() {
   return offset;
 }
 
-/// Expects found >= bound. @param what one word of letters, digits and '_'
+/// Seeds of a figure that is the mean of two.
+inline std::vector<uint64_t> two_seeds() {
+  return {1 + 2 * seed_offset(), 2 + 2 * seed_offset()};
+}
+
+/// For tools/spreads.py. @param what a few words; brackets and '=' become '_', as does a blank
+inline void record_learnt(std::string what, double found, const char* side, double bound) {
+  std::replace_if(
+      what.begin(), what.end(),
+      [](unsigned char c) { return !std::isalnum(c) && c != '-' && c != '.'; }, '_');
+  ::testing::Test::RecordProperty("learnt_" + what, text::cat(found, side, bound));
+}
+
+/// Expects found >= bound.
 inline void expect_learnt_at_least(const std::string& what, double found, double bound) {
-  ::testing::Test::RecordProperty("learnt_" + what, text::cat(found, " at least ", bound));
+  record_learnt(what, found, " at least ", bound);
   EXPECT_GE(found, bound) << what;
 }
 
 /// Expects found <= bound.
 inline void expect_learnt_at_most(const std::string& what, double found, double bound) {
-  ::testing::Test::RecordProperty("learnt_" + what, text::cat(found, " at most ", bound));
+  record_learnt(what, found, " at most ", bound);
   EXPECT_LE(found, bound) << what;
 }
 

@@ -1,34 +1,28 @@
 // The table of outcomes, and every seed as a dot.
 
+const less = (a) => a;
+
+/** Accuracy, loss and the learners' own scores on a part of the data. */
+function scoreColumns(part, compete) {
+  const column = (name, words) => ({
+    title: `${capital(part)} ${spelt(name)}`,
+    of: (group) => outcome(group, `${part}_${name}`),
+    format: significant,
+    better: less,
+    compete,
+    key: `${part}_${name}`,
+    ...words
+  });
+  return [
+    column('accuracy', {unit: '%', format: percent, better: (a) => -a}), column('loss', {}),
+    ...ownScores.map(({name, more_is_better: more}) => column(name, {better: more ? (a) => -a : less}))
+  ];
+}
+
 function resultColumns() {
   const anyone = (group) => !group.cut, others = (group) => !group.cut && !group.exact;
-  const less = (a) => a;
   const columns = [
-    {
-      title: 'Test accuracy',
-      unit: '%',
-      of: (group) => outcome(group, 'test_accuracy'),
-      format: percent,
-      better: (a) => -a,
-      compete: anyone,
-      key: 'test_accuracy'
-    },
-    {
-      title: 'Test loss',
-      of: (group) => outcome(group, 'test_loss'),
-      format: significant,
-      better: less,
-      compete: anyone,
-      key: 'test_loss'
-    },
-    ...ownScores.map(({name, more_is_better: more}) => ({
-                       title: `Test ${spelt(name)}`,
-                       of: (group) => outcome(group, `test_${name}`),
-                       format: significant,
-                       better: more ? (a) => -a : less,
-                       compete: anyone,
-                       key: `test_${name}`
-                     })),
+    ...scoreColumns('test', anyone), ...scoreColumns('validation', anyone),
     {
       title: 'Angle to backprop',
       unit: 'degrees',
@@ -76,7 +70,7 @@ const atBestEpoch = () => allRuns.some((run) => number(run.summary.best_epoch) !
 /** When the values of the table were taken. */
 const moment = () =>
     (atBestEpoch() ?
-         'Test values are those of the epoch with the best validation loss, all others those of the end of training.' :
+         'Test and validation values are those of the best epoch by validation, all others those of the end of training.' :
          'Values at the end of training.');
 
 function results() {
