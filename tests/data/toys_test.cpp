@@ -35,7 +35,8 @@ TEST(Toys, SamplesGoByTheirNumbersAndTheSeed) {
 TEST(Toys, EightGaussiansAreOnTheirCircle) {
   const Tensor x = toy("8gaussians", 8000);
   const double radius = 4 / 1.414, deviation = 0.5 / 1.414;
-  const Tensor nearest = (at::atan2(x.select(1, 1), x.select(1, 0)) / (M_PI / 4)).round() * (M_PI / 4);
+  const Tensor nearest =
+      (at::atan2(x.select(1, 1), x.select(1, 0)) / (M_PI / 4)).round() * (M_PI / 4);
   const Tensor off = x - radius * at::stack({nearest.cos(), nearest.sin()}, 1);
   EXPECT_NEAR(off.std().item<double>(), deviation, 0.02);
   EXPECT_NEAR(off.mean().item<double>(), 0, 0.02);
@@ -61,10 +62,12 @@ TEST(Toys, OthersHaveTheirShapes) {
 
 TEST(Toys, NormalSamplesHaveTheCovarianceOfTheSeed) {
   const Splits a = load("normal", {{"normal.values", "3"}, {"normal.train", "20000"}}),
-               b = load("normal", {{"normal.values", "3"}, {"normal.train", "10"}, {"normal.seed", "1"}});
+               b = load("normal",
+                        {{"normal.values", "3"}, {"normal.train", "10"}, {"normal.seed", "1"}});
   EXPECT_EQ(a.test.sample_shape(), std::vector<int64_t>{3});
-  const Tensor mix = at::eye(3, at::kDouble) +
-                     Stream(0).at("normal").at("mix").normal({3, 3}, at::kDouble) / (2 * std::sqrt(3.0));
+  const Tensor mix =
+      at::eye(3, at::kDouble) +
+      Stream(0).at("normal").at("mix").normal({3, 3}, at::kDouble) / (2 * std::sqrt(3.0));
   const Tensor x = a.train.inputs.to(at::kDouble), found = x.t().mm(x) / 20000;
   EXPECT_LE((found - mix.mm(mix.t())).abs().max().item<double>(), 0.08);
   EXPECT_FALSE(at::equal(a.train.inputs.narrow(0, 0, 10), b.train.inputs));

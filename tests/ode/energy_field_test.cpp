@@ -94,10 +94,10 @@ TEST(EnergyField, IsAutogradsGradientTimesTheMatrix) {
     std::vector<Tensor> leaves = {u.clone().requires_grad_()};
     for (const ParamPtr& p : op->params())
       leaves.push_back(p->value.detach().clone().requires_grad_());
-    const Tensor padded = at::cat({leaves[0].narrow(2, kPoints - 1, 1), leaves[0],
-                                   leaves[0].narrow(2, 0, 1)}, 2);
-    const Tensor hidden = at::tanh(at::conv1d(
-        at::tanh(at::conv1d(padded, leaves[1], leaves[2])), leaves[3], leaves[4]));
+    const Tensor padded =
+        at::cat({leaves[0].narrow(2, kPoints - 1, 1), leaves[0], leaves[0].narrow(2, 0, 1)}, 2);
+    const Tensor hidden = at::tanh(
+        at::conv1d(at::tanh(at::conv1d(padded, leaves[1], leaves[2])), leaves[3], leaves[4]));
     const Tensor energy = at::conv1d(hidden, leaves[5]).sum();
     const Tensor field =
         at::linear(torch::autograd::grad({energy}, {leaves[0]}, {}, true, true)[0], s);
@@ -139,8 +139,8 @@ TEST(EnergyField, OddEnergiesAreRefused) {
   auto kinked = std::make_shared<Graph>();
   kinked->output(kinked->add(relu(), {kinked->input({{3}})}, "kink"));
   Graph net;
-  const std::string why = test::message_of(
-      [&] { net.add(energy_field(kinked), {net.input({{3}})}, "energy"); });
+  const std::string why =
+      test::message_of([&] { net.add(energy_field(kinked), {net.input({{3}})}, "energy"); });
   EXPECT_TRUE(test::contains(why, "'kink' (relu)")) << why;
 }
 

@@ -51,11 +51,12 @@ void draw_params(const Op& op, double deviation = 0.6) {
 std::shared_ptr<Block> flow_block(const FlowSettings& settings, const Problem& problem,
                                   int64_t width = 3) {
   Graph net;
-  auto made = std::make_shared<Block>(field(flow_field(squash_net(width), settings), width + 1),
-                                      problem);
+  auto made =
+      std::make_shared<Block>(field(flow_field(squash_net(width), settings), width + 1), problem);
   net.output(net.add(made, {net.input({{width + 1}})}, "ode"));
   draw_params(*made);
-  if (problem.learnt_time != LearntTime::No) made->params().back()->value = at::ones({1}, at::kDouble);
+  if (problem.learnt_time != LearntTime::No)
+    made->params().back()->value = at::ones({1}, at::kDouble);
   return made;
 }
 
@@ -127,8 +128,7 @@ TEST(FlowField, ItsGradientsAreAutogradsSecondDerivatives) {
                                   .select(1, k);
     } else {
       const Tensor e = draws.at("trace").normal_rows({}, {4, 3}, at::kDouble);
-      trace_of =
-          (torch::autograd::grad({velocity}, {leaves[0]}, {e}, true, true)[0] * e).sum(1);
+      trace_of = (torch::autograd::grad({velocity}, {leaves[0]}, {e}, true, true)[0] * e).sum(1);
     }
     const Tensor whole = at::cat({velocity, -trace_of.unsqueeze(1)}, 1);
     EXPECT_LE(apart(out, whole.detach()), 1e-14);
@@ -223,7 +223,8 @@ TEST(FlowField, NoiseBelongsToThePassAndTheSample) {
   at::NoGradGuard no_grad;
   const auto block = flow_block(kNoise, {.solver = "rk4", .sizes = {.steps = 2}});
   const Tensor x = draw("x", {4, 4});
-  const Tensor ids = at::tensor({7, 3, 11, 5}, at::kLong), order = at::tensor({2, 0, 3, 1}, at::kLong);
+  const Tensor ids = at::tensor({7, 3, 11, 5}, at::kLong),
+               order = at::tensor({2, 0, 3, 1}, at::kLong);
   const auto out = [&](const Tensor& rows, const Tensor& numbers, int64_t step) {
     Saved saved;
     return block->forward(std::vector<Tensor>{rows}, saved,
@@ -250,15 +251,15 @@ struct Substituting : Feedback {
   }
 };
 
-/// The velocity and its trace written out: z' = W2 tanh(W1 z), tr = sum_k e_k^T W2 (tanh' * W1 e_k),
-/// with each weight at 1 + d places.
+/// The velocity and its trace written out: z' = W2 tanh(W1 z), tr = sum_k e_k^T W2 (tanh' * W1
+/// e_k), with each weight at 1 + d places.
 TEST(FlowField, AFeedbackRuleActsOnTheTraceAsOnTheSameFlowWrittenOut) {
   at::NoGradGuard no_grad;
   constexpr int64_t kWidth = 2;
   const OpPtr a = linear(4), b = linear(kWidth);
   auto g = std::make_shared<Graph>();
-  g->output(g->add(b, {g->add(activation("tanh"), {g->add(a, {g->input({{kWidth}}, "z")}, "a")})},
-                   "b"));
+  g->output(
+      g->add(b, {g->add(activation("tanh"), {g->add(a, {g->input({{kWidth}}, "z")}, "a")})}, "b"));
   const OpPtr flow = flow_field(g);
   flow->build(std::vector<Spec>{{.shape = {kWidth + 1}}});
   draw_params(*flow);
@@ -270,9 +271,10 @@ TEST(FlowField, AFeedbackRuleActsOnTheTraceAsOnTheSameFlowWrittenOut) {
     const int e = plain.input({{kWidth}}, text::cat("e", k));
     const OpPtr bare_a = a->with_weight(a->weight()), bare_b = b->with_weight(b->weight());
     const int moved = plain.add(bare_a, {e}, text::cat("a", k));
-    const int bent = plain.add(
-        autograd_op("slope", [](auto x) { return (1 - at::tanh(x[0]).square()) * x[1]; }, 2),
-        {pre, moved}, text::cat("s", k));
+    const int bent =
+        plain.add(autograd_op(
+                      "slope", [](auto x) { return (1 - at::tanh(x[0]).square()) * x[1]; }, 2),
+                  {pre, moved}, text::cat("s", k));
     outputs.push_back(plain.add(bare_b, {bent}, text::cat("b", k)));
   }
   plain.output(outputs[0]);
@@ -311,8 +313,7 @@ TEST(FlowField, GraphsInsideAreAsTheirOperationsAre) {
   inner->output(
       inner->add(activation("tanh"), {inner->add(a, {inner->input({{3}})}, "a")}, "squash"));
   auto nested = std::make_shared<Graph>(), flat = std::make_shared<Graph>();
-  nested->output(
-      nested->add(b, {nested->add(inner, {nested->input({{3}}, "z")}, "inner")}, "b"));
+  nested->output(nested->add(b, {nested->add(inner, {nested->input({{3}}, "z")}, "inner")}, "b"));
   flat->output(flat->add(
       b, {flat->add(activation("tanh"), {flat->add(a, {flat->input({{3}}, "z")}, "a")})}, "b"));
   std::vector<Tensor> found[2];
@@ -348,8 +349,8 @@ TEST(FlowField, WhatHasNoSecondDerivativesIsRefusedByName) {
   auto deep = std::make_shared<Graph>();
   deep->output(deep->add(relu(), {deep->input({{4}})}, "kink"));
   EXPECT_TRUE(test::contains(inside(deep), "'bend.kink' (relu)")) << inside(deep);
-  EXPECT_TRUE(test::contains(
-      inside(autograd_op("own", [](auto x) { return at::sin(x[0]); })), "'bend' (own)"));
+  EXPECT_TRUE(test::contains(inside(autograd_op("own", [](auto x) { return at::sin(x[0]); })),
+                             "'bend' (own)"));
   Graph net;
   auto g = squash_net(3);
   EXPECT_THROW(net.add(flow_field(g), {net.input({{3}}), net.input(time_spec())}, "f"), Refusal);

@@ -40,7 +40,8 @@ Graph drawn(const std::string& text, const std::string& scheme = "normal:0.7",
 double integral(const std::function<Tensor(const Tensor&)>& f, double a, int64_t cells) {
   const Tensor at = (at::arange(cells, at::kDouble) + 0.5) * (2 * a / double(cells)) - a;
   const Tensor points = at::stack({at.view({1, -1}).expand({cells, cells}).flatten(),
-                                   at.view({-1, 1}).expand({cells, cells}).flatten()}, 1);
+                                   at.view({-1, 1}).expand({cells, cells}).flatten()},
+                                  1);
   return f(points).sum().item<double>() * std::pow(2 * a / double(cells), 2);
 }
 
@@ -50,11 +51,13 @@ TEST(Flow, ADensityIntegratesToOne) {
                                  "cnf:2:8:softplus:layer=concat,blocks=2,solver=dopri8,steps=4",
                                  "cnf:2:8:tanh:trace=hutchinson,steps=10"}) {
     const Graph net = drawn(text);
-    const double all = integral([&](const Tensor& x) { return log_density(net, x).exp(); }, 14, 140);
+    const double all =
+        integral([&](const Tensor& x) { return log_density(net, x).exp(); }, 14, 140);
     EXPECT_NEAR(all, 1, 2e-4) << text;
     const Tensor x = Stream(1).at("x").normal({5, 2}, at::kDouble);
-    EXPECT_GT(largest(log_density(net, x) + 0.5 * x.square().sum(1) + std::log(2 * std::numbers::pi)),
-              0.1)
+    EXPECT_GT(
+        largest(log_density(net, x) + 0.5 * x.square().sum(1) + std::log(2 * std::numbers::pi)),
+        0.1)
         << "the flow is not the identity";
   }
 }
@@ -70,7 +73,8 @@ TEST(Flow, AnAffineFlowHasANormalDensity) {
   const Tensor map = at::matrix_exp(0.7 * a);
   const Tensor x = Stream(2).at("x").normal({6, 2}, at::kDouble);
   const Tensor z = x.mm(map.t());
-  const Tensor expected = -0.5 * z.square().sum(1) - std::log(2 * std::numbers::pi) + 0.7 * a.trace();
+  const Tensor expected =
+      -0.5 * z.square().sum(1) - std::log(2 * std::numbers::pi) + 0.7 * a.trace();
   expect_close(log_density(net, x), expected, 1e-9, "log density");
   const Tensor many = sample(net, 20000, Stream(6));
   const Tensor back = at::linalg_inv(map), covariance = back.mm(back.t());
@@ -145,12 +149,15 @@ TEST(Likelihood, IsMinusTheLogDensityAndItsGradient) {
   }
   const Tensor gradient = loss->gradient(out, {}), direction = at::ones_like(out);
   constexpr double kStep = 1e-6;
-  const Tensor moved = (loss->value(out + kStep * direction, {}) -
-                        loss->value(out - kStep * direction, {})) / (2 * kStep);
+  const Tensor moved =
+      (loss->value(out + kStep * direction, {}) - loss->value(out - kStep * direction, {})) /
+      (2 * kStep);
   expect_close((gradient * direction).sum(1), moved, 1e-8, "gradient");
-  expect_close(loss->curvature(out, {}, direction),
-               (loss->gradient(out + kStep * direction, {}) -
-                loss->gradient(out - kStep * direction, {})) / (2 * kStep), 1e-8, "curvature");
+  expect_close(
+      loss->curvature(out, {}, direction),
+      (loss->gradient(out + kStep * direction, {}) - loss->gradient(out - kStep * direction, {})) /
+          (2 * kStep),
+      1e-8, "curvature");
   expect_close(loss->link(out), -value.unsqueeze(1), 1e-14, "link");
   EXPECT_FALSE(loss->right(out, {}).defined());
   const std::vector<int64_t> shape = {3};
@@ -160,7 +167,9 @@ TEST(Likelihood, IsMinusTheLogDensityAndItsGradient) {
   EXPECT_THROW(loss->admit({1}, at::empty({4, 0}, at::kDouble)), Refusal);
   EXPECT_THROW(loss->value(at::zeros({4}, at::kDouble), {}), UsageError);
   for (const std::string other : {"cross-entropy", "squared-error", "sigmoid-cross-entropy"})
-    EXPECT_TRUE(contains(message_of([&] { make_loss(other)->admit(shape, at::empty({4, 0})); }),
+    EXPECT_TRUE(contains(message_of([&] {
+                           make_loss(other)->admit(shape, at::empty({4, 0}));
+                         }),
                          "no targets"))
         << other;
 }

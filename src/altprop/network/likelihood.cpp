@@ -17,7 +17,10 @@ struct Likelihood : Loss {
   }
   Tensor value(const Tensor& output, const Tensor&) const override {
     const int64_t d = values_in(output);
-    return output.narrow(1, 0, d).square().sum(1).add_(double(d) * std::log(2 * std::numbers::pi))
+    return output.narrow(1, 0, d)
+        .square()
+        .sum(1)
+        .add_(double(d) * std::log(2 * std::numbers::pi))
         .mul_(0.5)
         .add_(output.select(1, d));
   }
@@ -33,9 +36,7 @@ struct Likelihood : Loss {
   }
   Tensor right(const Tensor&, const Tensor&) const override { return {}; }
   /// The log density of the sample, [B, 1].
-  Tensor link(const Tensor& output) const override {
-    return value(output, {}).neg_().unsqueeze(1);
-  }
+  Tensor link(const Tensor& output) const override { return value(output, {}).neg_().unsqueeze(1); }
   void admit(const std::vector<int64_t>& output, const Tensor& targets) const override {
     if (output.size() != 1 || output[0] < 2)
       throw Refusal("likelihood",
@@ -53,8 +54,9 @@ struct Likelihood : Loss {
  private:
   static int64_t values_in(const Tensor& output) {
     if (output.dim() != 2 || output.size(1) < 2)
-      throw UsageError("the loss likelihood takes outputs [B, d + 1] of a flow, but this one has shape " +
-                       shape_text(output.sizes()));
+      throw UsageError(
+          "the loss likelihood takes outputs [B, d + 1] of a flow, but this one has shape " +
+          shape_text(output.sizes()));
     return output.size(1) - 1;
   }
 };

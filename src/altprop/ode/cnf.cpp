@@ -34,25 +34,27 @@ struct Cnf : Architecture {
 
   void declare(Options& o) override {
     StepSizes& s = problem.sizes;
-    o.checked_text("size", size, "a number, or *",
-                   [](const std::string& written) {
-                     const auto number = text::to_integer(written);
-                     if (written != "*" && !(number && *number >= 1 && *number <= kLargestWidth))
-                       throw UsageError("the number of values of a sample, or * for that of the data");
-                   },
-                   {"number of values of a sample"});
+    o.checked_text(
+        "size", size, "a number, or *",
+        [](const std::string& written) {
+          const auto number = text::to_integer(written);
+          if (written != "*" && !(number && *number >= 1 && *number <= kLargestWidth))
+            throw UsageError("the number of values of a sample, or * for that of the data");
+        },
+        {"number of values of a sample"});
     o.checked_text("hidden", hidden, "widths",
                    [](const std::string& written) { parse_sizes(written, {}); },
                    {"widths of the hidden layers, as 64x3 or 64-64-64"});
     o.checked_text("activation", activation, "", check_activation,
                    {"smooth function of the hidden layers"});
-    o.choice("layer", layer, {"concatsquash", "concat", "plain"},
-             {"how the time enters a layer: concatsquash (W x + b) sigmoid(g t + g_0) + h t, concat as "
-              "one more input, plain not at all",
-              "", "Grathwohl et al. 2019, arXiv 1810.01367"});
+    o.choice(
+        "layer", layer, {"concatsquash", "concat", "plain"},
+        {"how the time enters a layer: concatsquash (W x + b) sigmoid(g t + g_0) + h t, concat as "
+         "one more input, plain not at all",
+         "", "Grathwohl et al. 2019, arXiv 1810.01367"});
     o.choice("trace", trace, trace_names(),
-             {"trace of the Jacobian: exact, or one sample of noise e^T J e, normal or of signs", "",
-              "Grathwohl et al. 2019, arXiv 1810.01367"});
+             {"trace of the Jacobian: exact, or one sample of noise e^T J e, normal or of signs",
+              "", "Grathwohl et al. 2019, arXiv 1810.01367"});
     o.choice("eval-trace", in_evaluation, {"exact", "same"},
              {"trace outside of training: exact, or what trace says"});
     o.integer("blocks", blocks, {.min = 1, .max = 1000},
@@ -66,7 +68,8 @@ struct Cnf : Architecture {
               {"equal steps; 0: as many as the tolerances ask for", "steps"});
     o.number("rtol", s.rtol, {.min = 0, .max = 1},
              {"tolerance of a step's error relative to the state", "1"});
-    o.number("atol", s.atol, {.min = 0, .max = 1e9}, {"tolerance of a step's error", "of the state"});
+    o.number("atol", s.atol, {.min = 0, .max = 1e9},
+             {"tolerance of a step's error", "of the state"});
     o.integer("max-steps", s.max_steps, {.min = 1, .max = 1e9},
               {"steps tried before the run ends with an error", "steps"});
   }
@@ -90,16 +93,21 @@ struct Cnf : Architecture {
 
   Graph make(const InputInfo& info) const override {
     if (hidden.empty())
-      throw UsageError("network 'cnf': the widths of the hidden layers are missing, write for example "
-                       "cnf:2:64x3:tanh");
+      throw UsageError(
+          "network 'cnf': the widths of the hidden layers are missing, write for example "
+          "cnf:2:64x3:tanh");
     const StepSizes usual = Cnf().problem.sizes, &s = problem.sizes;
-    if (s.steps > 0 && (s.rtol != usual.rtol || s.atol != usual.atol || s.max_steps != usual.max_steps))
-      throw UsageError("network 'cnf': with steps= all steps are equal, so that rtol, atol and "
-                       "max-steps have no effect; leave them or steps out");
+    if (s.steps > 0 &&
+        (s.rtol != usual.rtol || s.atol != usual.atol || s.max_steps != usual.max_steps))
+      throw UsageError(
+          "network 'cnf': with steps= all steps are equal, so that rtol, atol and "
+          "max-steps have no effect; leave them or steps out");
     if (trace == "exact" && in_evaluation == "same")
-      throw UsageError("network 'cnf': eval-trace=same has no effect with trace=exact; leave it out");
+      throw UsageError(
+          "network 'cnf': eval-trace=same has no effect with trace=exact; leave it out");
     if (info.vocabulary > 0)
-      throw UsageError("network 'cnf': the data are sequences of token numbers, which have no density");
+      throw UsageError(
+          "network 'cnf': the data are sequences of token numbers, which have no density");
     const int64_t stated = size == "*" ? 0 : text::to_integer(size).value();
     Builder net(input_shape_of("cnf", stated, info), info.limits);
     if (net.shape().size() > 1) net.flatten();
@@ -112,7 +120,8 @@ struct Cnf : Architecture {
       const int state = f->input({{width + 1}}, "z"), t = f->input(time_spec(), "t");
       const std::shared_ptr<Graph> g = velocity(width, info.limits);
       double weights = 0;
-      for (const ParamPtr& param : g->params()) weights += static_cast<double>(param->value.numel());
+      for (const ParamPtr& param : g->params())
+        weights += static_cast<double>(param->value.numel());
       f->output(f->add(flow_field(g, {.trace = chosen<Trace>(trace, trace_names()),
                                       .exact_in_evaluation = in_evaluation == "exact"}),
                        {state, t}, "flow"));
@@ -124,7 +133,8 @@ struct Cnf : Architecture {
 
 const RegisterArchitecture registered_cnf{
     {.name = "cnf",
-     .summary = "continuous normalising flow: values to normal ones, with the change of log density",
+     .summary =
+         "continuous normalising flow: values to normal ones, with the change of log density",
      .grammar = "cnf:values:hidden[:activation][:option=value,...]",
      .example = "cnf:2:64x3:tanh:T=0.5",
      .source = "Grathwohl, Chen, Bettencourt, Sutskever, Duvenaud 2019, arXiv 1810.01367",

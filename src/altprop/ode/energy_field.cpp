@@ -131,8 +131,7 @@ Credits EnergyField::credit(const Saved& saved, const Tensor& cot, Wanted wanted
   for (int64_t m = 0; m < cots; ++m) {
     Sweep own = sweep;
     own.release = sweep.release && m + 1 == cots;
-    const Credits one =
-        back(kept.activity, v.narrow(0, m * kept.batch, kept.batch), wanted, own);
+    const Credits one = back(kept.activity, v.narrow(0, m * kept.batch, kept.batch), wanted, own);
     for (size_t i = 0; i < wanted.size(); ++i)
       if (wanted[i] && one[i].defined()) parts[i].push_back(one[i]);
   }

@@ -1,9 +1,10 @@
 // A right-hand side that is the gradient of an energy: du/dt = S grad_u H(u) with H a network whose
 // outputs are summed. With S antisymmetric the energy is conserved, with S negative semidefinite it
-// is not increased (S. Greydanus, M. Dzamba, J. Yosinski, "Hamiltonian neural networks", 2019, arXiv
-// 1906.01563; on a grid, T. Matsubara, A. Ishikawa, T. Yaguchi, "Deep energy-based modeling of
-// discrete-time physics", 2020, arXiv 1905.08604). The field is made by a reverse pass through H, so
-// that its own reverse pass is that of a tangent of H: with v = S^T cot, cot^T S grad H = dH v.
+// is not increased (S. Greydanus, M. Dzamba, J. Yosinski, "Hamiltonian neural networks", 2019,
+// arXiv 1906.01563; on a grid, T. Matsubara, A. Ishikawa, T. Yaguchi, "Deep energy-based modeling
+// of discrete-time physics", 2020, arXiv 1905.08604). The field is made by a reverse pass through
+// H, so that its own reverse pass is that of a tangent of H: with v = S^T cot, cot^T S grad H = dH
+// v.
 #pragma once
 
 #include "altprop/network/graph.h"

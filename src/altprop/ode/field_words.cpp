@@ -1,8 +1,9 @@
 // Right-hand sides that hold a derivative, in network texts: the only operation in the braces of an
 // ode.
 //
-//   chain: ode{flow{linear 64, tanh, linear 2} time=gate} solver=dopri5      a flow; see cnf for all
-//   chain: ode{energy{circular-pad 1, conv1d 64 k=3, tanh, conv1d 1 k=1} by=D2 dx=0.2} solver=dopri8
+//   chain: ode{flow{linear 64, tanh, linear 2} time=gate} solver=dopri5      a flow; see cnf for
+//   all chain: ode{energy{circular-pad 1, conv1d 64 k=3, tanh, conv1d 1 k=1} by=D2 dx=0.2}
+//   solver=dopri8
 #include <algorithm>
 
 #include "altprop/base/error.h"
@@ -25,8 +26,9 @@ size_t place_of(const std::string& name, const Names& names) {
 std::vector<int> with_time_of(Builder& net, const std::vector<int>& in, const std::string& word) {
   const int t = time_of(net.graph());
   if (t < 0)
-    throw UsageError("there is no time here; " + word + " stands in the braces of an ode, as in ode{" +
-                     word + "{linear 64, tanh, linear 2}}");
+    throw UsageError("there is no time here; " + word +
+                     " stands in the braces of an ode, as in ode{" + word +
+                     "{linear 64, tanh, linear 2}}");
   return {in[0], t};
 }
 
@@ -35,21 +37,23 @@ struct FlowWord : Word {
 
   void declare(Options& o) override {
     o.choice("trace", trace, trace_names(),
-             {"trace of the Jacobian: exact, or one sample of noise e^T J e, normal or of signs", "",
-              "Grathwohl et al. 2019, arXiv 1810.01367"});
+             {"trace of the Jacobian: exact, or one sample of noise e^T J e, normal or of signs",
+              "", "Grathwohl et al. 2019, arXiv 1810.01367"});
     o.choice("eval-trace", in_evaluation, {"exact", "same"},
              {"trace outside of training: exact, or what trace says"});
-    o.choice("time", time, {"none", "concat", "gate"},
-             {"in chain: how the time enters linear maps and convolutions in the braces, as of ode"});
+    o.choice(
+        "time", time, {"none", "concat", "gate"},
+        {"in chain: how the time enters linear maps and convolutions in the braces, as of ode"});
   }
   Body body(const Spec& input) const override {
     Spec z = input;
     if (z.shape.size() != 1 || z.shape[0] < 2)
-      throw Refusal("flow",
-                    "it is for vectors, a sample's values and one more for its log density, but the "
-                    "input has shape " +
-                        shape_text(z.shape),
-                    "flatten in front, and write ode{...} augment=1 if there is no such value yet");
+      throw Refusal(
+          "flow",
+          "it is for vectors, a sample's values and one more for its log density, but the "
+          "input has shape " +
+              shape_text(z.shape),
+          "flatten in front, and write ode{...} augment=1 if there is no such value yet");
     --z.shape[0];
     Body out{{{"z", z}, {"t", time_spec()}}};
     time_around_affine(time, out);
@@ -72,14 +76,16 @@ struct EnergyWord : Word {
   double dx = 1;
 
   void declare(Options& o) override {
-    o.choice("by", by, structure_names(),
-             {"what the gradient is multiplied by: canonical (q, p), or a difference along the last "
-              "dimension, a periodic grid, D the first, D2 the second",
-              "", "Matsubara et al. 2020, arXiv 1905.08604"});
+    o.choice(
+        "by", by, structure_names(),
+        {"what the gradient is multiplied by: canonical (q, p), or a difference along the last "
+         "dimension, a periodic grid, D the first, D2 the second",
+         "", "Matsubara et al. 2020, arXiv 1905.08604"});
     o.number("dx", dx, {.min = 0, .max = 1e9, .min_excluded = true},
              {"by=D and D2: spacing of the grid", "length"});
-    o.choice("time", time, {"none", "concat", "gate"},
-             {"in chain: how the time enters linear maps and convolutions in the braces, as of ode"});
+    o.choice(
+        "time", time, {"none", "concat", "gate"},
+        {"in chain: how the time enters linear maps and convolutions in the braces, as of ode"});
   }
   Body body(const Spec& input) const override {
     Body out{{{"z", input}, {"t", time_spec()}}};
@@ -102,13 +108,12 @@ const RegisterWord registered_flow_word{
      .positional = {},
      .make = [] { return std::make_unique<FlowWord>(); },
      .braces = true}};
-const RegisterWord registered_energy_word{
-    {.name = "energy",
-     .aliases = {},
-     .summary = "gradient of an energy, inside of an ode",
-     .positional = {},
-     .make = [] { return std::make_unique<EnergyWord>(); },
-     .braces = true}};
+const RegisterWord registered_energy_word{{.name = "energy",
+                                           .aliases = {},
+                                           .summary = "gradient of an energy, inside of an ode",
+                                           .positional = {},
+                                           .make = [] { return std::make_unique<EnergyWord>(); },
+                                           .braces = true}};
 
 }  // namespace
 

@@ -36,8 +36,7 @@ Flow flow_of(const Graph& net) {
   int at = input.id;
   while (at != net.output_node()) {
     const std::vector<int>& next = net.consumers()[static_cast<size_t>(at)];
-    if (next.size() != 1)
-      refuse_as_flow("it is no chain behind '" + net.node(at).name + "'");
+    if (next.size() != 1) refuse_as_flow("it is no chain behind '" + net.node(at).name + "'");
     const Node& node = net.node(next[0]);
     at = node.id;
     if (const auto* block = dynamic_cast<const Block*>(node.op.get()); block && enlarged) {
@@ -73,8 +72,8 @@ bool is_flow(const Graph& net) {
 
 Tensor sample(const Graph& net, int64_t n, const Stream& stream, int64_t at_once) {
   if (n < 1 || at_once < 1)
-    throw UsageError(text::cat("sample: the number of samples is at least 1, but is ",
-                               n < 1 ? n : at_once));
+    throw UsageError(
+        text::cat("sample: the number of samples is at least 1, but is ", n < 1 ? n : at_once));
   const Flow flow = flow_of(net);
   std::vector<Tensor> parts;
   for (int64_t from = 0; from < n; from += at_once) {
@@ -82,10 +81,15 @@ Tensor sample(const Graph& net, int64_t n, const Stream& stream, int64_t at_once
     Tensor z = stream.normal_rows({.first_row = from}, {rows, flow.width}, net.options());
     for (size_t k = flow.blocks.size(); k-- > 0;) {
       const Block& block = *flow.blocks[k];
+      if (!block.problem().jumps.empty())
+        throw Refusal("sample",
+                      "the right-hand side of a block has jumps, of which integration "
+                      "backwards in time would see the wrong side",
+                      "leave jumps= out");
       // The velocity alone: nobody asks for the density of samples here.
       const Graph& g = *field_in(block)->parts();
-      z = integrate(block.solver(), field_of(g, {.mode = Mode::Eval}, false), z, block.end_time(), 0,
-                    block.problem().sizes, nullptr);
+      z = integrate(block.solver(), field_of(g, {.mode = Mode::Eval}, false), z, block.end_time(),
+                    0, block.problem().sizes, nullptr);
     }
     parts.push_back(z);
   }

@@ -37,7 +37,7 @@ std::string without_second(const Graph& g, const std::string& around) {
   return "";
 }
 
-/// Whether [K*B, d] of each of g's values are at hand at once.
+/// Numbers of one sample's widest value inside.
 int64_t widest_of(const Graph& g) {
   int64_t out = 1;
   for (const Node& node : g.nodes()) out = std::max(out, node.spec.numel());
@@ -80,10 +80,9 @@ FlowField::FlowField(std::shared_ptr<Graph> g, FlowSettings settings)
 }
 
 std::string FlowField::settings() const {
-  return text::cat("trace=", trace_names()[static_cast<size_t>(settings_.trace)],
-                   settings_.trace != Trace::Exact && !settings_.exact_in_evaluation
-                       ? ",eval-trace=same"
-                       : "");
+  return text::cat(
+      "trace=", trace_names()[static_cast<size_t>(settings_.trace)],
+      settings_.trace != Trace::Exact && !settings_.exact_in_evaluation ? ",eval-trace=same" : "");
 }
 
 Spec FlowField::infer(std::span<const Spec> inputs) const {
@@ -125,11 +124,10 @@ Tensor FlowField::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
   if (!replay && settings_.trace != Trace::Exact &&
       (pass.mode == Mode::Train || !settings_.exact_in_evaluation)) {
     const Stream stream = pass.draws.at("trace");
-    kept.noise = settings_.trace == Trace::Gaussian
-                     ? stream.normal_rows(pass.rows(), z.sizes(), z.options())
-                     : stream.bernoulli_rows(0.5, pass.rows(), z.sizes(), z.options())
-                           .mul_(2)
-                           .sub_(1);
+    kept.noise =
+        settings_.trace == Trace::Gaussian
+            ? stream.normal_rows(pass.rows(), z.sizes(), z.options())
+            : stream.bernoulli_rows(0.5, pass.rows(), z.sizes(), z.options()).mul_(2).sub_(1);
   }
   std::vector<Tensor> of_g = {z};
   if (inputs.size() > 1) of_g.push_back(inputs[1]);
@@ -145,12 +143,11 @@ Tensor FlowField::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
     const Tensor moved =
         g_->push(kept.activity, Push{.inputs = {directions(kept, chunk)}}, &at_nodes);
     if (!moved.defined()) break;  // g does not depend on z
-    trace += kept.noise.defined()
-                 ? (moved * kept.noise).sum(1)
-                 : moved.view({chunk.count, kept.batch, width_})
-                       .narrow(2, chunk.from, chunk.count)
-                       .diagonal(0, 0, 2)
-                       .sum(1);
+    trace += kept.noise.defined() ? (moved * kept.noise).sum(1)
+                                  : moved.view({chunk.count, kept.batch, width_})
+                                        .narrow(2, chunk.from, chunk.count)
+                                        .diagonal(0, 0, 2)
+                                        .sum(1);
     if (parts.size() == 1) kept.tangents = std::move(at_nodes);
   }
   return at::cat({velocity, trace.neg().unsqueeze(1)}, 1);

@@ -101,7 +101,8 @@ TangentCredits Block::credit_of_tangent(const Saved& saved, std::span<const Tens
                   "second derivatives of a solve are those of all its stages at once, of a "
                   "Runge-Kutta method with a T that is not learnt and an f that knows its own",
                   "use ode.gradient=naive, or keep ODE blocks out of flows and energies");
-  TangentCredits found = tangents_back(*scheme_, *f_, record(saved), tangents[0], parted(cot), sweep);
+  TangentCredits found =
+      tangents_back(*scheme_, *f_, record(saved), tangents[0], parted(cot), sweep);
   if (values.empty() || !values[0]) found.of_values[0] = Tensor();
   if (of_tangents.empty() || !of_tangents[0]) found.of_tangents[0] = Tensor();
   return found;

@@ -51,8 +51,9 @@ Tensor samples_of(Experiment& experiment, int64_t n, uint64_t seed) {
   at::NoGradGuard no_grad;
   const Tensor x = ode::sample(experiment.net(), n, Stream(seed).at("sample"));
   if (!x.isfinite().all().item<bool>())
-    throw Diverged("a sample of the flow is not finite: integrated backwards, its equation is "
-                   "unstable; use smaller tolerances, or more training");
+    throw Diverged(
+        "a sample of the flow is not finite: integrated backwards, its equation is "
+        "unstable; use smaller tolerances, or more training");
   return Normalised(experiment.data().train).stored(x);
 }
 
@@ -67,7 +68,8 @@ nlohmann::json density_map(Experiment& experiment, int64_t cells) {
   constexpr double kBorder = 0.1;
   const Tensor all = train.inputs.to(at::kDouble);
   const Tensor low = std::get<0>(all.min(0)), high = std::get<0>(all.max(0));
-  const Tensor width = (high - low).clamp_min(1e-9) * (1 + 2 * kBorder), from = low - (high - low) * kBorder;
+  const Tensor width = (high - low).clamp_min(1e-9) * (1 + 2 * kBorder),
+               from = low - (high - low) * kBorder;
   const Tensor steps = (at::arange(cells, at::kDouble) + 0.5) / double(cells);
   const Tensor x = (from[0] + width[0] * steps).view({1, cells}).expand({cells, cells}),
                y = (from[1] + width[1] * steps).view({cells, 1}).expand({cells, cells});

@@ -1,5 +1,5 @@
-// Normal samples of any number of values with a random covariance, drawn in the program: data of the
-// shape of a table that is not at hand, and a density that is known.
+// Normal samples of any number of values with a random covariance, drawn in the program: data of
+// the shape of a table that is not at hand, and a density that is known.
 #include <cmath>
 
 #include "altprop/data/source.h"
@@ -21,13 +21,14 @@ struct Normal : Reader {
   /// x = (I + N / (2 sqrt(d))) e with N and e normal: sample i depends on (seed, part, i) alone.
   Splits read(const std::string&) const override {
     const Stream stream = Stream(static_cast<uint64_t>(seed)).at("normal");
-    const Tensor mix = at::eye(values, at::kDouble) +
-                       stream.at("mix").normal({values, values}, at::kDouble) /
-                           (2 * std::sqrt(static_cast<double>(values)));
+    const Tensor mix =
+        at::eye(values, at::kDouble) + stream.at("mix").normal({values, values}, at::kDouble) /
+                                           (2 * std::sqrt(static_cast<double>(values)));
     const auto part = [&](int64_t n, const char* name) {
       Dataset out;
       out.name = "normal";
-      out.inputs = stream.at(name).normal_rows({}, {n, values}, at::kDouble).mm(mix.t()).to(at::kFloat);
+      out.inputs =
+          stream.at(name).normal_rows({}, {n, values}, at::kDouble).mm(mix.t()).to(at::kFloat);
       out.targets = no_targets(n);
       return out;
     };

@@ -99,10 +99,8 @@ Source toy(const std::string& name, std::vector<std::string> aliases, const std:
 
 const Register registered_eight_gaussians{
     toy<eight_gaussians>("8gaussians", {}, "eight normal densities on a circle in the plane")};
-const Register registered_two_spirals{
-    toy<two_spirals>("2spirals", {}, "two spirals in the plane")};
-const Register registered_two_moons{
-    toy<two_moons>("moons", {}, "two half circles in the plane")};
+const Register registered_two_spirals{toy<two_spirals>("2spirals", {}, "two spirals in the plane")};
+const Register registered_two_moons{toy<two_moons>("moons", {}, "two half circles in the plane")};
 const Register registered_checkerboard{
     toy<checkerboard>("checkerboard", {}, "every second square of a board in the plane")};
 const Register registered_pinwheel{toy<pinwheel>("pinwheel", {}, "five bent arms in the plane")};
