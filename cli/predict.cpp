@@ -10,6 +10,7 @@
 #include "altprop/train/compare.h"
 #include "altprop/train/earlier_run.h"
 #include "altprop/train/predictions.h"
+#include "altprop/train/samples.h"
 #include "command.h"
 #include "prediction_table.h"
 
@@ -20,8 +21,11 @@ namespace {
 struct Arguments {
   std::string dir, data, data_dir, split = "test", state = "auto", out, leave_out;
   data::NewFiles files;
+  int64_t samples = 0, seed = 0;
   bool json = false;
 };
+
+constexpr int64_t kMostSamples = 100'000'000;
 
 const data::Dataset& split_of(const data::Splits& data, const std::string& name) {
   const data::Dataset& part = name == "train"        ? data.train
@@ -42,6 +46,12 @@ data::NewSamples samples_of(const Arguments& a, Experiment& experiment) {
   return request.load_new(files, experiment.data().train);
 }
 
+void to_terminal(const std::string& table) {
+  std::fputs(table.c_str(), stdout);
+  if (std::fflush(stdout) != 0)
+    throw Error(std::string("writing the output failed: ") + std::strerror(errno));
+}
+
 /// The last line says how good the predictions are, where that is known; beside them if they go to
 /// the terminal, so that what is piped on is a table.
 void print(const Arguments& a, const Predictions& predictions, const data::NewSamples& samples) {
@@ -57,13 +67,38 @@ void print(const Arguments& a, const Predictions& predictions, const data::NewSa
     std::printf("%ld predictions in %s%s\n", static_cast<long>(samples.data.size()), a.out.c_str(),
                 (scores.empty() ? scores : "; " + scores).c_str());
   } else {
-    std::fputs(table.csv().c_str(), stdout);
-    if (std::fflush(stdout) != 0)
-      throw Error(std::string("writing the output failed: ") + std::strerror(errno));
+    to_terminal(table.csv());
     if (!scores.empty())
       std::fprintf(stderr, "%ld predictions; %s\n", static_cast<long>(samples.data.size()),
                    scores.c_str());
   }
+}
+
+/// Draws from the density that the network has learnt, a line for each.
+void print_samples(const Arguments& a, Experiment& experiment) {
+  const Tensor values = samples_of(experiment, a.samples, static_cast<uint64_t>(a.seed));
+  const Tensor rows = values.flatten(1).contiguous();
+  const auto at = rows.accessor<double, 2>();
+  if (a.json) {
+    nlohmann::json out = nlohmann::json::array();
+    for (int64_t i = 0; i < rows.size(0); ++i) {
+      nlohmann::json row = nlohmann::json::array();
+      for (int64_t k = 0; k < rows.size(1); ++k) row.push_back(at[i][k]);
+      out.push_back(std::move(row));
+    }
+    return to_terminal(nlohmann::json{{"samples", std::move(out)}}.dump() + "\n");
+  }
+  std::string table = "id";
+  for (int64_t k = 0; k < rows.size(1); ++k) table += text::cat(",x", k);
+  table += "\n";
+  for (int64_t i = 0; i < rows.size(0); ++i) {
+    table += std::to_string(i);
+    for (int64_t k = 0; k < rows.size(1); ++k) table += "," + text::from_number(at[i][k]);
+    table += "\n";
+  }
+  if (a.out.empty()) return to_terminal(table);
+  write_output(a.out, table);
+  std::printf("%ld samples in %s\n", static_cast<long>(rows.size(0)), a.out.c_str());
 }
 
 /// A variable of a script that is not set, which would otherwise mean the default.
@@ -85,6 +120,7 @@ void predict(const Arguments& a) {
   if (!a.data_dir.empty()) set_data_folder(settings, a.data_dir);
   EarlierRun run = reopen(a.dir, settings, {.state = a.state, .other_data = !a.data.empty()});
   run.restore();
+  if (a.samples > 0) return print_samples(a, *run.experiment);
   const data::NewSamples samples = samples_of(a, *run.experiment);
   print(a, predict(*run.experiment, samples.data), samples);
 }
@@ -118,6 +154,15 @@ void add_predict(CLI::App& program) {
                   "columns of --input to be passed over, separated by commas")
       ->type_name("<list>")
       ->needs(input);
+  auto* draws = app->add_option("--sample", a->samples,
+                                "instead: so many draws from the density that a flow has learnt")
+                    ->check(CLI::Range(int64_t{1}, kMostSamples))
+                    ->excludes(data)
+                    ->excludes(split)
+                    ->excludes(input);
+  app->add_option("--seed", a->seed, "seed of --sample (0)")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(draws);
   app->add_option("--state", a->state,
                   "which weights: auto (best if there are validation data)|best|last")
       ->check(CLI::IsMember({"auto", "best", "last"}));

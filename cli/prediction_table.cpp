@@ -35,7 +35,8 @@ std::string PredictionTable::header() const {
   if (classes) out.insert(out.end(), {"prediction", "score"});
   const int64_t width = predictions_.outputs.size(1);
   const bool named = width == static_cast<int64_t>(data_.class_names.size());
-  for (int64_t k = 0; k < width; ++k)
+  out.insert(out.end(), predictions_.names.begin(), predictions_.names.end());
+  for (int64_t k = static_cast<int64_t>(predictions_.names.size()); k < width; ++k)
     out.push_back(named ? csv_field("y." + class_text(k)) : text::cat("y", k));
   return text::join(out, ",");
 }
@@ -88,14 +89,19 @@ nlohmann::json PredictionTable::rows() const {
       for (int64_t k = 0; k < p.targets.size(1); ++k)
         row["target"].push_back(p.targets[r][k].item<double>());
     }
-    for (int64_t k = 0; k < p.outputs.size(1); ++k) row["output"].push_back(outputs[r][k]);
+    for (int64_t k = 0; k < p.outputs.size(1); ++k)
+      if (const auto at = static_cast<size_t>(k); at < p.names.size()) {
+        row[p.names[at]] = outputs[r][k];
+      } else {
+        row["output"].push_back(outputs[r][k]);
+      }
     out.push_back(std::move(row));
   }
   return out;
 }
 
 std::string PredictionTable::scores() const {
-  if (!predictions_.targets.defined()) return "";
+  if (predictions_.scores.all().empty()) return "";
   std::vector<std::string> out;
   for (const Score& score : predictions_.scores.all()) {
     char text[64];

@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 
 #include "altprop/base/error.h"
@@ -22,6 +23,7 @@ struct CheckOptions {
   double step = 1e-5;           ///< of the central differences
   double float_tolerance = 2e-4;
   bool has_float32 = true;
+  bool along_parameters = true;  ///< false: tangents along parameters must be refused
 };
 
 inline double largest(const Tensor& t) { return t.numel() == 0 ? 0 : t.abs().max().item<double>(); }
@@ -85,6 +87,7 @@ class OpCheck {
     credits();
     rows();
     many_cotangents();
+    second_derivatives();
     substitute();
     traits(y);
     strides(y);
@@ -107,6 +110,10 @@ class OpCheck {
 
   /// Central differences of <cot, f> in every entry of `at`, which f reads.
   Tensor differences(const Tensor& at) const {
+    return differences(at, [this] { return seen_by_cotangent(); });
+  }
+
+  Tensor differences(const Tensor& at, const std::function<double()>& value) const {
     std::vector<double> out;
     // With a version counter of its own: autograd must not take these visits for changes.
     const Tensor entries = at.variable_data().view(-1);
@@ -114,9 +121,9 @@ class OpCheck {
       Tensor entry = entries[i];
       const double kept = entry.item<double>();
       entry.fill_(kept + options_.step);
-      const double above = seen_by_cotangent();
+      const double above = value();
       entry.fill_(kept - options_.step);
-      const double below = seen_by_cotangent();
+      const double below = value();
       entry.fill_(kept);
       out.push_back((above - below) / (2 * options_.step));
     }
@@ -225,6 +232,10 @@ class OpCheck {
     const std::vector<ParamPtr> params = op_->params();
     const std::vector<Tensor> found = gradients(saved_, cot_, 1);
     std::map<const Param*, Tensor> t;
+    if (!options_.along_parameters) {
+      EXPECT_THROW(op_->jvp_params(saved_, [](const Param& p) { return p.value; }), Refusal);
+      return;
+    }
     for (const ParamPtr& p : params)
       t[p.get()] =
           stream_.at("tangent of").at(p->name).normal(p->value.sizes(), p->value.options());
@@ -296,6 +307,69 @@ class OpCheck {
       op_->accumulate(saved_, cots.narrow(0, j * rows, rows), 1, apart);
     for (size_t i = 0; i < together.size(); ++i)
       expect_close(together[i], apart.of_param(*op_->params()[i]), 1e-12, "blocks of accumulate");
+  }
+
+  /// The reverse pass of the tangent, of K tangents and M cotangents of each, with and without those
+  /// of single inputs: against central differences of <cot, J t>.
+  void second_derivatives() {
+    if (!op_->has_jvp_vjp()) {
+      if (op_->parts() && differentiable()) return;  // asks its parts
+      Gradients none;
+      EXPECT_THROW(op_->jvp_vjp(saved_, x_, cot_, 0), Refusal);
+      EXPECT_THROW(op_->jvp_accumulate(saved_, x_, cot_, 1, none), Refusal);
+      return;
+    }
+    const int n = static_cast<int>(x_.size());
+    for (int without = n > 1 ? 0 : n; without <= n; ++without)
+      for (const int64_t k : {1, 3}) second_derivatives(k, without);
+  }
+
+  void second_derivatives(int64_t k, int without) {
+    SCOPED_TRACE(text::cat("second derivatives along ", k, " tangents, none of input ", without));
+    constexpr int64_t kCots = 2;
+    const Stream stream = stream_.at("second").at(k);
+    const auto many = [&](const Tensor& like, int64_t times, const Stream& draw) {
+      std::vector<int64_t> shape = like.sizes().vec();
+      shape[0] *= times;
+      return draw.normal(shape, test::on_device(at::kDouble));
+    };
+    std::vector<Tensor> tangents;
+    for (size_t i = 0; i < x_.size(); ++i)
+      tangents.push_back(static_cast<int>(i) == without
+                             ? Tensor()
+                             : many(x_[i], k, stream.at(static_cast<int64_t>(i))));
+    const Tensor cots = many(cot_, k * kCots, stream.at("cots"));
+    const auto block = [&](int64_t m) { return cots.narrow(0, m * k * cot_.size(0), k * cot_.size(0)); };
+    const auto product = [&](int64_t m) {
+      Saved saved;
+      forward(x_, saved);
+      double sum = 0;
+      for (size_t i = 0; i < x_.size(); ++i)
+        if (tangents[i].defined())
+          sum += dot_product(op_->jvp(saved, tangents[i], static_cast<int>(i)), block(m));
+      return sum;
+    };
+    for (size_t i = 0; i < x_.size(); ++i) {
+      const Tensor found = op_->jvp_vjp(saved_, tangents, cots, static_cast<int>(i));
+      for (int64_t m = 0; m < kCots; ++m) {
+        const Tensor expected = differences(x_[i], [&] { return product(m); });
+        if (!found.defined()) {
+          EXPECT_LE(largest(expected), 1e-8) << "no credit of input " << i;
+        } else {
+          expect_close(found.narrow(0, m * x_[i].size(0), x_[i].size(0)), expected, 1e-7,
+                       text::cat("second derivative by input ", i, ", cotangent ", m));
+        }
+      }
+    }
+    Gradients sink;
+    op_->jvp_accumulate(saved_, tangents, cots, 0.5, sink);
+    for (const ParamPtr& param : op_->params()) {
+      const Tensor expected =
+          0.5 * differences(param->value, [&] { return product(0) + product(1); });
+      expect_close(sink.of_param(*param).defined() ? sink.of_param(*param)
+                                                   : at::zeros_like(expected),
+                   expected, 1e-7, "second derivative by " + param->name);
+    }
   }
 
   void substitute() {

@@ -14,6 +14,8 @@ int64_t Dataset::channels() const {
   return inputs.defined() && inputs.dim() > 1 ? inputs.size(1) : 1;
 }
 
+Tensor no_targets(int64_t n) { return at::empty({n, 0}, at::kFloat); }
+
 Dataset subset(const Dataset& data, const Tensor& ids) {
   if (ids.numel() > 0 &&
       (ids.min().item<int64_t>() < 0 || ids.max().item<int64_t>() >= data.size()))

@@ -20,8 +20,9 @@ struct Dataset {
   std::string name;
   Tensor inputs;        ///< [N, ...sample shape], uint8 or floating, CPU; images are [N, C, H, W]
   Tensor targets;       ///< int64 [N], class ids; int64 [N, T], one a step, -1 where there is none;
-                        ///< or floating [N, K], regression; undefined where they are not known,
-                        ///< as of samples that a trained network is applied to
+                        ///< or floating [N, K], regression, [N, 0] where samples have none, so that
+                        ///< a density is all to be learnt; undefined where they are not known, as
+                        ///< of samples that a trained network is applied to
   int64_t classes = 0;  ///< number of classes; 0 for regression
   /// Above 0: samples are sequences of token numbers below it, int64 [N, T], -1 behind the end of a
   /// shorter one; they are delivered as they are.
@@ -36,6 +37,8 @@ struct Dataset {
   bool empty() const { return size() == 0; }
   /// Targets are known.
   bool labelled() const { return targets.defined(); }
+  /// There are none: what is known of a sample is all that it is.
+  bool unlabelled() const { return classes == 0 && labelled() && targets.numel() == 0 && !empty(); }
   /// Shape of one sample, without N.
   std::vector<int64_t> sample_shape() const;
   /// Size of the first sample dimension (colour planes, features); 1 for scalar samples.
@@ -48,6 +51,9 @@ struct Dataset {
 struct Splits {
   Dataset train, validation, test;
 };
+
+/// Targets of n samples that have none, [n, 0].
+Tensor no_targets(int64_t n);
 
 /// The samples `ids` (int64 [n], any order, repetitions allowed), copied. @throws UsageError out of
 /// range.

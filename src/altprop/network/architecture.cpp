@@ -106,7 +106,7 @@ void check_tokens(const ArchitectureEntry& entry, const Graph& net, const InputI
 }
 
 void check_output(const ArchitectureEntry& entry, const Graph& net, const InputInfo& info) {
-  if (info.outputs() < 1) return;
+  if (info.outputs() < 1 || entry.density) return;
   const std::string wanted = info.classes > 0
                                  ? text::cat("the data have ", info.classes, " classes")
                                  : text::cat("a target of the data has ", info.target_values,

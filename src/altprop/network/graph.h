@@ -68,6 +68,15 @@ struct Push {
   ParamTangents params = {};        ///< null: none moves
 };
 
+/// What a reverse pass over values AND their tangents has beside that over values alone.
+struct TangentSweep {
+  /// At every node, as push has left them, [K*B, ...]; undefined where none arrives.
+  std::span<const Tensor> tangents;
+  std::vector<Seed> seeds = {};  ///< credits of nodes' tangents, [M*K*B, ...]
+  /// Tangents of the graph's inputs whose credit is wanted too; empty: none.
+  Wanted wanted = {};
+};
+
 class Graph : public Op {
  public:
   // Building. Every call checks shapes and throws Refusal naming the node.
@@ -136,12 +145,21 @@ class Graph : public Op {
   /// The same with everything that a reverse pass carries, as composites pass it on to their parts.
   /// @param wanted per input; empty: none
   Credits sweep(Activity& activity, std::vector<Seed> seeds, Sweep& sweep, Wanted wanted) const;
+  /// The reverse pass of values and tangents together, as the second derivatives of a Jacobian's
+  /// product take it: credit of a tangent crosses each operation by the same feedback as that of a
+  /// value, becomes credit of the value where the Jacobian depends on it, and makes signals of its
+  /// own. `seeds` and credits of values have M*B rows.
+  /// @throws Refusal where an operation's second derivatives are not known
+  TangentCredits sweep(Activity& activity, std::vector<Seed> seeds, TangentSweep second,
+                       Sweep& sweep, Wanted wanted) const;
   /// Forward-mode pass at a saved activity: tangents of the inputs to the tangent of the first
   /// output.
   Tensor push(const Activity& activity, std::span<const Tensor> tangents) const;
   /// The same from anywhere: inputs, outputs of nodes (added to what arrives there) and parameters.
   /// @returns undefined if nothing that moves reaches the output
-  Tensor push(const Activity& activity, const Push& from) const;
+  /// @param at_nodes filled with the tangents of all nodes; null: they are not kept
+  Tensor push(const Activity& activity, const Push& from,
+              std::vector<Tensor>* at_nodes = nullptr) const;
 
   // As an operation of another graph.
   std::string type() const override { return "graph"; }
@@ -158,6 +176,15 @@ class Graph : public Op {
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
+  /// All of its operations know theirs.
+  bool has_jvp_vjp() const override;
+  Tensor jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                 int input) const override;
+  void jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                      double scale, Store& store) const override;
+  TangentCredits credit_of_tangent(const Saved& saved, std::span<const Tensor> tangents,
+                                   const Tensor& cot, Wanted values, Wanted of_tangents,
+                                   Sweep& sweep) const override;
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
   /// Of its parts, each behind the name of its node.
@@ -170,6 +197,9 @@ class Graph : public Op {
   struct Plan;
   const Plan& plan() const;
   void expect_inputs(std::span<const Tensor> inputs, const Plan& plan) const;
+  /// @param second null: values alone
+  TangentCredits reverse(Activity& activity, std::vector<Seed> seeds, TangentSweep* second,
+                         Sweep& outer, Wanted inputs_wanted) const;
 
   std::vector<Node> nodes_;
   std::vector<int> inputs_, outputs_;

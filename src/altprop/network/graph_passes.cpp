@@ -130,9 +130,103 @@ void Graph::sweep(Activity& activity, std::vector<Seed> seeds, Feedback& feedbac
 
 Credits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Sweep& outer,
                      Wanted inputs_wanted) const {
+  return reverse(activity, std::move(seeds), nullptr, outer, inputs_wanted).of_values;
+}
+
+TangentCredits Graph::sweep(Activity& activity, std::vector<Seed> seeds, TangentSweep second,
+                            Sweep& sweep, Wanted wanted) const {
+  return reverse(activity, std::move(seeds), &second, sweep, wanted);
+}
+
+namespace {
+
+/// Credits of nodes as they come together.
+class CreditSums {
+ public:
+  explicit CreditSums(size_t nodes) : credit_(nodes), owned_(nodes, 0) {}
+
+  void add(int to, Tensor cot) {
+    const size_t i = static_cast<size_t>(to);
+    if (!cot.defined()) return;
+    if (!credit_[i].defined()) {
+      credit_[i] = std::move(cot);
+    } else if (owned_[i]) {
+      credit_[i].add_(cot);
+    } else if (only_here(cot) && cot.sizes() == credit_[i].sizes()) {
+      credit_[i] = std::move(cot.add_(credit_[i]));
+      owned_[i] = 1;
+    } else {
+      credit_[i] = credit_[i] + cot;
+      owned_[i] = 1;
+    }
+  }
+  bool has(size_t i) const { return credit_[i].defined(); }
+  Tensor take(size_t i) {
+    Tensor out = std::move(credit_[i]);
+    credit_[i] = Tensor();
+    return out;
+  }
+  Credits take(const std::vector<int>& nodes) {
+    Credits out;
+    for (const int i : nodes) out.push_back(take(static_cast<size_t>(i)));
+    return out;
+  }
+
+ private:
+  std::vector<Tensor> credit_;
+  std::vector<char> owned_;  ///< made here by an addition, so that it may be added to in place
+};
+
+/// One operation on the way back of tangents.
+struct TangentStep {
+  const Site& site;
+  const Saved& saved;
+  std::vector<Tensor> tangents;  ///< of its inputs
+  Tensor cot;                    ///< of its output's tangent
+  Wanted values, of_tangents;    ///< of its inputs
+  bool learns;                   ///< it has no parts and sends a signal
+};
+
+/// Credits from the tangent of one operation, with the signals that they make.
+TangentCredits cross_tangent(const TangentStep& step, Sweep& sweep) {
+  const Op& op = *step.site.node.op;
+  if (op.parts())
+    return op.credit_of_tangent(step.saved, step.tangents, step.cot, step.values,
+                                step.of_tangents, sweep);
+  TangentCredits out;
+  Shared shared;
+  sweep.shared = &shared;
+  if (std::find(step.of_tangents.begin(), step.of_tangents.end(), 1) != step.of_tangents.end())
+    out.of_tangents =
+        sweep.feedback.pull(step.site, step.saved, step.cot, step.of_tangents, sweep);
+  out.of_values.resize(step.values.size());
+  for (size_t i = 0; i < step.values.size(); ++i)
+    if (step.values[i])
+      out.of_values[i] = op.jvp_vjp(step.saved, step.tangents, step.cot, static_cast<int>(i));
+  if (!step.learns) return out;
+  LocalSignal signal{&op, &step.site, &step.saved, step.cot, sweep.scale, sweep.phase};
+  if (op.traits().affine && op.weight()) {
+    signal.input = step.tangents[0];
+    signal.only = {op.weight().get()};
+  } else {
+    signal.tangents = step.tangents;
+  }
+  sweep.sink->take(signal);
+  return out;
+}
+
+}  // namespace
+
+TangentCredits Graph::reverse(Activity& activity, std::vector<Seed> seeds, TangentSweep* second,
+                              Sweep& outer, Wanted inputs_wanted) const {
   const Plan& plan = this->plan();
   Feedback& feedback = outer.feedback;
   Sink* sink = outer.sink;
+  if (second && outer.order == SweepOrder::SignalFirst)
+    throw Refusal("network",
+                  "the rule changes weights while credit travels, and second derivatives cross "
+                  "each weight twice",
+                  "use the rule's explicit form, or another rule");
   std::vector<char> wanted = sink ? plan.needs_credit : std::vector<char>(nodes_.size(), 0);
   if (!inputs_wanted.empty()) {
     for (size_t i = 0; i < inputs_.size(); ++i)
@@ -142,37 +236,29 @@ Credits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Sweep& outer,
       for (int i : node.inputs)
         wanted[static_cast<size_t>(node.id)] |= wanted[static_cast<size_t>(i)];
   }
-  std::vector<Tensor> credit(nodes_.size());
-  std::vector<char> owned(
-      nodes_.size(), 0);  // credit[i] was made here by an addition and may be added to in place
-  auto contribute = [&](int to, Tensor cot) {
-    const size_t i = static_cast<size_t>(to);
-    if (!cot.defined()) return;
-    if (!credit[i].defined()) {
-      credit[i] = std::move(cot);
-    } else if (owned[i]) {
-      credit[i].add_(cot);
-    } else if (only_here(cot) && cot.sizes() == credit[i].sizes()) {
-      credit[i] = std::move(cot.add_(credit[i]));
-      owned[i] = 1;
-    } else {
-      credit[i] = credit[i] + cot;
-      owned[i] = 1;
-    }
-  };
-  for (Seed& seed : seeds) contribute(seed.node, std::move(seed.cot));
+  CreditSums credit(nodes_.size()), of_tangents(second ? nodes_.size() : 0);
+  for (Seed& seed : seeds) credit.add(seed.node, std::move(seed.cot));
+  // Tangents of what operations make are crossed wherever they are, those of inputs if asked for.
+  std::vector<char> tangent_wanted;
+  if (second) {
+    for (Seed& seed : second->seeds) of_tangents.add(seed.node, std::move(seed.cot));
+    for (const Node& node : nodes_)
+      tangent_wanted.push_back(node.op && second->tangents[tangent_wanted.size()].defined());
+    for (size_t i = 0; i < second->wanted.size(); ++i)
+      tangent_wanted[static_cast<size_t>(inputs_[i])] = second->wanted[i];
+  }
   Sweep sweep = outer;
-  c10::SmallVector<char, 4> of_inputs;
+  c10::SmallVector<char, 4> of_inputs, tangents_of_inputs;
   for (size_t k = nodes_.size(); k-- > 0;) {
     const Node& node = nodes_[k];
-    if (!node.op || !wanted[k]) continue;
+    const Tensor moved = second && node.op ? of_tangents.take(k) : Tensor();
+    if (!node.op || !(wanted[k] || moved.defined())) continue;
     const Site site{node, outer.first_site + plan.site_of[k], outer.use, outer.around};
-    Tensor cot = feedback.arrive(site, std::move(credit[k]));
-    credit[k] = Tensor();
+    Tensor cot = feedback.arrive(site, credit.take(k));
     const bool composite = plan.composite[k], signals = sink && plan.learns[k] && !composite;
     // Inside of a graph credit may begin where none arrived from outside.
     const bool begins = composite && node.op->parts() == node.op.get() && feedback.makes_credit();
-    if (!cot.defined() && !begins) continue;
+    if (!cot.defined() && !begins && !moved.defined()) continue;
     Saved& saved = activity.saved[k];
     Shared shared;
     const auto send = [&] {
@@ -180,28 +266,46 @@ Credits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Sweep& outer,
       signal.shared = &shared;
       sink->take(signal);
     };
-    if (signals && outer.order == SweepOrder::SignalFirst) send();
+    const bool arrives = cot.defined() || begins;
+    if (arrives && signals && outer.order == SweepOrder::SignalFirst) send();
     of_inputs.clear();
     bool any = composite;
     for (int i : node.inputs) {
       of_inputs.push_back(wanted[static_cast<size_t>(i)]);
       any |= of_inputs.back();
     }
-    if (any) {
-      sweep.around = &site;
-      sweep.first_site = site.number + 1;
-      sweep.use = 0;
+    sweep.around = &site;
+    sweep.first_site = site.number + 1;
+    sweep.use = 0;
+    if (arrives && any) {
       sweep.shared = &shared;
+      sweep.release = outer.release && !moved.defined();
       Credits pulled = feedback.pull(site, saved, cot, {of_inputs.data(), of_inputs.size()}, sweep);
       for (size_t i = 0; i < pulled.size(); ++i)
-        if (of_inputs[i]) contribute(node.inputs[i], std::move(pulled[i]));
+        if (of_inputs[i]) credit.add(node.inputs[i], std::move(pulled[i]));
     }
-    if (signals && outer.order == SweepOrder::CreditFirst) send();
+    if (arrives && signals && outer.order == SweepOrder::CreditFirst) send();
+    if (moved.defined()) {
+      TangentStep step{site, saved, {}, moved, {of_inputs.data(), of_inputs.size()}, {}, signals};
+      tangents_of_inputs.clear();
+      for (int i : node.inputs) {
+        step.tangents.push_back(second->tangents[static_cast<size_t>(i)]);
+        tangents_of_inputs.push_back(tangent_wanted[static_cast<size_t>(i)]);
+      }
+      step.of_tangents = {tangents_of_inputs.data(), tangents_of_inputs.size()};
+      sweep.release = outer.release;
+      TangentCredits crossed = cross_tangent(step, sweep);
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        if (i < crossed.of_values.size()) credit.add(node.inputs[i], std::move(crossed.of_values[i]));
+        if (i < crossed.of_tangents.size() && tangents_of_inputs[i])
+          of_tangents.add(node.inputs[i], std::move(crossed.of_tangents[i]));
+      }
+    }
     if (outer.release) saved.clear();
   }
-  Credits out;
-  if (!inputs_wanted.empty())
-    for (int i : inputs_) out.push_back(std::move(credit[static_cast<size_t>(i)]));
+  TangentCredits out;
+  if (!inputs_wanted.empty()) out.of_values = credit.take(inputs_);
+  if (second && !second->wanted.empty()) out.of_tangents = of_tangents.take(inputs_);
   return out;
 }
 
@@ -209,8 +313,11 @@ Tensor Graph::push(const Activity& activity, std::span<const Tensor> tangents) c
   return push(activity, Push{.inputs = {tangents.begin(), tangents.end()}});
 }
 
-Tensor Graph::push(const Activity& activity, const Push& from) const {
-  std::vector<Tensor> tangent(nodes_.size());
+Tensor Graph::push(const Activity& activity, const Push& from,
+                   std::vector<Tensor>* at_nodes) const {
+  std::vector<Tensor> own;
+  std::vector<Tensor>& tangent = at_nodes ? *at_nodes : own;
+  tangent.assign(nodes_.size(), Tensor());
   const auto add = [&](int node, const Tensor& part) {
     Tensor& here = tangent[static_cast<size_t>(node)];
     if (part.defined() && nodes_[static_cast<size_t>(node)].spec.differentiable())

@@ -7,6 +7,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/graph.h"
+#include "altprop/network/likelihood.h"
 #include "altprop/network/right.h"
 #include "altprop/network/softmax.h"
 #include "altprop/network/step_loss.h"
@@ -44,6 +45,9 @@ Tensor Loss::as_rows(const Tensor& target, const Tensor& like) {
 }
 
 void Loss::admit(const std::vector<int64_t>& output, const Tensor& targets) const {
+  if (targets.is_floating_point() && targets.dim() == 2 && targets.size(1) == 0)
+    throw Refusal("loss " + name(), "the data have no targets to compare an output with",
+                  "use --loss likelihood with a cnf: network, or data with targets");
   if (!targets.is_floating_point() || targets.sizes().slice(1) == IntArrayRef(output)) return;
   throw Refusal(
       "network",
@@ -238,6 +242,7 @@ std::unique_ptr<Loss> make_loss(const std::string& name) {
   if (name == "squared-error" || name == "mse") return over_steps(std::make_unique<SquaredError>());
   if (name == "sigmoid-cross-entropy" || name == "bce")
     return over_steps(std::make_unique<SigmoidCrossEntropy>());
+  if (name == "likelihood" || name == "nll") return make_likelihood();
   throw UsageError("there is no loss '" + name + "'" + text::suggestion(name, loss_names()));
 }
 
@@ -258,7 +263,7 @@ void expect_output_for(const Loss& loss, const Graph& net) {
 }
 
 std::vector<std::string> loss_names() {
-  return {"cross-entropy", "squared-error", "sigmoid-cross-entropy"};
+  return {"cross-entropy", "squared-error", "sigmoid-cross-entropy", "likelihood"};
 }
 
 }  // namespace altprop

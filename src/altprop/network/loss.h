@@ -38,6 +38,9 @@ class Loss {
   /// target, so that its mean over symbols is their entropy under the network: what bits per symbol
   /// are counted from.
   virtual bool is_surprise() const { return false; }
+  /// True for the negative log likelihood of samples under a normalising flow: it looks at no target,
+  /// and makes sense of no other output than a flow's, (z, change of log density).
+  virtual bool of_flows() const { return false; }
   /// The gradient has an analytic continuation, which `complex_gradient` gives. Rules that nudge on a
   /// circle in the complex plane refuse losses without.
   virtual bool analytic() const { return false; }
@@ -66,7 +69,7 @@ class Loss {
 };
 
 /// `cross-entropy` (softmax on logits), `squared-error` (1/2 |y - t|^2), `sigmoid-cross-entropy`
-/// (summed over outputs). @throws UsageError
+/// (summed over outputs), `likelihood` (network/likelihood.h). @throws UsageError
 std::unique_ptr<Loss> make_loss(const std::string& name);
 std::vector<std::string> loss_names();
 

@@ -128,6 +128,39 @@ void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, Stor
   this->sweep(activity_of(saved), {{output_node(), cot}}, sweep, {});
 }
 
+bool Graph::has_jvp_vjp() const {
+  return std::all_of(nodes_.begin(), nodes_.end(),
+                     [](const Node& node) { return !node.op || node.op->has_jvp_vjp(); });
+}
+
+TangentCredits Graph::credit_of_tangent(const Saved& saved, std::span<const Tensor> tangents,
+                                        const Tensor& cot, Wanted values, Wanted of_tangents,
+                                        Sweep& sweep) const {
+  std::vector<Tensor> at_nodes;
+  push(activity_of(saved), Push{.inputs = {tangents.begin(), tangents.end()}}, &at_nodes);
+  return this->sweep(activity_of(saved), {},
+                     {.tangents = at_nodes, .seeds = {{output_node(), cot}}, .wanted = of_tangents},
+                     sweep, values);
+}
+
+Tensor Graph::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                      int input) const {
+  Feedback exact;
+  Sweep sweep{exact};
+  std::vector<char> wanted(inputs_.size(), 0);
+  wanted.at(static_cast<size_t>(input)) = 1;
+  return credit_of_tangent(saved, tangents, cot, wanted, {}, sweep)
+      .of_values[static_cast<size_t>(input)];
+}
+
+void Graph::jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                           double scale, Store& store) const {
+  Feedback exact;
+  IntoStore sink(store);
+  Sweep sweep{exact, &sink, scale};
+  credit_of_tangent(saved, tangents, cot, {}, {}, sweep);
+}
+
 int64_t Graph::multiply_adds(std::span<const Spec>) const {
   int64_t total = 0;
   for (const Node& node : nodes_) {

@@ -27,6 +27,38 @@ Tensor Op::jvp_params(const Saved&, const ParamTangents& of) const {
   return {};
 }
 
+bool Op::has_jvp_vjp() const {
+  const Traits own = traits();
+  return !parts() && own.response == Response::Linear && (own.affine || params().empty());
+}
+
+namespace {
+[[noreturn]] void refuse_second(const std::string& type) {
+  throw Refusal(type, "its second derivatives are not known",
+                "use linear maps, convolutions and smooth activations such as tanh or softplus");
+}
+}  // namespace
+
+Tensor Op::jvp_vjp(const Saved&, std::span<const Tensor>, const Tensor&, int) const {
+  if (!has_jvp_vjp()) refuse_second(type());
+  return {};
+}
+
+void Op::jvp_accumulate(const Saved&, std::span<const Tensor> tangents, const Tensor& cot,
+                        double scale, Store& store) const {
+  if (!has_jvp_vjp()) refuse_second(type());
+  const ParamPtr weight = this->weight();
+  if (!weight || params().empty()) return;
+  // W maps the tangents as it maps the input, and the bias is not there.
+  OnlyOf of_weight(store, {weight.get()});
+  accumulate(saved_for(tangents[0]), cot, scale, of_weight);
+}
+
+TangentCredits Op::credit_of_tangent(const Saved&, std::span<const Tensor>, const Tensor&, Wanted,
+                                     Wanted, Sweep&) const {
+  refuse_second(type());
+}
+
 std::optional<Channels> Op::channels() const {
   const std::optional<DenseMap> map = dense();
   return map ? std::optional(Channels{map->weight->value.size(0)}) : std::nullopt;
@@ -61,6 +93,12 @@ Tensor sum_to_unbatched(const Tensor& cot_rows, int64_t batch) {
 
 Tensor spread_over_batch(const Tensor& tangents, int64_t batch) {
   return tangents.repeat_interleave(batch, 0);
+}
+
+Tensor fold_tangents(const Tensor& rows, int64_t tangents, int64_t batch) {
+  const int64_t k = blocks(tangents, batch), m = blocks(rows.size(0), tangents);
+  if (k == 1) return rows;
+  return rows.unflatten(0, {m, k, batch}).sum(1).flatten(0, 1);
 }
 
 Tensor fold_rows(const Tensor& cot, int64_t rows) {

@@ -7,6 +7,11 @@
 namespace altprop {
 
 void LocalSignal::accumulate(Store& store) const {
+  if (!tangents.empty()) {
+    if (only.empty()) return op->jvp_accumulate(*saved, tangents, cot, scale, store);
+    OnlyOf some(store, only);
+    return op->jvp_accumulate(*saved, tangents, cot, scale, some);
+  }
   const Saved moved = input.defined() ? op->saved_for(input) : Saved();
   const Saved& seen = input.defined() ? moved : *saved;
   if (stand_in) {

@@ -23,11 +23,16 @@ struct LocalSignal {
   /// What the operation counts as having seen, where it is not what it saw; undefined: that.
   Tensor input = {};
   const Shared* shared = nullptr;  ///< what the pull of this site has left
+  /// Not empty: `cot` is the credit of the output's tangent, and these are the inputs' (see
+  /// Op::jvp_vjp). That of an affine map says so by `input`, since it sees a tangent as it sees an
+  /// input.
+  std::vector<Tensor> tangents = {};
 
   /// The default use of a signal.
   void accumulate(Store& store) const;
   /// The weight's gradient as rows, if the operation is affine in it (see WeightRows).
   std::optional<WeightRows> rows() const {
+    if (!tangents.empty()) return std::nullopt;
     return input.defined() ? op->rows(op->saved_for(input), cot) : op->rows(*saved, cot);
   }
   /// True if a parameter of the operation learns from it.

@@ -39,6 +39,11 @@ using Credits = c10::SmallVector<Tensor, 2>;
 /// Per input of an operation: its credit is wanted.
 using Wanted = std::span<const char>;
 
+/// Credits of the inputs' values and of their tangents, from a reverse pass over both.
+struct TangentCredits {
+  Credits of_values, of_tangents;
+};
+
 /// What an operation has computed for its parameters on the way to its credits. Lives from the pull
 /// to the signal of one site.
 struct Shared {

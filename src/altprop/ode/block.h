@@ -59,6 +59,16 @@ class Block : public Op {
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
+  /// Of a Runge-Kutta solve whose gradient method is naive and whose T is not learnt, if f knows its
+  /// own; see second_order.cpp.
+  bool has_jvp_vjp() const override;
+  Tensor jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                 int input) const override;
+  void jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                      double scale, Store& store) const override;
+  TangentCredits credit_of_tangent(const Saved& saved, std::span<const Tensor> tangents,
+                                   const Tensor& cot, Wanted values, Wanted of_tangents,
+                                   Sweep& sweep) const override;
   const Graph* parts() const override { return f_.get(); }
   /// Those of f, then T where it is learnt.
   std::vector<ParamPtr> params() const override;

@@ -64,6 +64,12 @@ Tensor record_back(const Scheme& method, const Graph& f, const StepSizes& sizes,
 Tensor adjoint_back(const Scheme& method, const Graph& f, const StepSizes& sizes, Record& record,
                     const std::vector<Tensor>& cots, Sweep& sweep);
 
+/// The reverse pass of the tangents that begin at x(0), at the recorded steps: credits of the begin
+/// and of its tangent, with signals of f's operations. Stages that were not kept are evaluated again
+/// and all kept. @param tangent [K*B, ...] @param cots of the outputs' tangents, [M*K*B, ...]
+TangentCredits tangents_back(const Scheme& method, const Graph& f, const Record& record,
+                             const Tensor& tangent, const std::vector<Tensor>& cots, Sweep& sweep);
+
 /// Credits of the output times, of 0 first, from those of the steps' ends: times between two outputs
 /// stay at the same fraction of the way. [outputs + 1], or [outputs] if the first output is the
 /// begin

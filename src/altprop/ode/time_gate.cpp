@@ -104,6 +104,67 @@ void TimeGate::accumulate(const Saved& saved, const Tensor& cot, double scale, S
   if (to_shift) to_shift->add(sums(delta) * t, scale);
 }
 
+// ydot = adot s + tdot (a s' g + h) with s = sigmoid(g t + g_0).
+
+Tensor TimeGate::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                         int input) const {
+  const Tensor &a = saved.t[0], &moved = tangents[0], &of_time = tangents[1];
+  const int64_t batch = a.size(0);
+  const int64_t rows = moved.defined() ? moved.size(0) : of_time.size(0) * batch;
+  const Tensor s = gate(saved.t[1]), rate = s * (1 - s) * slope_->value;
+  /// cot tdot, as rows of cot.
+  const auto by_time_moved = [&] {
+    std::vector<int64_t> shape(static_cast<size_t>(cot.dim()), 1);
+    shape[0] = rows;
+    return cot * match_rows(spread_over_batch(of_time, batch).reshape(shape), cot);
+  };
+  if (input == 0) {
+    if (!of_time.defined()) return {};
+    return fold_tangents(by_time_moved() * along(rate, cot), rows, batch);
+  }
+  Tensor out;
+  if (moved.defined()) out = cot * match_rows(moved, cot) * along(rate, cot);
+  if (of_time.defined()) {
+    const Tensor part =
+        by_time_moved() * match_rows(a, cot) * along(rate * (1 - 2 * s) * slope_->value, cot);
+    out = out.defined() ? out + part : part;
+  }
+  const Tensor of_rows = out.reshape({cot.size(0), -1}).sum(1, true);
+  return sum_to_unbatched(fold_tangents(of_rows, rows, batch), batch);
+}
+
+void TimeGate::jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents,
+                              const Tensor& cot, double scale, Store& store) const {
+  Slot *to_slope = store.of(*slope_), *to_offset = store.of(*offset_), *to_shift = store.of(*shift_);
+  if (!to_slope && !to_offset && !to_shift) return;
+  const Tensor &a = saved.t[0], &t = saved.t[1], &moved = tangents[0], &of_time = tangents[1];
+  const int64_t dim = place(a.dim());
+  const auto sums = [&](const Tensor& x) {
+    return x.transpose(0, dim).reshape({x.size(dim), -1}).sum(1);
+  };
+  const Tensor s = gate(t), rate = s * (1 - s), none = at::zeros_like(s);
+  Tensor of_slope = none, of_offset = none, of_shift = none;
+  if (moved.defined()) {
+    const Tensor sum = sums(fold_rows(cot, moved.size(0)) * moved) * rate;
+    of_slope = sum * t;
+    of_offset = sum;
+  }
+  if (of_time.defined()) {
+    const Tensor rows = spread_over_batch(of_time, a.size(0));
+    std::vector<int64_t> shape(static_cast<size_t>(a.dim()), 1);
+    shape[0] = rows.size(0);
+    const Tensor delta = fold_rows(cot, rows.size(0)) * rows.reshape(shape);
+    const Tensor sum = sums(delta * match_rows(a, delta)) * rate;
+    const Tensor bend = sum * (1 - 2 * s) * slope_->value;
+    of_slope = of_slope + sum + bend * t;
+    of_offset = of_offset + bend;
+    of_shift = sums(delta);
+  }
+  if (to_slope) to_slope->add(of_slope, scale);
+  if (to_offset) to_offset->add(of_offset, scale);
+  if (to_shift) to_shift->add(of_shift, scale);
+}
+
 std::vector<ParamPtr> TimeGate::params() const {
   return slope_ ? std::vector<ParamPtr>{slope_, offset_, shift_} : std::vector<ParamPtr>{};
 }
@@ -130,6 +191,7 @@ class ZeroChannels : public Op {
     return cot.narrow(1, 0, cot.size(1) - count_);
   }
   Tensor jvp(const Saved&, const Tensor& tangent, int) const override { return extended(tangent); }
+  Traits traits() const override { return {.response = Response::Linear}; }
 
  private:
   Tensor extended(const Tensor& x) const {

@@ -26,6 +26,11 @@ class TimeGate : public Op {
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
+  bool has_jvp_vjp() const override { return true; }
+  Tensor jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                 int input) const override;
+  void jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                      double scale, Store& store) const override;
   std::vector<ParamPtr> params() const override;
 
  private:

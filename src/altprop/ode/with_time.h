@@ -20,6 +20,7 @@ class WithTime : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  Traits traits() const override { return {.response = Response::Linear}; }
 
  private:
   int64_t dim_;

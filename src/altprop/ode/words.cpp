@@ -12,17 +12,22 @@
 #include "altprop/ode/block.h"
 #include "altprop/ode/time_gate.h"
 #include "altprop/ode/with_time.h"
+#include "altprop/ode/words.h"
 
 namespace altprop::ode {
 
-namespace {
-
-/// The input of a graph in braces that is its time, or -1.
 int time_of(const Graph& graph) {
   for (int input : graph.input_nodes())
     if (graph.node(input).name == "t" && graph.node(input).spec == time_spec()) return input;
   return -1;
 }
+
+void time_around_affine(const std::string& time, Body& body) {
+  if (time == "concat") body.before_affine = "with-time";
+  if (time == "gate") body.after_affine = "time-gate";
+}
+
+namespace {
 
 constexpr int64_t kMostOutputs = 10'000;
 
@@ -91,8 +96,7 @@ struct OdeWord : Word {
     Spec state = input;
     if (!state.shape.empty()) state.shape[0] += augment;
     Body out{{{"z", state}, {"t", time_spec()}}};
-    if (time == "concat") out.before_affine = "with-time";
-    if (time == "gate") out.after_affine = "time-gate";
+    time_around_affine(time, out);
     return out;
   }
 

@@ -43,7 +43,7 @@ void Learner::update(Step& step) {
 }
 
 Scores Learner::judge(const Tensor& output, const Tensor& targets) const {
-  const double n = static_cast<double>(targets.size(0));
+  const double n = static_cast<double>(output.size(0));
   Scores out;
   out.add("loss", loss().value(output, targets).to(at::kDouble).sum().item<double>(), n);
   if (const Tensor right = loss().right(output, targets); right.defined())

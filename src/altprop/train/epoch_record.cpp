@@ -101,7 +101,7 @@ nlohmann::json Trainer::finish_epoch() {
   nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
   record["train_loss"] = finite_or_null(running_loss());
   if (counts_bits()) record["train_bits_per_character"] = finite_or_null(running_loss() / M_LN2);
-  if (data_.train.classes > 0 && seen_)
+  if (data_.train.classes > 0 && seen_ && !loss_.of_flows())
     record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
   const auto add_scores = [&](const std::string& part, const data::Dataset& data) {
     if (data.empty()) return Scores();

@@ -29,12 +29,12 @@ void refuse_lost_outputs(const Tensor& outputs, const Tensor& samples, const dat
 }
 
 void add_batch(PredictionColumns& columns, const Tensor& linked, const data::Batch& batch,
-               const data::Dataset& data) {
+               const data::Dataset& data, bool with_targets) {
   Tensor outputs = linked.to(at::kCPU, at::kDouble);
   if (!data.per_step()) {
     columns.outputs.push_back(outputs.flatten(1).contiguous());
     columns.samples.push_back(batch.ids);
-    if (data.labelled()) {
+    if (with_targets) {
       const Tensor targets = batch.targets.to(at::kCPU);
       columns.targets.push_back(data.classes > 0 ? targets : targets.to(at::kDouble));
     }
@@ -53,7 +53,9 @@ void add_batch(PredictionColumns& columns, const Tensor& linked, const data::Bat
 
 Predictions predict(Experiment& experiment, const data::Dataset& data) {
   at::NoGradGuard no_grad;
-  if (data.labelled())
+  // A likelihood is known without targets, and looks at none.
+  const bool density = experiment.loss().of_flows(), with_targets = data.labelled() && !density;
+  if (with_targets)
     experiment.loss().admit(experiment.net().node(experiment.net().output_node()).spec.shape,
                             data.targets);
   data::LoaderOptions options = evaluation_options(experiment.settings());
@@ -64,15 +66,20 @@ Predictions predict(Experiment& experiment, const data::Dataset& data) {
   for (int64_t i = 0; i < loader.batches(); ++i) {
     const data::Batch batch = loader.at(0, i);
     const Look look = experiment.trainer().evaluated(batch);
-    add_batch(columns, experiment.loss().link(experiment.rule().predict(look)), batch, data);
+    add_batch(columns, experiment.loss().link(experiment.rule().predict(look)), batch, data,
+              with_targets);
     refuse_lost_outputs(columns.outputs.back(), columns.samples.back(), data);
-    if (data.labelled()) out.scores.add(experiment.rule().evaluate(look, batch.targets));
+    if (with_targets || density) out.scores.add(experiment.rule().evaluate(look, batch.targets));
   }
   out.outputs = joined(columns.outputs);
   out.samples = joined(columns.samples);
   out.steps = joined(columns.steps);
   out.targets = joined(columns.targets);
-  if (data.classes > 0) out.classes = out.outputs.argmax(1);
+  if (density) {
+    out.names = {"log_density"};
+  } else if (data.classes > 0) {
+    out.classes = out.outputs.argmax(1);
+  }
   return out;
 }
 

@@ -15,7 +15,8 @@ struct Predictions {
   Tensor classes;  ///< int64 [R], of the largest output; undefined for regression
   Tensor
       targets;    ///< int64 [R] class numbers or float64 [R, K]; undefined where they are not known
-  Scores scores;  ///< none where targets are not known
+  Scores scores;  ///< none where targets are not known and the loss needs them
+  std::vector<std::string> names;  ///< of the outputs, where they are no classes; empty: none
 
   int64_t size() const { return outputs.defined() ? outputs.size(0) : 0; }
 };

@@ -16,6 +16,7 @@
 #include "altprop/train/folder_records.h"
 #include "altprop/train/run_identity.h"
 #include "altprop/train/run_meta.h"
+#include "altprop/train/samples.h"
 
 namespace altprop {
 
@@ -250,6 +251,7 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
   }
   if (e.rule().is_stochastic()) out["stochastic"] = true;
   if (!e.ode_choice().empty()) out["ode_gradient"] = e.ode_choice();
+  if (nlohmann::json map = density_map(e); !map.is_null()) out["density"] = std::move(map);
   for (const char* key : {"gradient", "alignment", "primary_score", "scores"})
     if (last.contains(key)) out[key] = last[key];
   for (const auto& score : last.value("scores", nlohmann::json::array()))

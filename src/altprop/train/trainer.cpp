@@ -10,6 +10,7 @@
 #include "altprop/base/text.h"
 #include "altprop/base/timing.h"
 #include "altprop/network/buffer_guard.h"
+#include "altprop/ode/flow.h"
 #include "altprop/optim/own_updater.h"
 #include "altprop/probes/kernels.h"
 #include "altprop/rules/notices.h"
@@ -100,6 +101,10 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
       warnings_.push_back(std::move(sentence));
   if (std::string sentence = unscaled_targets(loss_, data_.train.targets); !sentence.empty())
     warnings_.push_back(std::move(sentence));
+  if (loss_.of_flows() && data_.train.inputs.scalar_type() == at::kByte)
+    warnings_.push_back(
+        "the data are whole numbers, of which a density is not bounded: the likelihood grows as the "
+        "flow gathers on them; add uniform noise to the values before");
   if (settings_.optimizer.lr == 0)
     warnings_.push_back("lr is 0, so that weights stay as they are");
   std::vector<std::string> names;
@@ -114,6 +119,14 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
 }
 
 void Trainer::admit_data() const {
+  if (loss_.of_flows()) {
+    ode::flow_of(net_);
+  } else if (data_.train.classes > 0 && ode::is_flow(net_)) {
+    throw Refusal("network",
+                  "it is a normalising flow, whose output is no class but what a sample has become "
+                  "and the change of its log density",
+                  "use --loss likelihood");
+  }
   for (const data::Dataset* part : {&data_.train, &data_.validation, &data_.test})
     if (!part->empty()) loss_.admit(net_.node(net_.output_node()).spec.shape, part->targets);
   const int64_t n = data_.train.size(), left_over = n % settings_.batch;

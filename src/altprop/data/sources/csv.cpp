@@ -42,8 +42,9 @@ struct Csv : Reader {
     o.choice("csv.missing", missing, {"words", "empty"},
              {"what is no value: words: an empty field, NA, nan, null, None, ? and the like; "
               "empty: an empty field alone"});
-    o.choice("csv.task", task, {"classification", "regression"},
-             {"whether the target is a class or a number"});
+    o.choice("csv.task", task, {"classification", "regression", "unlabelled"},
+             {"whether the target is a class or a number; unlabelled: there is none, and all columns "
+              "are features"});
     o.integer("csv.classes", classes, {.min = 0, .max = Labels::kMostClasses},
               {"number of classes; 0: as many as the training file has labels"});
     o.text("csv.shape", shape, {"shape of a sample, e.g. 1x28x28; empty: a vector"});
@@ -53,6 +54,10 @@ struct Csv : Reader {
     if (train.empty())
       throw UsageError(
           "data source 'csv' needs option csv.train, the file of the training samples");
+    if (task == "unlabelled" && target != "last")
+      throw UsageError(
+          "option 'csv.target' names a column, but with csv.task unlabelled there is no target; "
+          "put columns that are no features into csv.leave-out");
     static const std::map<std::string, char> separators{
         {"auto", 0}, {"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}, {"space", ' '}};
     if (decimal == "comma" && separator == "comma")
@@ -61,7 +66,7 @@ struct Csv : Reader {
           "differ");
     return {.separator = separators.at(separator),
             .header = header,
-            .target = target,
+            .target = task == "unlabelled" ? "" : target,
             .leave_out = leave_out,
             .decimal_comma = decimal == "comma",
             .missing_words = missing == "words"};
@@ -147,6 +152,7 @@ struct Csv : Reader {
     out.name = "csv (" + file.path + ")";
     out.inputs = shape.empty() ? file.table.features : shaped(file.table.features, file.path);
     const bool labelled = file.table.columns.target >= 0;
+    if (task == "unlabelled") out.targets = no_targets(out.size());
     if (!labels) {
       if (labelled) out.targets = numbers(file);
       return out;

@@ -25,8 +25,9 @@ struct Npy : Reader {
            {"file of the training targets: integers [N] for classes, else floats [N] or [N, K]"});
     o.file("npy.test-x", test_x, {"file of the test inputs; empty: no test set"});
     o.file("npy.test-y", test_y, {"file of the test targets"});
-    o.choice("npy.task", task, {"auto", "classification", "regression"},
-             {"whether targets are classes or numbers; auto: integers are classes"});
+    o.choice("npy.task", task, {"auto", "classification", "regression", "unlabelled"},
+             {"whether targets are classes or numbers; auto: integers are classes; unlabelled: "
+              "samples have none"});
     o.choice("npy.layout", layout, {"auto", "channels-first", "channels-last"},
              {"images as [N, C, H, W] or [N, H, W, C], which is rearranged; auto: [N, C, H, W], "
               "refused where it looks like the other"});
@@ -35,8 +36,10 @@ struct Npy : Reader {
   }
 
   Splits read(const std::string& folder) const override {
+    if (task == "unlabelled") return unlabelled(folder);
     if (train_x.empty() || train_y.empty())
-      throw UsageError("data source 'npy' needs both options npy.train-x and npy.train-y");
+      throw UsageError(
+          "data source 'npy' needs both options npy.train-x and npy.train-y, or npy.task unlabelled");
     if (test_x.empty() != test_y.empty())
       throw UsageError(
           "data source 'npy' needs both options npy.test-x and npy.test-y, or neither");
@@ -48,9 +51,30 @@ struct Npy : Reader {
                         task == "regression" ? 0 : classes, name);
   }
 
+  Splits unlabelled(const std::string& folder) const {
+    if (train_x.empty())
+      throw UsageError("data source 'npy' needs option npy.train-x, the file of the training inputs");
+    if (!train_y.empty() || !test_y.empty())
+      throw UsageError(text::cat("option 'npy.", train_y.empty() ? "test-y" : "train-y",
+                                 "' is a file of targets, but with npy.task unlabelled there are "
+                                 "none; leave one of them out"));
+    const Tensor x = inputs(path_in(folder, train_x)), later = inputs(path_in(folder, test_x));
+    return from_tensors(x, no_targets(x.size(0)), later,
+                        later.defined() ? no_targets(later.size(0)) : Tensor(), 0,
+                        text::cat("npy (", train_x, test_x.empty() ? "" : ", " + test_x, ")"));
+  }
+
   NewSamples read_new(const std::string&, const NewFiles& files,
                       const Dataset& train) const override {
     refuse_table_options(files);
+    if (train.unlabelled()) {
+      if (!files.targets.empty())
+        throw UsageError("the network was trained on samples without targets; leave --targets out");
+      const std::string name = "npy (" + files.inputs + ")";
+      NewSamples out{new_dataset(name, inputs(files.inputs), {}, "", train), {}};
+      out.data.targets = no_targets(out.data.size());
+      return out;
+    }
     Npy as_trained = *this;
     as_trained.task = train.classes > 0 ? "classification" : "regression";
     return {new_dataset("npy (" + files.inputs + ")", inputs(files.inputs),

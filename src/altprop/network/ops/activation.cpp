@@ -27,6 +27,9 @@ Tensor pull_clamp(const Tensor& cot, const Tensor& y, double low, double high, d
   return at::hardtanh_backward(cot, y, low, high).mul_(slope);
 }
 
+/// f'' of f = 1 / (1 + exp(-a)) from its value.
+Tensor bend_of_sigmoid(const Tensor& y) { return at::sigmoid_backward(1 - 2 * y, y); }
+
 // The hard sigmoids are the forms used in equilibrium propagation (Laborieux et al. 2021, arXiv
 // 2006.03824 and its code).
 const std::vector<Activation::Form>& table() {
@@ -56,7 +59,8 @@ const std::vector<Activation::Form>& table() {
        [](const Tensor& cot, const Tensor& y, double a) {
          return at::elu_backward(cot, a, 1, 1, true, y);
        },
-       true, Epilogue::None, 1, "value approached for very negative inputs, negated"},
+       true, Epilogue::None, 1, "value approached for very negative inputs, negated", {},
+       [](const Tensor& y, double a) { return at::where(y < 0, y + a, 0); }},
       {"tanh",
        [](const Tensor& x, double, bool overwrite) {
          Tensor out = overwrite ? x : x.clone();
@@ -64,7 +68,8 @@ const std::vector<Activation::Form>& table() {
          return out;
        },
        [](const Tensor& cot, const Tensor& y, double) { return at::tanh_backward(cot, y); }, true,
-       Epilogue::Tanh, 0, "", Bounded{1, {}, Analytic{Analytic::Kind::Tanh}}},
+       Epilogue::Tanh, 0, "", Bounded{1, {}, Analytic{Analytic::Kind::Tanh}},
+       [](const Tensor& y, double) { return at::tanh_backward(y, y).mul_(-2); }},
       {"sigmoid",
        [](const Tensor& x, double, bool overwrite) {
          Tensor out = reused(x, overwrite);
@@ -72,7 +77,8 @@ const std::vector<Activation::Form>& table() {
        },
        [](const Tensor& cot, const Tensor& y, double) { return at::sigmoid_backward(cot, y); },
        true, Epilogue::Sigmoid, 0, "",
-       Bounded{0.25, Squash{Squash::Kind::Sigmoid}, Analytic{Analytic::Kind::Logistic}}},
+       Bounded{0.25, Squash{Squash::Kind::Sigmoid}, Analytic{Analytic::Kind::Logistic}},
+       [](const Tensor& y, double) { return bend_of_sigmoid(y); }},
       {"shifted-sigmoid",  // 1 / (1 + exp(-4 (a - 1/2)))
        [](const Tensor& x, double, bool overwrite) {
          Tensor out = reused(x, overwrite);
@@ -83,7 +89,8 @@ const std::vector<Activation::Form>& table() {
          return at::sigmoid_backward(cot, y).mul_(4);
        },
        true, Epilogue::None, 0, "",
-       Bounded{1, Squash{Squash::Kind::Sigmoid, 4, -2}, Analytic{Analytic::Kind::Logistic, 4, -2}}},
+       Bounded{1, Squash{Squash::Kind::Sigmoid, 4, -2}, Analytic{Analytic::Kind::Logistic, 4, -2}},
+       [](const Tensor& y, double) { return bend_of_sigmoid(y).mul_(16); }},
       {"hard-sigmoid",
        [](const Tensor& x, double, bool overwrite) { return clamp(x, 0, 1, overwrite); },
        [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, 0, 1, 1); }, true,
@@ -106,15 +113,29 @@ const std::vector<Activation::Form>& table() {
          return out;
        },
        [](const Tensor& cot, const Tensor& x, double) { return cot * analytic_slope(x, kDsilu); },
-       false, Epilogue::None, 0, "", Bounded{0.5, {}, kDsilu}},
+       false, Epilogue::None, 0, "", Bounded{0.5, {}, kDsilu},
+       [](const Tensor& x, double) {
+         const Tensor f = x.sigmoid(), g = (x - 2).sigmoid(), half = x / 2;
+         return at::sigmoid_backward(1 + half * (1 - 2 * f), f) -
+                at::sigmoid_backward(1 - (1 - half) * (1 - 2 * g), g);
+       }},
       {"softplus", [](const Tensor& x, double, bool) { return at::softplus(x); },
        [](const Tensor& cot, const Tensor& x, double) {
          return at::softplus_backward(cot, x, 1, 20);
        },
-       false, Epilogue::None, 0, ""},
+       false, Epilogue::None, 0, "", {},
+       // Beyond 20 it is taken for the identity, here too.
+       [](const Tensor& x, double) {
+         const Tensor s = x.sigmoid();
+         return at::where(x > 20, 0, s * (1 - s));
+       }},
       {"gelu", [](const Tensor& x, double, bool) { return at::gelu(x); },
        [](const Tensor& cot, const Tensor& x, double) { return at::gelu_backward(cot, x); }, false,
-       Epilogue::None, 0, ""},
+       Epilogue::None, 0, "", {},
+       [](const Tensor& x, double) {
+         const Tensor square = x.square();
+         return (2 - square) * (square * -0.5).exp_() * 0.3989422804014327;  // 1 / sqrt(2 pi)
+       }},
       {"identity", [](const Tensor& x, double, bool) { return x; },
        [](const Tensor& cot, const Tensor&, double) { return cot; }, true, Epilogue::None, 0, ""},
   };
@@ -173,6 +194,21 @@ Tensor Activation::forward(std::span<const Tensor> inputs, Saved& saved, const P
   Tensor out = form_->apply(inputs[0], parameter_, pass.overwrite && form_->from_output);
   saved.t.assign(1, form_->from_output ? out : inputs[0]);
   return out;
+}
+
+bool Activation::has_jvp_vjp() const {
+  if (is_identity()) return true;
+  // The slope of elu jumps at 0 unless its parameter is 1.
+  return form_->bend && (form_->name != "elu" || parameter_ == 1);
+}
+
+Tensor Activation::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                           int input) const {
+  if (is_identity() || !has_jvp_vjp()) return Op::jvp_vjp(saved, tangents, cot, input);
+  const Tensor &kept = saved.t[0], &tangent = tangents[0];
+  const Tensor moved =
+      fold_tangents(cot * match_rows(tangent, cot), tangent.size(0), kept.size(0));
+  return moved * match_rows(form_->bend(kept, parameter_), moved);
 }
 
 Tensor Activation::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {

@@ -32,6 +32,9 @@ class Activation final : public Op {
     double default_parameter;
     std::string parameter_help;  ///< "" if the function has no parameter
     std::optional<Bounded> bounded = {};
+    /// f''(.) of what is kept; null where it is not known, or where the slope jumps, so that
+    /// second derivatives would miss what happens there.
+    Tensor (*bend)(const Tensor& kept, double parameter) = nullptr;
   };
 
   /// @param name one of names(), or "leaky-relu(0.1)"-like with a parameter. @throws UsageError
@@ -49,6 +52,10 @@ class Activation final : public Op {
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override {
     return vjp(saved, tangent, input, nullptr);
   }
+  /// Of smooth functions; of those with kinks the slope jumps.
+  bool has_jvp_vjp() const override;
+  Tensor jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                 int input) const override;
   /// Of `identity`: those of an operation that changes nothing.
   Traits traits() const override;
   bool works_in_place() const override { return form_->from_output; }

@@ -40,6 +40,7 @@ class CircularPad : public Op {
     return padded(inputs[0]);
   }
   Tensor jvp(const Saved&, const Tensor& tangent, int) const override { return padded(tangent); }
+  Traits traits() const override { return {.response = Response::Linear}; }
   /// What lies in the borders goes back to where it was taken from.
   Tensor vjp(const Saved&, const Tensor& cot, int, const Tensor*) const override {
     Tensor out = cot;

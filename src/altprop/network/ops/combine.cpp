@@ -114,6 +114,18 @@ Tensor Multiply::jvp(const Saved& saved, const Tensor& tangent, int input) const
   return product(saved, Shares::pushed(saved, 0, input, tangent), input == 0 ? 1 : 0);
 }
 
+Tensor Multiply::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                         int input) const {
+  const int other = 1 - input;
+  const Tensor& moved = tangents[static_cast<size_t>(other)];
+  if (!moved.defined()) return {};
+  const Tensor rows = Shares::pushed(saved, 0, other, moved);
+  const int64_t shared = Shares::batch(saved, 0, other);
+  const int64_t batch = shared > 0 ? shared : saved.t[static_cast<size_t>(other)].size(0);
+  return Shares::pulled(saved, 0, input,
+                        fold_tangents(cot * match_rows(rows, cot), rows.size(0), batch));
+}
+
 Concat::Concat(int n, int64_t dim) : n_(at_least_two("concat", n)), dim_(dim) {
   if (dim < 1)
     throw Refusal("concat",

@@ -38,6 +38,9 @@ class Multiply : public Op {
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
+  bool has_jvp_vjp() const override { return true; }
+  Tensor jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
+                 int input) const override;
 
  private:
   /// A row of the one factor times its partner in the other.
