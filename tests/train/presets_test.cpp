@@ -22,6 +22,8 @@ InputInfo shape_of(const std::string& data) {
   if (data == "mnist" || data == "fashion-mnist")
     return {.input_shape = {1, 28, 28}, .classes = 10};
   if (data == "cifar-10") return {.input_shape = {3, 32, 32}, .classes = 10};
+  if (data == "kdv" || data == "cahn-hilliard")
+    return {.input_shape = {1, 50}, .target_values = 50};
   if (data == "npy") return {};  // the user's, whose shape the network's text says
   if (data == "cifar-100") return {.input_shape = {3, 32, 32}, .classes = 100};
   throw std::out_of_range("add the shape of " + data);

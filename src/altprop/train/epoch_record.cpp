@@ -7,6 +7,7 @@
 
 #include "altprop/probes/credit_growth.h"
 #include "altprop/probes/gradient_check.h"
+#include "altprop/probes/ode_credit.h"
 #include "altprop/probes/settling.h"
 #include "altprop/rules/rule.h"
 #include "altprop/tensor/recorded_steps.h"
@@ -58,6 +59,15 @@ nlohmann::json Trainer::probe() {
     if (row.measured_factor >= 0) entry["measured_factor"] = finite_or_null(row.measured_factor);
     out["alignment"].push_back(entry);
   }
+  // Of exact credit there is nothing to say.
+  if (auto* rule = dynamic_cast<Rule*>(&rule_); rule && settings_.rule != "backprop")
+    for (const OdeCreditRow& row : compare_ode_credit(*rule, step))
+      out["ode_credit"].push_back({{"name", row.name},
+                                   {"step", row.step},
+                                   {"stage", row.stage},
+                                   {"cosine", finite_or_null(row.s.cosine)},
+                                   {"angle_degrees", finite_or_null(row.s.angle_degrees)},
+                                   {"magnitude_ratio", finite_or_null(row.s.magnitude_ratio)}});
   const Pass look{.mode = Mode::Eval, .ids = batch.ids};
   for (const CreditGrowth& row : credit_growth(net_, loss_, batch.inputs, batch.targets, look)) {
     nlohmann::json entry{{"name", row.name},

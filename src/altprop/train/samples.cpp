@@ -1,5 +1,7 @@
 #include "altprop/train/samples.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <cmath>
 
