@@ -11,9 +11,10 @@
 namespace altprop::ode::testing {
 
 /// linear(tanh(linear(z, t))), a parameter in both, of `width` values.
-inline std::shared_ptr<Graph> timed_mlp(int64_t width, int64_t hidden = 5) {
+inline std::shared_ptr<Graph> timed_mlp(int64_t width, int64_t hidden = 5,
+                                        const Spec& time = time_spec()) {
   auto f = std::make_shared<Graph>();
-  const int z = f->input({{width}}, "z"), t = f->input(time_spec(), "t");
+  const int z = f->input({{width}}, "z"), t = f->input(time, "t");
   int h = f->add(linear(hidden), {f->add(with_time(), {z, t}, "timed")}, "a");
   h = f->add(activation("tanh"), {h}, "squash");
   f->output(f->add(linear(width), {h}, "b"));

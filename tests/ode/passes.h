@@ -39,7 +39,8 @@ inline Found pass(Block& block, const GradientMethod& gradient, const Tensor& x,
 inline std::shared_ptr<Block> drawn_block(const Problem& problem,
                                           at::ScalarType type = at::kDouble) {
   Graph net;
-  auto made = std::make_shared<Block>(timed_mlp(3), problem);
+  const Spec time = problem.sizes.per_sample ? sample_time_spec() : time_spec();
+  auto made = std::make_shared<Block>(timed_mlp(3, 5, time), problem);
   net.output(net.add(made, {net.input({{3}})}, "ode"));
   net.to(at::kCPU, type);
   initialise(net, Initialiser("normal:0.6"), Stream(4).at("init"));

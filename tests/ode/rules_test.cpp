@@ -76,10 +76,12 @@ TEST_P(OdeWithin, GradientMethodsAgree) {
   const auto& [name, rule, options] = GetParam();
   const auto loss = make_loss("cross-entropy");
   for (const Problem& problem :
-       {Problem{.solver = "rk38", .sizes = {.steps = 3}}, Problem{.solver = "dopri5"}}) {
+       {Problem{.solver = "rk38", .sizes = {.steps = 3}}, Problem{.solver = "dopri5"},
+        Problem{.solver = "bosh3", .sizes = {.per_sample = true}}}) {
     std::vector<NamedGradients> found;
+    const Spec time = problem.sizes.per_sample ? sample_time_spec() : time_spec();
     for (const Gradient gradient : testing::kExact) {
-      Graph net = net_around(timed_mlp(6), problem);
+      Graph net = net_around(timed_mlp(6, 5, time), problem);
       set_gradient(net, gradient);
       const Batch batch(net);
       const auto learner = make_rule(rule, options);
@@ -92,6 +94,32 @@ TEST_P(OdeWithin, GradientMethodsAgree) {
     if (rule != "last-layer-only") {
       EXPECT_GT(found[0].at("ode.a.weight").norm().item<double>(), 1e-4);
     }
+  }
+}
+
+/// With steps of their own the gradient of a batch is the mean of those of its samples.
+TEST(OdeRules, TheBatchLearnsWhatEachSampleAloneDoes) {
+  at::NoGradGuard no_grad;
+  const auto loss = make_loss("cross-entropy");
+  for (const char* rule : {"backprop", "feedback-alignment", "uniform-sign",
+                           "product-feedback-alignment"}) {
+    SCOPED_TRACE(rule);
+    Graph net = net_around(timed_mlp(6, 5, sample_time_spec()),
+                           {.sizes = {.rtol = 1e-5, .per_sample = true}});
+    const Batch batch(net);
+    const auto learner = make_rule(rule);
+    learner->bind(net, *loss, 1);
+    const auto found = altprop::testing::gradients(*learner, net, *loss, batch.x, batch.y);
+    NamedGradients mean;
+    const int64_t rows = batch.x.size(0);
+    for (int64_t b = 0; b < rows; ++b)
+      for (const auto& [name, value] : altprop::testing::gradients(
+               *learner, net, *loss, batch.x.narrow(0, b, 1), batch.y.narrow(0, b, 1))) {
+        const Tensor part = value / static_cast<double>(rows);
+        mean[name] = mean.count(name) ? mean[name] + part : part;
+      }
+    pathways::expect_same(found, mean, 1e-12);
+    EXPECT_GT(mean.at("ode.a.weight").norm().item<double>(), 1e-4);
   }
 }
 
@@ -211,16 +239,20 @@ TEST(OdeRules, WhatTheBlockIsToThoseWhoDoNotKnowIt) {
 }
 
 /// A dropped unit is dropped in all evaluations of a pass, and in those of the reverse pass.
-TEST(OdeRules, DropoutInsideIsOneMaskForThePass) {
+class OdeDropout : public ::testing::TestWithParam<bool> {};
+
+TEST_P(OdeDropout, IsOneMaskForThePass) {
   at::NoGradGuard no_grad;
   std::vector<NamedGradients> found;
   const auto loss = make_loss("cross-entropy");
+  const Problem problem = GetParam() ? Problem{.sizes = {.rtol = 1e-5, .per_sample = true}}
+                                     : Problem{.sizes = {.steps = 3}};
   for (const Gradient gradient : testing::kExact) {
     auto f = std::make_shared<Graph>();
     int h = f->add(linear(8), {f->input({{6}}, "z")}, "a");
     h = f->add(dropout(0.5), {f->add(activation("tanh"), {h})}, "drop");
     f->output(f->add(linear(6), {h}, "b"));
-    Graph net = net_around(f, {.sizes = {.steps = 3}});
+    Graph net = net_around(f, problem);
     set_gradient(net, gradient);
     const Batch batch(net);
     const auto learner = make_rule("backprop");
@@ -228,6 +260,38 @@ TEST(OdeRules, DropoutInsideIsOneMaskForThePass) {
     found.push_back(altprop::testing::gradients(*learner, net, *loss, batch.x, batch.y));
   }
   for (size_t i = 1; i < found.size(); ++i) pathways::expect_same(found[i], found[0], 1e-14);
+}
+
+INSTANTIATE_TEST_SUITE_P(OdeRules, OdeDropout, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "OfEach" : "OfTheBatch"; });
+
+/// What a sample draws goes by its number, also where others leave the batch before it.
+TEST(OdeRules, DropoutGoesBySampleNumbers) {
+  at::NoGradGuard no_grad;
+  auto f = std::make_shared<Graph>();
+  const int h = f->add(dropout(0.5), {f->input({{6}}, "z")}, "drop");
+  f->output(f->add(linear(6), {f->add(activation("tanh"), {h})}, "b"));
+  Graph net;
+  net.output(net.add(block(f, {.sizes = {.rtol = 1e-5, .per_sample = true}}), {net.input({{6}})},
+                     "ode"));
+  net.to(at::kCPU, at::kDouble);
+  initialise(net, Initialiser("normal:2"), Stream(1).at("init"));
+  const Tensor x = pathways::random({4, 6}), ids = at::tensor({17, 3, 99, 4}, at::kLong);
+  const auto run = [&](const Tensor& rows, const Tensor& numbers, int64_t first_row) {
+    Activity activity;
+    return net.run(rows, activity,
+                   {.mode = Mode::Train,
+                    .draws = Stream(5),
+                    .ids = numbers,
+                    .first_row = first_row});
+  };
+  const Tensor numbered = run(x, ids, 0), placed = run(x, {}, 0);
+  EXPECT_GT((numbered - placed).abs().max().item<double>(), 1e-3);
+  for (int64_t b = 0; b < 4; ++b) {
+    EXPECT_LE(pathways::distance(run(x.narrow(0, b, 1), ids.narrow(0, b, 1), 0)[0], numbered[b]),
+              1e-12);
+    EXPECT_LE(pathways::distance(run(x.narrow(0, b, 1), {}, b)[0], placed[b]), 1e-12);
+  }
 }
 
 TEST(OdeRules, StatisticsOfTheBatchInsideAreRefused) {

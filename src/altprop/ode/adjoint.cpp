@@ -51,18 +51,23 @@ class AdjointPass {
         record_(record),
         cots_(cots),
         sweep_(sweep),
-        evaluate_(field_of(f, record.pass, true)),
-        wanted_(f.input_nodes().size(), 0) {
+        evaluate_(field_of(f, record.pass, true, record.constants)),
+        wanted_(f.input_nodes().size(), 0),
+        constants_wanted_(f.input_nodes().size(), 1) {
     wanted_[0] = 1;
+    constants_wanted_[0] = 0;
+    if (wanted_.size() > 1) constants_wanted_[1] = 0;
+    record.of_constants.assign(record.constants.size(), {});
   }
 
   Tensor run() {
     const bool equal = sizes_.steps > 0;
     record_.backward = {};
     Tensor lambda;
-    for (size_t k = record_.stops.size(); k-- > 0;) {
-      const Stop& from = record_.stops[k];
-      const double to = k > 0 ? record_.stops[k - 1].time : 0;
+    const std::vector<Stop>& stops = record_.spans.at(0).stops;
+    for (size_t k = stops.size(); k-- > 0;) {
+      const Stop& from = stops[k];
+      const double to = k > 0 ? stops[k - 1].time : record_.spans[0].begin;
       if (from.output >= 0) {
         x_ = record_.outputs.at(static_cast<size_t>(from.output));
         const Tensor& cot = cots_.at(static_cast<size_t>(from.output));
@@ -73,13 +78,12 @@ class AdjointPass {
       const Field backwards = equal ? at_once(pair, (to - from.time) / double(sizes_.steps))
                                     : later(pair);
       const Observer signals = [&](Accepted step) {
-        if (!equal && sweep_.sink) send(pair, step);
+        if (!equal && later_is_wanted()) send(pair, step);
         first_use_ += method_.stages();
       };
-      const Stop stop{to};
+      const Span span{from.time, {{to}}};
       const Journey journey{.observe = signals, .costs = record_.backward};
-      const Tensor y = travel(method_, backwards, Pair::join(x_, lambda), from.time, {&stop, 1},
-                              sizes_, journey);
+      const Tensor y = travel(method_, backwards, Pair::join(x_, lambda), {&span, 1}, sizes_, journey);
       x_ = pair.state(y);
       lambda = pair.credit(y);
     }
@@ -99,7 +103,7 @@ class AdjointPass {
       own.scale *= weight;
       own.use = first_use_ + i;
       const Evaluation at_state = evaluate_(t, pair.state(y));
-      return slopes(pair, y, at_state, own);
+      return slopes(pair, y, at_state, own, weight);
     };
   }
 
@@ -110,17 +114,27 @@ class AdjointPass {
       Sweep own = sweep_;
       own.sink = nullptr;
       own.release = false;
-      Evaluation out = slopes(pair, y, at_state, own);
-      if (sweep_.sink) out.activity = std::move(at_state.activity);
+      Evaluation out = slopes(pair, y, at_state, own, 0);
+      if (later_is_wanted()) out.activity = std::move(at_state.activity);
       return out;
     };
   }
 
-  Evaluation slopes(const Pair& pair, const Tensor& y, const Evaluation& at_state, Sweep& own) {
-    const Tensor xi =
-        f_.sweep(*at_state.activity, {{f_.output_node(), pair.credit(y)}}, own, wanted_)[0];
+  /// @param weight of the stage in the integral of the constants' credits; 0: they come later
+  Evaluation slopes(const Pair& pair, const Tensor& y, const Evaluation& at_state, Sweep& own,
+                    double weight) {
+    std::vector<char> wanted = wanted_;
+    if (weight != 0)
+      for (size_t i = 2; i < wanted.size(); ++i) wanted[i] = 1;
+    const Credits out =
+        f_.sweep(*at_state.activity, {{f_.output_node(), pair.credit(y)}}, own, wanted);
+    if (weight != 0) add_constants(out, weight);
+    const Tensor& xi = out[0];
     return {Pair::join(at_state.slope, xi.defined() ? -xi : at::zeros_like(pair.credit(y)))};
   }
+
+  /// Signals and credits of constants are of the steps that are accepted.
+  bool later_is_wanted() const { return sweep_.sink || !record_.constants.empty(); }
 
   void send(const Pair& pair, const Accepted& step) {
     for (int i = method_.stages(); i-- > 0;) {
@@ -129,15 +143,27 @@ class AdjointPass {
       const Tensor y = method_.stage_state(step.begin, step.h, step.result.k, i);
       Sweep own = sweep_;
       own.use = first_use_ + i;
-      f_.sweep(*k.activity,
-               {{f_.output_node(), pair.credit(y) * (std::abs(step.h) * method_.b(i))}}, own, {});
+      add_constants(
+          f_.sweep(*k.activity,
+                   {{f_.output_node(), pair.credit(y) * (std::abs(step.h) * method_.b(i))}}, own,
+                   record_.constants.empty() ? Wanted() : Wanted(constants_wanted_)),
+          1);
+    }
+  }
+
+  void add_constants(const Credits& credits, double weight) {
+    for (size_t j = 0; j < record_.of_constants.size(); ++j) {
+      const Tensor& part = credits[j + 2];
+      if (!part.defined()) continue;
+      Tensor& sum = record_.of_constants[j];
+      sum = sum.defined() ? at::add(sum, part, weight) : part * weight;
     }
   }
 
   /// Credit of an output's time: what it moves the output by.
   void of_output(size_t output, double time) {
     record_.of_times.resize(cots_.size() + (record_.reads_begin ? 0 : 1), 0);
-    const Tensor slope = field_of(f_, record_.pass, false)(time, x_).slope;
+    const Tensor slope = field_of(f_, record_.pass, false, record_.constants)(time, x_).slope;
     ++record_.backward.evaluations;
     record_.of_times[output + (record_.reads_begin ? 0 : 1)] =
         (slope * fold_rows(cots_[output], slope.size(0))).sum().item<double>();
@@ -150,7 +176,7 @@ class AdjointPass {
   const std::vector<Tensor>& cots_;
   const Sweep& sweep_;
   Field evaluate_;
-  std::vector<char> wanted_;
+  std::vector<char> wanted_, constants_wanted_;
   Tensor x_;
   int first_use_ = 0;
 };

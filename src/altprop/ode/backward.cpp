@@ -5,16 +5,22 @@
 //   xi_i    = J_x(t_n + c_i h, X_i)^T kappa_i           and a signal with kappa_i to f's operations
 //   credit of x_n = lambda + sum_i xi_i
 //
-// (for Runge-Kutta methods; see Scheme for others). It equals the partitioned symplectic Runge-Kutta method of T. Matsubara, Y. Miyatake, T. Yaguchi,
-// "Symplectic adjoint method for exact gradient of neural ODE with minimal memory", 2021, arXiv
-// 2102.09750, whose coefficients divide by b_i, and the derivative of the unrolled solver; methods
-// differ in where the activity of a stage comes from. "J^T" is whatever feedback there is.
+// (for Runge-Kutta methods; see Scheme for others). It equals the partitioned symplectic Runge-Kutta
+// method of T. Matsubara, Y. Miyatake, T. Yaguchi, "Symplectic adjoint method for exact gradient of
+// neural ODE with minimal memory", 2021, arXiv 2102.09750, whose coefficients divide by b_i, and the
+// derivative of the unrolled solver; methods differ in where the activity of a stage comes from.
+// "J^T" is whatever feedback there is.
+//
+// Where samples have steps of their own, h is a number for each, and a step is of those that took
+// it: the credits of the others wait.
 #include <cmath>
+#include <map>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/ode/record.h"
 #include "altprop/ode/revolve.h"
+#include "altprop/ode/time_sum.h"
 
 namespace altprop::ode {
 
@@ -28,20 +34,6 @@ Stages activities(Evaluations& k) {
   return out;
 }
 
-/// <credit, tangent>, where the credit may be that of K cotangents and have K times the rows.
-double dot_of(const Tensor& credit, const Tensor& tangent) {
-  if (!credit.defined() || !tangent.defined()) return 0;
-  for (int64_t d = 0; d < tangent.dim(); ++d) {
-    const int64_t rows = tangent.size(d);
-    if (credit.size(d) == rows) continue;
-    std::vector<int64_t> parted = credit.sizes().vec();
-    parted[static_cast<size_t>(d)] = rows;
-    parted.insert(parted.begin() + d, credit.size(d) / rows);
-    return (credit.reshape(parted).sum(d) * tangent).sum().item<double>();
-  }
-  return (credit * tangent).sum().item<double>();
-}
-
 class ReversePass {
  public:
   ReversePass(const Scheme& method, const Graph& f, Record& record, const std::vector<Tensor>& cots,
@@ -51,15 +43,19 @@ class ReversePass {
         record_(record),
         cots_(cots),
         sweep_(sweep),
-        keeping_(field_of(f, record.pass, true)),
-        forgetting_(field_of(f, record.pass, false)),
+        keeping_(field_of(f, record.pass, true, record.constants)),
+        forgetting_(field_of(f, record.pass, false, record.constants)),
         s_(method.stages()),
-        wanted_(f.input_nodes().size(), 0) {
-    wanted_[0] = 1;
-    if (record.times) {
-      record.of_times.assign(record.steps.size() + 1, 0);
-      if (wanted_.size() > 1) wanted_[1] = 1;
-    }
+        dim_(method.rows_dim()),
+        wanted_(f.input_nodes().size(), 1),
+        of_constants_(record.constants.size()) {
+    if (wanted_.size() > 1) wanted_[1] = record.times;
+    record.of_times.assign(record.times ? record.steps.size() + 1 : 0, 0);
+    record.of_steps.assign(record.times && record.per_sample() ? record.steps.size() : 0, {});
+    record.of_begin.clear();
+    // A sample's credit begins with its last output, whenever that is.
+    if (record.per_sample())
+      lambda_ = WholeBatch(at::zeros_like(method.lift(cots.at(0))), dim_);
   }
 
   Tensor run() {
@@ -75,8 +71,11 @@ class ReversePass {
     } else {
       cross_from_states();
     }
-    if (record_.reads_begin) lambda_ = lambda_ + method_.lift(cots_.at(0));
-    return credit_of_begin();
+    Tensor out = credit_of_begin();
+    if (record_.reads_begin) out = out + cots_.at(0);
+    record_.of_constants.clear();
+    for (const WholeBatch& one : of_constants_) record_.of_constants.push_back(one.all());
+    return out;
   }
 
  private:
@@ -91,14 +90,21 @@ class ReversePass {
         k[i].activity = release_ ? std::move(stages[n][i]) : stages[n][i];
         if (record_.times) k[i].slope = slopes[n][i];
       }
-      cross(static_cast<int64_t>(n), record_.times ? record_.states[n] : Tensor(), k);
+      cross(static_cast<int64_t>(n), record_.times ? begin_of_step(n, record_.states[n]) : Tensor(),
+            k);
     }
+  }
+
+  /// Of the samples that take part, from a state that was kept.
+  Tensor begin_of_step(size_t n, const Tensor& state) const {
+    return record_.whole_states ? WholeBatch(state, dim_).of(record_.steps[n]) : state;
   }
 
   void run_again() {
     std::vector<Stages> again;
     std::vector<std::vector<Tensor>> slopes;
     if (record_.times) record_.states.resize(record_.steps.size());
+    record_.whole_states = false;
     const Observer observe = [&](Accepted step) {
       if (record_.times) {
         record_.states[static_cast<size_t>(step.number)] = step.begin;
@@ -107,7 +113,7 @@ class ReversePass {
       }
       again.push_back(activities(step.result.k));
     };
-    travel_along(method_, keeping_, record_.begin, record_.steps,
+    travel_along(method_, keeping_, record_.begin, record_.begin_time(), record_.steps,
                  {.observe = observe, .costs = record_.backward});
     cross_kept(again, slopes);
   }
@@ -144,19 +150,21 @@ class ReversePass {
     }
   }
 
-  Tensor advance(Tensor y, int64_t from, int64_t to) {
+  Tensor advance(const Tensor& from_state, int64_t from, int64_t to) {
+    WholeBatch y(from_state, dim_);
     for (int64_t n = from; n < to; ++n) {
-      y = take_step(method_, forgetting_, record_.steps[static_cast<size_t>(n)], y, nullptr, false)
-              .end;
+      const TimeStep& step = record_.steps[static_cast<size_t>(n)];
+      y.put(step, take_step(method_, forgetting_, step, y.of(step), nullptr, false).end);
       record_.backward.evaluations += s_;
       ++record_.backward.repeated;
     }
-    return y;
+    return y.all();
   }
 
   /// A step from its begin: the last g stages with their graphs, those before without.
-  void cross_again(int64_t n, const Tensor& y) {
+  void cross_again(int64_t n, const Tensor& state) {
     const TimeStep& step = record_.steps[static_cast<size_t>(n)];
+    const Tensor y = begin_of_step(static_cast<size_t>(n), state);
     const int without = s_ - record_.method.graphs(s_);
     Evaluations k;
     evaluate_more(method_, forgetting_, step, y, without, k);
@@ -166,15 +174,19 @@ class ReversePass {
   }
 
   void invert_steps() {
-    Tensor y = record_.end;
+    WholeBatch y(record_.end, dim_);
     for (int64_t n = static_cast<int64_t>(record_.steps.size()); n-- > 0;) {
       const TimeStep& step = record_.steps[static_cast<size_t>(n)];
-      Scheme::Inverted before = method_.invert(keeping_, step.t, step.h, y);
+      const Tensor end = y.of(step);
+      const StageField at_stage = [&](int i, const Tensor& x) {
+        return keeping_(stage_time(method_, step, i, end), x);
+      };
+      Scheme::Inverted before = method_.invert(at_stage, step.length(), end);
       record_.backward.evaluations += s_;
       cross(n, before.begin, before.k);
-      y = std::move(before.begin);
+      y.put(step, std::move(before.begin));
     }
-    expect_found(method_.state(y));
+    expect_found(method_.state(y.all()));
   }
 
   /// Steps backwards lose digits where the equation or the damping makes errors grow.
@@ -198,7 +210,35 @@ class ReversePass {
     Evaluation& one = k[static_cast<size_t>(i)];
     if (one.activity) return std::move(one.activity);
     ++record_.backward.evaluations;
-    return keeping_(stage_time(method_, step, i, y), method_.stage_state(y, step.h, k, i)).activity;
+    return keeping_(stage_time(method_, step, i, y),
+                    method_.stage_state(y, step.length(), k, i))
+        .activity;
+  }
+
+  /// Adds what arrives at the end of a step from the outputs that are read there.
+  void add_outputs(const TimeStep& step) {
+    if (!step.each) {
+      if (step.output < 0) return;
+      const Tensor arriving = method_.lift(cots_.at(static_cast<size_t>(step.output)));
+      lambda_ = WholeBatch(
+          lambda_.all().defined() ? lambda_.all() + arriving : arriving, dim_);
+      return;
+    }
+    std::map<int, std::shared_ptr<SampleSteps>> reading;
+    for (size_t i = 0; i < step.each->size(); ++i) {
+      const int output = step.each->output[i];
+      if (output < 0) continue;
+      std::shared_ptr<SampleSteps>& rows = reading[output];
+      if (!rows) rows = std::make_shared<SampleSteps>();
+      rows->batch = step.each->batch;
+      rows->add(step.each->rows[i], 0, 0, output, false);
+    }
+    for (const auto& [output, rows] : reading) {
+      rows->close(record_.begin);
+      const TimeStep those = TimeStep::of_samples(rows);
+      const WholeBatch arriving(method_.lift(cots_.at(static_cast<size_t>(output))), dim_);
+      lambda_.put(those, lambda_.of(those) + arriving.of(those));
+    }
   }
 
   /// Replaces lambda, the credit of y_{n+1}, by that of y_n.
@@ -206,59 +246,115 @@ class ReversePass {
   /// @param k slopes, where activities or times need them, and the activities that there are
   void cross(int64_t n, const Tensor& y, Evaluations& k) {
     const TimeStep& step = record_.steps[static_cast<size_t>(n)];
-    if (step.output >= 0) {
-      const Tensor arriving = method_.lift(cots_.at(static_cast<size_t>(step.output)));
-      lambda_ = lambda_.defined() ? lambda_ + arriving : arriving;
-    }
+    const Length h = step.length();
+    add_outputs(step);
+    const Tensor lambda = lambda_.of(step);
     std::vector<Tensor> xi(static_cast<size_t>(s_));
-    double of_begin = 0, of_length = 0;
+    TimeSum of_begin, of_length;
     for (int i = s_; i-- > 0;) {
-      Tensor kappa = method_.credit_of_slope(i, step.h, lambda_, xi);
+      Tensor kappa = method_.credit_of_slope(i, h, lambda, xi);
       if (!kappa.defined()) continue;
       const std::shared_ptr<Activity> activity = stage(step, y, k, i);
       // Slopes go as the credits of stages come, so that there are never more than s of both.
       if (!record_.times) k.resize(static_cast<size_t>(i));
-      double of_time = 0;
+      Tensor of_time;
       xi[static_cast<size_t>(i)] =
-          pull(*activity, std::move(kappa), static_cast<int>(n) * s_ + i, of_time);
-      of_begin += of_time;
-      of_length += method_.c(i) * of_time;
+          pull(*activity, std::move(kappa), static_cast<int>(n) * s_ + i, step, of_time);
+      of_begin.add(of_time);
+      of_length.add(of_time, method_.c(i));
     }
     if (record_.times) {
-      of_length += dot_of(lambda_, method_.by_length(y, step.h, k, s_));
+      const bool each = step.each != nullptr;
+      if (const Tensor by = method_.by_length(y, h, k, s_); by.defined())
+        of_length.add(products(lambda, by, dim_, each));
       for (int i = 0; i < s_; ++i)
         if (const Tensor& part = xi[static_cast<size_t>(i)]; part.defined())
-          of_length += dot_of(part, method_.by_length(y, step.h, k, i));
-      record_.of_times[static_cast<size_t>(n) + 1] += of_length;
-      record_.of_times[static_cast<size_t>(n)] += of_begin - of_length;
+          if (const Tensor by = method_.by_length(y, h, k, i); by.defined())
+            of_length.add(products(part, by, 0, each));
+      credit_times(n, of_begin, of_length);
     }
-    lambda_ = method_.credit_of_begin(step.h, lambda_, xi);
+    lambda_.put(step, method_.credit_of_begin(h, lambda, xi));
   }
 
-  /// Credit of the state that an evaluation saw. @param of_time filled with that of the time
-  Tensor pull(Activity& activity, Tensor kappa, int use, double& of_time) {
+  /// The end of a step moves its length, and the begin both its length and its stages.
+  void credit_times(int64_t number, const TimeSum& of_begin, const TimeSum& of_length) {
+    const auto n = static_cast<size_t>(number);
+    const auto& each = record_.steps[n].each;
+    const size_t count = each ? each->size() : 1;
+    const std::vector<double> whole = of_begin.values(count), end = of_length.values(count);
+    if (!each) {
+      record_.of_times[n + 1] += end[0];
+      record_.of_times[n] += whole[0] - end[0];
+      return;
+    }
+    record_.of_steps[n].end = end;
+    for (size_t i = 0; i < count; ++i) record_.of_steps[n].begin.push_back(whole[i] - end[i]);
+  }
+
+  /// Credit of the state that an evaluation saw. @param of_time filled with that of the time, where
+  /// that is wanted: of all samples together, or of each that takes part
+  Tensor pull(Activity& activity, Tensor kappa, int use, const TimeStep& step, Tensor& of_time) {
     Sweep own = sweep_;
     own.use = use;
     own.release = release_;
     Credits out = f_.sweep(activity, {{f_.output_node(), std::move(kappa)}}, own, wanted_);
-    if (wanted_.size() > 1 && wanted_[1] && out[1].defined())
-      of_time = out[1].sum().item<double>();
+    if (record_.times && out.size() > 1 && out[1].defined())
+      of_time = step.each ? fold_rows(out[1], step.sequences()).sum(1) : out[1].sum();
+    for (size_t j = 0; j < of_constants_.size(); ++j) add_constant(j, out[j + 2], step);
     return out[0];
   }
 
-  Tensor credit_of_begin() {
-    Tensor of_state = method_.state(lambda_);
-    if (!method_.carries_slope()) return of_state;
-    std::shared_ptr<Activity> first = record_.first;
-    if (!first) {
-      first = keeping_(record_.steps.front().t, record_.begin).activity;
-      ++record_.backward.evaluations;
+  void add_constant(size_t j, const Tensor& part, const TimeStep& step) {
+    if (!part.defined()) return;
+    WholeBatch& sum = of_constants_[j];
+    if (!step.each || !f_.node(f_.input_nodes()[j + 2]).spec.batched) {  // of the whole batch
+      sum = WholeBatch(sum.all().defined() ? sum.all() + part : part);
+      return;
     }
-    double of_time = 0;
-    const Tensor xi = pull(*first, method_.credit_of_first(lambda_),
-                           static_cast<int>(record_.steps.size()) * s_, of_time);
-    if (record_.times) record_.of_times[0] += of_time;
-    return xi.defined() ? of_state + xi : of_state;
+    if (!sum.all().defined()) {
+      std::vector<int64_t> shape = part.sizes().vec();
+      shape[0] = shape[0] / step.sequences() * step.each->batch;
+      sum = WholeBatch(at::zeros(shape, part.options()));
+    }
+    sum.put(step, sum.of(step) + part);
+  }
+
+  Tensor credit_of_begin() {
+    const Tensor& lambda = lambda_.all();
+    Tensor of_state = method_.state(lambda);
+    if (method_.carries_slope()) {
+      std::shared_ptr<Activity> first = record_.first;
+      if (!first) {
+        first = keeping_(record_.begin_time(), record_.begin).activity;
+        ++record_.backward.evaluations;
+      }
+      const Tensor xi = pull_begin(*first, method_.credit_of_first(lambda));
+      if (xi.defined()) of_state = of_state + xi;
+    }
+    return of_state;
+  }
+
+  /// Through f at the begin, of all samples.
+  Tensor pull_begin(Activity& activity, Tensor kappa) {
+    TimeStep everyone{0, 0};
+    if (record_.per_sample()) {
+      auto all = std::make_shared<SampleSteps>();
+      all->batch = record_.begin.size(0);
+      for (int64_t b = 0; b < all->batch; ++b) all->add(b, 0, 0, -1, false);
+      everyone.each = std::move(all);
+    }
+    Tensor of_time;
+    Tensor xi = pull(activity, std::move(kappa), static_cast<int>(record_.steps.size()) * s_,
+                     everyone, of_time);
+    if (!of_time.defined()) return xi;
+    TimeSum sum;
+    sum.add(of_time);
+    if (everyone.each) {
+      record_.of_begin = sum.values(everyone.each->size());
+    } else {
+      record_.of_times[0] += sum.values(1)[0];
+    }
+    return xi;
   }
 
   const Scheme& method_;
@@ -267,10 +363,11 @@ class ReversePass {
   const std::vector<Tensor>& cots_;
   const Sweep& sweep_;
   Field keeping_, forgetting_;
-  int s_;
+  int s_, dim_;
   std::vector<char> wanted_;
   bool release_ = true;  ///< activities are nobody else's
-  Tensor lambda_;
+  WholeBatch lambda_;
+  std::vector<WholeBatch> of_constants_;  ///< credits so far
 };
 
 }  // namespace
@@ -286,6 +383,7 @@ Tensor record_back(const Scheme& method, const Graph& f, const StepSizes& sizes,
                   "use the rule's explicit form, or another rule");
   if (record.method.kind == Gradient::Adjoint)
     return adjoint_back(method, f, sizes, record, cots, sweep);
+  if (record.steps.empty() && record.begin.defined() && record.begin.size(0) == 0) return record.begin;
   if (record.steps.empty() || !record.begin.defined())
     throw Error("ode: a pass can be credited once, because what it has kept was freed");
   return ReversePass(method, f, record, cots, sweep).run();

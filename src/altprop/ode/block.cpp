@@ -65,15 +65,11 @@ std::string times_text(const std::vector<double>& times) {
 }  // namespace
 
 Spec time_spec() { return {.shape = {1}, .batched = false}; }
+Spec sample_time_spec() { return {.shape = {1}}; }
 
 Block::Block(std::shared_ptr<Graph> f, Problem problem)
     : f_(std::move(f)), problem_(std::move(problem)), scheme_(solver_of(problem_)) {
-  const size_t inputs = f_->input_nodes().size();
-  if (inputs < 1 || inputs > 2 || f_->output_nodes().size() != 1)
-    throw Refusal("ode", text::cat("f has ", inputs, " inputs and ", f_->output_nodes().size(),
-                                   " outputs, but is a function of the state z and the time t"));
-  if (inputs == 2 && f_->node(f_->input_nodes()[1]).spec != time_spec())
-    throw Refusal("ode", "the second input of f is the time, one number for the whole batch");
+  expect_inputs();
   expect_times();
   stops_ = stops_of(problem_);
   const StepSizes& sizes = problem_.sizes;
@@ -89,6 +85,10 @@ Block::Block(std::shared_ptr<Graph> f, Problem problem)
   if (!(sizes.min_step >= 0) || !(sizes.max_step >= 0) ||
       (sizes.max_step > 0 && sizes.max_step < sizes.min_step))
     throw UsageError("ode: min-step and max-step are not negative, and max-step is the longer one");
+  if (sizes.per_sample && sizes.steps > 0)
+    throw UsageError(
+        "ode: with steps= all steps are equal, so that those of each sample are those of the batch; "
+        "leave steps or steps-of=sample out");
   if (sizes.return_early && stops_.size() > 1)
     throw UsageError(
         "ode: on-max-steps=return is for one output and no jumps, because the later ones would not "
@@ -99,6 +99,46 @@ Block::Block(std::shared_ptr<Graph> f, Problem problem)
         "T", at::full({1}, problem_.learnt_time == LearntTime::Square ? std::sqrt(t) : t));
     learnt_time_->decay = false;
   }
+}
+
+void Block::expect_inputs() const {
+  const std::vector<int>& inputs = f_->input_nodes();
+  if (inputs.empty() || f_->output_nodes().size() != 1)
+    throw Refusal("ode", text::cat("f has ", inputs.size(), " inputs and ",
+                                   f_->output_nodes().size(),
+                                   " outputs, but is a function of the state z, the time t and, "
+                                   "behind these, of constants"));
+  if (inputs.size() < 2) return;
+  const Spec& time = f_->node(inputs[1]).spec;
+  if (time == sample_time_spec()) return;  // the same for all is a special case
+  if (time != time_spec())
+    throw Refusal("ode", "the second input of f is the time, one number for the whole batch");
+  if (problem_.sizes.per_sample)
+    throw Refusal("ode",
+                  "samples have steps of their own, but f takes one time for the whole batch",
+                  "declare it by f.input(ode::sample_time_spec()), or let samples share the steps");
+}
+
+size_t Block::constants() const {
+  const size_t inputs = f_->input_nodes().size();
+  return inputs > 2 ? inputs - 2 : 0;
+}
+
+const Spec& Block::spec_of(int input) const {
+  return f_->node(f_->input_nodes().at(static_cast<size_t>(input == 0 ? 0 : input + 1))).spec;
+}
+
+Takes Block::takes(int input) const {
+  if (input == 0) return {};
+  const Spec& spec = spec_of(input);
+  return {.kinds = {spec.kind}, .dtypes = {spec.dtype}, .unbatched = !spec.batched};
+}
+
+std::string Block::objection_to(const GradientMethod& method) const {
+  if (method.kind == Gradient::Adjoint && problem_.sizes.per_sample)
+    return "ode.gradient=adjoint integrates all samples backwards with the same steps, but here they "
+           "have their own (steps-of=sample); take symplectic, which is exact, or steps-of=batch";
+  return objection(method, *scheme_);
 }
 
 void Block::expect_times() const {
@@ -153,6 +193,7 @@ std::string Block::settings() const {
   say(sizes.max_step > 0, "max-step", sizes.max_step);
   say(sizes.max_steps != usual.max_steps, "max-steps", sizes.max_steps);
   say(sizes.return_early, "on-max-steps", "return");
+  say(sizes.per_sample, "steps-of", "sample");
   return out;
 }
 
@@ -162,6 +203,11 @@ Spec Block::infer(std::span<const Spec> inputs) const {
   if (inputs[0] != state)
     throw Refusal("ode", text::cat("its f is of states of shape ", shape_text(state.shape),
                                    ", but the input has ", shape_text(inputs[0].shape)));
+  for (size_t i = 1; i < inputs.size(); ++i)
+    if (const Spec& own = spec_of(static_cast<int>(i)); inputs[i] != own)
+      throw Refusal("ode", text::cat("its f takes as constant ", i, " values of shape ",
+                                     shape_text(own.shape), unusual_text(own), ", but is given ",
+                                     shape_text(inputs[i].shape), unusual_text(inputs[i])));
   if (slope.shape != state.shape || !slope.batched)
     throw Refusal(
         "ode",
@@ -186,7 +232,8 @@ Traits Block::traits() const {
   Traits out = f_->traits();
   const int64_t steps = problem_.sizes.steps * stretches();
   out.reuses |= steps == 0 || steps * scheme_->stages() > 1 || scheme_->carries_slope();
-  out.couples_samples |= steps == 0;  // they share the steps, and the norm of the error
+  // They share the steps, and the norm of the error.
+  out.couples_samples |= steps == 0 && !problem_.sizes.per_sample;
   return out;
 }
 
@@ -199,12 +246,32 @@ int64_t Block::multiply_adds(std::span<const Spec> inputs) const {
 
 void Block::expect_repeatable(const Tensor& x, const Record& record) const {
   if (!f_->traits().draws_for_batch || record.pass.mode != Mode::Train) return;
-  const Field f = field_of(*f_, record.pass, false);
-  if (!at::equal(f(0, x).slope, f(0, x).slope))
+  const Field f = field_of(*f_, record.pass, false, record.constants);
+  const Tensor slope = f(record.begin_time(), x).slope;
+  if (!at::equal(slope, f(record.begin_time(), x).slope))
     throw Refusal("ode",
                   "f gives other values when it is evaluated again at the same place, and gradient "
                   "methods evaluate it again",
                   "leave random numbers and statistics out of f");
+  if (!problem_.sizes.per_sample || x.size(0) == 0) return;
+  // The last samples without the first, or a single one twice.
+  const int64_t batch = x.size(0), from = batch / 2;
+  std::vector<int64_t> rows = {0, 0};
+  if (batch > 1) {
+    rows.clear();
+    for (int64_t b = from; b < batch; ++b) rows.push_back(b);
+  }
+  const Tensor index = at::tensor(rows, at::kLong).to(x.device());
+  const Tensor part =
+      f({at::zeros({static_cast<int64_t>(rows.size())}, at::kDouble), index}, x.index_select(0, index))
+          .slope;
+  constexpr double kRounding = 1e-4;
+  if (!at::allclose(part, slope.index_select(0, index), kRounding, kRounding, /*equal_nan=*/true))
+    throw Refusal("ode",
+                  "f gives a sample other values when other samples are evaluated beside it, but with "
+                  "steps of their own they come and go",
+                  "leave statistics of the batch and draws for all of it out of f, or let samples "
+                  "share the steps (steps-of=batch)");
 }
 
 Tensor Block::joined(const std::vector<Tensor>& outputs) const {
@@ -217,7 +284,7 @@ std::vector<Tensor> Block::parted(const Tensor& cot) const {
 }
 
 void Block::set_gradient(const GradientMethod& gradient) {
-  if (const std::string why = objection(gradient, *scheme_); !why.empty())
+  if (const std::string why = objection_to(gradient); !why.empty())
     throw UsageError("ode: " + why);
   gradient_ = gradient;
 }
@@ -230,9 +297,9 @@ Tensor Block::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& 
                    .draws = pass.draws,
                    .ids = pass.ids,
                    .first_row = pass.first_row};
-    fresh->stops = stops_;
+    fresh->spans = {{0, stops_}};
     if (const double end = end_time(); end != problem_.end_time)
-      for (Stop& stop : fresh->stops) stop.time *= end / problem_.end_time;
+      for (Stop& stop : fresh->spans[0].stops) stop.time *= end / problem_.end_time;
     fresh->reads_begin = stacks() && problem_.outputs.front() == 0;
     saved.extra = fresh;
   }
@@ -241,6 +308,7 @@ Tensor Block::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& 
   record.method = gradient_;
   record.times = learnt_time_ || time_credits_;
   record.watch_noise = tally_ != nullptr;
+  record.constants.assign(inputs.begin() + 1, inputs.end());
   if (!replay) expect_repeatable(inputs[0], record);
   const std::vector<Tensor> outputs =
       record_forward(*scheme_, *f_, inputs[0], problem_.sizes, record);
@@ -253,9 +321,10 @@ Tensor Block::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& 
 
 const Record& Block::record(const Saved& saved) { return record_in(saved); }
 
-Tensor Block::back(const Saved& saved, const Tensor& cot, Sweep& sweep) const {
+Credits Block::back(const Saved& saved, const Tensor& cot, Sweep& sweep) const {
   Record& record = record_in(saved);
-  Tensor of_input = record_back(*scheme_, *f_, problem_.sizes, record, parted(cot), sweep);
+  Credits out = {record_back(*scheme_, *f_, problem_.sizes, record, parted(cot), sweep)};
+  for (const Tensor& one : record.of_constants) out.push_back(one);
   if (tally_) tally_->backward.add(record.backward);
   if (learnt_time_ && sweep.sink) {
     double of_time = credit_of_end_time(record);
@@ -264,27 +333,48 @@ Tensor Block::back(const Saved& saved, const Tensor& cot, Sweep& sweep) const {
     sweep.sink->take(ParamSignal{learnt_time_.get(), at::full_like(learnt_time_->value, of_time),
                                  sweep.scale});
   }
-  return of_input;
+  return out;
 }
 
 Credits Block::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
                       const Tensor* substitute, Sweep& sweep) const {
   refuse_for_block(substitute);
-  // Its parts may learn where nobody wants the credit of its input.
-  Tensor of_input = back(saved, cot, sweep);
-  if (!wanted.empty() && !wanted[0]) of_input = Tensor();
-  return {of_input};
+  // Its parts may learn where nobody wants the credit of its inputs.
+  Credits out = back(saved, cot, sweep);
+  for (size_t i = 0; i < wanted.size() && i < out.size(); ++i)
+    if (!wanted[i]) out[i] = Tensor();
+  return out;
 }
 
-Tensor Block::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
+Tensor Block::vjp(const Saved& saved, const Tensor& cot, int input,
+                  const Tensor* substitute) const {
   refuse_for_block(substitute);
   Feedback exact;
   Sweep sweep{exact};
-  return back(saved, cot, sweep);
+  const Tensor out = back(saved, cot, sweep)[static_cast<size_t>(input)];
+  if (out.defined()) return out;
+  // A constant that f does not depend on.
+  const Record& record = record_in(saved);
+  const Tensor& like = record.constants.at(static_cast<size_t>(input - 1));
+  std::vector<int64_t> shape = like.sizes().vec();
+  const int64_t batch = record.begin.size(0), blocks = batch > 0 ? cot.size(0) / batch : 1;
+  if (spec_of(input).batched) {
+    shape[0] *= blocks;
+  } else {
+    shape.insert(shape.begin(), blocks);
+  }
+  return at::zeros(shape, cot.options());
 }
 
-Tensor Block::jvp(const Saved& saved, const Tensor& tangent, int) const {
-  return joined(push_along(*scheme_, *f_, record_in(saved), {.begin = tangent}));
+Tensor Block::jvp(const Saved& saved, const Tensor& tangent, int input) const {
+  TangentFrom from;
+  if (input == 0) {
+    from.begin = tangent;
+  } else {
+    from.constants.resize(constants());
+    from.constants.at(static_cast<size_t>(input - 1)) = tangent;
+  }
+  return joined(push_along(*scheme_, *f_, record_in(saved), from));
 }
 
 Tensor Block::jvp_params(const Saved& saved, const ParamTangents& of) const {
@@ -311,45 +401,6 @@ void Block::accumulate(const Saved& saved, const Tensor& cot, double scale, Stor
 
 OpPtr block(std::shared_ptr<Graph> f, Problem problem) {
   return std::make_shared<Block>(std::move(f), std::move(problem));
-}
-
-namespace {
-void add_blocks(const Graph& net, std::vector<Block*>& out) {
-  for (const Node& node : net.nodes()) {
-    if (!node.op || !node.op->parts()) continue;
-    if (auto* block = dynamic_cast<Block*>(node.op.get())) out.push_back(block);
-    add_blocks(*node.op->parts(), out);
-  }
-}
-}  // namespace
-
-std::vector<Block*> blocks_of(const Graph& net) {
-  std::vector<Block*> out;
-  add_blocks(net, out);
-  return out;
-}
-
-int set_gradient(const Graph& net, const GradientMethod& gradient) {
-  const std::vector<Block*> blocks = blocks_of(net);
-  for (Block* block : blocks) block->set_gradient(gradient);
-  return static_cast<int>(blocks.size());
-}
-
-Counting::Counting(const Graph& net) : blocks_(blocks_of(net)) {
-  for (Block* block : blocks_) block->count_into(tally_);
-}
-
-Counting::~Counting() {
-  for (Block* block : blocks_) block->count_into(nullptr);
-}
-
-ExactGradients::ExactGradients(const Graph& net) : changed_(blocks_of(net)) {
-  std::erase_if(changed_, [](const Block* b) { return b->gradient().is_exact(); });
-  for (Block* block : changed_) block->set_gradient(Gradient::Symplectic);
-}
-
-ExactGradients::~ExactGradients() {
-  for (Block* block : changed_) block->set_gradient(Gradient::Adjoint);
 }
 
 }  // namespace altprop::ode

@@ -29,6 +29,8 @@ struct Problem {
 
 /// A time: one number for the whole batch, [1].
 Spec time_spec();
+/// The same for each sample, [B, 1]: of an f whose samples have steps of their own.
+Spec sample_time_spec();
 
 /// What passes through a block have cost since somebody began to count.
 struct Tally {
@@ -40,14 +42,18 @@ struct Tally {
 /// that whatever feedback there is learns inside. Saved.extra = the Record.
 class Block : public Op {
  public:
-  /// @param f of the input z and, if it wants one, t (time_spec); its output has z's shape
+  /// @param f of the input z and, if it wants one, t (time_spec, or sample_time_spec where samples
+  /// have steps of their own), and behind these of any number of constants: further inputs of the
+  /// block, which are the same in all evaluations. Its output has z's shape
   /// @throws UsageError if there is no such solver, times are not ascending and positive, or the
-  /// solver takes no adaptive steps and their number is not given; Refusal if f has another number
-  /// of inputs or outputs
+  /// solver takes no adaptive steps and their number is not given; Refusal if f's inputs and output
+  /// are not these
   Block(std::shared_ptr<Graph> f, Problem problem);
 
   std::string type() const override { return "ode"; }
   std::string settings() const override;
+  int arity() const override { return static_cast<int>(1 + constants()); }
+  Takes takes(int input) const override;
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
@@ -83,6 +89,10 @@ class Block : public Op {
   const Scheme& solver() const { return *scheme_; }
   /// Stretches between outputs and jumps, each of which takes `sizes.steps` equal steps.
   int64_t stretches() const { return static_cast<int64_t>(stops_.size()); }
+  /// Inputs behind the state.
+  size_t constants() const;
+  /// Why there is no such gradient here and what to do instead; "" if there is.
+  std::string objection_to(const GradientMethod& method) const;
   /// T as it is now. @throws Diverged if it was learnt and is not positive any more
   double end_time() const;
 
@@ -100,8 +110,11 @@ class Block : public Op {
  private:
   void expect_repeatable(const Tensor& x, const Record& record) const;
   void expect_times() const;
-  /// Credit of the input; sends the signals of f's parts and of T.
-  Tensor back(const Saved& saved, const Tensor& cot, Sweep& sweep) const;
+  void expect_inputs() const;
+  /// The graph's input that is the block's input number `input`.
+  const Spec& spec_of(int input) const;
+  /// Credits of the inputs; sends the signals of f's parts and of T.
+  Credits back(const Saved& saved, const Tensor& cot, Sweep& sweep) const;
   bool stacks() const { return !problem_.outputs.empty(); }
   /// The outputs as they leave the block, and the other way round.
   Tensor joined(const std::vector<Tensor>& outputs) const;
@@ -110,7 +123,7 @@ class Block : public Op {
   std::shared_ptr<Graph> f_;
   Problem problem_;
   std::shared_ptr<const Scheme> scheme_;
-  std::vector<Stop> stops_;  ///< at problem_.end_time
+  std::vector<Stop> stops_;  ///< of problem_.end_time
   ParamPtr learnt_time_;     ///< null: T is fixed
   GradientMethod gradient_;
   bool time_credits_ = false;

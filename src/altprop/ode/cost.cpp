@@ -15,7 +15,7 @@ namespace altprop::ode {
 
 bool Profile::has(const GradientMethod& method) const {
   if (method.kind == Gradient::Mali) return inverts;
-  if (method.kind == Gradient::Adjoint) return runge_kutta;
+  if (method.kind == Gradient::Adjoint) return runge_kutta && !per_sample;
   return true;
 }
 
@@ -34,10 +34,24 @@ void outermost(const Graph& net, const std::string& around,
   }
 }
 
+/// Zeros for what f takes beside state and time.
+std::vector<Tensor> constants_at_zero(const Graph& f, const Tensor& x) {
+  std::vector<Tensor> out;
+  for (size_t i = 2; i < f.input_nodes().size(); ++i) {
+    const Spec& spec = f.node(f.input_nodes()[i]).spec;
+    std::vector<int64_t> shape = spec.shape;
+    if (spec.batched) shape.insert(shape.begin(), x.size(0));
+    out.push_back(at::zeros(shape, spec.dtype == Dtype::Float   ? x.options()
+                                   : spec.dtype == Dtype::Int64 ? x.options().dtype(at::kLong)
+                                                                : x.options().dtype(at::kBool)));
+  }
+  return out;
+}
+
 /// Bytes that an evaluation keeps, and that its reverse pass takes beside them.
 void measure(const Graph& f, const Tensor& x, Profile& out) {
   const at::Device device = x.device();
-  const Field keeping = field_of(f, {Mode::Train}, true);
+  const Field keeping = field_of(f, {Mode::Train}, true, constants_at_zero(f, x));
   Feedback exact;
   Gradients sink;
   std::vector<char> wanted(f.input_nodes().size(), 0);
@@ -76,6 +90,7 @@ std::vector<Profile> profiles(const Graph& net, int64_t rows) {
                 .carried = solver.carried(),
                 .inverts = solver.inverts(),
                 .runge_kutta = !solver.carries_slope(),
+                .per_sample = sizes.per_sample,
                 .growth_of_inverse = solver.growth_of_inverse()};
     std::vector<int64_t> shape = f.node(f.input_nodes()[0]).spec.shape;
     shape.insert(shape.begin(), rows);
@@ -86,6 +101,14 @@ std::vector<Profile> profiles(const Graph& net, int64_t rows) {
   }
   return out;
 }
+
+namespace {
+/// Accepted steps of a sequence, rounded up.
+int64_t mean_steps(const Costs& costs) {
+  const int64_t n = std::max<int64_t>(1, costs.sequences);
+  return (costs.accepted + n - 1) / n;
+}
+}  // namespace
 
 Tally measure_steps(const Graph& net, const Tensor& inputs, std::span<Profile> profiles) {
   std::vector<std::pair<std::string, Block*>> blocks;
@@ -106,7 +129,7 @@ Tally measure_steps(const Graph& net, const Tensor& inputs, std::span<Profile> p
     all.passes += tallies[i]->passes;
     all.forward.add(tallies[i]->forward);
     if (i < profiles.size() && profiles[i].is_adaptive())
-      profiles[i].steps = tallies[i]->forward.accepted;
+      profiles[i].steps = mean_steps(tallies[i]->forward);
   }
   return all;
 }
@@ -321,6 +344,14 @@ std::vector<std::string> warnings_of(std::span<const Profile> profiles, const Gr
                             " in an ODE block's error estimate are ", std::round(seen->forward.noise * 10) / 10,
                             " times its tolerance, so that steps are shortened without use; raise "
                             "rtol or atol, take a solver of lower order, or --dtype float64"));
+  if (seen && seen->forward.stiff > 0)
+    out.push_back(text::cat(
+        "an ODE block's equation is stiff: in ", seen->forward.stiff, " of ",
+        seen->forward.sequences,
+        " integrations the stability of the explicit solver and not accuracy keeps steps short. An "
+        "implicit solver would not mind, but altprop has none: make f milder (weight decay, a smaller "
+        "init), lower T, or give samples steps of their own (steps-of=sample) where only some are "
+        "stiff"));
   return out;
 }
 

@@ -16,6 +16,7 @@ struct Profile {
   int64_t max_steps = 0; ///< adaptive: at most; 0: equal steps
   int carried = 1;       ///< states that are carried from step to step
   bool inverts = false, runge_kutta = true;
+  bool per_sample = false;  ///< steps of their own: N is the mean over the samples
   double growth_of_inverse = 1;
   int64_t state_bytes = 0;  ///< X
   int64_t kept_bytes = 0;   ///< U: that an evaluation keeps for its derivative

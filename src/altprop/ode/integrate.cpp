@@ -4,226 +4,185 @@
 #include <cmath>
 
 #include "altprop/base/error.h"
-#include "altprop/base/text.h"
 #include "altprop/network/graph.h"
+#include "altprop/ode/adaptive.h"
+#include "altprop/ode/failure.h"
 
 namespace altprop::ode {
 
 namespace {
 
-constexpr const char* kTooStiff =
-    "the equation may be too stiff for an explicit method or its solution grow without bound: "
-    "lower the time T or raise the tolerances, and lower the learning rate if training has led here";
-
 bool all_finite(const Tensor& x) { return x.isfinite().all().item<bool>(); }
 
-[[noreturn]] void not_finite(double t, int64_t step) {
-  throw Diverged(text::cat("ode: the state is not finite at time ", text::from_number(t),
-                           ", in step ", step,
-                           "; lower the time T or take more steps, and lower the learning rate if "
-                           "training has led here"));
+/// The end of a step whose end is not finite, of the first sample of which it is so.
+Where end_of(const TimeStep& step, int64_t number, const Tensor& end, int dim) {
+  if (!step.each) return {step.t + step.h, number};
+  const SampleSteps& each = *step.each;
+  for (size_t i = 0; i < each.size(); ++i)
+    if (!all_finite(end.select(dim, static_cast<int64_t>(i))))
+      return {each.t[i] + each.h[i], number, each.rows[i]};
+  return {each.t.back() + each.h.back(), number, each.rows.back()};
 }
 
 /// Looks at the end of all steps alone: what is not finite once stays so, because every step adds
 /// to the state. Only then it is found out where it began.
-void expect_finite(const Scheme& method, const Field& f, Tensor y, std::span<const TimeStep> steps,
-                   const Tensor& end) {
+void expect_finite(const Scheme& method, const Field& f, const Tensor& begin,
+                   std::span<const TimeStep> steps, const Tensor& end) {
   if (all_finite(end)) return;
-  if (!all_finite(y)) not_finite(steps.empty() ? 0 : steps[0].t, 0);
+  const int dim = method.rows_dim();
+  if (!all_finite(begin)) fail_not_finite({steps.empty() || steps[0].each ? 0 : steps[0].t, 0});
+  WholeBatch y(begin, dim);
   int64_t number = 0;
   for (const TimeStep& step : steps) {
     ++number;
-    y = take_step(method, f, step, y, nullptr, false).end;
-    if (!all_finite(y)) not_finite(step.t + step.h, number);
+    y.put(step, take_step(method, f, step, y.of(step), nullptr, false).end);
+    if (const Tensor now = y.of(step); !all_finite(now))
+      fail_not_finite(end_of(step, number, now, dim));
   }
-  not_finite(steps.back().t + steps.back().h, number);
+  fail_not_finite(end_of(steps.back(), number, y.of(steps.back()), dim));
 }
 
 /// What is carried at the begin.
-Tensor carried_at_begin(const Scheme& method, const Field& f, const Tensor& x, double t0,
+Tensor carried_at_begin(const Scheme& method, const Field& f, const Tensor& x, const Moment& begin,
                         const Journey& journey) {
   if (!method.carries_slope()) return method.carry(x, {});
-  Evaluation first = f(t0, x);
+  Evaluation first = f(begin, x);
   ++journey.costs.evaluations;
+  journey.costs.sample_evaluations += x.size(0);
   Tensor y = method.carry(x, first.slope);
   if (journey.first) *journey.first = std::move(first);
   return y;
 }
 
-struct Adaptive {
-  const Scheme& method;
-  const Field& f;
-  const StepSizes& sizes;
-  const Journey& journey;
+/// Equal steps from a time to a stop, the last one of which ends there.
+void add_equal_steps(double from, const Stop& stop, int64_t count, std::vector<TimeStep>& out) {
+  const double n = static_cast<double>(count), length = stop.time - from;
+  for (int64_t i = 0; i < count; ++i)
+    out.push_back({from + length * (static_cast<double>(i) / n), length / n});
+  out.back().output = stop.output;
+  out.back().jump = stop.jump;
+}
 
-  Costs& costs = journey.costs;
-  Controller controller{sizes.control, method.error_order()};
-  Tensor y = {};
-  Evaluation first = {};  ///< f at the state, of methods that begin there
-  double t = 0, h = 0;
-  int direction = 1;
-  int64_t tried = 0;
-
-  Tensor run(const Tensor& x, double t0, std::span<const Stop> stops) {
-    if (!all_finite(x)) not_finite(t0, 0);
-    direction = stops.back().time < t0 ? -1 : 1;
-    t = t0;
-    first = f(t0, x);
-    ++costs.evaluations;
-    y = method.carry(x, first.slope);
-    h = sizes.first_step;
-    if (h == 0) {
-      h = ode::first_step(method, f, t0, x, first.slope, direction, sizes);
-      ++costs.evaluations;
-    }
-    if (!std::isfinite(h) || !all_finite(first.slope)) not_finite(t0, 1);
-    h = bounded(h);
-    if (method.carries_slope() && journey.first) *journey.first = std::move(first);
-    for (const Stop& stop : stops) {
-      if (!go_to(stop, &stop == &stops.back())) {
-        ++costs.cut;
-        break;
-      }
-    }
-    return y;
+std::vector<TimeStep> equal_steps(const Span& span, int64_t count) {
+  std::vector<TimeStep> out;
+  double from = span.begin;
+  for (const Stop& stop : span.stops) {
+    if (stop.time != from) add_equal_steps(from, stop, count, out);
+    from = stop.time;
   }
+  return out;
+}
 
-  double bounded(double length) const {
-    if (sizes.max_step > 0) length = std::min(length, sizes.max_step);
-    return std::max(length, sizes.min_step);
+/// Those of every sample side by side.
+std::vector<TimeStep> equal_steps(std::span<const Span> spans, int64_t count, const Tensor& like) {
+  std::vector<std::vector<TimeStep>> all;
+  size_t most = 0;
+  for (const Span& span : spans) {
+    all.push_back(equal_steps(span, count));
+    most = std::max(most, all.back().size());
   }
-
-  [[noreturn]] void too_many(double goal) const {
-    throw Diverged(text::cat("ode: after ", sizes.max_steps,
-                             " steps, rejected ones among "
-                             "them, time ",
-                             text::from_number(t), " of ", text::from_number(goal),
-                             " is reached, in step ", costs.accepted + 1, "; ", kTooStiff,
-                             ", or raise max-steps"));
+  std::vector<TimeStep> out;
+  for (size_t n = 0; n < most; ++n) {
+    auto each = std::make_shared<SampleSteps>();
+    each->batch = static_cast<int64_t>(spans.size());
+    for (size_t b = 0; b < all.size(); ++b)
+      if (n < all[b].size())
+        each->add(static_cast<int64_t>(b), all[b][n].t, all[b][n].h, all[b][n].output,
+                  all[b][n].jump);
+    each->close(like);
+    out.push_back(TimeStep::of_samples(std::move(each)));
   }
-
-  /// @returns false if it gave up on the way, as return_early says
-  bool go_to(const Stop& stop, bool is_last) {
-    const double goal = stop.time;
-    while (t != goal) {
-      const double left = std::abs(goal - t);
-      const bool clipped = h >= left;
-      const double length = clipped ? left : h;
-      const double end = clipped ? goal : t + direction * length;
-      if (end == t)
-        throw Diverged(text::cat("ode: the step size underflows at time ", text::from_number(t),
-                                 ", in step ", costs.accepted + 1, "; ", kTooStiff));
-      if (tried++ == sizes.max_steps) {
-        if (sizes.return_early) return false;
-        too_many(goal);
-      }
-      const TimeStep step{t, direction * length, clipped ? stop.output : -1, clipped && stop.jump};
-      StepResult result =
-          take_step(method, f, step, y, method.begins_at_state() ? &first : nullptr, true);
-      costs.evaluations += result.evaluations;
-      const Tensor size = at::maximum(method.state(y).abs(), method.state(result.end).abs());
-      const double error = scaled_norm(result.error, size, sizes);
-      // A trial step that is far too long may overflow where the solution does not.
-      const bool finite = std::isfinite(error) && all_finite(result.end);
-      const bool least = length <= sizes.min_step;
-      if (finite && (error <= 1 || least)) {
-        if (journey.watch_noise) watch(length, result, size);
-        if (journey.observe)
-          journey.observe({costs.accepted, t, step.h, y, result, step.output, step.jump});
-        ++costs.accepted;
-        y = result.end;
-        t = end;
-        if (method.begins_at_state() && !(t == goal && is_last)) next_first(result, step.jump);
-        h = bounded(std::max(clipped ? h : 0.0, length * controller.factor(error)));
-      } else {
-        ++costs.rejected;
-        h = length * (finite ? controller.factor(error) : 0.2);
-        if (finite) h = bounded(h);
-        if (!finite && t + direction * h == t) not_finite(t, costs.accepted + 1);
-      }
-    }
-    return true;
-  }
-
-  void next_first(StepResult& result, bool behind_jump) {
-    if (method.first_same_as_last() && !behind_jump) {
-      first = std::move(result.last);
-    } else {
-      first = f(t, method.state(y));
-      ++costs.evaluations;
-    }
-  }
-
-  void watch(double length, const StepResult& result, const Tensor& size) {
-    if (const auto* table = dynamic_cast<const Tableau*>(&method))
-      costs.noise = std::max(
-          costs.noise, rounding_noise(*table, length, result.k, result.last, size, sizes));
-  }
-};
+  return out;
+}
 
 }  // namespace
 
 void Costs::add(const Costs& other) {
+  if (other.sequences > 0) {
+    fewest = sequences > 0 ? std::min(fewest, other.fewest) : other.fewest;
+    most = std::max(most, other.most);
+    sequences += other.sequences;
+  }
   evaluations += other.evaluations;
+  sample_evaluations += other.sample_evaluations;
   accepted += other.accepted;
   rejected += other.rejected;
   repeated += other.repeated;
   cut += other.cut;
+  stiff += other.stiff;
   noise = std::max(noise, other.noise);
 }
 
-Tensor travel_along(const Scheme& method, const Field& f, const Tensor& x,
-                    std::span<const TimeStep> steps, const Journey& journey) {
-  Costs& count = journey.costs;
-  const Tensor begin = carried_at_begin(method, f, x, steps.empty() ? 0 : steps[0].t, journey);
-  Tensor y = begin;
-  for (const TimeStep& step : steps) {
-    StepResult result = take_step(method, f, step, y, nullptr, false);
-    count.evaluations += result.evaluations;
-    if (journey.observe)
-      journey.observe({count.accepted, step.t, step.h, y, result, step.output, step.jump});
-    ++count.accepted;
-    y = std::move(result.end);
-  }
-  expect_finite(method, f, begin, steps, y);
-  return y;
+void Costs::add_sequence(int64_t steps) {
+  fewest = sequences > 0 ? std::min(fewest, steps) : steps;
+  most = std::max(most, steps);
+  ++sequences;
 }
 
-Tensor travel(const Scheme& method, const Field& f, const Tensor& x, double t0,
-              std::span<const Stop> stops, const StepSizes& sizes, const Journey& journey) {
+Moment begin_of(std::span<const Span> spans) {
+  if (spans.size() == 1) return spans[0].begin;
+  std::vector<double> times;
+  for (const Span& span : spans) times.push_back(span.begin);
+  return {at::tensor(times, at::kDouble), {}};
+}
+
+Tensor travel_along(const Scheme& method, const Field& f, const Tensor& x, const Moment& at_begin,
+                    std::span<const TimeStep> steps, const Journey& journey) {
+  Costs& count = journey.costs;
+  const int dim = method.rows_dim();
+  const Tensor begin = carried_at_begin(method, f, x, at_begin, journey);
+  WholeBatch y(begin, dim);
+  int64_t number = 0;
+  std::vector<int64_t> taken(steps.empty() || !steps[0].each ? 1 : static_cast<size_t>(x.size(0)));
+  for (const TimeStep& step : steps) {
+    const Tensor from = y.of(step);
+    StepResult result = take_step(method, f, step, from, nullptr, false);
+    count.evaluations += result.evaluations;
+    count.sample_evaluations += result.evaluations * from.size(dim);
+    const std::function<Tensor()> whole = [&] { return y.all().clone(); };
+    if (journey.observe)
+      journey.observe({number++, step.t, step.h, from, result, step.output, step.jump, step.each,
+                       step.each && !step.each->is_all() ? whole : nullptr});
+    count.accepted += step.sequences();
+    if (step.each) {
+      for (const int64_t row : step.each->rows) ++taken[static_cast<size_t>(row)];
+    } else {
+      ++taken[0];
+    }
+    y.put(step, std::move(result.end));
+  }
+  for (const int64_t one : taken) count.add_sequence(one);
+  expect_finite(method, f, begin, steps, y.all());
+  return y.all();
+}
+
+Tensor travel(const Scheme& method, const Field& f, const Tensor& x, std::span<const Span> spans,
+              const StepSizes& sizes, const Journey& journey) {
   if (sizes.steps == 0) {
     if (!method.estimates_error())
       throw UsageError("solver '" + method.name() +
                        "' has no estimate of its error: say how many steps it takes, as in "
                        "steps=8, or use dopri5");
-    return Adaptive{method, f, sizes, journey}.run(x, t0, stops);
+    return Adaptive(method, f, sizes, journey).run(x, spans);
   }
-  std::vector<TimeStep> steps;
-  const double n = static_cast<double>(sizes.steps);
-  double from = t0;
-  for (const Stop& stop : stops) {
-    const double length = stop.time - from;
-    for (int64_t i = 0; i < sizes.steps; ++i)
-      steps.push_back({from + length * (static_cast<double>(i) / n), length / n});
-    steps.back().output = stop.output;
-    steps.back().jump = stop.jump;
-    from = stop.time;
-  }
-  return travel_along(method, f, x, steps, journey);
+  const std::vector<TimeStep> steps =
+      spans.size() == 1 ? equal_steps(spans[0], sizes.steps) : equal_steps(spans, sizes.steps, x);
+  return travel_along(method, f, x, begin_of(spans), steps, journey);
 }
 
 Tensor integrate_along(const Scheme& method, const Field& f, const Tensor& x,
                        std::span<const TimeStep> steps, const Observer& observe, Costs* costs) {
   Costs unused;
-  return method.state(
-      travel_along(method, f, x, steps, {.observe = observe, .costs = costs ? *costs : unused}));
+  const Moment begin = steps.empty() ? Moment(0) : steps[0].begin();
+  return method.state(travel_along(method, f, x, begin, steps,
+                                   {.observe = observe, .costs = costs ? *costs : unused}));
 }
 
 Tensor integrate(const Scheme& method, const Field& f, const Tensor& x, double t0, double t1,
                  const StepSizes& sizes, const Observer& observe, Costs* costs) {
   Costs unused;
-  const Stop stop{t1};
-  return method.state(travel(method, f, x, t0, {&stop, 1}, sizes,
+  const Span span{t0, {{t1}}};
+  return method.state(travel(method, f, x, {&span, 1}, sizes,
                              {.observe = observe, .costs = costs ? *costs : unused}));
 }
 

@@ -27,55 +27,61 @@ Tensor Leapfrog::lift(const Tensor& credit) const {
   return at::stack({credit, at::zeros_like(credit)});
 }
 
-Tensor Leapfrog::stage_state(const Tensor& y, double h, const Evaluations&, int) const {
-  return at::add(position(y), velocity(y), h / 2);
+Tensor Leapfrog::stage_state(const Tensor& y, const Length& h, const Evaluations&, int) const {
+  return h.plus(position(y), velocity(y), 0.5);
 }
 
-Tensor Leapfrog::end(const Tensor& y, double h, const Evaluations& k) const {
+Tensor Leapfrog::end(const Tensor& y, const Length& h, const Evaluations& k) const {
   const Tensor& u = k[0].slope;
   Tensor out = at::empty_like(y);
   Tensor x = position(out), v = velocity(out);
   at::mul_out(v, velocity(y), at::scalar_tensor(1 - 2 * eta_, y.options()));
   v.add_(u, 2 * eta_);
-  x.copy_(position(y)).add_(velocity(y), h / 2).add_(v, h / 2);
+  x.copy_(position(y));
+  h.add_to(x, velocity(y), 0.5);
+  h.add_to(x, v, 0.5);
   return out;
 }
 
-Tensor Leapfrog::by_length(const Tensor& y, double, const Evaluations& k, int i) const {
+Tensor Leapfrog::by_length(const Tensor& y, const Length&, const Evaluations& k, int i) const {
   const Tensor v = velocity(y);
   if (i == 0) return v / 2;
   // (v + v') / 2 = v + eta (u - v)
   return lift(at::add(v * (1 - eta_), k[0].slope, eta_));
 }
 
-Tensor Leapfrog::credit_of_slope(int, double h, const Tensor& lambda,
+Tensor Leapfrog::credit_of_slope(int, const Length& h, const Tensor& lambda,
                                  const std::vector<Tensor>&) const {
-  return at::add(velocity(lambda), position(lambda), h / 2).mul_(2 * eta_);
+  return h.plus(velocity(lambda), position(lambda), 0.5).mul_(2 * eta_);
 }
 
-Tensor Leapfrog::credit_of_begin(double h, const Tensor& lambda,
+Tensor Leapfrog::credit_of_begin(const Length& h, const Tensor& lambda,
                                  const std::vector<Tensor>& xi) const {
   Tensor out = at::empty_like(lambda);
   Tensor x = position(out), v = velocity(out);
   x.copy_(position(lambda));
   if (xi[0].defined()) x.add_(xi[0]);
-  v.copy_(velocity(lambda)).add_(position(lambda), h / 2).mul_(1 - 2 * eta_).add_(x, h / 2);
+  v.copy_(velocity(lambda));
+  h.add_to(v, position(lambda), 0.5);
+  v.mul_(1 - 2 * eta_);
+  h.add_to(v, x, 0.5);
   return out;
 }
 
-Scheme::Inverted Leapfrog::invert(const Field& f, double t, double h, const Tensor& end) const {
+Scheme::Inverted Leapfrog::invert(const StageField& f, const Length& h, const Tensor& end) const {
   Inverted out;
-  const Tensor v = velocity(end), k = at::sub(position(end), v, h / 2);
-  out.k.push_back(f(t + h / 2, k));
+  const Tensor v = velocity(end), k = h.plus(position(end), v, -0.5);
+  out.k.push_back(f(0, k));
   const Tensor before = at::sub(v, out.k[0].slope, 2 * eta_).div_(1 - 2 * eta_);
-  out.begin = at::stack({at::sub(k, before, h / 2), before});
+  out.begin = at::stack({h.plus(k, before, -0.5), before});
   return out;
 }
 
 double Leapfrog::growth_of_inverse() const { return std::max(1.0, 1 / std::abs(1 - 2 * eta_)); }
 
-Tensor Leapfrog::error(const Tensor& y, double h, const Evaluations& k, const Evaluation&) const {
-  return at::sub(k[0].slope, velocity(y)).mul_(h);
+Tensor Leapfrog::error(const Tensor& y, const Length& h, const Evaluations& k,
+                       const Evaluation&) const {
+  return h.times(at::sub(k[0].slope, velocity(y)));
 }
 
 namespace {

@@ -34,19 +34,19 @@ class Leapfrog : public Scheme {
   Tensor lift(const Tensor& credit) const override;
   Tensor credit_of_first(const Tensor& lambda) const override { return lambda.select(0, 1); }
 
-  Tensor stage_state(const Tensor& y, double h, const Evaluations& k, int i) const override;
-  Tensor end(const Tensor& y, double h, const Evaluations& k) const override;
-  Tensor by_length(const Tensor& y, double h, const Evaluations& k, int i) const override;
+  Tensor stage_state(const Tensor& y, const Length& h, const Evaluations& k, int i) const override;
+  Tensor end(const Tensor& y, const Length& h, const Evaluations& k) const override;
+  Tensor by_length(const Tensor& y, const Length& h, const Evaluations& k, int i) const override;
   /// h (u - v)
-  Tensor error(const Tensor& y, double h, const Evaluations& k,
+  Tensor error(const Tensor& y, const Length& h, const Evaluations& k,
                const Evaluation& last) const override;
-  Tensor credit_of_slope(int i, double h, const Tensor& lambda,
+  Tensor credit_of_slope(int i, const Length& h, const Tensor& lambda,
                          const std::vector<Tensor>& xi) const override;
-  Tensor credit_of_begin(double h, const Tensor& lambda,
+  Tensor credit_of_begin(const Length& h, const Tensor& lambda,
                          const std::vector<Tensor>& xi) const override;
 
   bool inverts() const override { return true; }
-  Inverted invert(const Field& f, double t, double h, const Tensor& end) const override;
+  Inverted invert(const StageField& f, const Length& h, const Tensor& end) const override;
   double growth_of_inverse() const override;
 
   double eta() const { return eta_; }

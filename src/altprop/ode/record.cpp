@@ -1,5 +1,7 @@
-// Forward passes that leave a record, and tangents along it.
+// Forward passes that leave a record.
 #include "altprop/ode/record.h"
+
+#include <algorithm>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
@@ -7,14 +9,31 @@
 
 namespace altprop::ode {
 
-Field field_of(const Graph& f, const Pass& pass, bool keep) {
+Field field_of(const Graph& f, const Pass& pass, bool keep, std::vector<Tensor> constants) {
   const Pass own{
       .mode = pass.mode, .draws = pass.draws, .ids = pass.ids, .first_row = pass.first_row};
-  return [&f, own, keep](double t, const Tensor& x) {
+  return [&f, own, keep, constants = std::move(constants)](const Moment& at, const Tensor& x) {
     std::vector<Tensor> inputs = {x};
-    if (f.input_nodes().size() > 1) inputs.push_back(at::full({1}, t, x.options()));
+    const std::vector<int>& nodes = f.input_nodes();
+    if (nodes.size() > 1) {
+      if (!f.node(nodes[1]).spec.batched) {
+        inputs.push_back(at::full({1}, double(at), x.options()));
+      } else if (at.each.defined()) {
+        inputs.push_back(at.each.to(x.options()).unsqueeze(1));
+      } else {
+        inputs.push_back(at::full({x.size(0), 1}, at.t, x.options()));
+      }
+    }
+    Pass pass = own;
+    for (size_t i = 0; i < constants.size(); ++i) {
+      const bool own_rows = at.rows.defined() && f.node(nodes.at(i + 2)).spec.batched;
+      inputs.push_back(own_rows ? constants[i].index_select(0, at.rows) : constants[i]);
+    }
+    if (at.rows.defined())  // samples draw what they draw in the whole batch
+      pass.ids = own.ids.defined() ? own.ids.index_select(0, at.rows.to(own.ids.device()))
+                                   : at.rows + own.first_row;
     auto activity = std::make_shared<Activity>();
-    Evaluation out{f.run(inputs, *activity, own, {.forget = !keep})};
+    Evaluation out{f.run(inputs, *activity, pass, {.forget = !keep})};
     // A reverse pass reads what the operations have saved, not the values on the edges.
     activity->values.clear();
     if (keep) out.activity = std::move(activity);
@@ -36,11 +55,14 @@ class StatesKept {
     binomial_ = learns && kind == Gradient::Binomial;
   }
 
+  /// States are those of all samples where others will be found from them.
+  bool whole() const { return !all_; }
+
   void take(const Accepted& step) {
     record_.states.emplace_back();
     const bool keep = binomial_ ? plan_.keep(step.number) : all_ || step.number == 0;
-    if (keep) record_.states.back() = step.begin;
-    if (binomial_) record_.last = step.begin;
+    if (keep) record_.states.back() = all_ ? step.begin : step.whole_begin();
+    if (binomial_) record_.last = keep ? record_.states.back() : step.whole_begin();
     for (const int64_t dropped : plan_.take_dropped())
       record_.states[static_cast<size_t>(dropped)].reset();
   }
@@ -64,7 +86,81 @@ class StatesKept {
 int64_t known_steps(const StepSizes& sizes, const Record& record,
                     const std::vector<TimeStep>& given) {
   if (!given.empty()) return static_cast<int64_t>(given.size());
-  return sizes.steps * static_cast<int64_t>(record.stops.size());
+  size_t most = 0;
+  for (const Span& span : record.spans) most = std::max(most, span.stops.size());
+  return sizes.steps * static_cast<int64_t>(most);
+}
+
+/// The states at the outputs, as steps come to them.
+class OutputsRead {
+ public:
+  OutputsRead(const Scheme& method, const Record& record, const Tensor& begin)
+      : method_(method), begin_(begin) {
+    int last = record.reads_begin ? 0 : -1;
+    for (const Span& span : record.spans)
+      for (const Stop& stop : span.stops) last = std::max(last, stop.output);
+    outputs_.resize(static_cast<size_t>(last + 1));
+    if (record.reads_begin) outputs_[0] = begin;
+  }
+
+  void take(const TimeStep& step, const Tensor& end) {
+    if (!step.each) {
+      if (step.output >= 0) outputs_.at(static_cast<size_t>(step.output)) = method_.state(end);
+      return;
+    }
+    const SampleSteps& each = *step.each;
+    for (size_t i = 0; i < each.size(); ++i)
+      if (each.output[i] >= 0)
+        at_row(each.output[i], each.rows[i])
+            .copy_(method_.state(end).select(0, static_cast<int64_t>(i)));
+  }
+  Tensor at_row(int output, int64_t row) {
+    Tensor& to = outputs_.at(static_cast<size_t>(output));
+    if (!to.defined()) to = at::zeros_like(begin_);
+    return to.select(0, row);
+  }
+  Tensor& operator[](int output) { return outputs_.at(static_cast<size_t>(output)); }
+
+  /// Outputs that no sample came to are zeros, too.
+  std::vector<Tensor> take_all() {
+    for (Tensor& one : outputs_)
+      if (!one.defined()) one = at::zeros_like(begin_);
+    return std::move(outputs_);
+  }
+
+ private:
+  const Scheme& method_;
+  const Tensor& begin_;
+  std::vector<Tensor> outputs_;
+};
+
+[[noreturn]] void none_was_accepted(const StepSizes& sizes, const std::string& whom) {
+  throw Diverged(text::cat("ode: ", whom, "max-steps=", sizes.max_steps,
+                           " steps were tried and none was accepted; raise max-steps or the "
+                           "tolerances"));
+}
+
+/// Where samples gave up, their last step leads to their last output.
+void end_early(const Scheme& method, const Tensor& end, const std::vector<int64_t>& samples,
+               const StepSizes& sizes, Record& record, OutputsRead& outputs) {
+  for (const int64_t sample : samples) {
+    const Span& span = record.spans[record.spans.size() > 1 ? static_cast<size_t>(sample) : 0];
+    const int last = span.stops.back().output;
+    if (!record.per_sample()) {
+      record.steps.back().output = last;
+      outputs[last] = method.state(end);
+      continue;
+    }
+    bool found = false;
+    for (size_t n = record.steps.size(); n-- > 0 && !found;) {
+      SampleSteps& each = *record.steps[n].each;
+      const auto at = std::lower_bound(each.rows.begin(), each.rows.end(), sample);
+      found = at != each.rows.end() && *at == sample;
+      if (found) each.output[static_cast<size_t>(at - each.rows.begin())] = last;
+    }
+    if (!found) none_was_accepted(sizes, text::cat("of sample ", sample, " of the batch "));
+    outputs.at_row(last, sample).copy_(method.state(end).select(0, sample));
+  }
 }
 
 }  // namespace
@@ -83,125 +179,56 @@ std::vector<Tensor> record_forward(const Scheme& method, const Graph& f, const T
   record.forward = record.backward = {};
   record.begin = begin;
   record.end = record.last = Tensor();
-  std::vector<Tensor> outputs;
-  if (record.reads_begin) outputs.push_back(begin);
+  OutputsRead outputs(method, record, begin);
   StatesKept states(record, known_steps(sizes, record, given));
+  record.whole_states = states.whole();
+  const Field field = field_of(f, record.pass, keep, record.constants);
+  const auto keep_stages = [&](const Accepted& accepted) {
+    const TimeStep step = accepted.step();
+    Evaluations& k = accepted.result.k;
+    record.stages.emplace_back();
+    if (record.times) record.slopes.emplace_back();
+    for (int i = 0; i < method.stages(); ++i) {
+      Evaluation& one = k[static_cast<size_t>(i)];
+      if (!one.activity) {  // it was tried with samples that did not take the step
+        one.activity = field(stage_time(method, step, i, accepted.begin),
+                             method.stage_state(accepted.begin, step.length(), k, i))
+                           .activity;
+        ++record.forward.evaluations;
+        record.forward.sample_evaluations += step.each ? step.sequences() : begin.size(0);
+      }
+      record.stages.back().push_back(std::move(one.activity));
+      if (record.times) record.slopes.back().push_back(one.slope);
+    }
+  };
   const Observer observe = [&](Accepted step) {
     record.steps.push_back(step.step());
     states.take(step);
-    if (step.output >= 0) outputs.push_back(method.state(step.result.end));
-    if (!keep) return;
-    record.stages.emplace_back();
-    if (record.times) record.slopes.emplace_back();
-    for (Evaluation& k : step.result.k) {
-      record.stages.back().push_back(std::move(k.activity));
-      if (record.times) record.slopes.back().push_back(k.slope);
-    }
+    outputs.take(record.steps.back(), step.result.end);
+    if (keep) keep_stages(step);
   };
-  const Field field = field_of(f, record.pass, keep);
   Evaluation first;
+  std::vector<int64_t> cut;
   const Journey journey{.observe = observe,
                         .costs = record.forward,
                         .first = &first,
-                        .watch_noise = record.watch_noise};
-  const Tensor end = given.empty() ? travel(method, field, begin, 0, record.stops, sizes, journey)
-                                   : travel_along(method, field, begin, given, journey);
+                        .watch_noise = record.watch_noise,
+                        .slopes = keep,
+                        .cut = &cut};
+  const Tensor end = given.empty()
+                         ? travel(method, field, begin, record.spans, sizes, journey)
+                         : travel_along(method, field, begin, record.begin_time(), given, journey);
   if (keep) record.first = std::move(first.activity);
-  if (record.steps.empty())
-    throw Diverged(text::cat("ode: max-steps=", sizes.max_steps,
-                             " steps were tried and none was accepted; raise max-steps or the "
-                             "tolerances"));
-  if (record.forward.cut > 0) {  // it ended early, and where it ended is its output
-    record.steps.back().output = record.stops.back().output;
-    outputs.push_back(method.state(end));
-  }
+  if (record.steps.empty() && record.forward.cut > 0) none_was_accepted(sizes, "");
+  if (given.empty()) end_early(method, end, cut, sizes, record, outputs);
   record.slots = states.slots(static_cast<int64_t>(record.steps.size()));
+  std::vector<Tensor> out = outputs.take_all();
   if (kind == Gradient::Adjoint) {
-    record.outputs = outputs;
-    record.end = outputs.back();
+    record.outputs = out;
+    record.end = out.back();
   }
   if (kind == Gradient::Mali) record.end = end;
-  return outputs;
-}
-
-std::vector<Tensor> push_along(const Scheme& method, const Graph& f, const Record& record,
-                               const TangentFrom& from) {
-  const Field field = field_of(f, record.pass, true);
-  const double per_time = from.end_time / record.end_time();
-  const bool timed = f.input_nodes().size() > 1;
-  /// Evaluates f and pushes a tangent through it.
-  const auto evaluate = [&](double t, const Tensor& x, const Tensor& moved, double of_t,
-                            Evaluations& k, Evaluations& tangents) {
-    k.push_back(field(t, x));
-    Push push{.inputs = {moved}, .params = from.params};
-    if (timed && of_t != 0) push.inputs.push_back(at::full({1, 1}, of_t, x.options()));
-    const Tensor out = f.push(*k.back().activity, push);
-    tangents.push_back({out.defined() ? out : at::zeros_like(moved)});
-    k.back().activity.reset();
-  };
-  const Tensor zero = from.begin.defined() ? from.begin : at::zeros_like(record.begin);
-  Evaluations first, first_tangent;
-  if (method.carries_slope()) evaluate(0, record.begin, zero, 0, first, first_tangent);
-  Tensor y = method.carry(record.begin, first.empty() ? Tensor() : first[0].slope);
-  Tensor moved = method.carry(zero, first.empty() ? Tensor() : first_tangent[0].slope);
-  std::vector<Tensor> outputs;
-  if (record.reads_begin) outputs.push_back(zero);
-  const int s = method.stages();
-  for (const TimeStep& step : record.steps) {
-    const double of_t = per_time * step.t, of_h = per_time * step.h;
-    Evaluations k, tangents;
-    const auto tangent = [&](int i, Tensor linear) {
-      if (of_h == 0) return linear;
-      const Tensor by = method.by_length(y, step.h, k, i);
-      return by.defined() ? linear + by * of_h : linear;
-    };
-    for (int i = 0; i < s; ++i)
-      evaluate(stage_time(method, step, i, y), method.stage_state(y, step.h, k, i),
-               tangent(i, method.stage_state(moved, step.h, tangents, i)),
-               of_t + method.c(i) * of_h, k, tangents);
-    moved = tangent(s, method.end(moved, step.h, tangents));
-    y = method.end(y, step.h, k);
-    if (step.output >= 0) outputs.push_back(method.state(moved));
-  }
-  return outputs;
-}
-
-std::vector<double> credits_of_output_times(const Record& record) {
-  if (record.method.kind == Gradient::Adjoint) return record.of_times;
-  std::vector<double> out(1, 0), between;
-  double from = 0;
-  for (size_t n = 0; n < record.steps.size(); ++n) {
-    const TimeStep& step = record.steps[n];
-    if (n == 0) out[0] += record.of_times.at(0);
-    if (step.output < 0) {
-      between.push_back(record.of_times[n + 1]);
-      continue;
-    }
-    const double to = step.t + step.h;
-    out.push_back(record.of_times[n + 1]);
-    for (size_t i = 0; i < between.size(); ++i) {
-      const double at = record.steps[n - between.size() + i + 1].t;
-      const double fraction = (at - from) / (to - from);
-      out.back() += fraction * between[i];
-      out[out.size() - 2] += (1 - fraction) * between[i];
-    }
-    between.clear();
-    from = to;
-  }
   return out;
-}
-
-double credit_of_end_time(const Record& record) {
-  double out = 0;
-  if (record.method.kind == Gradient::Adjoint) {
-    size_t next = 1;
-    for (const Stop& stop : record.stops)
-      if (stop.output >= 0) out += stop.time * record.of_times.at(next++);
-    return out / record.end_time();
-  }
-  for (size_t n = 0; n < record.steps.size(); ++n)
-    out += (record.steps[n].t + record.steps[n].h) * record.of_times.at(n + 1);
-  return out / record.end_time();
 }
 
 }  // namespace altprop::ode

@@ -20,7 +20,13 @@ Registry<Solver>& solvers() {
 
 }  // namespace
 
-Scheme::Inverted Scheme::invert(const Field&, double, double, const Tensor&) const {
+Moment::operator double() const {
+  if (each.defined())
+    throw Error("ode: samples have times of their own, but f takes one time for the whole batch");
+  return t;
+}
+
+Scheme::Inverted Scheme::invert(const StageField&, const Length&, const Tensor&) const {
   throw Error("ode: solver '" + name() + "' takes no step back");
 }
 

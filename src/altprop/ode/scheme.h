@@ -7,12 +7,13 @@
 // (leapfrog.h). Everything but f is linear in y and k, so that tangents take the same functions.
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "altprop/tensor/tensor.h"
+#include "altprop/ode/length.h"
 
 namespace altprop {
 struct Activity;
@@ -27,8 +28,23 @@ struct Evaluation {
 };
 using Evaluations = std::vector<Evaluation>;
 
-/// dx/dt = f(t, x). Times are double whatever the state is.
-using Field = std::function<Evaluation(double t, const Tensor& x)>;
+/// When f is evaluated, and of whom: at one time for the whole batch, or at a time for each of the
+/// samples that take part. Times are double whatever the state is.
+struct Moment {
+  double t = 0;  ///< where all have the same
+  Tensor each;   ///< [rows] float64 on the CPU, where they have not
+  Tensor rows;   ///< [rows] int64: their places in the batch; undefined: all of it
+
+  Moment(double t) : t(t) {}  // NOLINT(google-explicit-constructor): a number is the usual one
+  Moment(Tensor each, Tensor rows) : t(NAN), each(std::move(each)), rows(std::move(rows)) {}
+  /// @throws Error if samples have times of their own
+  operator double() const;  // NOLINT(google-explicit-constructor): so that f may take a number
+};
+
+/// dx/dt = f(t, x) of x [rows, ...].
+using Field = std::function<Evaluation(const Moment& at, const Tensor& x)>;
+/// f at stage i of a step that is known.
+using StageField = std::function<Evaluation(int i, const Tensor& x)>;
 
 class Scheme {
  public:
@@ -47,6 +63,8 @@ class Scheme {
   virtual bool carries_slope() const { return false; }
   /// How many tensors of the state's size y is.
   virtual int carried() const { return 1; }
+  /// The dimension of y along which samples lie.
+  int rows_dim() const { return carried() > 1 ? 1 : 0; }
   /// y at the begin. @param slope f there; used by those that carry it
   virtual Tensor carry(const Tensor& x, const Tensor& slope) const { return x; }
   /// The state in y.
@@ -57,13 +75,13 @@ class Scheme {
   virtual Tensor credit_of_first(const Tensor& lambda) const { return {}; }
 
   /// X_i; needs k_1 .. k_{i-1}. @param i from 0
-  virtual Tensor stage_state(const Tensor& y, double h, const Evaluations& k, int i) const = 0;
-  virtual Tensor end(const Tensor& y, double h, const Evaluations& k) const = 0;
+  virtual Tensor stage_state(const Tensor& y, const Length& h, const Evaluations& k, int i) const = 0;
+  virtual Tensor end(const Tensor& y, const Length& h, const Evaluations& k) const = 0;
   /// d X_i / dh at fixed y and k; of the end for i = stages(). Undefined: none.
-  virtual Tensor by_length(const Tensor& y, double h, const Evaluations& k, int i) const = 0;
+  virtual Tensor by_length(const Tensor& y, const Length& h, const Evaluations& k, int i) const = 0;
 
   /// Of the state at the end, of methods that estimate it. @param last f at the end if wanted
-  virtual Tensor error(const Tensor& y, double h, const Evaluations& k,
+  virtual Tensor error(const Tensor& y, const Length& h, const Evaluations& k,
                        const Evaluation& last) const {
     return {};
   }
@@ -72,10 +90,10 @@ class Scheme {
 
   /// Credit of k_i from that of y_{n+1} and those of the later X_j; undefined where nothing depends
   /// on it. @param xi credits of X_j; undefined: zero
-  virtual Tensor credit_of_slope(int i, double h, const Tensor& lambda,
+  virtual Tensor credit_of_slope(int i, const Length& h, const Tensor& lambda,
                                  const std::vector<Tensor>& xi) const = 0;
   /// Credit of y_n.
-  virtual Tensor credit_of_begin(double h, const Tensor& lambda,
+  virtual Tensor credit_of_begin(const Length& h, const Tensor& lambda,
                                  const std::vector<Tensor>& xi) const = 0;
 
   /// y_n and the evaluations of the step, from y_{n+1}: a step backwards without anything kept.
@@ -84,7 +102,7 @@ class Scheme {
     Evaluations k;
   };
   virtual bool inverts() const { return false; }
-  virtual Inverted invert(const Field& f, double t, double h, const Tensor& end) const;
+  virtual Inverted invert(const StageField& f, const Length& h, const Tensor& end) const;
   /// What an error of y grows by with every inverted step, at least.
   virtual double growth_of_inverse() const { return 1; }
 };

@@ -11,23 +11,46 @@ const std::vector<std::string>& control_names() {
   return names;
 }
 
-double scaled_norm(const Tensor& value, const Tensor& size, const StepSizes& sizes) {
-  if (value.numel() == 0) return 0;
+std::vector<double> scaled_norms(const Tensor& value, const Tensor& size, const StepSizes& sizes) {
+  const int64_t rows = value.size(0);
+  if (value.numel() == 0) return std::vector<double>(sizes.per_sample ? static_cast<size_t>(rows) : 1, 0);
   const Tensor scaled = value / at::add(size * sizes.rtol, sizes.atol);
-  return scaled.norm().item<double>() / std::sqrt(static_cast<double>(value.numel()));
+  if (!sizes.per_sample)
+    return {scaled.norm().item<double>() / std::sqrt(static_cast<double>(value.numel()))};
+  const Tensor norms = at::linalg_vector_norm(scaled.reshape({rows, -1}), 2, {1})
+                           .to(at::kCPU, at::kDouble)
+                           .div_(std::sqrt(static_cast<double>(value.numel() / rows)));
+  const double* const from = norms.const_data_ptr<double>();
+  return {from, from + rows};
 }
 
-double first_step(const Scheme& method, const Field& f, double t, const Tensor& x,
-                  const Tensor& slope, int direction, const StepSizes& sizes) {
+std::vector<double> first_steps(const Scheme& method, const Field& f, const TimeStep& begin,
+                                const Tensor& x, const Tensor& slope,
+                                const std::vector<int>& directions, const StepSizes& sizes) {
   const Tensor size = x.abs();
-  const double d0 = scaled_norm(x, size, sizes), d1 = scaled_norm(slope, size, sizes);
-  const double h0 = d0 < 1e-5 || d1 < 1e-5 ? 1e-6 : 0.01 * d0 / d1;
-  const Tensor after = f(t + direction * h0, at::add(x, slope, direction * h0)).slope;
-  const double d2 = scaled_norm(after - slope, size, sizes) / h0;
-  const double h1 = d1 <= 1e-15 && d2 <= 1e-15
-                        ? std::max(1e-6, 1e-3 * h0)
-                        : std::pow(0.01 / std::max(d1, d2), 1.0 / method.error_order());
-  return std::min(100 * h0, h1);
+  const std::vector<double> d0 = scaled_norms(x, size, sizes), d1 = scaled_norms(slope, size, sizes);
+  const size_t n = d0.size();
+  std::vector<double> h0(n), out(n);
+  for (size_t i = 0; i < n; ++i)
+    h0[i] = d0[i] < 1e-5 || d1[i] < 1e-5 ? 1e-6 : 0.01 * d0[i] / d1[i];
+  TimeStep trial = begin;
+  if (begin.each) {
+    trial.each = std::make_shared<SampleSteps>(*begin.each);
+    for (size_t i = 0; i < n; ++i) trial.each->h[i] = directions[i] * h0[i];
+    trial.each->close(x);
+  } else {
+    trial.h = directions[0] * h0[0];
+  }
+  const Tensor after = f(end_time(trial, x), trial.length().plus(x, slope)).slope;
+  const std::vector<double> change = scaled_norms(after - slope, size, sizes);
+  for (size_t i = 0; i < n; ++i) {
+    const double d2 = change[i] / h0[i];
+    const double h1 = d1[i] <= 1e-15 && d2 <= 1e-15
+                          ? std::max(1e-6, 1e-3 * h0[i])
+                          : std::pow(0.01 / std::max(d1[i], d2), 1.0 / method.error_order());
+    out[i] = std::min(100 * h0[i], h1);
+  }
+  return out;
 }
 
 double next_factor(double error, int order) { return Controller(Control::I, order).factor(error); }
@@ -57,18 +80,19 @@ double Controller::factor(double error) {
   return out;
 }
 
-double rounding_noise(const Tableau& method, double h, const Evaluations& k, const Evaluation& last,
-                      const Tensor& size, const StepSizes& sizes) {
+double rounding_noise(const Tableau& method, const Length& h, const Evaluations& k,
+                      const Evaluation& last, const Tensor& size, const StepSizes& sizes) {
   WeightedSum sum;
   for (int i = 0; i < method.rows(); ++i) {
     const Tensor& slope = i < method.stages() ? k[static_cast<size_t>(i)].slope : last.slope;
-    sum.add(slope.abs(), std::abs(h * method.d(i)));
+    sum.add(slope.abs(), std::abs(method.d(i)));
   }
   const Tensor noise = sum.take();
   if (!noise.defined()) return 0;
   const double eps = noise.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
                                                         : std::numeric_limits<float>::epsilon();
-  return scaled_norm(noise * eps, size, sizes);
+  const std::vector<double> all = scaled_norms(h.absolute().times(noise, eps), size, sizes);
+  return *std::max_element(all.begin(), all.end());
 }
 
 }  // namespace altprop::ode

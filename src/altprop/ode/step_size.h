@@ -25,15 +25,19 @@ struct StepSizes {
   double max_step = 0;  ///< 0: no bound
   /// After max_steps: the state that was reached instead of an error.
   bool return_early = false;
+  /// Adaptive: every sample has steps of its own, by its own error, as if it were alone.
+  bool per_sample = false;
 };
 
-/// Root of the mean square of value / (atol + rtol size), over all elements of the whole batch.
-double scaled_norm(const Tensor& value, const Tensor& size, const StepSizes& sizes);
+/// Root of the mean square of value / (atol + rtol size): [1] over all elements of the whole batch,
+/// or with steps of their own over those of each sample, [rows].
+std::vector<double> scaled_norms(const Tensor& value, const Tensor& size, const StepSizes& sizes);
 
 /// The algorithm of Hairer, Norsett, Wanner II.4 for the first step. Takes one evaluation.
-/// @param direction 1 or -1 @returns positive
-double first_step(const Scheme& method, const Field& f, double t, const Tensor& x,
-                  const Tensor& slope, int direction, const StepSizes& sizes);
+/// @param directions 1 or -1: [1], or with steps of their own [rows] @returns as many, positive
+std::vector<double> first_steps(const Scheme& method, const Field& f, const TimeStep& begin,
+                                const Tensor& x, const Tensor& slope,
+                                const std::vector<int>& directions, const StepSizes& sizes);
 
 /// What the integral (I) controller multiplies h by, given the scaled error of the step that was
 /// tried: 0.9 err^(-1/p) in [0.2, 10], not below 1 where the step was accepted (err <= 1).
@@ -59,7 +63,8 @@ class Controller {
 
 /// How large the rounding errors of a step's error estimate are, on the scale on which the error
 /// itself is accepted up to 1: eps |h| sum |d_i| |k_i|. Above 1 steps are rejected because of noise.
-double rounding_noise(const Tableau& method, double h, const Evaluations& k, const Evaluation& last,
+/// Of samples with steps of their own the largest.
+double rounding_noise(const Tableau& method, const Length& h, const Evaluations& k, const Evaluation& last,
                       const Tensor& size, const StepSizes& sizes);
 
 }  // namespace altprop::ode

@@ -1,6 +1,7 @@
 #include "altprop/ode/tableau.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "altprop/base/error.h"
@@ -46,39 +47,69 @@ Tableau::Tableau(TableauText text) : text_(std::move(text)) {
       d_.push_back(static_cast<double>(text_.b[i].value() - text_.b_hat[i].value()));
   }
   stages_ = static_cast<int>(rows) - (ends_where_the_next_begins(text_) ? 1 : 0);
+  find_stability();
 }
 
-Tensor Tableau::stage_state(const Tensor& y, double h, const Evaluations& k, int i) const {
+// R(z) = 1 + sum_k (b^T A^(k-1) 1) z^k
+void Tableau::find_stability() {
+  const size_t s = static_cast<size_t>(stages_);
+  std::vector<double> v(s, 1);
+  polynomial_ = {1};
+  for (size_t k = 0; k < s; ++k) {
+    double sum = 0;
+    std::vector<double> next(s, 0);
+    for (size_t i = 0; i < s; ++i) {
+      sum += b_[i] * v[i];
+      for (size_t j = 0; j < i; ++j) next[i] += a_[i][j] * v[j];
+    }
+    polynomial_.push_back(sum);
+    v = next;
+  }
+  constexpr double kGrowth = 1 + 1e-9, kGrid = 1e-3, kFarthest = 100;
+  double at = 0;
+  while (at < kFarthest && std::abs(stability(-at - kGrid)) <= kGrowth) at += kGrid;
+  stability_bound_ = at;
+}
+
+double Tableau::stability(double z) const {
+  double out = 0;
+  for (size_t k = polynomial_.size(); k-- > 0;) out = out * z + polynomial_[k];
+  return out;
+}
+
+Tensor Tableau::stage_state(const Tensor& y, const Length& h, const Evaluations& k, int i) const {
   return combine(y, h, k, i, [&](int j) { return a(i, j); });
 }
 
-Tensor Tableau::end(const Tensor& y, double h, const Evaluations& k) const {
+Tensor Tableau::end(const Tensor& y, const Length& h, const Evaluations& k) const {
   return combine(y, h, k, stages_, [&](int i) { return b(i); });
 }
 
-Tensor Tableau::by_length(const Tensor&, double, const Evaluations& k, int i) const {
+Tensor Tableau::by_length(const Tensor&, const Length&, const Evaluations& k, int i) const {
   WeightedSum sum;
   for (int j = 0; j < std::min(i, stages_); ++j)
     sum.add(k[static_cast<size_t>(j)].slope, i == stages_ ? b(j) : a(i, j));
   return sum.take();
 }
 
-Tensor Tableau::error(const Tensor&, double h, const Evaluations& k, const Evaluation& last) const {
-  WeightedSum sum;
+Tensor Tableau::error(const Tensor&, const Length& h, const Evaluations& k,
+                      const Evaluation& last) const {
+  ScaledSum sum(h);
   for (int i = 0; i < rows(); ++i)
-    sum.add(i < stages_ ? k[static_cast<size_t>(i)].slope : last.slope, h * d(i));
+    sum.add(i < stages_ ? k[static_cast<size_t>(i)].slope : last.slope, d(i));
   return sum.take();
 }
 
-Tensor Tableau::credit_of_slope(int i, double h, const Tensor& lambda,
+Tensor Tableau::credit_of_slope(int i, const Length& h, const Tensor& lambda,
                                 const std::vector<Tensor>& xi) const {
-  WeightedSum sum;
-  sum.add(lambda, h * b(i));
-  for (int j = i + 1; j < stages_; ++j) sum.add(xi[static_cast<size_t>(j)], h * a(j, i));
+  ScaledSum sum(h);
+  sum.add(lambda, b(i));
+  for (int j = i + 1; j < stages_; ++j) sum.add(xi[static_cast<size_t>(j)], a(j, i));
   return sum.take();
 }
 
-Tensor Tableau::credit_of_begin(double, const Tensor& lambda, const std::vector<Tensor>& xi) const {
+Tensor Tableau::credit_of_begin(const Length&, const Tensor& lambda,
+                                const std::vector<Tensor>& xi) const {
   WeightedSum sum;
   sum.add(lambda, 1);
   for (const Tensor& part : xi) sum.add(part, 1);

@@ -43,17 +43,17 @@ class Tableau : public Scheme {
   bool first_same_as_last() const override { return rows() > stages_; }
   bool estimates_error() const override { return !d_.empty(); }
 
-  Tensor stage_state(const Tensor& y, double h, const Evaluations& k, int i) const override;
-  Tensor end(const Tensor& y, double h, const Evaluations& k) const override;
-  Tensor by_length(const Tensor& y, double h, const Evaluations& k, int i) const override;
+  Tensor stage_state(const Tensor& y, const Length& h, const Evaluations& k, int i) const override;
+  Tensor end(const Tensor& y, const Length& h, const Evaluations& k) const override;
+  Tensor by_length(const Tensor& y, const Length& h, const Evaluations& k, int i) const override;
   /// h sum_i d_i k_i
-  Tensor error(const Tensor& y, double h, const Evaluations& k,
+  Tensor error(const Tensor& y, const Length& h, const Evaluations& k,
                const Evaluation& last) const override;
   /// kappa_i = h (b_i lambda + sum_{j>i} a_ji xi_j)
-  Tensor credit_of_slope(int i, double h, const Tensor& lambda,
+  Tensor credit_of_slope(int i, const Length& h, const Tensor& lambda,
                          const std::vector<Tensor>& xi) const override;
   /// lambda + sum_i xi_i
-  Tensor credit_of_begin(double h, const Tensor& lambda,
+  Tensor credit_of_begin(const Length& h, const Tensor& lambda,
                          const std::vector<Tensor>& xi) const override;
 
   double a(int i, int j) const { return a_[static_cast<size_t>(i)][static_cast<size_t>(j)]; }
@@ -61,11 +61,19 @@ class Tableau : public Scheme {
   double c(int i) const override { return c_[static_cast<size_t>(i)]; }
   /// b - b_hat: the error of a step is h sum_i d_i k_i.
   double d(int i) const { return d_[static_cast<size_t>(i)]; }
+  /// R(z): what one step with z = theta h multiplies the solution of x' = theta x by.
+  double stability(double z) const;
+  /// The largest |theta| h, for negative theta, at which a step does not grow: |R| <= 1 up to there.
+  double stability_bound() const { return stability_bound_; }
 
  private:
+  void find_stability();
+
   TableauText text_;
   std::vector<std::vector<double>> a_;
   std::vector<double> b_, c_, d_;
+  std::vector<double> polynomial_;  ///< coefficients of R from z^0
+  double stability_bound_ = 0;
   int stages_ = 0;
 };
 

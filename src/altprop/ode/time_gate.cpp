@@ -8,8 +8,8 @@ namespace altprop::ode {
 std::string TimeGate::settings() const { return dim_ == 1 ? "" : text::cat("dim=", dim_); }
 
 Spec TimeGate::infer(std::span<const Spec> inputs) const {
-  if (inputs[1].batched || inputs[1].shape != std::vector<int64_t>{1})
-    throw Refusal(type(), "its second input is a time, one number for the whole batch");
+  if (inputs[1].shape != std::vector<int64_t>{1})
+    throw Refusal(type(), "its second input is a time, one number for the whole batch or each sample");
   const auto rank = static_cast<int64_t>(inputs[0].shape.size());
   const int64_t dim = place(rank + 1);
   if (dim < 1 || dim > rank)
@@ -43,8 +43,11 @@ Tensor TimeGate::gate(const Tensor& t) const {
 
 Tensor TimeGate::along(const Tensor& vector, const Tensor& like) const {
   std::vector<int64_t> shape(static_cast<size_t>(like.dim()), 1);
-  shape[static_cast<size_t>(place(like.dim()))] = vector.numel();
-  return vector.view(shape);
+  shape[static_cast<size_t>(place(like.dim()))] = vector.size(-1);
+  if (vector.dim() == 1) return vector.view(shape);
+  const Tensor rows = match_rows(vector, like);
+  shape[0] = rows.size(0);
+  return rows.view(shape);
 }
 
 Tensor TimeGate::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
@@ -61,12 +64,13 @@ Tensor TimeGate::by_time(const Saved& saved, const Tensor& like) const {
 Tensor TimeGate::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
   if (input == 0) return cot * along(gate(saved.t[1]), cot);
   const Tensor of_time = (cot * by_time(saved, cot)).reshape({cot.size(0), -1}).sum(1, true);
-  return sum_to_unbatched(of_time, saved.t[0].size(0));
+  return saved.t[1].dim() == 2 ? of_time : sum_to_unbatched(of_time, saved.t[0].size(0));
 }
 
 Tensor TimeGate::jvp(const Saved& saved, const Tensor& tangent, int input) const {
   if (input == 0) return tangent * along(gate(saved.t[1]), tangent);
-  const Tensor rows = spread_over_batch(tangent, saved.t[0].size(0));  // [K*B, 1]
+  const Tensor rows = saved.t[1].dim() == 2 ? tangent  // [K*B, 1]
+                                            : spread_over_batch(tangent, saved.t[0].size(0));
   std::vector<int64_t> shape(static_cast<size_t>(saved.t[0].dim()), 1);
   shape[0] = rows.size(0);
   const Tensor factor = rows.reshape(shape);
@@ -92,16 +96,19 @@ void TimeGate::accumulate(const Saved& saved, const Tensor& cot, double scale, S
   if (!to_slope && !to_offset && !to_shift) return;
   const Tensor &a = saved.t[0], &t = saved.t[1], delta = fold_rows(cot, a.size(0));
   const int64_t dim = place(a.dim());
-  // Sums over everything but the channels, which lie in front then.
+  // Sums over everything but the channels and, where each has a time of its own, the samples: [C] or
+  // [B, C].
   const auto sums = [&](const Tensor& x) {
+    if (t.dim() == 2) return x.movedim(dim, 1).reshape({x.size(0), x.size(dim), -1}).sum(2);
     return x.transpose(0, dim).reshape({x.size(dim), -1}).sum(1);
   };
+  const auto total = [&](const Tensor& x) { return t.dim() == 2 ? x.sum(0) : x; };
   if (to_slope || to_offset) {
     const Tensor s = gate(t), of_offset = sums(delta * a) * s * (1 - s);
-    if (to_slope) to_slope->add(of_offset * t, scale);
-    if (to_offset) to_offset->add(of_offset, scale);
+    if (to_slope) to_slope->add(total(of_offset * t), scale);
+    if (to_offset) to_offset->add(total(of_offset), scale);
   }
-  if (to_shift) to_shift->add(sums(delta) * t, scale);
+  if (to_shift) to_shift->add(total(sums(delta) * t), scale);
 }
 
 // ydot = adot s + tdot (a s' g + h) with s = sigmoid(g t + g_0).

@@ -8,7 +8,7 @@
 
 namespace altprop::ode {
 
-/// Inputs: values a [B, ...] and a time [1]. Saved.t = {a, t}.
+/// Inputs: values a [B, ...] and a time, [1] or of each sample [B, 1]. Saved.t = {a, t}.
 class TimeGate : public Op {
  public:
   /// @param dim of the batched tensor along which the channels lie: 1, or -1 the last
@@ -35,8 +35,8 @@ class TimeGate : public Op {
 
  private:
   int64_t place(int64_t rank) const { return dim_ < 0 ? rank + dim_ : dim_; }
-  Tensor gate(const Tensor& t) const;  ///< [C]
-  /// A vector of the channels as a factor of `like`.
+  Tensor gate(const Tensor& t) const;  ///< [C], or of each sample [B, C]
+  /// Numbers of the channels, for all samples or each, as a factor of `like`.
   Tensor along(const Tensor& vector, const Tensor& like) const;
   /// d y / d t at the saved values, of the rows of `like`.
   Tensor by_time(const Saved& saved, const Tensor& like) const;

@@ -3,7 +3,8 @@
 //   chain: linear 16, ode{linear 32, tanh, linear 16} solver=dopri5 rtol=1e-3 time=concat, linear *
 //   dag: y = ode(x, solver=rk4, steps=8){ h = tanh(linear(with-time(z), 64)); output linear(h, 2) }
 //
-// In the braces stands f(t, z): z is the state, t the time, which `with-time` appends.
+// In the braces stands f(t, z): z is the state, t the time, which `with-time` appends. In dag, nodes
+// from outside are constants in it.
 #include <algorithm>
 
 #include "altprop/network/build/words.h"
@@ -18,7 +19,9 @@ namespace altprop::ode {
 
 int time_of(const Graph& graph) {
   for (int input : graph.input_nodes())
-    if (graph.node(input).name == "t" && graph.node(input).spec == time_spec()) return input;
+    if (graph.node(input).name == "t" && (graph.node(input).spec == time_spec() ||
+                                          graph.node(input).spec == sample_time_spec()))
+      return input;
   return -1;
 }
 
@@ -46,7 +49,8 @@ std::vector<double> times_in(const std::string& written) {
 
 struct OdeWord : Word {
   Problem problem;
-  std::string time = "none", controller = "i", on_max_steps = "stop", learnt = "no";
+  std::string time = "none", controller = "i", on_max_steps = "stop", learnt = "no",
+              steps_of = "batch";
   std::string times, jumps;
   int64_t outputs = 1, augment = 0;
 
@@ -82,6 +86,9 @@ struct OdeWord : Word {
     o.number("max-step", s.max_step, {.min = 0, .max = 1e9}, {"longest step; 0: any", "time"});
     o.choice("on-max-steps", on_max_steps, {"stop", "return"},
              {"after max-steps: an error, or the state that was reached"});
+    o.choice("steps-of", steps_of, {"batch", "sample"},
+             {"adaptive: all samples of a batch share the steps, or each has its own, as if it were "
+              "alone"});
     o.number("eta", problem.eta, {.min = 0.5, .max = 1, .min_excluded = true},
              {"damping of solver alf; 1: none", "1", "Zhuang et al. 2021, arXiv 2102.04668"});
     o.integer("augment", augment, {.min = 0, .max = 1e6},
@@ -95,7 +102,8 @@ struct OdeWord : Word {
   Body body(const Spec& input) const override {
     Spec state = input;
     if (!state.shape.empty()) state.shape[0] += augment;
-    Body out{{{"z", state}, {"t", time_spec()}}};
+    Body out{{{"z", state}, {"t", steps_of == "sample" ? sample_time_spec() : time_spec()}}};
+    out.constants = true;
     time_around_affine(time, out);
     return out;
   }
@@ -106,16 +114,17 @@ struct OdeWord : Word {
     if (s.steps > 0 && (s.rtol != usual.rtol || s.atol != usual.atol ||
                         s.first_step != usual.first_step || s.max_steps != usual.max_steps ||
                         s.control != usual.control || s.min_step != 0 || s.max_step != 0 ||
-                        s.return_early))
+                        s.return_early || s.per_sample))
       throw UsageError(
           "with steps= all steps are equal, so that rtol, atol, first-step, max-steps, controller, "
-          "min-step, max-step and on-max-steps have no effect; leave them or steps out");
+          "min-step, max-step, on-max-steps and steps-of have no effect; leave them or steps out");
     double weights = 0;
     for (const ParamPtr& param : inside->params())
       weights += static_cast<double>(param->value.numel());
-    if (augment == 0) return net.add(block(inside, full), in, name, weights);
-    const int state = net.add(zero_channels(augment), in, name.empty() ? "" : name + "_zeros");
-    return net.add(block(inside, full), {state}, name, weights);
+    std::vector<int> inputs = in;
+    if (augment > 0)
+      inputs[0] = net.add(zero_channels(augment), {in[0]}, name.empty() ? "" : name + "_zeros");
+    return net.add(block(inside, full), inputs, name, weights);
   }
 
  private:
@@ -126,6 +135,7 @@ struct OdeWord : Word {
     };
     out.sizes.control = static_cast<Control>(index(controller, control_names()));
     out.sizes.return_early = on_max_steps == "return";
+    out.sizes.per_sample = steps_of == "sample";
     out.learnt_time = static_cast<LearntTime>(index(learnt, {"no", "plain", "sqrt"}));
     if (!jumps.empty()) out.jumps = times_in(jumps);
     if (!times.empty()) {

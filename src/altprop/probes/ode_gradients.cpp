@@ -126,7 +126,7 @@ std::vector<OdeGradientRow> compare_ode_gradients(Graph& net, const std::vector<
     for (const ode::GradientMethod& method : methods_of(blocks, checkpoints, graph_stages)) {
       OdeGradientRow row{.method = method.text()};
       for (const ode::Block* block : blocks)
-        if (row.refused.empty()) row.refused = ode::objection(method, block->solver());
+        if (row.refused.empty()) row.refused = block->objection_to(method);
       if (!row.refused.empty()) {
         rows.push_back(std::move(row));
         continue;

@@ -117,7 +117,7 @@ void add_item(Builder& net, std::string item, size_t position, const ItemsRead& 
   std::string name;
   if (const auto inside = braces_of(item, where)) {
     if (reading.depth == kDeepestBraces) throw UsageError(where + ": braces are nested too deeply");
-    use.inside = [&reading, position, items = *inside](const Body& body) {
+    use.inside = [&reading, position, items = *inside](const Body& body, std::vector<int>&) {
       return graph_inside(items, body,
                           {reading.info, text::cat(reading.inside, "item ", position, ", "),
                            body.before_affine, body.after_affine, reading.depth + 1});

@@ -15,9 +15,13 @@
 // their own with names of their own:
 //
 //   y = ode(x, solver=rk4, steps=8){ h = tanh(linear(with-time(z), 64)); output linear(h, 2) }
+//
+// Nodes from outside may be named in the braces of an ode; there they are constants.
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
@@ -79,13 +83,13 @@ class DagParser {
       : written_(written),
         tokens_(tokens_of(written)),
         info_(info),
-        net_(Builder::without_input(info.limits)) {}
+        here_{Builder::without_input(info.limits)} {}
 
   Graph parse() {
     statements("");
-    if (net_.graph().output_nodes().empty())
+    if (here_.net.graph().output_nodes().empty())
       throw UsageError("network 'dag': it has no output; end with: output name");
-    return net_.finish();
+    return here_.net.finish();
   }
 
  private:
@@ -103,33 +107,58 @@ class DagParser {
     }
   }
 
-  /// What is in braces, as a graph of its own: names from outside are not seen in it.
-  Graph inside(const Body& body) {
+  /// A network that is being read: the whole, or what is in braces.
+  struct Scope {
+    Builder net;
+    std::map<std::string, int> places = {};  ///< node of each name
+    std::map<int, std::string> words = {};   ///< by which word a node was made
+    bool constants = false;                  ///< nodes of the scope around it may be named
+    std::vector<int> from_outside = {};      ///< those that were
+  };
+
+  /// What is in braces, as a graph with names of its own.
+  Graph inside(const Body& body, std::vector<int>& inputs) {
     const Token& brace = take();
-    if (++braces_ > kDeepestBraces) fail(brace, "braces are nested too deeply");
+    if (outer_.size() == kDeepestBraces) fail(brace, "braces are nested too deeply");
     if (!body.before_affine.empty())
       fail(brace, "in dag the time is written where it enters, as in linear(" + body.before_affine +
                       "(z), 16); leave the setting for it out");
     if (!body.after_affine.empty())
       fail(brace, "in dag the time is written where it enters, as in " + body.after_affine +
                       "(linear(z, 16)); leave the setting for it out");
-    Builder net = Builder::without_input(info_.limits);
-    std::map<std::string, int> places;
+    Scope inner{Builder::without_input(info_.limits)};
+    inner.constants = body.constants;
     for (const BodyInput& input : body.inputs)
-      places[input.name] = net.graph().input(input.spec, input.name);
-    std::map<int, std::string> words;
-    std::swap(net, net_);
-    std::swap(places, places_);
-    std::swap(words, word_of_);
+      inner.places[input.name] = inner.net.graph().input(input.spec, input.name);
+    outer_.push_back(std::exchange(here_, std::move(inner)));
     statements("}");
     take();
-    std::swap(net, net_);
-    std::swap(places, places_);
-    std::swap(words, word_of_);
-    --braces_;
-    if (net.graph().output_nodes().empty())
+    inner = std::exchange(here_, std::move(outer_.back()));
+    outer_.pop_back();
+    if (inner.net.graph().output_nodes().empty())
       fail(brace, "what is in the braces has no output; end it with: output name");
-    return net.finish();
+    inputs.insert(inputs.end(), inner.from_outside.begin(), inner.from_outside.end());
+    return inner.net.finish();
+  }
+
+  Scope& scope(size_t level) { return level < outer_.size() ? outer_[level] : here_; }
+
+  /// The node of that name in a scope, be it one of the scopes around, which becomes an input of each
+  /// scope on the way; -1 if there is none.
+  int node_of(const std::string& name, size_t level) {
+    Scope& own = scope(level);
+    if (const auto place = own.places.find(name); place != own.places.end()) return place->second;
+    if (!own.constants || level == 0) return -1;
+    const int outside = node_of(name, level - 1);
+    if (outside < 0) return -1;
+    std::string free = name;  // operations may have been given it
+    Graph& graph = own.net.graph();
+    while (std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                       [&](const Node& node) { return node.name == free; }))
+      free += "_outside";
+    const int here = graph.input(scope(level - 1).net.graph().node(outside).spec, free);
+    own.from_outside.push_back(outside);
+    return own.places[name] = here;
   }
 
   const Token& peek(size_t ahead = 0) const {
@@ -155,18 +184,18 @@ class DagParser {
       do {
         take();  // 'output' or ','
         const int node = value("", 0);
-        for (int o : net_.graph().output_nodes())
+        for (int o : here_.net.graph().output_nodes())
           if (o == node) fail(peek(), "this output is named twice");
-        net_.graph().output(node);
+        here_.net.graph().output(node);
       } while (peek().text == ",");
       return;
     }
     const Token name = take();
     if (!name.is_name()) fail(name, "a statement begins with a name, or with output");
     if (name.text == "input") fail(name, "'input' stands for the data; give the node another name");
-    if (places_.count(name.text)) fail(name, "the name is used already; give each node its own");
+    if (here_.places.count(name.text)) fail(name, "the name is used already; give each node its own");
     expect("=");
-    places_[name.text] = value(name.text, 0);
+    here_.places[name.text] = value(name.text, 0);
   }
 
   /// @param name of the node that the value becomes; "" lets the network choose
@@ -175,17 +204,16 @@ class DagParser {
     const Token word = take();
     if (!word.is_name()) fail(word, "the name of a node or an operation is expected");
     if (word.text == "input") {
-      if (braces_ > 0)
+      if (!outer_.empty())
         fail(word,
              "'input' stands for the data, which are not seen in braces; write z, the value "
              "that the braces are applied to");
       return input_value(word, name);
     }
     if (peek().text != "(") {
-      const auto place = places_.find(word.text);
-      if (place != places_.end()) return place->second;
+      if (const int node = node_of(word.text, outer_.size()); node >= 0) return node;
       std::vector<std::string> known = {"input"};
-      for (const auto& [other, node] : places_) known.push_back(other);
+      for (const auto& [other, node] : here_.places) known.push_back(other);
       fail(word, "there is no node of that name" + text::suggestion(word.text, known));
     }
     return call(word, name, depth);
@@ -199,12 +227,12 @@ class DagParser {
       if (data_ < 0) {
         if (info_.input_shape.empty())
           fail(word, "the shape of the data is not known here; write it, as in input(1, 28, 28)");
-        data_ = net_.input(info_.input_shape, name, of_data());
+        data_ = here_.net.input(info_.input_shape, name, of_data());
       }
       return data_;
     }
     std::vector<int64_t> shape;
-    const bool first = net_.graph().input_nodes().empty();
+    const bool first = here_.net.graph().input_nodes().empty();
     Dtype dtype = first ? of_data() : Dtype::Float;
     do {
       take();  // '(' or ','
@@ -225,7 +253,7 @@ class DagParser {
     if (first && !info_.input_shape.empty() && shape != info_.input_shape)
       fail(word, text::cat("the data have the shape ", shape_text(info_.input_shape), ", not ",
                            shape_text(shape), "; write input"));
-    const int node = net_.input(shape, name, dtype);
+    const int node = here_.net.input(shape, name, dtype);
     if (first) data_ = node;
     return node;
   }
@@ -264,27 +292,34 @@ class DagParser {
     if (peek().text == "{") {
       if (!tie.empty())
         fail(peek(), "with tie= the operations come from there; leave the braces out");
-      use.inside = [this](const Body& body) { return inside(body); };
+      use.inside = [this](const Body& body, std::vector<int>& constants) {
+        return inside(body, constants);
+      };
     }
-    const int node = tie.empty() ? add_word(net_, use, inputs, name, info_.outputs())
+    const int node = tie.empty() ? add_word(here_.net, use, inputs, name, info_.outputs())
                                  : tied(use, tie, inputs, name);
-    word_of_[node] = use.word;
+    here_.words[node] = use.word;
     return node;
   }
 
   int tied(const WordUse& use, const std::string& tie, std::vector<int> inputs,
            const std::string& name) {
-    const auto place = places_.find(tie);
-    if (place == places_.end() || !word_of_.count(place->second))
+    const auto place = here_.places.find(tie);
+    if (place == here_.places.end() || !here_.words.count(place->second))
       throw UsageError(use.where + ": there is no earlier operation '" + tie +
                        "' to share weights " + "with; tie= takes the name of a node");
-    if (word_of_[place->second] != use.word)
-      throw UsageError(use.where + ": '" + tie + "' is '" + word_of_[place->second] + "', not '" +
+    if (here_.words[place->second] != use.word)
+      throw UsageError(use.where + ": '" + tie + "' is '" + here_.words[place->second] + "', not '" +
                        use.word + "'; use the same operation for both");
     if (!use.places.empty() || !use.settings.empty())
       throw UsageError(use.where + ": the settings come from '" + tie + "'; leave them out");
+    // Its constants are those of the earlier one.
+    const Node& earlier = here_.net.graph().node(place->second);
+    if (earlier.op->arity() > static_cast<int>(inputs.size()) && earlier.op->parts() &&
+        inputs.size() == 1)
+      inputs.insert(inputs.end(), earlier.inputs.begin() + 1, earlier.inputs.end());
     try {
-      return net_.add(net_.graph().node(place->second).op, std::move(inputs), name);
+      return here_.net.add(earlier.op, std::move(inputs), name);
     } catch (const UsageError& error) {
       throw UsageError(use.where + ": " + error.what());
     }
@@ -294,11 +329,9 @@ class DagParser {
   std::vector<Token> tokens_;
   size_t next_ = 0;
   const InputInfo& info_;
-  Builder net_;
-  int braces_ = 0;                      ///< that are open
-  int data_ = -1;                       ///< the input that the data go to
-  std::map<std::string, int> places_;   ///< node of each name
-  std::map<int, std::string> word_of_;  ///< by which word a node was made
+  Scope here_;
+  std::vector<Scope> outer_;  ///< around it, from the outside
+  int data_ = -1;             ///< the input that the data go to
 };
 
 struct DagText : Architecture {

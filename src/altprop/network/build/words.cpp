@@ -75,11 +75,13 @@ int add_word(Builder& net, const WordUse& use, const std::vector<int>& inputs,
   if (!entry->braces && use.inside)
     throw UsageError(use.where + ": '" + entry->name +
                      "' has no operations of its own; leave the braces out");
-  if (use.inside)
-    word->inside =
-        std::make_shared<Graph>(use.inside(word->body(net.graph().node(inputs[0]).spec)));
+  std::vector<int> all = inputs;
+  if (use.inside) {
+    const Body body = word->body(net.graph().node(inputs[0]).spec);
+    word->inside = std::make_shared<Graph>(use.inside(body, all));
+  }
   try {
-    return word->add(net, inputs, name);
+    return word->add(net, all, name);
   } catch (const UsageError& error) {
     throw UsageError(use.where + ": " + error.what());
   }

@@ -27,6 +27,9 @@ struct Body {
   /// In `chain`: these words are put in front of and behind each affine operation. In `dag`
   /// everything is written out, and a body that wants this is refused.
   std::string before_affine = "", after_affine = "";
+  /// In `dag`: nodes from outside of the braces may be named in them. Each becomes a further input of
+  /// the graph, and of the operation that the graph belongs to, in the same order.
+  bool constants = false;
 };
 
 /// The settings of one use of a word, and how to add its operation to a network.
@@ -67,8 +70,9 @@ struct WordUse {
   std::string word;
   std::vector<std::string> places;                              ///< values given by place
   std::vector<std::pair<std::string, std::string>> settings{};  ///< values given by name
-  /// Reads what is in the braces; null where there are none.
-  std::function<Graph(const Body&)> inside{};
+  /// Reads what is in the braces; null where there are none. Adds the nodes from outside that are
+  /// named in them to the operation's inputs.
+  std::function<Graph(const Body&, std::vector<int>& inputs)> inside{};
 };
 
 /// Adds the operation. A value `*` stands for the number of classes; k, s, p, d, g are short for
