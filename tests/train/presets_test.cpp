@@ -51,7 +51,7 @@ TEST(Presets, AreRunsThatCouldBegin) {
     if (settings.loss == "likelihood") {
       EXPECT_EQ(ode::flow_of(net).width + 1, output[0]);
     } else {
-      EXPECT_EQ(output, std::vector<int64_t>{shape.classes});
+      EXPECT_EQ(output, std::vector<int64_t>{shape.outputs()});
     }
     const auto rule = make_rule(settings.rule, settings.rule_options);
     EXPECT_NO_THROW(rule->admit(net, *make_loss(settings.loss)));
