@@ -54,6 +54,20 @@ def test_an_lstm_reads_tokens_and_predictive_coding_sweeps_once():
         assert row["gflop"] == pytest.approx(3 * 2 * 8 * (gates + output) * 1e-9, rel=1e-6)
 
 
+def test_gradients_of_an_ode_differ_by_the_evaluations_that_they_repeat():
+    """Naive repeats none, symplectic 2 s - 1 of them in each step of s stages, aca s: 12, 19 and 16 times the arithmetic
+    of an evaluation with a reverse pass that counts twice."""
+    found = {row["rule"]: row["gflop"] for row in altprop("bench", "--work", "ode", "--quick", "--json").json}
+    steps, stages = 25, 4
+    evaluation = 2 * 256 * (17 * 128 + 128 * 128 + 128 * 16) * 1e-9
+    naive = found["backprop[ode.gradient=naive]"]
+    assert naive == pytest.approx(3 * steps * stages * evaluation, rel=0.01)  # and a layer outside
+    for rule, repeated in {"backprop": 2 * stages - 1, "backprop[ode.gradient=aca]": stages,
+                           "backprop[ode.gradient=one-checkpoint]": stages,
+                           "backprop[ode.graph-stages=4]": stages}.items():
+        assert found[rule] - naive == pytest.approx(steps * repeated * evaluation, rel=1e-6), rule
+
+
 def test_errors_are_sentences():
     assert "there is no benchmark work 'mpl'" in altprop("bench", "--work", "mpl", code=2).err
     assert "no-such-rule" in altprop("bench", "--quick", "--rules", "no-such-rule", code=2).err
