@@ -1,6 +1,6 @@
 """Networks with ODE blocks from the command line: training, resuming, gradient methods, errors."""
 import pytest
-from program import GLYPHS, altprop
+from program import GLYPHS, altprop, records
 
 NET = "chain: linear 12, ode{linear 16, tanh, linear 12} solver=dopri5 rtol=1e-3 time=concat, linear *"
 SMALL = ["--net", NET, *GLYPHS, "--threads", "1"]
@@ -120,3 +120,15 @@ def test_outputs_at_several_times_and_a_learnt_end_train(tmp_path):
     assert summary["test_accuracy"] > 0.2
     rows = altprop("check", "--net", net, *GLYPHS, "--json").json["layers"]
     assert [row["relative_error"] < 1e-13 for row in rows if row["name"].endswith(".T")] == [True]
+
+
+def test_records_tell_how_far_credit_inside_of_a_block_is_from_the_exact_one(tmp_path):
+    net = ["--net", "chain: linear 6, ode{linear 8, tanh, linear 6} solver=rk4 steps=2, linear *"]
+    data = ["--data.glyphs.train", 200, "--data.glyphs.test", 50, "--epochs", 1, "--quiet", "--threads", 1]
+    for rule in ("fa", "backprop"):
+        altprop("train", "--rule", rule, *net, *data, "--out", tmp_path / rule)
+    [record] = records(tmp_path / "fa")
+    places = [(row["name"], row["step"], row["stage"]) for row in record["ode_credit"]]
+    assert places == [(f"ode1.fc{i}", step, stage) for i in (1, 2) for step in range(2) for stage in range(4)]
+    assert all(5 < row["angle_degrees"] < 175 for row in record["ode_credit"])
+    assert "ode_credit" not in records(tmp_path / "backprop")[0]
