@@ -124,4 +124,5 @@ def main():
         f'<text x="{LEFT}" y="16" font-size="13">{title}</text>', *body, "</svg>\n"]))
 
 
-main()
+if __name__ == "__main__":
+    main()
