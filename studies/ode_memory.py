@@ -14,7 +14,7 @@ from curves import COLOURS, STYLE
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STEPS = [10, 30, 100, 300, 1000, 3000, 10000]
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 70, 190, 40, 50
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 785, 420, 70, 215, 40, 50
 
 
 def measured(program, steps):

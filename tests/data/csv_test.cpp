@@ -53,6 +53,7 @@ TEST(Csv, RefusesDamagedFilesNamingFileAndLine) {
   refuse("1,2,3\n1,nan,3\n", {"'nan' in column 1", "not a finite number", "missing"});
   refuse("1,2,3\n1,,3\n", {"'' in column 1", "missing"});
   refuse("1,2,3\n1,inf,3\n", {"'inf' in column 1", "not a finite number"});
+  refuse("1,2,3\n1,1e39,3\n", {"'1e39' in column 1", "single precision", "rescale"});
   refuse("1,2,3\n1,1e99,3\n", {"'1e99' in column 1"});
   refuse("1,2,3\n1,1e999,3\n", {"'1e999' in column 1"});
   refuse("1,2,3\n1,0x1p3,3\n", {"'0x1p3' in column 1"});

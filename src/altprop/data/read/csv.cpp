@@ -159,6 +159,10 @@ class TableReader {
     const auto value = format_.decimal_comma ? parse_comma_number(field) : parse_number(field);
     // Beyond float32 a feature is as useless as a missing one.
     if (value && std::abs(*value) <= std::numeric_limits<float>::max()) return *value;
+    if (value)
+      fail(record, column,
+           text::cat("has ", shown(field), " in ", column_text(table_.columns, column),
+                     ", which is beyond what single precision holds (3.4e38); rescale the column"));
     std::string advice;
     if (is_missing(field))
       advice = text::cat(": the value is missing; leave the line out",
@@ -171,7 +175,7 @@ class TableReader {
           "understood";
     else if (format_.decimal_comma && parse_number(field))
       advice = " with a decimal comma, which option csv.decimal asks for";
-    else if (!value && !is_infinite(field) && !format_.applied)
+    else if (!is_infinite(field) && !format_.applied)
       advice = "; option csv.leave-out leaves a column out";
     fail(record, column,
          text::cat("has ", shown(field), " in ", column_text(table_.columns, column),
