@@ -2,6 +2,7 @@
 #include "altprop/base/error.h"
 #include "altprop/network/loss.h"
 #include "check_op.h"
+#include "network/support.h"
 
 namespace altprop {
 namespace {
@@ -52,7 +53,7 @@ TEST(LossTargets, OneOutputIsNoChoice) {
 }
 
 TEST(LossTargets, TheOutputHasAsManyValuesAsATarget) {
-  for (const std::string& name : loss_names())
+  for (const std::string& name : test::losses_with_targets())
     EXPECT_NE(objection(name, {10}, column({0.5, 1})).find("a target of the data has shape [1]"),
               std::string::npos)
         << name;
@@ -64,7 +65,7 @@ TEST(LossTargets, ValuesAtEveryStepAreAveragedAsClassesAre) {
   const Tensor output = Stream(1).normal({2, 3, 4}, at::kDouble),
                classes = at::tensor({0, 3, 1, 2, 2, 0}, at::kLong).view({2, 3});
   const Tensor rows = at::one_hot(classes, 4).to(at::kDouble);
-  for (const std::string& name : loss_names()) {
+  for (const std::string& name : test::losses_with_targets()) {
     const auto loss = make_loss(name);
     const Tensor value = loss->value(output, rows), gradient = loss->gradient(output, rows);
     EXPECT_TRUE(at::allclose(value, loss->value(output, classes))) << name;
@@ -81,7 +82,7 @@ TEST(LossTargets, TheGradientAtComplexOutputsContinuesTheRealOne) {
   const Tensor y = Stream(1).normal({3, 4}, at::kDouble),
                target = at::one_hot(at::tensor({0, 3, 1}, at::kLong), 4).to(at::kDouble);
   const double h = 1e-6;
-  for (const std::string& name : loss_names()) {
+  for (const std::string& name : test::losses_with_targets()) {
     const auto loss = make_loss(name);
     ASSERT_TRUE(loss->analytic()) << name;
     const Tensor real = loss->complex_gradient(at::cat({y, at::zeros_like(y)}), target);

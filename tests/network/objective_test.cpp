@@ -5,6 +5,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/tensor/random.h"
+#include "network/support.h"
 
 namespace altprop {
 namespace {
@@ -49,7 +50,7 @@ TEST(Objective, CurvaturesAreDerivativesOfGradients) {
   const Tensor classes = at::tensor({0, 2, 1, 3, 3}, at::kLong), values = drawn("v", {5, 4}).abs(),
                of_steps = at::tensor({0, 1, 2, -1, 3, 3, 1, 0, -1, -1}, at::kLong).view({5, 2});
   const double h = 1e-6;
-  for (const std::string& name : loss_names()) {
+  for (const std::string& name : test::losses_with_targets()) {
     const auto loss = make_loss(name);
     const auto expect = [&](const Tensor& at, const Tensor& v, const Tensor& target) {
       const Tensor numeric =

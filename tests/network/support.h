@@ -8,6 +8,7 @@
 #include "altprop/base/error.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/init.h"
+#include "altprop/network/loss.h"
 
 namespace altprop::test {
 
@@ -29,6 +30,13 @@ inline int64_t parameters(const Graph& net) {
   int64_t n = 0;
   for (const ParamPtr& param : net.params()) n += param->value.numel();
   return n;
+}
+
+/// Losses that compare an output with a target: all but that of flows.
+inline std::vector<std::string> losses_with_targets() {
+  std::vector<std::string> out = loss_names();
+  std::erase_if(out, [](const std::string& name) { return make_loss(name)->of_flows(); });
+  return out;
 }
 
 /// A batch for the first input.

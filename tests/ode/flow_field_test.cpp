@@ -21,7 +21,7 @@ using testing::Found;
 using testing::kExact;
 using testing::pass;
 
-constexpr FlowSettings kNoise{.trace = Trace::Gaussian};
+constexpr FlowSettings kNoisyTrace{.trace = Trace::Gaussian};
 
 /// Concatsquash layers: linear, time gate, tanh, linear, time gate.
 std::shared_ptr<Graph> squash_net(int64_t width, int64_t hidden = 5,
@@ -35,7 +35,7 @@ std::shared_ptr<Graph> squash_net(int64_t width, int64_t hidden = 5,
 }
 
 /// f of the state (z, l) and the time, with the flow as its only operation.
-std::shared_ptr<Graph> field(const OpPtr& flow, int64_t width) {
+std::shared_ptr<Graph> field_around(const OpPtr& flow, int64_t width) {
   auto f = std::make_shared<Graph>();
   const int s = f->input({{width}}, "z"), t = f->input(time_spec(), "t");
   f->output(f->add(flow, {s, t}, "flow"));
@@ -51,8 +51,8 @@ void draw_params(const Op& op, double deviation = 0.6) {
 std::shared_ptr<Block> flow_block(const FlowSettings& settings, const Problem& problem,
                                   int64_t width = 3) {
   Graph net;
-  auto made =
-      std::make_shared<Block>(field(flow_field(squash_net(width), settings), width + 1), problem);
+  auto made = std::make_shared<Block>(
+      field_around(flow_field(squash_net(width), settings), width + 1), problem);
   net.output(net.add(made, {net.input({{width + 1}})}, "ode"));
   draw_params(*made);
   if (problem.learnt_time != LearntTime::No)
@@ -79,7 +79,7 @@ TEST(FlowField, InABlockWithALearntTimeItKeepsThem) {
   at::NoGradGuard no_grad;
   for (const Gradient gradient : kExact) {
     auto made = std::make_shared<Block>(
-        field(flow_field(squash_net(2, 3), kNoise), 3),
+        field_around(flow_field(squash_net(2, 3), kNoisyTrace), 3),
         Problem{.solver = "rk4", .sizes = {.steps = 2}, .learnt_time = LearntTime::Square});
     made->set_gradient(gradient);
     check_op(made, {{2, 3}}, {.along_parameters = false});
@@ -147,7 +147,7 @@ TEST(FlowField, ItsGradientsAreAutogradsSecondDerivatives) {
 TEST(FlowField, ExactMethodsAgree) {
   at::NoGradGuard no_grad;
   const Tensor x = draw("x", {4, 4}), cot = draw("cot", {4, 4});
-  for (const FlowSettings& settings : {FlowSettings{}, kNoise})
+  for (const FlowSettings& settings : {FlowSettings{}, kNoisyTrace})
     for (const Problem& problem :
          {Problem{.solver = "dopri5", .sizes = {.steps = 5}},
           Problem{.sizes = {.rtol = 1e-4, .atol = 1e-6}},
@@ -164,7 +164,7 @@ TEST(FlowField, TheContinuousAdjointFollowsItsTolerance) {
   at::NoGradGuard no_grad;
   const Tensor x = draw("x", {4, 4}), cot = draw("cot", {4, 4});
   for (const double tolerance : {1e-4, 1e-8}) {
-    const auto block = flow_block(kNoise, {.sizes = {.rtol = tolerance, .atol = tolerance}});
+    const auto block = flow_block(kNoisyTrace, {.sizes = {.rtol = tolerance, .atol = tolerance}});
     const Found exact = pass(*block, Gradient::Symplectic, x, cot),
                 found = pass(*block, Gradient::Adjoint, x, cot);
     EXPECT_LE(apart(found.of_params[0], exact.of_params[0]), 100 * tolerance);
@@ -221,7 +221,7 @@ TEST(FlowField, TheEstimateIsUnbiased) {
 
 TEST(FlowField, NoiseBelongsToThePassAndTheSample) {
   at::NoGradGuard no_grad;
-  const auto block = flow_block(kNoise, {.solver = "rk4", .sizes = {.steps = 2}});
+  const auto block = flow_block(kNoisyTrace, {.solver = "rk4", .sizes = {.steps = 2}});
   const Tensor x = draw("x", {4, 4});
   const Tensor ids = at::tensor({7, 3, 11, 5}, at::kLong),
                order = at::tensor({2, 0, 3, 1}, at::kLong);

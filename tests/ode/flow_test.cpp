@@ -18,17 +18,15 @@ namespace {
 using test::contains;
 using test::message_of;
 
-constexpr InputInfo plane() { return {}; }
-
-InputInfo data_of(std::vector<int64_t> shape) {
-  InputInfo out = plane();
+InputInfo sized(std::vector<int64_t> shape) {
+  InputInfo out;
   out.input_shape = std::move(shape);
   return out;
 }
 
 /// Weights drawn, in float64.
-Graph drawn(const std::string& text, const std::string& scheme = "normal:0.7",
-            const InputInfo& info = data_of({2})) {
+Graph drawn_flow(const std::string& text, const std::string& scheme = "normal:0.7",
+                 const InputInfo& info = sized({2})) {
   Graph net = network(text, info);
   net.to(at::kCPU, at::kDouble);
   initialise(net, Initialiser(scheme), Stream(3).at("init"));
@@ -37,7 +35,7 @@ Graph drawn(const std::string& text, const std::string& scheme = "normal:0.7",
 
 /// Of a function of the plane, by the midpoint rule on [-a, a]^2, which is exact to the digits that
 /// a smooth density has at the border.
-double integral(const std::function<Tensor(const Tensor&)>& f, double a, int64_t cells) {
+double plane_integral(const std::function<Tensor(const Tensor&)>& f, double a, int64_t cells) {
   const Tensor at = (at::arange(cells, at::kDouble) + 0.5) * (2 * a / double(cells)) - a;
   const Tensor points = at::stack({at.view({1, -1}).expand({cells, cells}).flatten(),
                                    at.view({-1, 1}).expand({cells, cells}).flatten()},
@@ -50,9 +48,9 @@ TEST(Flow, ADensityIntegratesToOne) {
   for (const std::string text : {"cnf:2:8x2:tanh:rtol=1e-7,atol=1e-8",
                                  "cnf:2:8:softplus:layer=concat,blocks=2,solver=dopri8,steps=4",
                                  "cnf:2:8:tanh:trace=hutchinson,steps=10"}) {
-    const Graph net = drawn(text);
+    const Graph net = drawn_flow(text);
     const double all =
-        integral([&](const Tensor& x) { return log_density(net, x).exp(); }, 14, 140);
+        plane_integral([&](const Tensor& x) { return log_density(net, x).exp(); }, 14, 140);
     EXPECT_NEAR(all, 1, 2e-4) << text;
     const Tensor x = Stream(1).at("x").normal({5, 2}, at::kDouble);
     EXPECT_GT(
@@ -66,7 +64,7 @@ TEST(Flow, ADensityIntegratesToOne) {
 TEST(Flow, AnAffineFlowHasANormalDensity) {
   at::NoGradGuard no_grad;
   Graph net = network("chain: ode{flow{linear 2 bias=false}} augment=1 T=0.7 solver=dopri8 steps=6",
-                      data_of({2}));
+                      sized({2}));
   net.to(at::kCPU, at::kDouble);
   const Tensor a = at::tensor({0.5, -0.8, 0.3, -0.4}, at::kDouble).view({2, 2});
   net.params()[0]->value = a;
@@ -86,20 +84,20 @@ TEST(Flow, SamplesGoForwardToTheDrawsThatTheyCameFrom) {
   at::NoGradGuard no_grad;
   for (const std::string text : {"cnf:2:8x2:tanh:rtol=1e-9,atol=1e-9,blocks=2,T=0.6",
                                  "cnf:2:8:softplus:solver=dopri8,steps=20,learn-T=no"}) {
-    const Graph net = drawn(text);
+    const Graph net = drawn_flow(text);
     const Tensor x = sample(net, 7, Stream(4), 3);
     const Tensor z = net.predict(x).narrow(1, 0, 2);
     expect_close(z, Stream(4).normal_rows({}, {7, 2}, at::kDouble), 1e-6, "draws");
     EXPECT_GT(largest(x - z), 0.05);
   }
-  const Graph images = drawn("cnf:*:6:tanh:steps=2", "normal:0.3", data_of({1, 2, 3}));
+  const Graph images = drawn_flow("cnf:*:6:tanh:steps=2", "normal:0.3", sized({1, 2, 3}));
   EXPECT_EQ(sample(images, 5, Stream(1)).sizes(), IntArrayRef({5, 1, 2, 3}));
   EXPECT_THROW(sample(images, 0, Stream(1)), UsageError);
 }
 
 TEST(Flow, WhatElseChangesDensitiesIsNoFlow) {
   const auto why = [](const std::string& text) {
-    return message_of([&] { flow_of(network(text, data_of({2}))); });
+    return message_of([&] { flow_of(network(text, sized({2}))); });
   };
   EXPECT_EQ(why("cnf:2:8:tanh"), "no error");
   EXPECT_EQ(why("chain: ode{flow{linear 8, tanh, linear 2}} augment=1"), "no error");
@@ -112,13 +110,13 @@ TEST(Flow, WhatElseChangesDensitiesIsNoFlow) {
   EXPECT_TRUE(contains(why("chain: ode{flow{linear 2}, tanh} augment=1"), "more or less"));
   EXPECT_TRUE(contains(why("chain: ode{flow{linear 2}} augment=1 times=0.5/1"), "more or less"));
   EXPECT_TRUE(contains(why("mlp:2-3"), "(linear)"));
-  EXPECT_FALSE(is_flow(network("mlp:2-3", data_of({2}))));
-  EXPECT_TRUE(is_flow(network("cnf:2:8:tanh", data_of({2}))));
+  EXPECT_FALSE(is_flow(network("mlp:2-3", sized({2}))));
+  EXPECT_TRUE(is_flow(network("cnf:2:8:tanh", sized({2}))));
 }
 
 TEST(Flow, TextsThatMakeNoSenseAreRefused) {
   const auto why = [](const std::string& text, std::vector<int64_t> shape = {2}) {
-    return message_of([&] { network(text, data_of(std::move(shape))); });
+    return message_of([&] { network(text, sized(std::move(shape))); });
   };
   EXPECT_TRUE(contains(why("cnf"), "hidden layers are missing"));
   EXPECT_TRUE(contains(why("cnf:3:8"), "3 values"));
@@ -176,7 +174,7 @@ TEST(Likelihood, IsMinusTheLogDensityAndItsGradient) {
 
 /// Likelihoods of the first steps of training under every gradient method.
 std::vector<double> first_losses(Gradient gradient, int steps) {
-  Graph net = drawn("cnf:2:12x2:tanh:T=0.5,trace=hutchinson", "xavier");
+  Graph net = drawn_flow("cnf:2:12x2:tanh:T=0.5,trace=hutchinson", "xavier");
   set_gradient(net, gradient);
   const auto loss = make_loss("likelihood");
   altprop::testing::TestRun run(net, *loss, make_rule("backprop"), {.kind = "adam", .lr = 5e-3});

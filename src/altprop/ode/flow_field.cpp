@@ -231,8 +231,8 @@ Tensor FlowField::jvp(const Saved& saved, const Tensor& tangent, int input) cons
   // The trace is one number for each sample, whose gradient gives all its tangents.
   Tensor of_trace = at::zeros({kept.batch, width_ + 1}, tangent.options());
   of_trace.select(1, width_).fill_(1);
-  const Tensor gradient = vjp(saved, of_trace, 0, nullptr);
-  const Tensor rate = (match_rows(gradient, tangent) * tangent).sum(1, true);
+  const Tensor gradient = vjp(saved, of_trace, 0, nullptr).narrow(1, 0, width_);
+  const Tensor rate = (match_rows(gradient, moved) * moved).sum(1, true);
   return at::cat({velocity, rate}, 1);
 }
 
