@@ -63,7 +63,7 @@ TEST(ProofIncrementalPredictiveCoding, UpdatesInsideTheRelaxation) {
   const auto loss = make_loss("cross-entropy");
   const ToyRun run = train_toy(net, rule, *loss, updater, toy_data(64, 6, 5), 150);
   EXPECT_EQ(updater.steps(), 150 * 5) << "one update per inference step";
-  test::expect_learnt_at_most("loss", run.after / run.before, 0.3);
+  test::expect_learnt_at_most("loss", run.after / run.before, 0.35);
   for (size_t t = 1; t < rule.energies.size(); ++t) EXPECT_LE(rule.energies[t], rule.energies[t - 1] * (1 + 1e-9));
 }
 
