@@ -1,7 +1,10 @@
 #include "altprop/train/samples.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "altprop/base/error.h"
 #include "altprop/ode/flow.h"
