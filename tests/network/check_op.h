@@ -309,8 +309,8 @@ class OpCheck {
       expect_close(together[i], apart.of_param(*op_->params()[i]), 1e-12, "blocks of accumulate");
   }
 
-  /// The reverse pass of the tangent, of K tangents and M cotangents of each, with and without those
-  /// of single inputs: against central differences of <cot, J t>.
+  /// The reverse pass of the tangent, of K tangents and M cotangents of each, with and without
+  /// those of single inputs: against central differences of <cot, J t>.
   void second_derivatives() {
     if (!op_->has_jvp_vjp()) {
       if (op_->parts() && differentiable()) return;  // asks its parts
@@ -339,7 +339,9 @@ class OpCheck {
                              ? Tensor()
                              : many(x_[i], k, stream.at(static_cast<int64_t>(i))));
     const Tensor cots = many(cot_, k * kCots, stream.at("cots"));
-    const auto block = [&](int64_t m) { return cots.narrow(0, m * k * cot_.size(0), k * cot_.size(0)); };
+    const auto block = [&](int64_t m) {
+      return cots.narrow(0, m * k * cot_.size(0), k * cot_.size(0));
+    };
     const auto product = [&](int64_t m) {
       Saved saved;
       forward(x_, saved);
@@ -366,9 +368,9 @@ class OpCheck {
     for (const ParamPtr& param : op_->params()) {
       const Tensor expected =
           0.5 * differences(param->value, [&] { return product(0) + product(1); });
-      expect_close(sink.of_param(*param).defined() ? sink.of_param(*param)
-                                                   : at::zeros_like(expected),
-                   expected, 1e-7, "second derivative by " + param->name);
+      expect_close(
+          sink.of_param(*param).defined() ? sink.of_param(*param) : at::zeros_like(expected),
+          expected, 1e-7, "second derivative by " + param->name);
     }
   }
 

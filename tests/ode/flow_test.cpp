@@ -4,6 +4,8 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <cmath>
+#include <functional>
 #include <numbers>
 
 #include "altprop/network/likelihood.h"

@@ -254,3 +254,42 @@ def test_hostile_scores_are_left_out(tmp_path):
             for scores in ("none", [3, {"name": 4}, {"more_is_better": "x"}])]
     (tmp_path / "summary.json").write_text(json.dumps({"runs": runs}))
     assert_sound(browser.look(report(tmp_path), [(1280, False)])[0])
+
+
+def density_map(**changes):
+    n = 8
+    return {"from": [-1, -2], "to": [3, 2], "integral": 0.97, "samples": [[0, 0], [1, 1], [2, -1]],
+            "density": [[abs(r - c) / 50 for c in range(n)] for r in range(n)], **changes}
+
+
+@pytest.mark.parametrize("views", [browser.VIEWS], ids=["all"])
+def test_the_density_of_a_flow_is_drawn(tmp_path, views):
+    make_fixture.make(tmp_path, kind="train")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    (tmp_path / "summary.json").write_text(json.dumps({**summary, "density": density_map()}))
+    for found in browser.look(report(tmp_path), views):
+        assert_sound(found)
+        assert any(name.startswith("density:") for name in found["charts"])
+        assert "97" in found["words"] and "of the probability" in found["words"]
+
+
+@pytest.mark.parametrize("spoilt", [
+    None, 7, "map", [], {}, density_map(density=[]), density_map(density=[[]]), density_map(density=[[1], [1, 2]]),
+    density_map(**{"from": [None, 1]}), density_map(to="far")], ids=str)
+def test_a_spoilt_density_is_left_out(tmp_path, spoilt):
+    make_fixture.make(tmp_path, kind="train", epochs=1)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    (tmp_path / "summary.json").write_text(json.dumps({**summary, "density": spoilt}))
+    found = browser.look(report(tmp_path), [(1280, False)])[0]
+    assert_sound(found)
+    assert not any(name.startswith("density:") for name in found["charts"])
+
+
+def test_odd_numbers_of_a_density_leave_holes(tmp_path):
+    make_fixture.make(tmp_path, kind="train", epochs=1)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    odd = density_map(density=[[None, -1], ["x", 1e308]], samples=[[1], "a", [None, 2], 3], integral="most")
+    (tmp_path / "summary.json").write_text(json.dumps({**summary, "density": odd}))
+    found = browser.look(report(tmp_path), [(1280, False)])[0]
+    assert_sound(found)
+    assert any(name.startswith("density:") for name in found["charts"])

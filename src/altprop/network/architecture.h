@@ -51,7 +51,7 @@ struct ArchitectureEntry {
   std::vector<int64_t> input_shape = {};  ///< used where there are no data; empty: the text says it
   int64_t classes = 0;                    ///< likewise
   std::vector<std::string> positional;    ///< names of the options that may be given by place
-  bool density = false;  ///< its output goes by the samples, and not by classes or targets
+  bool density = false;     ///< its output goes by the samples, and not by classes or targets
   bool whole_text = false;  ///< everything behind the first colon is the only positional option
   std::function<std::unique_ptr<Architecture>()> make;
   int order = 100;  ///< position in listings

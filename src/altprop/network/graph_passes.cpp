@@ -191,14 +191,13 @@ struct TangentStep {
 TangentCredits cross_tangent(const TangentStep& step, Sweep& sweep) {
   const Op& op = *step.site.node.op;
   if (op.parts())
-    return op.credit_of_tangent(step.saved, step.tangents, step.cot, step.values,
-                                step.of_tangents, sweep);
+    return op.credit_of_tangent(step.saved, step.tangents, step.cot, step.values, step.of_tangents,
+                                sweep);
   TangentCredits out;
   Shared shared;
   sweep.shared = &shared;
   if (std::find(step.of_tangents.begin(), step.of_tangents.end(), 1) != step.of_tangents.end())
-    out.of_tangents =
-        sweep.feedback.pull(step.site, step.saved, step.cot, step.of_tangents, sweep);
+    out.of_tangents = sweep.feedback.pull(step.site, step.saved, step.cot, step.of_tangents, sweep);
   out.of_values.resize(step.values.size());
   for (size_t i = 0; i < step.values.size(); ++i)
     if (step.values[i])
@@ -296,7 +295,8 @@ TangentCredits Graph::reverse(Activity& activity, std::vector<Seed> seeds, Tange
       sweep.release = outer.release;
       TangentCredits crossed = cross_tangent(step, sweep);
       for (size_t i = 0; i < node.inputs.size(); ++i) {
-        if (i < crossed.of_values.size()) credit.add(node.inputs[i], std::move(crossed.of_values[i]));
+        if (i < crossed.of_values.size())
+          credit.add(node.inputs[i], std::move(crossed.of_values[i]));
         if (i < crossed.of_tangents.size() && tangents_of_inputs[i])
           of_tangents.add(node.inputs[i], std::move(crossed.of_tangents[i]));
       }

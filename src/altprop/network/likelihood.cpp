@@ -1,5 +1,6 @@
 #include "altprop/network/likelihood.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "altprop/base/error.h"

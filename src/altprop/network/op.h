@@ -170,26 +170,27 @@ class Op {
   virtual Tensor jvp_params(const Saved& saved, const ParamTangents& of) const;
 
   /// The reverse pass of the tangent is known (jvp_vjp, jvp_accumulate; of composites
-  /// credit_of_tangent), as second derivatives want it. By default that of operations whose response
-  /// is linear and that are affine in their weight or have no parameters.
+  /// credit_of_tangent), as second derivatives want it. By default that of operations whose
+  /// response is linear and that are affine in their weight or have no parameters.
   virtual bool has_jvp_vjp() const;
 
   /// The tangent is itself a function of the input and of the parameters. With
   /// ydot = sum_j J_j tangents[j], d<cot, ydot> / d input, which is zero where the response is
   /// linear.
-  /// @param tangents by input, [K*B, ...], [K, ...] of one without a batch dimension; undefined: none
+  /// @param tangents by input, [K*B, ...], [K, ...] of one without a batch dimension; undefined:
+  /// none
   /// @param cot [M*K*B, ...], row (m*K + k)*B + b: M cotangents of the K tangents of B samples
-  /// @returns [M*B, ...], the sum over the tangents; [M, ...] of an input without a batch dimension;
-  /// undefined: zero. @throws Refusal if it is not known
+  /// @returns [M*B, ...], the sum over the tangents; [M, ...] of an input without a batch
+  /// dimension; undefined: zero. @throws Refusal if it is not known
   virtual Tensor jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
                          int input = 0) const;
-  /// Adds scale * d<cot, ydot> / d parameter, summed over rows, to those parameters that `store` has
-  /// slots for. @throws Refusal if it is not known
+  /// Adds scale * d<cot, ydot> / d parameter, summed over rows, to those parameters that `store`
+  /// has slots for. @throws Refusal if it is not known
   virtual void jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents,
                               const Tensor& cot, double scale, Store& store) const;
   /// The whole reverse pass of a composite's tangent: credits of its inputs (jvp_vjp) and of their
-  /// tangents (vjp), with the signals of its parts. Operations that have no parts are asked for each
-  /// by itself. @throws Refusal if it is not known
+  /// tangents (vjp), with the signals of its parts. Operations that have no parts are asked for
+  /// each by itself. @throws Refusal if it is not known
   virtual TangentCredits credit_of_tangent(const Saved& saved, std::span<const Tensor> tangents,
                                            const Tensor& cot, Wanted values, Wanted of_tangents,
                                            Sweep& sweep) const;

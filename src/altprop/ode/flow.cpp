@@ -1,5 +1,7 @@
 #include "altprop/ode/flow.h"
 
+#include <algorithm>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/likelihood.h"

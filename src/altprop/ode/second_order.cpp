@@ -4,8 +4,6 @@
 // its reverse pass is that of backward.cpp with two credits, lambda of the state and mu of the
 // tangent; in each stage both cross f together (Graph::sweep of values and tangents). All stages
 // have to be there at once with their tangents, so that it is for the method `naive` alone.
-#include <algorithm>
-
 #include "altprop/base/error.h"
 #include "altprop/ode/block.h"
 

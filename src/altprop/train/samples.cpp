@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "altprop/base/error.h"
 #include "altprop/ode/flow.h"

@@ -42,9 +42,10 @@ struct Csv : Reader {
     o.choice("csv.missing", missing, {"words", "empty"},
              {"what is no value: words: an empty field, NA, nan, null, None, ? and the like; "
               "empty: an empty field alone"});
-    o.choice("csv.task", task, {"classification", "regression", "unlabelled"},
-             {"whether the target is a class or a number; unlabelled: there is none, and all columns "
-              "are features"});
+    o.choice(
+        "csv.task", task, {"classification", "regression", "unlabelled"},
+        {"whether the target is a class or a number; unlabelled: there is none, and all columns "
+         "are features"});
     o.integer("csv.classes", classes, {.min = 0, .max = Labels::kMostClasses},
               {"number of classes; 0: as many as the training file has labels"});
     o.text("csv.shape", shape, {"shape of a sample, e.g. 1x28x28; empty: a vector"});

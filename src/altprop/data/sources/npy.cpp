@@ -39,7 +39,8 @@ struct Npy : Reader {
     if (task == "unlabelled") return unlabelled(folder);
     if (train_x.empty() || train_y.empty())
       throw UsageError(
-          "data source 'npy' needs both options npy.train-x and npy.train-y, or npy.task unlabelled");
+          "data source 'npy' needs both options npy.train-x and npy.train-y, or npy.task "
+          "unlabelled");
     if (test_x.empty() != test_y.empty())
       throw UsageError(
           "data source 'npy' needs both options npy.test-x and npy.test-y, or neither");
@@ -53,7 +54,8 @@ struct Npy : Reader {
 
   Splits unlabelled(const std::string& folder) const {
     if (train_x.empty())
-      throw UsageError("data source 'npy' needs option npy.train-x, the file of the training inputs");
+      throw UsageError(
+          "data source 'npy' needs option npy.train-x, the file of the training inputs");
     if (!train_y.empty() || !test_y.empty())
       throw UsageError(text::cat("option 'npy.", train_y.empty() ? "test-y" : "train-y",
                                  "' is a file of targets, but with npy.task unlabelled there are "

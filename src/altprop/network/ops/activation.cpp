@@ -59,7 +59,11 @@ const std::vector<Activation::Form>& table() {
        [](const Tensor& cot, const Tensor& y, double a) {
          return at::elu_backward(cot, a, 1, 1, true, y);
        },
-       true, Epilogue::None, 1, "value approached for very negative inputs, negated", {},
+       true,
+       Epilogue::None,
+       1,
+       "value approached for very negative inputs, negated",
+       {},
        [](const Tensor& y, double a) { return at::where(y < 0, y + a, 0); }},
       {"tanh",
        [](const Tensor& x, double, bool overwrite) {
@@ -119,19 +123,29 @@ const std::vector<Activation::Form>& table() {
          return at::sigmoid_backward(1 + half * (1 - 2 * f), f) -
                 at::sigmoid_backward(1 - (1 - half) * (1 - 2 * g), g);
        }},
-      {"softplus", [](const Tensor& x, double, bool) { return at::softplus(x); },
+      {"softplus",
+       [](const Tensor& x, double, bool) { return at::softplus(x); },
        [](const Tensor& cot, const Tensor& x, double) {
          return at::softplus_backward(cot, x, 1, 20);
        },
-       false, Epilogue::None, 0, "", {},
+       false,
+       Epilogue::None,
+       0,
+       "",
+       {},
        // Beyond 20 it is taken for the identity, here too.
        [](const Tensor& x, double) {
          const Tensor s = x.sigmoid();
          return at::where(x > 20, 0, s * (1 - s));
        }},
-      {"gelu", [](const Tensor& x, double, bool) { return at::gelu(x); },
-       [](const Tensor& cot, const Tensor& x, double) { return at::gelu_backward(cot, x); }, false,
-       Epilogue::None, 0, "", {},
+      {"gelu",
+       [](const Tensor& x, double, bool) { return at::gelu(x); },
+       [](const Tensor& cot, const Tensor& x, double) { return at::gelu_backward(cot, x); },
+       false,
+       Epilogue::None,
+       0,
+       "",
+       {},
        [](const Tensor& x, double) {
          const Tensor square = x.square();
          return (2 - square) * (square * -0.5).exp_() * 0.3989422804014327;  // 1 / sqrt(2 pi)
@@ -206,8 +220,7 @@ Tensor Activation::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents,
                            int input) const {
   if (is_identity() || !has_jvp_vjp()) return Op::jvp_vjp(saved, tangents, cot, input);
   const Tensor &kept = saved.t[0], &tangent = tangents[0];
-  const Tensor moved =
-      fold_tangents(cot * match_rows(tangent, cot), tangent.size(0), kept.size(0));
+  const Tensor moved = fold_tangents(cot * match_rows(tangent, cot), tangent.size(0), kept.size(0));
   return moved * match_rows(form_->bend(kept, parameter_), moved);
 }
 

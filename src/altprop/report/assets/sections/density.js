@@ -48,6 +48,31 @@ function drawDensity({map, title}, width) {
   chart.append(
       unitText(0, side + bottom - 4, `${significant(map.from[0])} to ${significant(map.to[0])}`),
       unitText(side, side + bottom - 4, `${significant(map.from[1])} to ${significant(map.to[1])} upwards`, 'end'));
+  inspect(chart, {
+    find: (x, y) => {
+      const c = Math.floor(x / wide), r = Math.floor((side - y) / tall);
+      return r >= 0 && r < rows && c >= 0 && c < columns ? [r, c] : null;
+    },
+    next: (spot, dx, dy) => (spot ? [shifted(spot[0], -dy, rows), shifted(spot[1], dx, columns)] : [0, 0]),
+    show: ([r, c]) => ({
+      title: `${significant(middle(map, 0, c, columns))}, ${significant(middle(map, 1, r, rows))}`,
+      x: (c + 1) * wide,
+      y: side - (r + 1) * tall,
+      rows: [{
+        label: 'density',
+        value: known(number(map.density[r][c])) ? significant(map.density[r][c]) : 'not recorded',
+      }],
+      marks: [s('rect', {
+        x: c * wide,
+        y: side - (r + 1) * tall,
+        width: wide,
+        height: tall,
+        fill: 'none',
+        stroke: 'var(--ink)',
+        'stroke-width': 1.5,
+      })],
+    }),
+  });
   return chart;
 }
 
