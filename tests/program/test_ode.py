@@ -153,8 +153,8 @@ def test_constants_reversible_steps_and_outputs_between_steps_train(tmp_path):
     run = ["--net", net, *GLYPHS, "--threads", "1"]
     rows = altprop("check", *run, "--json").json["layers"]
     assert all(row["relative_error"] < 1e-13 for row in rows) and any(row["name"].startswith("y.") for row in rows)
-    summary = altprop("train", *run, "--rule", "fa", "--epochs", "2", "--quiet", "--json", "--out", tmp_path / "t").json
-    assert summary["test_accuracy"] > 0.2
+    summary = altprop("train", *run, "--rule", "fa", "--epochs", "4", "--lr", "0.05", "--quiet", "--json", "--out", tmp_path / "t").json
+    assert summary["test_accuracy"] > 0.25
 
 
 def test_the_page_on_events_runs():

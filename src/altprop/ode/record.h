@@ -89,7 +89,8 @@ std::vector<Tensor> push_along(const Scheme& method, const Graph& f, const Recor
 
 /// The reverse pass: credit of the begin, with the feedback and the sink of `sweep`, which receives
 /// signals of f's operations, once per evaluation of the samples that took the step. Site::use is
-/// step * s + stage. Fills record.of_constants.
+/// step * s + stage, and with outputs between steps step * (s + 1) + stage, f at the end the last.
+/// Fills record.of_constants.
 /// @param cots of the outputs
 Tensor record_back(const Scheme& method, const Graph& f, const StepSizes& sizes, Record& record,
                    const std::vector<Tensor>& cots, Sweep& sweep);

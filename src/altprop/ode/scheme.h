@@ -65,7 +65,8 @@ class Scheme {
   virtual int carried() const { return 1; }
   /// The dimension of y along which samples lie.
   int rows_dim() const { return carried() > 1 ? 1 : 0; }
-  /// y at the begin. @param slope f there; used by those that carry it
+  /// y at the begin: the state, `carried` copies of it, or it and the slope. @param slope f there; used
+  /// by those that carry it
   virtual Tensor carry(const Tensor& x, const Tensor& slope) const { return x; }
   /// The state in y.
   virtual Tensor state(const Tensor& y) const { return y; }
