@@ -250,8 +250,7 @@ TEST(OdeConstants, OneEulerStepIsAResidualBlockUnderEveryRule) {
     for (const bool as_block : {true, false}) {
       auto f = std::make_shared<Graph>();
       const int z = f->input({{6}}, "z");
-      int t = -1;
-      if (as_block) t = f->input(time_spec(), "t");
+      if (as_block) f->input(time_spec(), "t");
       const int c = f->input({{4}}, "c");
       const int h = f->add(add(2), {f->add(linear(4), {z}, "a"), c}, "sum");
       f->output(f->add(linear(6), {f->add(activation("tanh"), {h})}, "b"));

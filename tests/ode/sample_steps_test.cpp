@@ -19,12 +19,12 @@ using testing::drawn_block;
 using testing::Found;
 using testing::pass;
 
-constexpr int64_t kSamples = 5;
+constexpr int64_t kUneven = 5;
 
 /// Samples that need different numbers of steps.
 Tensor uneven_samples() {
-  return draw("x", {kSamples, 3}) *
-         at::tensor({0.1, 6.0, 1.0, 20.0, 3.0}, at::kDouble).view({kSamples, 1});
+  return draw("x", {kUneven, 3}) *
+         at::tensor({0.1, 6.0, 1.0, 20.0, 3.0}, at::kDouble).view({kUneven, 1});
 }
 
 Problem of_each(const std::string& solver, std::vector<double> outputs = {}) {
@@ -69,14 +69,14 @@ TEST_P(OfEach, TheBatchIsEachSampleAlone) {
     alone.sizes.per_sample = false;
     const auto batch = drawn_block(problem), single = drawn_block(alone);
     const Tensor x = uneven_samples(),
-                 cot = draw("cot", several ? std::vector<int64_t>{kSamples, 3, 3}
-                                           : std::vector<int64_t>{kSamples, 3});
+                 cot = draw("cot", several ? std::vector<int64_t>{kUneven, 3, 3}
+                                           : std::vector<int64_t>{kUneven, 3});
     for (const GradientMethod& method : methods_of(*batch)) {
       SCOPED_TRACE(method.text());
       const Found all = pass(*batch, method, x, cot);
       std::vector<Tensor> sums;
       int64_t accepted = 0, rejected = 0, fewest = 1 << 20, most = 0;
-      for (int64_t b = 0; b < kSamples; ++b) {
+      for (int64_t b = 0; b < kUneven; ++b) {
         SCOPED_TRACE(b);
         const Found one = pass(*single, method, x.narrow(0, b, 1), cot.narrow(0, b, 1));
         EXPECT_LE(apart(all.out.narrow(0, b, 1), one.out), most_apart);
@@ -95,7 +95,7 @@ TEST_P(OfEach, TheBatchIsEachSampleAlone) {
         EXPECT_LE(apart(all.of_params[i], sums[i]), most_apart);
       EXPECT_EQ(all.record.forward.accepted, accepted);
       EXPECT_EQ(all.record.forward.rejected, rejected);
-      EXPECT_EQ(all.record.forward.sequences, kSamples);
+      EXPECT_EQ(all.record.forward.sequences, kUneven);
       EXPECT_EQ(all.record.forward.fewest, fewest);
       EXPECT_EQ(all.record.forward.most, most);
     }
@@ -110,12 +110,12 @@ TEST_P(OfEach, CreditsOfTimesAreThoseOfEachSample) {
   const auto batch = drawn_block(problem), single = drawn_block(alone);
   batch->set_time_credits(true);
   single->set_time_credits(true);
-  const Tensor x = uneven_samples(), cot = draw("cot", {kSamples, 3, 3});
+  const Tensor x = uneven_samples(), cot = draw("cot", {kUneven, 3, 3});
   for (const GradientMethod& method : methods_of(*batch)) {
     SCOPED_TRACE(method.text());
     const Tensor all = credits_of_sample_times(pass(*batch, method, x, cot).record);
-    ASSERT_EQ(shape_text(all.sizes()), shape_text(std::vector<int64_t>{kSamples, 4}));
-    for (int64_t b = 0; b < kSamples; ++b) {
+    ASSERT_EQ(shape_text(all.sizes()), shape_text(std::vector<int64_t>{kUneven, 4}));
+    for (int64_t b = 0; b < kUneven; ++b) {
       const std::vector<double> one = credits_of_output_times(
           pass(*single, method, x.narrow(0, b, 1), cot.narrow(0, b, 1)).record);
       for (int64_t k = 0; k < 4; ++k)
@@ -130,8 +130,8 @@ TEST_P(OfEach, CreditsOfTimesAreThoseOfEachSample) {
 TEST_P(OfEach, FiniteDifferencesAndTangentsAgree) {
   at::NoGradGuard no_grad;
   const auto block = drawn_block(of_each(GetParam(), {0.4, 1.3}));
-  const Tensor x = uneven_samples(), cot = draw("cot", {kSamples, 2, 3}),
-               tangent = draw("tangent", {kSamples, 3});
+  const Tensor x = uneven_samples(), cot = draw("cot", {kUneven, 2, 3}),
+               tangent = draw("tangent", {kUneven, 3});
   Saved saved;
   block->forward(std::vector<Tensor>{x}, saved, {Mode::Train});
   const Tensor pushed = block->jvp(saved, tangent, 0), pulled = block->vjp(saved, cot, 0, nullptr);
@@ -144,21 +144,21 @@ TEST_P(OfEach, FiniteDifferencesAndTangentsAgree) {
               1e-12 * std::abs(dot_product(cot, pushed)));
   // Two cotangents at once, and two tangents.
   block->forward(std::vector<Tensor>{x}, saved, {Mode::Replay});
-  const Tensor other = draw("other", {kSamples, 2, 3}), move = draw("move", {kSamples, 3});
+  const Tensor other = draw("other", {kUneven, 2, 3}), move = draw("move", {kUneven, 3});
   const Tensor both = block->vjp(saved, at::cat({cot, other}), 0, nullptr);
   block->forward(std::vector<Tensor>{x}, saved, {Mode::Replay});
-  EXPECT_LE(apart(both.narrow(0, kSamples, kSamples), block->vjp(saved, other, 0, nullptr)), 1e-14);
-  EXPECT_LE(apart(both.narrow(0, 0, kSamples), pulled), 1e-14);
+  EXPECT_LE(apart(both.narrow(0, kUneven, kUneven), block->vjp(saved, other, 0, nullptr)), 1e-14);
+  EXPECT_LE(apart(both.narrow(0, 0, kUneven), pulled), 1e-14);
   block->forward(std::vector<Tensor>{x}, saved, {Mode::Replay});
   const Tensor two = block->jvp(saved, at::cat({tangent, move}), 0);
-  EXPECT_LE(apart(two.narrow(0, 0, kSamples), pushed), 1e-14);
-  EXPECT_LE(apart(two.narrow(0, kSamples, kSamples), block->jvp(saved, move, 0)), 1e-14);
+  EXPECT_LE(apart(two.narrow(0, 0, kUneven), pushed), 1e-14);
+  EXPECT_LE(apart(two.narrow(0, kUneven, kUneven), block->jvp(saved, move, 0)), 1e-14);
 }
 
 TEST_P(OfEach, PermutingTheBatchPermutesTheResult) {
   at::NoGradGuard no_grad;
   const auto block = drawn_block(of_each(GetParam()));
-  const Tensor x = uneven_samples(), cot = draw("cot", {kSamples, 3}),
+  const Tensor x = uneven_samples(), cot = draw("cot", {kUneven, 3}),
                order = at::tensor({3, 0, 4, 2, 1}, at::kLong);
   const Found found = pass(*block, Gradient::Symplectic, x, cot),
               other = pass(*block, Gradient::Symplectic, x.index_select(0, order),
@@ -256,7 +256,7 @@ TEST(SampleSteps, JumpsAreSeenByEverySample) {
 TEST(SampleSteps, InEvaluationNothingButTheBeginIsKept) {
   at::NoGradGuard no_grad;
   const auto block = drawn_block(of_each("dopri5"));
-  const Tensor x = uneven_samples(), cot = draw("cot", {kSamples, 3});
+  const Tensor x = uneven_samples(), cot = draw("cot", {kUneven, 3});
   const Found exact = pass(*block, Gradient::Naive, x, cot);
   for (const GradientMethod& method : methods_of(*block)) {
     block->set_gradient(method);
@@ -272,20 +272,20 @@ TEST(SampleSteps, InEvaluationNothingButTheBeginIsKept) {
 TEST(SampleSteps, AfterMaxStepsEverySampleHasItsOwnEnd) {
   at::NoGradGuard no_grad;
   Problem problem = of_each("heun");
-  const Costs whole = pass(*drawn_block(problem), Gradient::Symplectic, uneven_samples(),
-                           draw("cot", {kSamples, 3}))
-                          .record.forward;
+  const Costs whole =
+      pass(*drawn_block(problem), Gradient::Symplectic, uneven_samples(), draw("cot", {kUneven, 3}))
+          .record.forward;
   problem.sizes.max_steps = (whole.fewest + whole.most) / 2;
   problem.sizes.return_early = true;
   const auto batch = drawn_block(problem);
   problem.sizes.per_sample = false;
   const auto single = drawn_block(problem);
-  const Tensor x = uneven_samples(), cot = draw("cot", {kSamples, 3});
+  const Tensor x = uneven_samples(), cot = draw("cot", {kUneven, 3});
   int64_t cut = 0;
   for (const GradientMethod& method : methods_of(*batch)) {
     const Found all = pass(*batch, method, x, cot);
     cut = 0;
-    for (int64_t b = 0; b < kSamples; ++b) {
+    for (int64_t b = 0; b < kUneven; ++b) {
       const Found one = pass(*single, method, x.narrow(0, b, 1), cot.narrow(0, b, 1));
       EXPECT_LE(apart(all.out.narrow(0, b, 1), one.out), 1e-13);
       EXPECT_LE(apart(all.of_input.narrow(0, b, 1), one.of_input), 1e-13);
@@ -294,7 +294,7 @@ TEST(SampleSteps, AfterMaxStepsEverySampleHasItsOwnEnd) {
     EXPECT_EQ(all.record.forward.cut, cut);
   }
   EXPECT_GT(cut, 0);
-  EXPECT_LT(cut, kSamples);
+  EXPECT_LT(cut, kUneven);
 }
 
 TEST(SampleSteps, BlocksOfTheirOwnStepsStandInBlocks) {
@@ -316,7 +316,7 @@ TEST(SampleSteps, BlocksOfTheirOwnStepsStandInBlocks) {
 
 // ---- what goes wrong ----
 
-std::string sentence_of(const std::function<void()>& f) {
+std::string failure_sentence(const std::function<void()>& f) {
   try {
     f();
   } catch (const Error& error) {
@@ -325,19 +325,19 @@ std::string sentence_of(const std::function<void()>& f) {
   return "";
 }
 
-void expect_says(const std::string& said, const std::vector<std::string>& parts) {
+void expect_sentence(const std::string& said, const std::vector<std::string>& parts) {
   EXPECT_LT(said.size(), 700u);
   for (const std::string& part : parts)
     EXPECT_NE(said.find(part), std::string::npos) << "says: " << said << "\nnot: " << part;
 }
 
 /// What `integrate` says of z' = f(z) with steps of their own from these numbers.
-std::string said_of(const std::function<Tensor(const Tensor&)>& f, std::vector<double> begin,
-                    StepSizes sizes) {
+std::string said_of_samples(const std::function<Tensor(const Tensor&)>& f,
+                            std::vector<double> begin, StepSizes sizes) {
   sizes.per_sample = true;
   const Field field = [&](const Moment&, const Tensor& z) { return Evaluation{f(z)}; };
   const auto rows = static_cast<int64_t>(begin.size());
-  return sentence_of([&] {
+  return failure_sentence([&] {
     integrate(tableau("dopri5"), field, at::tensor(begin, at::kDouble).view({rows, 1}), 0, 2, sizes,
               {});
   });
@@ -345,26 +345,28 @@ std::string said_of(const std::function<Tensor(const Tensor&)>& f, std::vector<d
 
 TEST(SampleSteps, FailuresNameTheSample) {
   const auto square = [](const Tensor& z) { return z * z; };
-  expect_says(said_of(square, {0.1, -1, 1, 0.2}, {}),
-              {"sample 2 of the batch", "underflows at time 0.999", "|lambda| h was about"});
-  expect_says(said_of(square, {0.1, NAN}, {}), {"sample 1 of the batch", "not finite at time 0"});
+  expect_sentence(said_of_samples(square, {0.1, -1, 1, 0.2}, {}),
+                  {"sample 2 of the batch", "underflows at time 0.999", "|lambda| h was about"});
+  expect_sentence(said_of_samples(square, {0.1, NAN}, {}),
+                  {"sample 1 of the batch", "not finite at time 0"});
   const auto decay = [](const Tensor& z) { return -z * z.abs() * 1e4; };
-  expect_says(said_of(decay, {0.0, 1e-3, 50}, {.max_steps = 20}),
-              {"sample 2 of the batch", "after 20 steps", "max-steps"});
+  expect_sentence(said_of_samples(decay, {0.0, 1e-3, 50}, {.max_steps = 20}),
+                  {"sample 2 of the batch", "after 20 steps", "max-steps"});
   const auto breaks = [](const Tensor& z) { return at::where(z > 0.5, z / 0, z * 0 + 1); };
-  expect_says(said_of(breaks, {-9, 0.2}, {}), {"sample 1 of the batch", "not finite at time 0.3"});
+  expect_sentence(said_of_samples(breaks, {-9, 0.2}, {}),
+                  {"sample 1 of the batch", "not finite at time 0.3"});
 }
 
 TEST(SampleSteps, WhatCannotBeIsRefused) {
   at::NoGradGuard no_grad;
   const auto block = drawn_block(of_each("dopri5"));
-  expect_says(sentence_of([&] { block->set_gradient(Gradient::Adjoint); }),
-              {"adjoint", "steps-of=sample", "symplectic"});
-  expect_says(sentence_of([&] { Block(testing::timed_mlp(3), of_each("dopri5")); }),
-              {"one time for the whole batch", "sample_time_spec"});
+  expect_sentence(failure_sentence([&] { block->set_gradient(Gradient::Adjoint); }),
+                  {"adjoint", "steps-of=sample", "symplectic"});
+  expect_sentence(failure_sentence([&] { Block(testing::timed_mlp(3), of_each("dopri5")); }),
+                  {"one time for the whole batch", "sample_time_spec"});
   Problem equal = of_each("rk4");
   equal.sizes.steps = 3;
-  expect_says(sentence_of([&] { drawn_block(equal); }), {"steps-of=sample"});
+  expect_sentence(failure_sentence([&] { drawn_block(equal); }), {"steps-of=sample"});
 }
 
 /// A module whose values for a sample depend on the others cannot come and go with them.
@@ -374,7 +376,7 @@ TEST(SampleSteps, WhatBelongsToTheBatchIsRefused) {
     auto f = std::make_shared<Graph>();
     f->output(f->add(autograd_op("own", function), {f->input({{3}}, "z")}, "own"));
     Block block(f, of_each("dopri5"));
-    return sentence_of([&] {
+    return failure_sentence([&] {
       for (const int64_t rows : {4, 1}) {
         Saved saved;
         block.forward(std::vector<Tensor>{draw("x", {rows, 3})}, saved, {Mode::Train});
@@ -382,8 +384,8 @@ TEST(SampleSteps, WhatBelongsToTheBatchIsRefused) {
     });
   };
   EXPECT_EQ(with([](auto x) { return at::tanh(x[0]); }), "");
-  expect_says(with([](auto x) { return at::dropout(x[0], 0.5, true); }), {"other samples"});
-  expect_says(with([](auto x) { return x[0] - x[0].mean(0, true); }), {"other samples"});
+  expect_sentence(with([](auto x) { return at::dropout(x[0], 0.5, true); }), {"other samples"});
+  expect_sentence(with([](auto x) { return x[0] - x[0].mean(0, true); }), {"other samples"});
 }
 
 TEST(SampleSteps, OneSampleWhoseModuleDrawsForTheBatchIsNoticedToo) {
@@ -393,10 +395,10 @@ TEST(SampleSteps, OneSampleWhoseModuleDrawsForTheBatchIsNoticedToo) {
                    {f->input({{64}}, "z")}, "own"));
   Block block(f, of_each("dopri5"));
   Saved saved;
-  expect_says(sentence_of([&] {
-                block.forward(std::vector<Tensor>{draw("x", {1, 64})}, saved, {Mode::Train});
-              }),
-              {"other samples"});
+  expect_sentence(failure_sentence([&] {
+                    block.forward(std::vector<Tensor>{draw("x", {1, 64})}, saved, {Mode::Train});
+                  }),
+                  {"other samples"});
 }
 
 }  // namespace

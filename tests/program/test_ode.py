@@ -1,6 +1,8 @@
 """Networks with ODE blocks from the command line: training, resuming, gradient methods, errors."""
+import subprocess
+
 import pytest
-from program import GLYPHS, altprop, records
+from program import BUILD, GLYPHS, altprop, records
 
 NET = "chain: linear 12, ode{linear 16, tanh, linear 12} solver=dopri5 rtol=1e-3 time=concat, linear *"
 SMALL = ["--net", NET, *GLYPHS, "--threads", "1"]
@@ -132,3 +134,41 @@ def test_records_tell_how_far_credit_inside_of_a_block_is_from_the_exact_one(tmp
     assert places == [(f"ode1.fc{i}", step, stage) for i in (1, 2) for step in range(2) for stage in range(4)]
     assert all(5 < row["angle_degrees"] < 175 for row in record["ode_credit"])
     assert "ode_credit" not in records(tmp_path / "backprop")[0]
+
+
+OF_EACH = NET.replace("rtol=1e-3", "rtol=1e-3 steps-of=sample")
+
+
+def test_samples_with_steps_of_their_own_train(tmp_path):
+    args = [*GLYPHS, "--threads", "1", "--dtype", "float64", "--quiet", "--json", "--epochs", "2"]
+    own, shared = (altprop("train", "--net", net, *args, "--out", tmp_path / name).json
+                   for net, name in ((OF_EACH, "each"), (NET, "all")))
+    assert own["test_accuracy"] > 0.2 and own["test_loss"] == pytest.approx(shared["test_loss"], rel=1e-2)
+    assert own["test_loss"] != shared["test_loss"]
+
+
+def test_exact_gradient_methods_agree_with_steps_of_each_sample():
+    rows = {row["method"]: row for row in altprop("check", "--net", OF_EACH, *GLYPHS, "--threads", "1", "--ode.gradient", "all", "--json").json["methods"]}
+    for name in ("one-checkpoint", "aca", "symplectic", "binomial"):
+        assert rows[name]["gradient_error"] < 1e-13 and rows[name]["input_error"] < 1e-13, name
+    assert "steps-of=sample" in rows["adjoint"]["refused"]
+    block = altprop("describe", "--net", OF_EACH, "--data", "glyphs", "--json").json["ode_blocks"][0]
+    assert block["adaptive"] and 0 < block["steps"] < 100
+    assert "adjoint" not in {row["method"] for row in block["methods"]}
+
+
+def test_constants_reversible_steps_and_outputs_between_steps_train(tmp_path):
+    net = ("dag: x = flatten(input); c = tanh(linear(x, 12)); y = ode(linear(x, 12), solver=bosh3, coupling=0.99, steps=4)"
+           "{h = tanh(linear(with-time(z), 16)); output linear(concat(h, c), 12)}; "
+           "w = ode(y, times=0.3/0.6/1, interpolate=true, steps-of=sample){output tanh(linear(add(z, c), 12))}; "
+           "output linear(flatten(w), *)")
+    run = ["--net", net, *GLYPHS, "--threads", "1"]
+    rows = altprop("check", *run, "--json").json["layers"]
+    assert all(row["relative_error"] < 1e-13 for row in rows) and any(row["name"].startswith("y.") for row in rows)
+    summary = altprop("train", *run, "--rule", "fa", "--epochs", "4", "--lr", "0.05", "--quiet", "--json", "--out", tmp_path / "t").json
+    assert summary["test_accuracy"] > 0.25
+
+
+def test_the_page_on_events_runs():
+    out = subprocess.run([BUILD / "example_bouncing_ball"], capture_output=True, text=True, timeout=300)
+    assert out.returncode == 0 and "1.500 m" in out.stdout, out

@@ -89,6 +89,7 @@ void Adaptive::begin(const Tensor& x, std::span<const Span> spans) {
     Clock clock{.row = static_cast<int64_t>(i),
                 .t = span.begin,
                 .stops = span.stops,
+                .reads = span.reads,
                 .controller = Controller(sizes_.control, method_.error_order())};
     if (!span.stops.empty() && span.stops.back().time < span.begin) clock.direction = -1;
     while (!clock.is_done() && clock.stop().time == clock.t) ++clock.next;
@@ -119,6 +120,12 @@ void Adaptive::begin(const Tensor& x, std::span<const Span> spans) {
   y_ = method_.carry(x, first_.slope);
   whole_ = WholeBatch(y_, method_.rows_dim());
   if (method_.carries_slope() && journey_.first) *journey_.first = std::move(first_);
+  if (!journey_.event) return;
+  const std::vector<double> values = journey_.event->value(at_begin.begin(), x);
+  for (size_t i = 0; i < sequences; ++i) {
+    expect_event_value(values[i], clocks_[i]);
+    clocks_[i].event = values[i];
+  }
 }
 
 void Adaptive::give_up_after_max_steps() {
@@ -220,39 +227,65 @@ void Adaptive::decide(const TimeStep& step, const StepResult& result) {
     if (running_[i]->is_accepted) running_[i]->stiffness.take(seen[i], bound);
 }
 
+std::vector<Read> Adaptive::reads_on_the_way(const std::vector<Clock*>& clocks) const {
+  std::vector<Read> out;
+  for (size_t i = 0; i < clocks.size(); ++i) {
+    Clock& clock = *clocks[i];
+    const double length = clock.direction * clock.length, end = clock.end();
+    for (; clock.next_read < clock.reads.size(); ++clock.next_read) {
+      const Stop& read = clock.reads[clock.next_read];
+      if ((read.time - end) * clock.direction > 0) break;
+      out.push_back({read.output, read.time, std::min(1.0, (read.time - clock.t) / length),
+                     static_cast<int64_t>(i)});
+    }
+  }
+  return out;
+}
+
 void Adaptive::tell(const TimeStep& step, StepResult& result, const std::vector<size_t>& taken) {
   if (!journey_.observe) return;
   const int64_t number = number_++;
-  if (!each()) {
-    journey_.observe({number, step.t, step.h, y_, result, step.output, step.jump});
-    return;
-  }
-  const std::function<Tensor()> whole = [&] {
-    WholeBatch all(whole_.all(), method_.rows_dim());
-    all.put(step, y_);
-    return all.all();
-  };
-  if (taken.size() == running_.size()) {
-    journey_.observe({number, NAN, NAN, y_, result, -1, false, step.each, whole});
-    return;
-  }
-  // Activities are of more samples than have taken the step, and go.
+  const bool all = taken.size() == running_.size();
   std::vector<Clock*> clocks;
   for (const size_t i : taken) clocks.push_back(running_[i]);
-  const TimeStep own = step_of(clocks);
-  const Tensor index = index_of(taken);
-  const int dim = method_.rows_dim();
-  StepResult part{.end = result.end.index_select(dim, index), .k = {}};
-  if (journey_.slopes) {
-    for (const Evaluation& k : result.k) part.k.push_back({k.slope.index_select(0, index)});
-    if (result.last.slope.defined()) part.last = {result.last.slope.index_select(0, index)};
+  std::vector<Read> reads = reads_on_the_way(clocks);
+  TimeStep own = step;
+  Tensor from = y_;
+  StepResult part;
+  StepResult* told = &result;
+  if (!all) {  // activities are of more samples than have taken the step, and go
+    own = step_of(clocks);
+    const Tensor index = index_of(taken);
+    const int dim = method_.rows_dim();
+    from = y_.index_select(dim, index);
+    part.end = result.end.index_select(dim, index);
+    if (journey_.slopes) {
+      for (const Evaluation& k : result.k) part.k.push_back({k.slope.index_select(0, index)});
+      if (result.last.slope.defined()) part.last = {result.last.slope.index_select(0, index)};
+    }
+    told = &part;
   }
-  const Tensor from = y_.index_select(dim, index);
-  journey_.observe({number, NAN, NAN, from, part, -1, false, own.each, whole});
+  if ((journey_.event || !reads.empty()) && !told->last.slope.defined()) {
+    told->last = f_(end_time(own, from), method_.state(told->end));
+    ++costs_.evaluations;
+    costs_.sample_evaluations += from.size(method_.rows_dim());
+  }
+  if (journey_.event) look_for_event(own, from, *told, clocks, reads);
+  std::shared_ptr<const std::vector<Read>> shared;
+  if (!reads.empty()) shared = std::make_shared<const std::vector<Read>>(std::move(reads));
+  std::function<Tensor()> whole;
+  if (each())
+    whole = [&] {
+      WholeBatch now(whole_.all(), method_.rows_dim());
+      now.put(step, y_);
+      return now.all();
+    };
+  journey_.observe({number, own.t, own.h, from, *told, own.output, own.jump, own.each, whole, shared});
 }
 
 void Adaptive::go_on(StepResult& result, const std::vector<size_t>& taken) {
-  const bool same = method_.first_same_as_last(), all = taken.size() == running_.size();
+  // Where f at the end is there, it is the next step's first.
+  const bool same = result.last.slope.defined(), all = taken.size() == running_.size();
   std::vector<char> mask(running_.size(), 0);
   std::vector<size_t> again;
   for (const size_t i : taken) {
@@ -260,6 +293,7 @@ void Adaptive::go_on(StepResult& result, const std::vector<size_t>& taken) {
     const bool jumps = clock.jumps();
     clock.t = clock.end();
     if (clock.clipped) ++clock.next;
+    if (clock.arrived) clock.next = clock.stops.size();
     clock.clipped = false;
     mask[i] = 1;
     if (!clock.is_done() && (!same || jumps)) again.push_back(i);

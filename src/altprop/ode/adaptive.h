@@ -21,12 +21,15 @@ class Adaptive {
   struct Clock {
     int64_t row;  ///< of the batch; 0 where all samples share it
     double t;
-    std::span<const Stop> stops;
+    std::span<const Stop> stops, reads;
     Controller controller;
     int direction = 1;
     double h = 0;  ///< the next step's length, positive
     double last = 0;
-    size_t next = 0;  ///< of the stops
+    size_t next = 0;       ///< of the stops
+    size_t next_read = 0;  ///< of the reads
+    double event = 0;      ///< its value at the begin of the step
+    bool arrived = false;  ///< the event ends it
     int64_t tried = 0, accepted = 0;
     StiffnessTest stiffness = {};
 
@@ -55,6 +58,11 @@ class Adaptive {
   void try_step();
   void decide(const TimeStep& step, const StepResult& result);
   void tell(const TimeStep& step, StepResult& result, const std::vector<size_t>& taken);
+  /// Outputs that lie on the way of these.
+  std::vector<Read> reads_on_the_way(const std::vector<Clock*>& clocks) const;
+  void expect_event_value(double value, const Clock& clock) const;
+  void look_for_event(const TimeStep& step, const Tensor& begin, StepResult& result,
+                      const std::vector<Clock*>& clocks, std::vector<Read>& reads);
   void go_on(StepResult& result, const std::vector<size_t>& taken);
   void evaluate_first(const std::vector<size_t>& where);
   /// Drops clocks that are done.

@@ -13,6 +13,7 @@
 // |h| b_i lambda as credit. Equal steps are all accepted, and so each stage sends its signal at
 // once; of adaptive ones the activities of a trial stay until it is decided. At an output x is set
 // to what the forward pass had there, and the output's credit is added.
+#include <algorithm>
 #include <cmath>
 
 #include "altprop/ode/record.h"
@@ -64,7 +65,10 @@ class AdjointPass {
     const bool equal = sizes_.steps > 0;
     record_.backward = {};
     Tensor lambda;
-    const std::vector<Stop>& stops = record_.spans.at(0).stops;
+    // Outputs that were read on the way are ends of steps here.
+    std::vector<Stop> stops = record_.spans.at(0).stops;
+    stops.insert(stops.end(), record_.spans[0].reads.begin(), record_.spans[0].reads.end());
+    std::sort(stops.begin(), stops.end(), [](const Stop& a, const Stop& b) { return a.time < b.time; });
     for (size_t k = stops.size(); k-- > 0;) {
       const Stop& from = stops[k];
       const double to = k > 0 ? stops[k - 1].time : record_.spans[0].begin;

@@ -6,6 +6,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/ode/leapfrog.h"
+#include "altprop/ode/reversible.h"
 
 namespace altprop::ode {
 
@@ -21,12 +22,14 @@ void refuse_for_block(const Tensor* substitute) {
                   "substitute those of its parts");
 }
 
-/// Where steps have to end: outputs and jumps in the order of their times.
-std::vector<Stop> stops_of(const Problem& problem) {
-  std::vector<Stop> out;
+/// Where steps have to end, outputs and jumps in the order of their times, and what is read between.
+Span span_of(const Problem& problem) {
+  Span span;
+  std::vector<Stop>& out = span.stops;
   int number = 0;
   for (const double time : problem.outputs) {
-    if (time > 0) out.push_back({time, number});
+    const bool between = problem.interpolate && time != problem.end_time;
+    if (time > 0) (between ? span.reads : out).push_back({time, number});
     ++number;
   }
   if (problem.outputs.empty()) out.push_back({problem.end_time, 0});
@@ -39,27 +42,23 @@ std::vector<Stop> stops_of(const Problem& problem) {
       out.insert(at, {time, -1, true});
     }
   }
-  return out;
+  return span;
 }
 
 std::shared_ptr<const Scheme> solver_of(const Problem& problem) {
   auto out = scheme(problem.solver);
+  if (problem.coupling != 0) {
+    const auto table = std::dynamic_pointer_cast<const Tableau>(out);
+    if (!table || problem.eta != 1)
+      throw UsageError("ode: coupling makes a Runge-Kutta method reversible, and solver '" +
+                       problem.solver + "' is none or is so by itself; leave coupling out");
+    return std::make_shared<Reversible>(table, problem.coupling);
+  }
   if (problem.eta == 1) return out;
   if (!out->inverts())
     throw UsageError("ode: eta is the damping of solver 'alf' and has no effect with solver '" +
                      problem.solver + "'; leave it out");
   return std::make_shared<Leapfrog>(problem.eta);
-}
-
-bool ascends(const std::vector<double>& times) {
-  return std::adjacent_find(times.begin(), times.end(), std::greater_equal<>()) == times.end();
-}
-
-/// "0.25/0.5/1"
-std::string times_text(const std::vector<double>& times) {
-  std::vector<std::string> out;
-  for (const double time : times) out.push_back(text::from_number(time));
-  return text::join(out, "/");
 }
 
 }  // namespace
@@ -71,7 +70,11 @@ Block::Block(std::shared_ptr<Graph> f, Problem problem)
     : f_(std::move(f)), problem_(std::move(problem)), scheme_(solver_of(problem_)) {
   expect_inputs();
   expect_times();
-  stops_ = stops_of(problem_);
+  span_ = span_of(problem_);
+  if (problem_.interpolate && scheme_->between(0.5).empty())
+    throw UsageError("ode: interpolate reads outputs between the ends of steps, of which solver '" +
+                     problem_.solver +
+                     "' knows nothing (so do reversible ones); use dopri5, or leave interpolate out");
   const StepSizes& sizes = problem_.sizes;
   if (sizes.steps == 0 && !scheme_->estimates_error())
     throw UsageError("ode: solver '" + problem_.solver +
@@ -89,7 +92,7 @@ Block::Block(std::shared_ptr<Graph> f, Problem problem)
     throw UsageError(
         "ode: with steps= all steps are equal, so that those of each sample are those of the batch; "
         "leave steps or steps-of=sample out");
-  if (sizes.return_early && stops_.size() > 1)
+  if (sizes.return_early && (span_.stops.size() > 1 || !span_.reads.empty()))
     throw UsageError(
         "ode: on-max-steps=return is for one output and no jumps, because the later ones would not "
         "be reached; use on-max-steps=stop");
@@ -99,24 +102,6 @@ Block::Block(std::shared_ptr<Graph> f, Problem problem)
         "T", at::full({1}, problem_.learnt_time == LearntTime::Square ? std::sqrt(t) : t));
     learnt_time_->decay = false;
   }
-}
-
-void Block::expect_inputs() const {
-  const std::vector<int>& inputs = f_->input_nodes();
-  if (inputs.empty() || f_->output_nodes().size() != 1)
-    throw Refusal("ode", text::cat("f has ", inputs.size(), " inputs and ",
-                                   f_->output_nodes().size(),
-                                   " outputs, but is a function of the state z, the time t and, "
-                                   "behind these, of constants"));
-  if (inputs.size() < 2) return;
-  const Spec& time = f_->node(inputs[1]).spec;
-  if (time == sample_time_spec()) return;  // the same for all is a special case
-  if (time != time_spec())
-    throw Refusal("ode", "the second input of f is the time, one number for the whole batch");
-  if (problem_.sizes.per_sample)
-    throw Refusal("ode",
-                  "samples have steps of their own, but f takes one time for the whole batch",
-                  "declare it by f.input(ode::sample_time_spec()), or let samples share the steps");
 }
 
 size_t Block::constants() const {
@@ -141,21 +126,6 @@ std::string Block::objection_to(const GradientMethod& method) const {
   return objection(method, *scheme_);
 }
 
-void Block::expect_times() const {
-  const double end = problem_.end_time;
-  if (!(end > 0) || !std::isfinite(end))
-    throw UsageError(
-        text::cat("ode: T is the time at which the state is read, above 0, but is ", end));
-  const std::vector<double>&outputs = problem_.outputs, &jumps = problem_.jumps;
-  if (!outputs.empty() && (!ascends(outputs) || outputs.front() < 0 || outputs.back() != end))
-    throw UsageError(text::cat(
-        "ode: output times ascend from 0 or later, and the last one is T=", text::from_number(end),
-        ", but they are ", times_text(outputs)));
-  if (!jumps.empty() && (!ascends(jumps) || !(jumps.front() > 0) || !(jumps.back() < end)))
-    throw UsageError(text::cat("ode: times of jumps ascend between 0 and T=", text::from_number(end),
-                               ", but they are ", times_text(jumps)));
-}
-
 double Block::end_time() const {
   if (!learnt_time_) return problem_.end_time;
   const double value = learnt_time_->value.item<double>();
@@ -171,29 +141,6 @@ double Block::end_time() const {
 std::vector<ParamPtr> Block::params() const {
   std::vector<ParamPtr> out = f_->params();
   if (learnt_time_) out.push_back(learnt_time_);
-  return out;
-}
-
-std::string Block::settings() const {
-  const StepSizes &sizes = problem_.sizes, usual;
-  std::string out = text::cat("solver=", problem_.solver, ",T=", problem_.end_time);
-  const auto say = [&](bool differs, const char* name, const auto& value) {
-    if (differs) out += text::cat(",", name, "=", value);
-  };
-  say(problem_.eta != 1, "eta", problem_.eta);
-  say(stacks(), "times", times_text(problem_.outputs));
-  say(!problem_.jumps.empty(), "jumps", times_text(problem_.jumps));
-  say(problem_.learnt_time != LearntTime::No, "learn-T",
-      problem_.learnt_time == LearntTime::Square ? "sqrt" : "plain");
-  if (sizes.steps > 0) return text::cat(out, ",steps=", sizes.steps);
-  out = text::cat(out, ",rtol=", sizes.rtol, ",atol=", sizes.atol);
-  say(sizes.first_step > 0, "first-step", sizes.first_step);
-  say(sizes.control != Control::I, "controller", control_names()[static_cast<size_t>(sizes.control)]);
-  say(sizes.min_step > 0, "min-step", sizes.min_step);
-  say(sizes.max_step > 0, "max-step", sizes.max_step);
-  say(sizes.max_steps != usual.max_steps, "max-steps", sizes.max_steps);
-  say(sizes.return_early, "on-max-steps", "return");
-  say(sizes.per_sample, "steps-of", "sample");
   return out;
 }
 
@@ -297,9 +244,12 @@ Tensor Block::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& 
                    .draws = pass.draws,
                    .ids = pass.ids,
                    .first_row = pass.first_row};
-    fresh->spans = {{0, stops_}};
+    Span span = span_;
     if (const double end = end_time(); end != problem_.end_time)
-      for (Stop& stop : fresh->spans[0].stops) stop.time *= end / problem_.end_time;
+      for (std::vector<Stop>* times : {&span.stops, &span.reads})
+        for (Stop& stop : *times) stop.time *= end / problem_.end_time;
+    fresh->dense = !span.reads.empty();
+    fresh->spans = {std::move(span)};
     fresh->reads_begin = stacks() && problem_.outputs.front() == 0;
     saved.extra = fresh;
   }

@@ -25,6 +25,11 @@ struct Problem {
   /// T is learnt, and outputs and jumps are moved in proportion.
   LearntTime learnt_time = LearntTime::No;
   double eta = 1;  ///< damping of solver alf
+  /// Above 0: the solver, a Runge-Kutta method, is made reversible with this coupling (Reversible).
+  double coupling = 0;
+  /// Outputs lie on the way of steps, which do not end there, and are read from the polynomial of the
+  /// step (dense output). Equal steps are those to the end or a jump.
+  bool interpolate = false;
 };
 
 /// A time: one number for the whole batch, [1].
@@ -87,8 +92,9 @@ class Block : public Op {
 
   const Problem& problem() const { return problem_; }
   const Scheme& solver() const { return *scheme_; }
-  /// Stretches between outputs and jumps, each of which takes `sizes.steps` equal steps.
-  int64_t stretches() const { return static_cast<int64_t>(stops_.size()); }
+  const std::shared_ptr<const Scheme>& scheme() const { return scheme_; }
+  /// Stretches between the times at which steps have to end, each of which takes `sizes.steps` equal steps.
+  int64_t stretches() const { return static_cast<int64_t>(span_.stops.size()); }
   /// Inputs behind the state.
   size_t constants() const;
   /// Why there is no such gradient here and what to do instead; "" if there is.
@@ -123,7 +129,7 @@ class Block : public Op {
   std::shared_ptr<Graph> f_;
   Problem problem_;
   std::shared_ptr<const Scheme> scheme_;
-  std::vector<Stop> stops_;  ///< of problem_.end_time
+  Span span_;  ///< of problem_.end_time
   ParamPtr learnt_time_;     ///< null: T is fixed
   GradientMethod gradient_;
   bool time_credits_ = false;

@@ -89,7 +89,8 @@ std::vector<Profile> profiles(const Graph& net, int64_t rows) {
                 .max_steps = sizes.steps > 0 ? 0 : sizes.max_steps,
                 .carried = solver.carried(),
                 .inverts = solver.inverts(),
-                .runge_kutta = !solver.carries_slope(),
+                .runge_kutta = dynamic_cast<const Tableau*>(&solver) != nullptr,
+                .carries_slope = solver.carries_slope(),
                 .per_sample = sizes.per_sample,
                 .growth_of_inverse = solver.growth_of_inverse()};
     std::vector<int64_t> shape = f.node(f.input_nodes()[0]).spec.shape;
@@ -169,7 +170,7 @@ int64_t pass_bytes(const Profile& p, const GradientMethod& method, int64_t n) {
     case Gradient::Adjoint:  // of state and credit; activities of adaptive steps stay
       return (p.is_adaptive() ? p.stages : 1) * p.kept_bytes + 2 * slopes + 4 * x + p.sweep_bytes;
     case Gradient::Mali:
-      return p.kept_bytes + 3 * p.carried * x + p.sweep_bytes;
+      return p.kept_bytes + 3 * p.carried * x + (p.stages > 1 ? slopes : 0) + p.sweep_bytes;
     case Gradient::Aca:
     case Gradient::Symplectic:
     case Gradient::Binomial:
@@ -205,14 +206,15 @@ int64_t bytes_of(std::span<const Profile> profiles, const GradientMethod& method
 }
 
 int64_t reverse_evaluations(const Profile& p, const GradientMethod& method, int64_t n) {
-  const int64_t s = p.stages, begin = p.runge_kutta ? 0 : 1;
+  const int64_t s = p.stages, begin = p.carries_slope ? 1 : 0;
   switch (method.kind) {
     case Gradient::Naive:
       return 0;
     case Gradient::OneCheckpoint:
     case Gradient::Adjoint:
-    case Gradient::Mali:
       return n * s + begin;
+    case Gradient::Mali:  // with several stages each is evaluated to go back, and again for its credit
+      return n * s * (s > 1 ? 2 : 1) + begin;
     case Gradient::Aca:
     case Gradient::Symplectic:
       return n * (2 * s - method.graphs(p.stages)) + begin;

@@ -15,7 +15,7 @@ struct Profile {
   int64_t steps = 0;     ///< N; adaptive: as measured, 0 if it was not
   int64_t max_steps = 0; ///< adaptive: at most; 0: equal steps
   int carried = 1;       ///< states that are carried from step to step
-  bool inverts = false, runge_kutta = true;
+  bool inverts = false, runge_kutta = true, carries_slope = false;
   bool per_sample = false;  ///< steps of their own: N is the mean over the samples
   double growth_of_inverse = 1;
   int64_t state_bytes = 0;  ///< X

@@ -18,7 +18,7 @@ std::string time_and_step(const Where& where) {
 }
 
 /// Two digits are all that the estimate has.
-std::string rounded(double x) {
+std::string two_digits(double x) {
   char out[32];
   std::snprintf(out, sizeof out, "%.2g", x);
   return out;
@@ -28,8 +28,8 @@ std::string rounded(double x) {
 std::string remedy(const Scheme& method, const Stiffness& s) {
   std::string seen;
   if (s.seen > 0)
-    seen = text::cat("; |lambda| h was about ", rounded(s.seen),
-                     s.bound > 0 ? text::cat(", of ", rounded(s.bound), " that solver '",
+    seen = text::cat("; |lambda| h was about ", two_digits(s.seen),
+                     s.bound > 0 ? text::cat(", of ", two_digits(s.bound), " that solver '",
                                              method.name(), "' can take")
                                  : "");
   if (s.found)

@@ -70,6 +70,16 @@ std::vector<TimeStep> equal_steps(const Span& span, int64_t count) {
     if (stop.time != from) add_equal_steps(from, stop, count, out);
     from = stop.time;
   }
+  // Outputs on the way belong to the step that they lie in.
+  std::vector<std::vector<Read>> reads(out.size());
+  size_t n = 0;
+  for (const Stop& read : span.reads) {
+    while (n + 1 < out.size() && (read.time - out[n + 1].t) * out[n].h >= 0) ++n;
+    reads[n].push_back({read.output, read.time, (read.time - out[n].t) / out[n].h});
+  }
+  for (n = 0; n < out.size(); ++n)
+    if (!reads[n].empty())
+      out[n].reads = std::make_shared<const std::vector<Read>>(std::move(reads[n]));
   return out;
 }
 
@@ -85,12 +95,21 @@ std::vector<TimeStep> equal_steps(std::span<const Span> spans, int64_t count, co
   for (size_t n = 0; n < most; ++n) {
     auto each = std::make_shared<SampleSteps>();
     each->batch = static_cast<int64_t>(spans.size());
-    for (size_t b = 0; b < all.size(); ++b)
-      if (n < all[b].size())
-        each->add(static_cast<int64_t>(b), all[b][n].t, all[b][n].h, all[b][n].output,
-                  all[b][n].jump);
+    std::vector<Read> reads;
+    for (size_t b = 0; b < all.size(); ++b) {
+      if (n >= all[b].size()) continue;
+      const TimeStep& one = all[b][n];
+      if (one.reads)
+        for (Read read : *one.reads) {
+          read.place = static_cast<int64_t>(each->size());
+          reads.push_back(read);
+        }
+      each->add(static_cast<int64_t>(b), one.t, one.h, one.output, one.jump);
+    }
     each->close(like);
     out.push_back(TimeStep::of_samples(std::move(each)));
+    if (!reads.empty())
+      out.back().reads = std::make_shared<const std::vector<Read>>(std::move(reads));
   }
   return out;
 }
@@ -137,12 +156,16 @@ Tensor travel_along(const Scheme& method, const Field& f, const Tensor& x, const
   for (const TimeStep& step : steps) {
     const Tensor from = y.of(step);
     StepResult result = take_step(method, f, step, from, nullptr, false);
+    if (step.reads) {
+      result.last = f(end_time(step, from), method.state(result.end));
+      ++result.evaluations;
+    }
     count.evaluations += result.evaluations;
     count.sample_evaluations += result.evaluations * from.size(dim);
     const std::function<Tensor()> whole = [&] { return y.all().clone(); };
     if (journey.observe)
       journey.observe({number++, step.t, step.h, from, result, step.output, step.jump, step.each,
-                       step.each && !step.each->is_all() ? whole : nullptr});
+                       step.each && !step.each->is_all() ? whole : nullptr, step.reads});
     count.accepted += step.sequences();
     if (step.each) {
       for (const int64_t row : step.each->rows) ++taken[static_cast<size_t>(row)];

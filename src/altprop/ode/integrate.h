@@ -45,8 +45,10 @@ struct Accepted {
   std::shared_ptr<SampleSteps> each = nullptr;
   /// y_n of the whole batch.
   std::function<Tensor()> whole = nullptr;
+  /// Outputs on the way; then `result.last` is there.
+  std::shared_ptr<const std::vector<Read>> reads = nullptr;
 
-  TimeStep step() const { return {t, h, output, jump, each}; }
+  TimeStep step() const { return {t, h, output, jump, each, reads}; }
   Tensor whole_begin() const { return whole ? whole() : begin; }
 };
 using Observer = std::function<void(Accepted)>;
@@ -62,6 +64,17 @@ struct Stop {
 struct Span {
   double begin = 0;
   std::vector<Stop> stops;
+  /// Outputs that are read between the ends of steps, in the same direction.
+  std::vector<Stop> reads = {};
+};
+
+/// A number of every sample whose change of sign ends its integration, on the way of a step: it is
+/// read there as an output. Samples have steps of their own then.
+struct EventSearch {
+  /// @param x [rows, ...] @returns as many
+  std::function<std::vector<double>(const Moment& at, const Tensor& x)> value;
+  int direction = 0;  ///< 1, -1: only where it rises, falls
+  int output = 1;     ///< as which the state there is read
 };
 
 /// dx/dt = f(t, x) from t0 to t1, which may be smaller.
@@ -86,6 +99,7 @@ struct Journey {
   Evaluation* first = nullptr;
   bool watch_noise = false;  ///< also fill Costs::noise
   bool slopes = true;        ///< the observer reads those of the stages
+  const EventSearch* event = nullptr;
   /// Filled with the samples that gave up after max_steps; may be null.
   std::vector<int64_t>* cut = nullptr;
 };

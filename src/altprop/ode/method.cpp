@@ -4,7 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
-#include "altprop/ode/scheme.h"
+#include "altprop/ode/tableau.h"
 
 namespace altprop::ode {
 
@@ -50,8 +50,9 @@ GradientMethod gradient_method(const std::string& name, int64_t checkpoints, int
 std::string objection(const GradientMethod& method, const Scheme& solver) {
   if (method.kind == Gradient::Mali && !solver.inverts())
     return "ode.gradient=mali finds states by steps backwards, which solver '" + solver.name() +
-           "' cannot take; write solver=alf in the network, or use symplectic or binomial";
-  if (method.kind == Gradient::Adjoint && solver.carries_slope())
+           "' cannot take; write solver=alf or coupling=0.999 in the network, or use symplectic or "
+           "binomial";
+  if (method.kind == Gradient::Adjoint && !dynamic_cast<const Tableau*>(&solver))
     return "ode.gradient=adjoint is for Runge-Kutta methods and not for solver '" + solver.name() +
            "'; use mali, which keeps as little and is exact";
   return "";

@@ -5,6 +5,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/ode/dense.h"
 #include "altprop/ode/revolve.h"
 
 namespace altprop::ode {
@@ -51,7 +52,7 @@ class StatesKept {
     // A pass that nobody learns from keeps the begin alone; a reverse pass finds the others again.
     const bool learns = record.pass.mode == Mode::Train;
     all_ = learns && (kind == Gradient::Aca || kind == Gradient::Symplectic ||
-                      (kind == Gradient::Naive && record.times));
+                      (kind == Gradient::Naive && record.keeps_slopes()));
     binomial_ = learns && kind == Gradient::Binomial;
   }
 
@@ -96,10 +97,7 @@ class OutputsRead {
  public:
   OutputsRead(const Scheme& method, const Record& record, const Tensor& begin)
       : method_(method), begin_(begin) {
-    int last = record.reads_begin ? 0 : -1;
-    for (const Span& span : record.spans)
-      for (const Stop& stop : span.stops) last = std::max(last, stop.output);
-    outputs_.resize(static_cast<size_t>(last + 1));
+    outputs_.resize(static_cast<size_t>(record.outputs_count()));
     if (record.reads_begin) outputs_[0] = begin;
   }
 
@@ -114,12 +112,21 @@ class OutputsRead {
         at_row(each.output[i], each.rows[i])
             .copy_(method_.state(end).select(0, static_cast<int64_t>(i)));
   }
-  Tensor at_row(int output, int64_t row) {
+  /// Those between begin and end.
+  void take_reads(const TimeStep& step, const Accepted& accepted) {
+    const std::vector<Tensor> slopes = slopes_of(accepted.result.k, accepted.result.last.slope);
+    for (const Between& between : reads_of(method_, step))
+      between.put(between.states(accepted.begin, slopes),
+                  [&](int output) -> Tensor& { return allocated(output); }, 1);
+  }
+  Tensor at_row(int output, int64_t row) { return allocated(output).select(0, row); }
+  Tensor& operator[](int output) { return outputs_.at(static_cast<size_t>(output)); }
+
+  Tensor& allocated(int output) {
     Tensor& to = outputs_.at(static_cast<size_t>(output));
     if (!to.defined()) to = at::zeros_like(begin_);
-    return to.select(0, row);
+    return to;
   }
-  Tensor& operator[](int output) { return outputs_.at(static_cast<size_t>(output)); }
 
   /// Outputs that no sample came to are zeros, too.
   std::vector<Tensor> take_all() {
@@ -165,6 +172,30 @@ void end_early(const Scheme& method, const Tensor& end, const std::vector<int64_
 
 }  // namespace
 
+namespace {
+/// When samples came to the event, and how fast they moved there.
+void note_events(const Scheme& method, const Accepted& accepted, Record& record) {
+  const TimeStep step = accepted.step();
+  const Tensor rates = Between(method, step, *step.reads)
+                           .rates(slopes_of(accepted.result.k, accepted.result.last.slope));
+  for (size_t m = 0; m < step.reads->size(); ++m) {
+    const Read& read = (*step.reads)[m];
+    const int64_t row = step.each->rows[static_cast<size_t>(read.place)];
+    record.event_times[row] = read.time;
+    record.event_rates.select(0, row).copy_(rates.select(0, static_cast<int64_t>(m)));
+  }
+}
+}  // namespace
+
+int Record::outputs_count() const {
+  int last = reads_begin ? 0 : -1;
+  for (const Span& span : spans) {
+    for (const Stop& stop : span.stops) last = std::max(last, stop.output);
+    for (const Stop& read : span.reads) last = std::max(last, read.output);
+  }
+  return last + 1;
+}
+
 std::vector<Tensor> record_forward(const Scheme& method, const Graph& f, const Tensor& begin,
                                    const StepSizes& sizes, Record& record) {
   const Gradient kind = record.method.kind;
@@ -179,6 +210,8 @@ std::vector<Tensor> record_forward(const Scheme& method, const Graph& f, const T
   record.forward = record.backward = {};
   record.begin = begin;
   record.end = record.last = Tensor();
+  record.event_times.clear();
+  record.event_rates = record.event ? at::zeros_like(begin) : Tensor();
   OutputsRead outputs(method, record, begin);
   StatesKept states(record, known_steps(sizes, record, given));
   record.whole_states = states.whole();
@@ -187,7 +220,7 @@ std::vector<Tensor> record_forward(const Scheme& method, const Graph& f, const T
     const TimeStep step = accepted.step();
     Evaluations& k = accepted.result.k;
     record.stages.emplace_back();
-    if (record.times) record.slopes.emplace_back();
+    if (record.keeps_slopes()) record.slopes.emplace_back();
     for (int i = 0; i < method.stages(); ++i) {
       Evaluation& one = k[static_cast<size_t>(i)];
       if (!one.activity) {  // it was tried with samples that did not take the step
@@ -198,13 +231,15 @@ std::vector<Tensor> record_forward(const Scheme& method, const Graph& f, const T
         record.forward.sample_evaluations += step.each ? step.sequences() : begin.size(0);
       }
       record.stages.back().push_back(std::move(one.activity));
-      if (record.times) record.slopes.back().push_back(one.slope);
+      if (record.keeps_slopes()) record.slopes.back().push_back(one.slope);
     }
   };
   const Observer observe = [&](Accepted step) {
     record.steps.push_back(step.step());
     states.take(step);
     outputs.take(record.steps.back(), step.result.end);
+    if (step.reads) outputs.take_reads(record.steps.back(), step);
+    if (step.reads && record.event) note_events(method, step, record);
     if (keep) keep_stages(step);
   };
   Evaluation first;
@@ -213,7 +248,8 @@ std::vector<Tensor> record_forward(const Scheme& method, const Graph& f, const T
                         .costs = record.forward,
                         .first = &first,
                         .watch_noise = record.watch_noise,
-                        .slopes = keep,
+                        .slopes = keep || record.dense,
+                        .event = record.event,
                         .cut = &cut};
   const Tensor end = given.empty()
                          ? travel(method, field, begin, record.spans, sizes, journey)

@@ -1,6 +1,7 @@
 // What a forward pass through an ODE block leaves for its reverse pass, by gradient method.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "altprop/network/graph.h"
@@ -17,6 +18,9 @@ struct Record {
   std::vector<Span> spans;
   bool reads_begin = false;  ///< the first output is the begin itself
   bool times = false;        ///< credits of times will be wanted
+  bool dense = false;        ///< some outputs lie between the ends of steps
+  /// What ends the integration of a sample, while it is on its way; null: nothing.
+  const EventSearch* event = nullptr;
   bool watch_noise = false;
   /// Further inputs of f, behind the state and the time, which stay as they are over the solve.
   std::vector<Tensor> constants;
@@ -30,7 +34,7 @@ struct Record {
   int64_t slots = 0;          ///< how many of them may be kept at once
   Tensor last;                ///< Binomial: y at the begin of the last step
   std::vector<std::vector<std::shared_ptr<Activity>>> stages;  ///< of every step: Naive
-  std::vector<std::vector<Tensor>> slopes;  ///< of every step: Naive where times are wanted
+  std::vector<std::vector<Tensor>> slopes;  ///< of every step: Naive that keeps slopes
   std::shared_ptr<Activity> first;  ///< Naive: of the slope that is carried from the begin
   std::vector<Tensor> outputs;      ///< x at the outputs: Adjoint
   /// After a reverse pass with `times`: credit of t_n, begin and end of the steps, at fixed times of
@@ -42,6 +46,11 @@ struct Record {
     std::vector<double> begin, end;
   };
   std::vector<OfStep> of_steps;
+  std::map<int64_t, double> event_times;  ///< of the samples that came to the event
+  Tensor event_rates;                     ///< dx/dt there, of the steps' polynomials; zeros of others
+  /// What the time of an output between the ends of steps receives: by output, of the whole batch [1] or
+  /// of each sample.
+  std::map<int, std::vector<double>> of_reads;
   std::vector<double> of_begin;  ///< ... and what the begin gets beside, where f there is carried
   /// After a reverse pass: credits of the constants, summed over all evaluations.
   std::vector<Tensor> of_constants;
@@ -49,6 +58,9 @@ struct Record {
 
   /// Of the only span.
   double end_time() const { return spans.at(0).stops.back().time; }
+  /// Reverse passes need y_n and k_i, be all activities there or not.
+  bool keeps_slopes() const { return times || dense; }
+  int outputs_count() const;
   bool per_sample() const { return !steps.empty() && steps[0].each != nullptr; }
   Moment begin_time() const { return begin_of(spans); }
 };
@@ -77,7 +89,8 @@ std::vector<Tensor> push_along(const Scheme& method, const Graph& f, const Recor
 
 /// The reverse pass: credit of the begin, with the feedback and the sink of `sweep`, which receives
 /// signals of f's operations, once per evaluation of the samples that took the step. Site::use is
-/// step * s + stage. Fills record.of_constants.
+/// step * s + stage, and with outputs between steps step * (s + 1) + stage, f at the end the last.
+/// Fills record.of_constants.
 /// @param cots of the outputs
 Tensor record_back(const Scheme& method, const Graph& f, const StepSizes& sizes, Record& record,
                    const std::vector<Tensor>& cots, Sweep& sweep);

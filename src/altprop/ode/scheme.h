@@ -65,7 +65,8 @@ class Scheme {
   virtual int carried() const { return 1; }
   /// The dimension of y along which samples lie.
   int rows_dim() const { return carried() > 1 ? 1 : 0; }
-  /// y at the begin. @param slope f there; used by those that carry it
+  /// y at the begin: the state, `carried` copies of it, or it and the slope. @param slope f there; used
+  /// by those that carry it
   virtual Tensor carry(const Tensor& x, const Tensor& slope) const { return x; }
   /// The state in y.
   virtual Tensor state(const Tensor& y) const { return y; }
@@ -87,6 +88,12 @@ class Scheme {
   }
   /// The error needs f at the end, which is then the next step's first evaluation.
   virtual bool first_same_as_last() const { return false; }
+
+  /// Dense output, of methods that have it: w_i(theta) of the slopes in x_n + h sum_i w_i k_i, the state
+  /// at t_n + theta h, of all stages and, as the last one, of f at the end. Empty: there is none.
+  virtual std::vector<double> between(double theta) const { return {}; }
+  /// d w_i / d theta
+  virtual std::vector<double> between_rate(double theta) const { return {}; }
 
   /// Credit of k_i from that of y_{n+1} and those of the later X_j; undefined where nothing depends
   /// on it. @param xi credits of X_j; undefined: zero

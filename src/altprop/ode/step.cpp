@@ -76,7 +76,7 @@ double before_jump(double at, double begin, double h, const Tensor& like) {
 }
 
 /// t_n + c h
-Moment within(const TimeStep& step, double c, const Tensor& like) {
+Moment time_within(const TimeStep& step, double c, const Tensor& like) {
   if (!step.each) {
     const double at = step.t + c * step.h;
     return step.jump && c == 1 ? before_jump(at, step.t, step.h, like) : at;
@@ -93,10 +93,10 @@ Moment within(const TimeStep& step, double c, const Tensor& like) {
 }  // namespace
 
 Moment stage_time(const Scheme& method, const TimeStep& step, int i, const Tensor& like) {
-  return within(step, method.c(i), like);
+  return time_within(step, method.c(i), like);
 }
 
-Moment end_time(const TimeStep& step, const Tensor& like) { return within(step, 1, like); }
+Moment end_time(const TimeStep& step, const Tensor& like) { return time_within(step, 1, like); }
 
 // ---- the step ----
 

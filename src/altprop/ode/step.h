@@ -12,6 +12,13 @@ namespace altprop::ode {
 Tensor stage_state(const Scheme& method, const Tensor& y, const Length& h, const Evaluations& k,
                    int i);
 
+/// An output between the begin and the end of a step.
+struct Read {
+  int output;
+  double time, theta;  ///< time = t + theta h
+  int64_t place = 0;   ///< of the sample among those that take part, where they have steps of their own
+};
+
 /// Begins and lengths of a step that every sample takes for itself, of the samples that take part.
 struct SampleSteps {
   std::vector<int64_t> rows;  ///< their places in the batch, ascending
@@ -37,6 +44,7 @@ struct TimeStep {
   bool jump = false;  ///< f jumps at its end
   /// Where samples have steps of their own, and some may take none; null: all take the same.
   std::shared_ptr<SampleSteps> each = nullptr;
+  std::shared_ptr<const std::vector<Read>> reads = nullptr;  ///< null: none
 
   static TimeStep of_samples(std::shared_ptr<SampleSteps> each) {
     return {NAN, NAN, -1, false, std::move(each)};

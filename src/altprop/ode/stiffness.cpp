@@ -6,7 +6,7 @@ namespace altprop::ode {
 
 namespace {
 
-std::vector<double> norms(const Tensor& x, bool per_sample) {
+std::vector<double> norms_of(const Tensor& x, bool per_sample) {
   if (!per_sample) return {x.norm().item<double>()};
   const Tensor all =
       at::linalg_vector_norm(x.reshape({x.size(0), -1}), 2, {1}).to(at::kCPU, at::kDouble);
@@ -28,8 +28,8 @@ std::vector<double> stiffness_of(const Scheme& method, const TimeStep& step, con
                at_stage_slope = stage_known ? result.k[static_cast<size_t>(last)].slope
                                             : (*f)(at_end, stage).slope;
   const bool per_sample = step.each != nullptr;
-  const std::vector<double> rise = norms(h.times(at_end_slope - at_stage_slope), per_sample),
-                            run = norms(end - stage, per_sample);
+  const std::vector<double> rise = norms_of(h.times(at_end_slope - at_stage_slope), per_sample),
+                            run = norms_of(end - stage, per_sample);
   std::vector<double> out;
   for (size_t n = 0; n < rise.size(); ++n) {
     const double seen = run[n] > 0 ? rise[n] / run[n] : 0;

@@ -48,6 +48,46 @@ Tableau::Tableau(TableauText text) : text_(std::move(text)) {
   }
   stages_ = static_cast<int>(rows) - (ends_where_the_next_begins(text_) ? 1 : 0);
   find_stability();
+  find_between();
+}
+
+// With y_0, y_1, f_0, f_1 at the ends Hermite's  y_0 + (3 u^2 - 2 u^3)(y_1 - y_0) + h f_0 (u - 2 u^2 +
+// u^3) + h f_1 (u^3 - u^2), where y_1 - y_0 = h sum b_i k_i. With y_m at the middle there is added
+// 16 u^2 (1 - u)^2 times what Hermite's misses there.
+void Tableau::find_between() {
+  const size_t s = static_cast<size_t>(stages_);
+  between_.assign(s + 1, {});
+  for (size_t i = 0; i < s; ++i) between_[i] = {0, 3 * b_[i], -2 * b_[i], 0};
+  between_[0][0] += 1;
+  between_[0][1] -= 2;
+  between_[0][2] += 1;
+  between_[s][1] -= 1;
+  between_[s][2] += 1;
+  if (text_.middle.empty()) return;
+  if (text_.middle.size() != s + 1)
+    throw Error("the tableau '" + text_.name + "' has a middle of another number of slopes");
+  for (size_t i = 0; i <= s; ++i) {
+    const auto& w = between_[i];
+    const double hermite = w[0] / 2 + w[1] / 4 + w[2] / 8,
+                 missed = 16 * (static_cast<double>(text_.middle[i].value()) - hermite);
+    between_[i][1] += missed;
+    between_[i][2] -= 2 * missed;
+    between_[i][3] += missed;
+  }
+}
+
+std::vector<double> Tableau::between(double theta) const {
+  std::vector<double> out;
+  for (const auto& w : between_)
+    out.push_back(theta * (w[0] + theta * (w[1] + theta * (w[2] + theta * w[3]))));
+  return out;
+}
+
+std::vector<double> Tableau::between_rate(double theta) const {
+  std::vector<double> out;
+  for (const auto& w : between_)
+    out.push_back(w[0] + theta * (2 * w[1] + theta * (3 * w[2] + theta * 4 * w[3])));
+  return out;
 }
 
 // R(z) = 1 + sum_k (b^T A^(k-1) 1) z^k

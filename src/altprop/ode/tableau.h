@@ -4,6 +4,7 @@
 //   X_i = x_n + h sum_{j<i} a_ij k_j,  k_i = f(t_n + c_i h, X_i),  x_{n+1} = x_n + h sum_i b_i k_i
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "altprop/ode/scheme.h"
@@ -26,6 +27,8 @@ struct TableauText {
   std::vector<Fraction> b;
   std::vector<Fraction> b_hat = {};  ///< of the other order; empty: no estimate of the error
   int place = 0;                     ///< in listings
+  /// Of the state at the middle of a step, x_n + h sum_i middle_i k_i; empty: it is not known.
+  std::vector<Fraction> middle = {};
 };
 
 class Tableau : public Scheme {
@@ -56,6 +59,10 @@ class Tableau : public Scheme {
   Tensor credit_of_begin(const Length& h, const Tensor& lambda,
                          const std::vector<Tensor>& xi) const override;
 
+  /// Hermite's cubic, or with `middle` the polynomial of fourth degree through that as well.
+  std::vector<double> between(double theta) const override;
+  std::vector<double> between_rate(double theta) const override;
+
   double a(int i, int j) const { return a_[static_cast<size_t>(i)][static_cast<size_t>(j)]; }
   double b(int i) const { return b_[static_cast<size_t>(i)]; }
   double c(int i) const override { return c_[static_cast<size_t>(i)]; }
@@ -68,6 +75,9 @@ class Tableau : public Scheme {
 
  private:
   void find_stability();
+  /// Of powers of theta, 1 to 4, by slope.
+  std::vector<std::array<double, 4>> between_;
+  void find_between();
 
   TableauText text_;
   std::vector<std::vector<double>> a_;

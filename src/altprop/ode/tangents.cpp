@@ -1,4 +1,7 @@
 // Tangents along the steps of a record.
+#include <algorithm>
+
+#include "altprop/ode/dense.h"
 #include "altprop/ode/record.h"
 
 namespace altprop::ode {
@@ -28,11 +31,12 @@ class TangentPass {
     for (const TimeStep& step : record_.steps) {
       const Tensor from = y.of(step);
       Tensor end = from, end_tangent = moved.of(step);
-      cross(step, end, end_tangent);
+      cross(step, end, end_tangent, zero, outputs);
       if (step.each) {
         read_rows(step, end_tangent, zero, outputs);
       } else if (step.output >= 0) {
-        outputs.push_back(method_.state(end_tangent));
+        outputs.resize(std::max(outputs.size(), static_cast<size_t>(step.output) + 1));
+        outputs[static_cast<size_t>(step.output)] = method_.state(end_tangent);
       }
       y.put(step, std::move(end));
       moved.put(step, std::move(end_tangent));
@@ -89,7 +93,8 @@ class TangentPass {
   }
 
   /// Replaces begin and its tangent by the end and its tangent.
-  void cross(const TimeStep& step, Tensor& y, Tensor& moved) const {
+  void cross(const TimeStep& step, Tensor& y, Tensor& moved, const Tensor& zero,
+             std::vector<Tensor>& outputs) const {
     const Length h = step.length();
     const int s = method_.stages();
     Evaluations k, tangents;
@@ -102,9 +107,33 @@ class TangentPass {
     for (int i = 0; i < s; ++i)
       evaluate(stage_time(method_, step, i, y), method_.stage_state(y, h, k, i),
                with_length(i, method_.stage_state(moved, h, tangents, i)), k, tangents);
-    Tensor end = method_.end(y, h, k);
-    moved = with_length(s, method_.end(moved, h, tangents));
+    Tensor end = method_.end(y, h, k), end_moved = with_length(s, method_.end(moved, h, tangents));
+    if (step.reads) {
+      evaluate(end_time(step, y), method_.state(end), method_.state(end_moved), k, tangents);
+      read_between(step, moved, k, tangents, zero, outputs);
+    }
+    moved = std::move(end_moved);
     y = std::move(end);
+  }
+
+  static std::vector<Tensor> slopes_with_end(const Evaluations& k) {
+    return slopes_of({k.begin(), k.end() - 1}, k.back().slope);
+  }
+
+  /// All times are in proportion to T, so that theta is the same.
+  void read_between(const TimeStep& step, const Tensor& moved, const Evaluations& k,
+                    const Evaluations& tangents, const Tensor& zero,
+                    std::vector<Tensor>& outputs) const {
+    const int64_t blocks = record_.begin.size(0) > 0 ? zero.size(0) / record_.begin.size(0) : 1;
+    const Length h = step.length();
+    for (const Between& between : reads_of(method_, step)) {
+      Tensor tangent = between.states(moved, slopes_with_end(tangents));
+      if (per_time_ != 0) tangent = tangent + between.lengths(h).times(between.by_length(slopes_with_end(k)), per_time_);
+      between.put(tangent, [&](int output) -> Tensor& {
+        while (static_cast<int>(outputs.size()) <= output) outputs.push_back(at::zeros_like(zero));
+        return outputs[static_cast<size_t>(output)];
+      }, blocks);
+    }
   }
 
   void read_rows(const TimeStep& step, const Tensor& moved, const Tensor& like,

@@ -91,6 +91,11 @@ struct OdeWord : Word {
               "alone"});
     o.number("eta", problem.eta, {.min = 0.5, .max = 1, .min_excluded = true},
              {"damping of solver alf; 1: none", "1", "Zhuang et al. 2021, arXiv 2102.04668"});
+    o.number("coupling", problem.coupling, {.min = 0, .max = 1},
+             {"makes a Runge-Kutta method reversible, with two states that are coupled so; 0: as it is",
+              "1", "McCallum, Foster 2024, arXiv 2410.11648"});
+    o.flag("interpolate", problem.interpolate,
+           {"outputs are read on the way of steps, which do not end there"});
     o.integer("augment", augment, {.min = 0, .max = 1e6},
               {"channels of zeros that the state has beside the input's", "channels",
                "Dupont, Doucet, Teh 2019, arXiv 1904.01681"});
@@ -149,6 +154,10 @@ struct OdeWord : Word {
                                            : out.end_time * static_cast<double>(k) /
                                                  static_cast<double>(outputs));
     }
+    if (out.interpolate && out.outputs.size() < 2)
+      throw UsageError(
+          "interpolate reads outputs on the way of steps, but the state at T is all that is read; give "
+          "outputs or times, or leave interpolate out");
     return out;
   }
 };
