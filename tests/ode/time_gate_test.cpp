@@ -29,6 +29,16 @@ TEST(TimeGate, ABlockWithItKeepsThePromisesOfAnOperation) {
   OpCheck(made, {{2, 3}}).run();
 }
 
+/// A time of each sample has a batch dimension, and is checked as every input is.
+TEST(TimeGate, ATimeOfEachSampleKeepsThePromisesOfAnOperation) {
+  check_op(time_gate(), {{3, 2}, {3, 1}});
+  check_op(time_gate(), {{2, 3, 2, 2}, {2, 1}});
+  check_op(time_gate(-1), {{2, 2, 3}, {2, 1}});
+  check_op(with_time(), {{3, 2}, {3, 1}});
+  check_op(with_time(-1), {{2, 2, 3}, {2, 1}});
+  check_op(with_time(2), {{2, 2, 3}, {2, 1}});
+}
+
 TEST(TimeGate, IsTheFormula) {
   at::NoGradGuard no_grad;
   TimeGate gate;

@@ -7,9 +7,10 @@ namespace altprop::ode {
 namespace {
 
 std::vector<double> norms_of(const Tensor& x, bool per_sample) {
-  if (!per_sample) return {x.norm().item<double>()};
-  const Tensor all =
-      at::linalg_vector_norm(x.reshape({x.size(0), -1}), 2, {1}).to(at::kCPU, at::kDouble);
+  // Squares of what grows without bound would not fit into float32.
+  const Tensor wide = x.to(at::kDouble);
+  if (!per_sample) return {wide.norm().item<double>()};
+  const Tensor all = at::linalg_vector_norm(wide.reshape({x.size(0), -1}), 2, {1}).to(at::kCPU);
   const double* const from = all.const_data_ptr<double>();
   return {from, from + all.numel()};
 }
