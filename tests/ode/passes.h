@@ -8,6 +8,16 @@
 
 namespace altprop::ode::testing {
 
+/// What a call says that is refused, or ends with an error; "" if it does not.
+inline std::string sentence_of_error(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
 inline double apart(const Tensor& a, const Tensor& b) {
   return ((a - b).norm() / b.norm()).item<double>();
 }

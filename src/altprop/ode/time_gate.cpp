@@ -90,18 +90,18 @@ Tensor TimeGate::jvp_params(const Saved& saved, const ParamTangents& of) const {
   return out;
 }
 
+Tensor TimeGate::channel_sums(const Tensor& x, bool by_sample) const {
+  const int64_t dim = place(x.dim());
+  if (by_sample) return x.movedim(dim, 1).reshape({x.size(0), x.size(dim), -1}).sum(2);
+  return x.transpose(0, dim).reshape({x.size(dim), -1}).sum(1);
+}
+
 void TimeGate::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                           const Tensor*, const Shared*) const {
   Slot *to_slope = store.of(*slope_), *to_offset = store.of(*offset_), *to_shift = store.of(*shift_);
   if (!to_slope && !to_offset && !to_shift) return;
   const Tensor &a = saved.t[0], &t = saved.t[1], delta = fold_rows(cot, a.size(0));
-  const int64_t dim = place(a.dim());
-  // Sums over everything but the channels and, where each has a time of its own, the samples: [C] or
-  // [B, C].
-  const auto sums = [&](const Tensor& x) {
-    if (t.dim() == 2) return x.movedim(dim, 1).reshape({x.size(0), x.size(dim), -1}).sum(2);
-    return x.transpose(0, dim).reshape({x.size(dim), -1}).sum(1);
-  };
+  const auto sums = [&](const Tensor& x) { return channel_sums(x, t.dim() == 2); };
   const auto total = [&](const Tensor& x) { return t.dim() == 2 ? x.sum(0) : x; };
   if (to_slope || to_offset) {
     const Tensor s = gate(t), of_offset = sums(delta * a) * s * (1 - s);
@@ -115,15 +115,19 @@ void TimeGate::accumulate(const Saved& saved, const Tensor& cot, double scale, S
 
 Tensor TimeGate::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
                          int input) const {
-  const Tensor &a = saved.t[0], &moved = tangents[0], &of_time = tangents[1];
+  const Tensor &a = saved.t[0], &moved = tangents[0];
+  const bool of_each = saved.t[1].dim() == 2;
   const int64_t batch = a.size(0);
-  const int64_t rows = moved.defined() ? moved.size(0) : of_time.size(0) * batch;
+  const Tensor of_time = of_each || !tangents[1].defined()
+                             ? tangents[1]
+                             : spread_over_batch(tangents[1], batch);  // [K*B, 1]
+  const int64_t rows = (moved.defined() ? moved : of_time).size(0);
   const Tensor s = gate(saved.t[1]), rate = s * (1 - s) * slope_->value;
   /// cot tdot, as rows of cot.
   const auto by_time_moved = [&] {
     std::vector<int64_t> shape(static_cast<size_t>(cot.dim()), 1);
     shape[0] = rows;
-    return cot * match_rows(spread_over_batch(of_time, batch).reshape(shape), cot);
+    return cot * match_rows(of_time.reshape(shape), cot);
   };
   if (input == 0) {
     if (!of_time.defined()) return {};
@@ -136,8 +140,9 @@ Tensor TimeGate::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, c
         by_time_moved() * match_rows(a, cot) * along(rate * (1 - 2 * s) * slope_->value, cot);
     out = out.defined() ? out + part : part;
   }
-  const Tensor of_rows = out.reshape({cot.size(0), -1}).sum(1, true);
-  return sum_to_unbatched(fold_tangents(of_rows, rows, batch), batch);
+  const Tensor of_rows =
+      fold_tangents(out.reshape({cot.size(0), -1}).sum(1, true), rows, batch);
+  return of_each ? of_rows : sum_to_unbatched(of_rows, batch);
 }
 
 void TimeGate::jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents,
@@ -145,27 +150,32 @@ void TimeGate::jvp_accumulate(const Saved& saved, std::span<const Tensor> tangen
   Slot *to_slope = store.of(*slope_), *to_offset = store.of(*offset_), *to_shift = store.of(*shift_);
   if (!to_slope && !to_offset && !to_shift) return;
   const Tensor &a = saved.t[0], &t = saved.t[1], &moved = tangents[0], &of_time = tangents[1];
-  const int64_t dim = place(a.dim());
-  const auto sums = [&](const Tensor& x) {
-    return x.transpose(0, dim).reshape({x.size(dim), -1}).sum(1);
+  const bool of_each = t.dim() == 2;
+  const Tensor s = gate(t), rate = s * (1 - s), none = at::zeros_like(slope_->value);
+  const auto sums = [&](const Tensor& x) { return channel_sums(x, of_each); };
+  const auto total = [&](const Tensor& x) { return of_each ? x.sum(0) : x; };
+  // Of a sample as often as there are rows of it.
+  const auto at_rows = [&](const Tensor& x, const Tensor& like) {
+    return of_each ? match_rows(x, like) : x;
   };
-  const Tensor s = gate(t), rate = s * (1 - s), none = at::zeros_like(s);
   Tensor of_slope = none, of_offset = none, of_shift = none;
   if (moved.defined()) {
-    const Tensor sum = sums(fold_rows(cot, moved.size(0)) * moved) * rate;
-    of_slope = sum * t;
-    of_offset = sum;
+    Tensor sum = sums(fold_rows(cot, moved.size(0)) * moved);
+    sum = sum * at_rows(rate, sum);
+    of_slope = total(sum * at_rows(t, sum));
+    of_offset = total(sum);
   }
   if (of_time.defined()) {
-    const Tensor rows = spread_over_batch(of_time, a.size(0));
+    const Tensor rows = of_each ? of_time : spread_over_batch(of_time, a.size(0));
     std::vector<int64_t> shape(static_cast<size_t>(a.dim()), 1);
     shape[0] = rows.size(0);
     const Tensor delta = fold_rows(cot, rows.size(0)) * rows.reshape(shape);
-    const Tensor sum = sums(delta * match_rows(a, delta)) * rate;
-    const Tensor bend = sum * (1 - 2 * s) * slope_->value;
-    of_slope = of_slope + sum + bend * t;
-    of_offset = of_offset + bend;
-    of_shift = sums(delta);
+    Tensor sum = sums(delta * match_rows(a, delta));
+    sum = sum * at_rows(rate, sum);
+    const Tensor bend = sum * (1 - 2 * at_rows(s, sum)) * slope_->value;
+    of_slope = of_slope + total(sum + bend * at_rows(t, sum));
+    of_offset = of_offset + total(bend);
+    of_shift = total(sums(delta));
   }
   if (to_slope) to_slope->add(of_slope, scale);
   if (to_offset) to_offset->add(of_offset, scale);

@@ -38,6 +38,9 @@ class TimeGate : public Op {
   Tensor gate(const Tensor& t) const;  ///< [C], or of each sample [B, C]
   /// Numbers of the channels, for all samples or each, as a factor of `like`.
   Tensor along(const Tensor& vector, const Tensor& like) const;
+  /// Sums over everything but the channels and, where each has a time of its own, the samples: [C],
+  /// or [rows, C].
+  Tensor channel_sums(const Tensor& x, bool by_sample) const;
   /// d y / d t at the saved values, of the rows of `like`.
   Tensor by_time(const Saved& saved, const Tensor& like) const;
 
