@@ -19,8 +19,8 @@ Graph measured_net(int64_t steps, const std::string& solver = "rk4") {
   h = f->add(activation("tanh"), {f->add(linear(128), {h}, "b")});
   f->output(f->add(linear(16), {h}, "c"));
   Graph net;
-  net.output(net.add(block(f, {.solver = solver, .sizes = {.steps = steps}}), {net.input({{16}})},
-                     "ode"));
+  net.output(
+      net.add(block(f, {.solver = solver, .sizes = {.steps = steps}}), {net.input({{16}})}, "ode"));
   initialise(net, Initialiser("xavier"), Stream(1).at("init"));
   return net;
 }
@@ -30,7 +30,8 @@ constexpr int64_t kRows = 256;
 /// Most bytes alive in a pass, above what was before and the result.
 int64_t peak_of_pass(const Graph& net, const GradientMethod& method) {
   set_gradient(net, method);
-  const Tensor x = Stream(1).at("x").normal({kRows, 16}), cot = Stream(1).at("c").normal({kRows, 16});
+  const Tensor x = Stream(1).at("x").normal({kRows, 16}),
+               cot = Stream(1).at("c").normal({kRows, 16});
   Gradients sink;
   Feedback exact;
   int64_t out = 0;

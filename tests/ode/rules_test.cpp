@@ -101,8 +101,8 @@ TEST_P(OdeWithin, GradientMethodsAgree) {
 TEST(OdeRules, TheBatchLearnsWhatEachSampleAloneDoes) {
   at::NoGradGuard no_grad;
   const auto loss = make_loss("cross-entropy");
-  for (const char* rule : {"backprop", "feedback-alignment", "uniform-sign",
-                           "product-feedback-alignment"}) {
+  for (const char* rule :
+       {"backprop", "feedback-alignment", "uniform-sign", "product-feedback-alignment"}) {
     SCOPED_TRACE(rule);
     Graph net = net_around(timed_mlp(6, 5, sample_time_spec()),
                            {.sizes = {.rtol = 1e-5, .per_sample = true}});
@@ -272,18 +272,16 @@ TEST(OdeRules, DropoutGoesBySampleNumbers) {
   const int h = f->add(dropout(0.5), {f->input({{6}}, "z")}, "drop");
   f->output(f->add(linear(6), {f->add(activation("tanh"), {h})}, "b"));
   Graph net;
-  net.output(net.add(block(f, {.sizes = {.rtol = 1e-5, .per_sample = true}}), {net.input({{6}})},
-                     "ode"));
+  net.output(
+      net.add(block(f, {.sizes = {.rtol = 1e-5, .per_sample = true}}), {net.input({{6}})}, "ode"));
   net.to(at::kCPU, at::kDouble);
   initialise(net, Initialiser("normal:2"), Stream(1).at("init"));
   const Tensor x = pathways::random({4, 6}), ids = at::tensor({17, 3, 99, 4}, at::kLong);
   const auto run = [&](const Tensor& rows, const Tensor& numbers, int64_t first_row) {
     Activity activity;
-    return net.run(rows, activity,
-                   {.mode = Mode::Train,
-                    .draws = Stream(5),
-                    .ids = numbers,
-                    .first_row = first_row});
+    return net.run(
+        rows, activity,
+        {.mode = Mode::Train, .draws = Stream(5), .ids = numbers, .first_row = first_row});
   };
   const Tensor numbered = run(x, ids, 0), placed = run(x, {}, 0);
   EXPECT_GT((numbered - placed).abs().max().item<double>(), 1e-3);

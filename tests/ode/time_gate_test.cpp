@@ -15,8 +15,8 @@ using test::contains;
 
 const InputInfo kGateInfo{.input_shape = {6}, .classes = 3};
 
-/// OpCheck gives every input a batch dimension, but a time has none: the gate is checked inside of a
-/// block, and its own derivatives against differences of the block's.
+/// OpCheck gives every input a batch dimension, but a time has none: the gate is checked inside of
+/// a block, and its own derivatives against differences of the block's.
 TEST(TimeGate, ABlockWithItKeepsThePromisesOfAnOperation) {
   at::NoGradGuard no_grad;
   auto f = std::make_shared<Graph>();
@@ -58,8 +58,8 @@ TEST(TimeGate, IsTheFormula) {
 
 TEST(TimeGate, InTexts) {
   at::NoGradGuard no_grad;
-  Graph net = network(
-      "chain: ode{linear 8, tanh, linear 6} time=gate steps=2, linear *", kGateInfo);
+  Graph net =
+      network("chain: ode{linear 8, tanh, linear 6} time=gate steps=2, linear *", kGateInfo);
   initialise(net, Initialiser("xavier"), Stream(1).at("init"));
   EXPECT_EQ(net.params()[2]->name, "ode1.time_gate1.gate");
   EXPECT_EQ(net.params()[2]->value.sizes(), IntArrayRef({8}));

@@ -67,14 +67,13 @@ TEST_P(OdeTimes, AFixtureWithALossAlongTheTrajectory) {
   const std::vector<double>& expected = known.at(GetParam());
   for (const Gradient gradient : testing::kExact) {
     SCOPED_TRACE(gradient_names()[static_cast<size_t>(gradient)]);
-    Block block(fixture_field(), {.solver = GetParam(),
-                                  .sizes = {.steps = 1},
-                                  .outputs = {0, 0.25, 0.5, 0.75, 1}});
+    Block block(fixture_field(),
+                {.solver = GetParam(), .sizes = {.steps = 1}, .outputs = {0, 0.25, 0.5, 0.75, 1}});
     block.set_gradient(gradient);
     block.set_time_credits(true);
     Saved saved;
-    const Tensor x =
-        block.forward(std::vector<Tensor>{at::full({1, 1}, 0.8, at::kDouble)}, saved, {Mode::Train});
+    const Tensor x = block.forward(std::vector<Tensor>{at::full({1, 1}, 0.8, at::kDouble)}, saved,
+                                   {Mode::Train});
     ASSERT_EQ(shape_text(x.sizes()), shape_text(std::vector<int64_t>{1, 5, 1}));
     EXPECT_NEAR(x[0][4][0].item<double>(), expected[0], 2e-14);
     Tensor cot = at::zeros_like(x);
@@ -130,8 +129,8 @@ TEST_P(OdeTimes, OutputsAndALearntEndKeepThePromisesOfAnOperation) {
 /// T as it is: against central differences.
 TEST_P(OdeTimes, ALearntEndMovesTheOutput) {
   at::NoGradGuard no_grad;
-  const auto block = drawn_block(
-      {.solver = GetParam(), .sizes = {.steps = 3}, .learnt_time = LearntTime::Plain});
+  const auto block =
+      drawn_block({.solver = GetParam(), .sizes = {.steps = 3}, .learnt_time = LearntTime::Plain});
   Tensor& end = block->params().back()->value;
   const Tensor x = draw("x"), cot = draw("cot");
   const auto seen = [&](double time) {
@@ -179,8 +178,7 @@ TEST(OdeOutputs, TheCreditOfTheEndIsTheRateThere) {
     block->set_time_credits(true);
     const Tensor cot = draw("cot");
     const Found found = pass(*block, gradient, draw("x"), cot);
-    const Tensor rate =
-        field_of(*block->parts(), {}, false)(1, found.out).slope;
+    const Tensor rate = field_of(*block->parts(), {}, false)(1, found.out).slope;
     EXPECT_NEAR(credit_of_end_time(found.record), dot_product(rate, cot),
                 gradient == Gradient::Adjoint ? 1e-12 : 1e-5);
   }
@@ -222,8 +220,8 @@ TEST(OdeOutputs, TimesThatAreNotInOrderAreRefused) {
 
 TEST(OdeOutputs, ALearntEndThatHasGoneIsAnErrorInOneSentence) {
   at::NoGradGuard no_grad;
-  const auto block = drawn_block(
-      {.solver = "rk4", .sizes = {.steps = 2}, .learnt_time = LearntTime::Plain});
+  const auto block =
+      drawn_block({.solver = "rk4", .sizes = {.steps = 2}, .learnt_time = LearntTime::Plain});
   block->params().back()->value.fill_(-0.5);
   Saved saved;
   try {
@@ -309,10 +307,9 @@ TEST(OdeOutputs, RoundingErrorsAboveTheToleranceAreNoticed) {
   at::NoGradGuard no_grad;
   const auto noise = [](at::ScalarType type, double tolerance) {
     Graph net;
-    net.output(net.add(drawn_block({.solver = "dopri8",
-                                    .sizes = {.rtol = tolerance, .atol = tolerance}},
-                                   type),
-                       {net.input({{3}})}, "again"));
+    net.output(net.add(
+        drawn_block({.solver = "dopri8", .sizes = {.rtol = tolerance, .atol = tolerance}}, type),
+        {net.input({{3}})}, "again"));
     Counting counting(net);
     net.predict(draw("x").to(type));
     return counting.tally().forward.noise;

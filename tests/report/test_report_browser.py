@@ -16,7 +16,8 @@ import browser
 import expected
 import make_fixture
 
-PROGRAM = os.environ.get("ALTPROP", str(Path(__file__).parents[2] / "build" / "altprop"))
+BUILD = os.environ.get("ALTPROP_BUILD", Path(__file__).parents[2] / "build")  # as tests/program/program.py has it
+PROGRAM = os.environ.get("ALTPROP", str(Path(BUILD).resolve() / "altprop"))
 
 pytestmark = [
     pytest.mark.skipif(not browser.CHROMIUM, reason="needs a browser: apt-get install chromium"),

@@ -65,8 +65,9 @@ Tensor PeriodicPde::step(const Tensor& u) const {
     const Tensor correction = at::linalg_lu_solve(factors, pivots, off.unsqueeze(-1)).squeeze(-1);
     w = at::where(near, w, w - correction);
   }
-  throw UsageError(text::cat("the steps of ", kdv ? "kdv" : "cahn-hilliard", " do not converge at dt=",
-                        text::from_number(dt), " on ", points, " points; take a smaller pde.dt"));
+  throw UsageError(text::cat("the steps of ", kdv ? "kdv" : "cahn-hilliard",
+                             " do not converge at dt=", text::from_number(dt), " on ", points,
+                             " points; take a smaller pde.dt"));
 }
 
 Tensor PeriodicPde::starts(int64_t n, const Stream& draws) const {

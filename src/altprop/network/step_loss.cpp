@@ -20,9 +20,9 @@ Tensor step_weights(const Tensor& target, at::TensorOptions options) {
 namespace {
 
 /// Every step as a row, with class 0 where there is no target: such rows get the weight 0.
-struct Rows {
+struct StepRows {
   Tensor output, target, weight;
-  Rows(const Tensor& out, const Tensor& steps) {
+  StepRows(const Tensor& out, const Tensor& steps) {
     const bool values = steps.is_floating_point();
     if (values ? out.sizes() != steps.sizes()
                : out.size(0) != steps.size(0) || out.size(1) != steps.size(1))
@@ -47,7 +47,7 @@ class OverSteps : public Loss {
 
   Tensor value(const Tensor& output, const Tensor& target) const override {
     if (!has_steps(output, target)) return rows_->value(output, target);
-    const Rows rows(output, target);
+    const StepRows rows(output, target);
     return rows_->value(rows.output, rows.target)
         .mul(rows.weight)
         .view({output.size(0), output.size(1)})
@@ -55,7 +55,7 @@ class OverSteps : public Loss {
   }
   Tensor gradient(const Tensor& output, const Tensor& target) const override {
     if (!has_steps(output, target)) return rows_->gradient(output, target);
-    const Rows rows(output, target);
+    const StepRows rows(output, target);
     return rows_->gradient(rows.output, rows.target)
         .mul_(rows.weight.unsqueeze(1))
         .view(output.sizes());
@@ -63,7 +63,7 @@ class OverSteps : public Loss {
   Tensor curvature(const Tensor& output, const Tensor& target,
                    const Tensor& direction) const override {
     if (!has_steps(output, target)) return rows_->curvature(output, target, direction);
-    const Rows rows(output, target);
+    const StepRows rows(output, target);
     return rows_->curvature(rows.output, rows.target, direction.reshape(rows.output.sizes()))
         .mul_(rows.weight.unsqueeze(1))
         .view(output.sizes());

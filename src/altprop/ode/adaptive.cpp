@@ -280,7 +280,8 @@ void Adaptive::tell(const TimeStep& step, StepResult& result, const std::vector<
       now.put(step, y_);
       return now.all();
     };
-  journey_.observe({number, own.t, own.h, from, *told, own.output, own.jump, own.each, whole, shared});
+  journey_.observe(
+      {number, own.t, own.h, from, *told, own.output, own.jump, own.each, whole, shared});
 }
 
 void Adaptive::go_on(StepResult& result, const std::vector<size_t>& taken) {

@@ -68,7 +68,8 @@ class AdjointPass {
     // Outputs that were read on the way are ends of steps here.
     std::vector<Stop> stops = record_.spans.at(0).stops;
     stops.insert(stops.end(), record_.spans[0].reads.begin(), record_.spans[0].reads.end());
-    std::sort(stops.begin(), stops.end(), [](const Stop& a, const Stop& b) { return a.time < b.time; });
+    std::sort(stops.begin(), stops.end(),
+              [](const Stop& a, const Stop& b) { return a.time < b.time; });
     for (size_t k = stops.size(); k-- > 0;) {
       const Stop& from = stops[k];
       const double to = k > 0 ? stops[k - 1].time : record_.spans[0].begin;
@@ -79,15 +80,16 @@ class AdjointPass {
         if (record_.times) of_output(static_cast<size_t>(from.output), from.time);
       }
       const Pair pair(x_, lambda);
-      const Field backwards = equal ? at_once(pair, (to - from.time) / double(sizes_.steps))
-                                    : later(pair);
+      const Field backwards =
+          equal ? at_once(pair, (to - from.time) / double(sizes_.steps)) : later(pair);
       const Observer signals = [&](Accepted step) {
         if (!equal && later_is_wanted()) send(pair, step);
         first_use_ += method_.stages();
       };
       const Span span{from.time, {{to}}};
       const Journey journey{.observe = signals, .costs = record_.backward};
-      const Tensor y = travel(method_, backwards, Pair::join(x_, lambda), {&span, 1}, sizes_, journey);
+      const Tensor y =
+          travel(method_, backwards, Pair::join(x_, lambda), {&span, 1}, sizes_, journey);
       x_ = pair.state(y);
       lambda = pair.credit(y);
     }

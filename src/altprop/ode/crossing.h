@@ -180,7 +180,7 @@ class Crossing {
   Tensor credit_of_begin() {
     const Tensor& lambda = lambda_.all();
     // What is carried begins with the state and f there, or with several copies of the state.
-    Tensor of_state = method_.carries_slope()  ? method_.state(lambda)
+    Tensor of_state = method_.carries_slope() ? method_.state(lambda)
                       : method_.carried() > 1 ? lambda.sum(0)
                                               : lambda;
     if (method_.carries_slope()) {

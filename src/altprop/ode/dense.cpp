@@ -186,7 +186,8 @@ ReadCredits credits_of_reads(const Scheme& method, const TimeStep& step,
   for (const Between& between : reads_of(method, step)) {
     const Tensor arriving = between.rows_of_outputs(cots);
     add_part(out.begin, between.credit_of_begin(arriving));
-    for (size_t i = 0; i < stages; ++i) add_part(out.slopes[i], between.credit_of_slope(i, arriving));
+    for (size_t i = 0; i < stages; ++i)
+      add_part(out.slopes[i], between.credit_of_slope(i, arriving));
     add_part(out.end, between.credit_of_slope(stages, arriving));
     if (!record.times) continue;
     // The time of a read stands: where the step moves, it lies elsewhere between the ends.

@@ -5,8 +5,8 @@
 
 #include <span>
 
-#include "altprop/ode/stiffness.h"
 #include "altprop/ode/step_size.h"
+#include "altprop/ode/stiffness.h"
 
 namespace altprop::ode {
 

@@ -15,13 +15,12 @@ Tensor velocity(const Tensor& y) { return y.select(0, 1); }
 
 Leapfrog::Leapfrog(double eta) : eta_(eta) {
   if (!(eta > 0.5) || !(eta <= 1))
-    throw UsageError(text::cat("eta, the damping of solver 'alf', is above 0.5 and at most 1, but is ",
-                               eta, "; 1 is none"));
+    throw UsageError(
+        text::cat("eta, the damping of solver 'alf', is above 0.5 and at most 1, but is ", eta,
+                  "; 1 is none"));
 }
 
-Tensor Leapfrog::carry(const Tensor& x, const Tensor& slope) const {
-  return at::stack({x, slope});
-}
+Tensor Leapfrog::carry(const Tensor& x, const Tensor& slope) const { return at::stack({x, slope}); }
 
 Tensor Leapfrog::lift(const Tensor& credit) const {
   return at::stack({credit, at::zeros_like(credit)});

@@ -13,7 +13,7 @@ namespace {
 
 /// Numbers of a sample's times as the ends of steps, or with `interpolate` as what is read between.
 Span span_of_times(std::span<const double> times, const OdeintOptions& options,
-             const std::string& whose) {
+                   const std::string& whose) {
   const auto wrong = [&](const std::string& why) {
     throw UsageError(text::cat("ode: times", whose, " ", why,
                                "; give t_0, t_1, ... in ascending or descending order"));

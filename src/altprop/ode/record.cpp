@@ -116,8 +116,9 @@ class OutputsRead {
   void take_reads(const TimeStep& step, const Accepted& accepted) {
     const std::vector<Tensor> slopes = slopes_of(accepted.result.k, accepted.result.last.slope);
     for (const Between& between : reads_of(method_, step))
-      between.put(between.states(accepted.begin, slopes),
-                  [&](int output) -> Tensor& { return allocated(output); }, 1);
+      between.put(
+          between.states(accepted.begin, slopes),
+          [&](int output) -> Tensor& { return allocated(output); }, 1);
   }
   Tensor at_row(int output, int64_t row) { return allocated(output).select(0, row); }
   Tensor& operator[](int output) { return outputs_.at(static_cast<size_t>(output)); }

@@ -87,19 +87,21 @@ TangentCredits tangents_back(const Scheme& method, const Graph& f, const Record&
 }
 
 bool Block::has_jvp_vjp() const {
-  return gradient_.kind == Gradient::Naive && scheme_->carried() == 1 && !learnt_time_ && !problem_.interpolate &&
-         constants() == 0 && !problem_.sizes.per_sample && f_->has_jvp_vjp();
+  return gradient_.kind == Gradient::Naive && scheme_->carried() == 1 && !learnt_time_ &&
+         !problem_.interpolate && constants() == 0 && !problem_.sizes.per_sample &&
+         f_->has_jvp_vjp();
 }
 
 TangentCredits Block::credit_of_tangent(const Saved& saved, std::span<const Tensor> tangents,
                                         const Tensor& cot, Wanted values, Wanted of_tangents,
                                         Sweep& sweep) const {
   if (!has_jvp_vjp())
-    throw Refusal("ode",
-                  "second derivatives of a solve are those of all its stages at once, of a "
-                  "Runge-Kutta method with a T that is not learnt, without constants, coupling, outputs "
-                  "between steps and steps of their own for each sample, and of an f that knows its own",
-                  "use ode.gradient=naive, or keep ODE blocks out of flows and energies");
+    throw Refusal(
+        "ode",
+        "second derivatives of a solve are those of all its stages at once, of a "
+        "Runge-Kutta method with a T that is not learnt, without constants, coupling, outputs "
+        "between steps and steps of their own for each sample, and of an f that knows its own",
+        "use ode.gradient=naive, or keep ODE blocks out of flows and energies");
   TangentCredits found =
       tangents_back(*scheme_, *f_, record(saved), tangents[0], parted(cot), sweep);
   if (values.empty() || !values[0]) found.of_values[0] = Tensor();

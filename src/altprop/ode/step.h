@@ -16,7 +16,8 @@ Tensor stage_state(const Scheme& method, const Tensor& y, const Length& h, const
 struct Read {
   int output;
   double time, theta;  ///< time = t + theta h
-  int64_t place = 0;   ///< of the sample among those that take part, where they have steps of their own
+  int64_t place =
+      0;  ///< of the sample among those that take part, where they have steps of their own
 };
 
 /// Begins and lengths of a step that every sample takes for itself, of the samples that take part.

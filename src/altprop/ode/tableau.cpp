@@ -51,9 +51,9 @@ Tableau::Tableau(TableauText text) : text_(std::move(text)) {
   find_between();
 }
 
-// With y_0, y_1, f_0, f_1 at the ends Hermite's  y_0 + (3 u^2 - 2 u^3)(y_1 - y_0) + h f_0 (u - 2 u^2 +
-// u^3) + h f_1 (u^3 - u^2), where y_1 - y_0 = h sum b_i k_i. With y_m at the middle there is added
-// 16 u^2 (1 - u)^2 times what Hermite's misses there.
+// With y_0, y_1, f_0, f_1 at the ends Hermite's  y_0 + (3 u^2 - 2 u^3)(y_1 - y_0) + h f_0 (u - 2
+// u^2 + u^3) + h f_1 (u^3 - u^2), where y_1 - y_0 = h sum b_i k_i. With y_m at the middle there is
+// added 16 u^2 (1 - u)^2 times what Hermite's misses there.
 void Tableau::find_between() {
   const size_t s = static_cast<size_t>(stages_);
   between_.assign(s + 1, {});

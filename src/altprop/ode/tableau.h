@@ -70,7 +70,8 @@ class Tableau : public Scheme {
   double d(int i) const { return d_[static_cast<size_t>(i)]; }
   /// R(z): what one step with z = theta h multiplies the solution of x' = theta x by.
   double stability(double z) const;
-  /// The largest |theta| h, for negative theta, at which a step does not grow: |R| <= 1 up to there.
+  /// The largest |theta| h, for negative theta, at which a step does not grow: |R| <= 1 up to
+  /// there.
   double stability_bound() const { return stability_bound_; }
 
  private:

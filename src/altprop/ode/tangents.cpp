@@ -128,11 +128,17 @@ class TangentPass {
     const Length h = step.length();
     for (const Between& between : reads_of(method_, step)) {
       Tensor tangent = between.states(moved, slopes_with_end(tangents));
-      if (per_time_ != 0) tangent = tangent + between.lengths(h).times(between.by_length(slopes_with_end(k)), per_time_);
-      between.put(tangent, [&](int output) -> Tensor& {
-        while (static_cast<int>(outputs.size()) <= output) outputs.push_back(at::zeros_like(zero));
-        return outputs[static_cast<size_t>(output)];
-      }, blocks);
+      if (per_time_ != 0)
+        tangent =
+            tangent + between.lengths(h).times(between.by_length(slopes_with_end(k)), per_time_);
+      between.put(
+          tangent,
+          [&](int output) -> Tensor& {
+            while (static_cast<int>(outputs.size()) <= output)
+              outputs.push_back(at::zeros_like(zero));
+            return outputs[static_cast<size_t>(output)];
+          },
+          blocks);
     }
   }
 

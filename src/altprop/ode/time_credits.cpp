@@ -34,7 +34,8 @@ struct NodeOfTime {
   int output;
 };
 
-/// Begin and ends of the steps of every sample, in turn; of all samples at once where they share them.
+/// Begin and ends of the steps of every sample, in turn; of all samples at once where they share
+/// them.
 std::vector<std::vector<NodeOfTime>> nodes_of(const Record& record) {
   std::vector<std::vector<NodeOfTime>> out(
       record.per_sample() ? static_cast<size_t>(record.begin.size(0)) : 1);
@@ -92,8 +93,8 @@ Tensor credits_of_sample_times(const Record& record) {
   const std::vector<std::vector<NodeOfTime>> all = nodes_of(record);
   const int first = record.reads_begin ? 0 : 1;  // of the outputs, behind the begin
   const auto columns = static_cast<size_t>(record.outputs_count() + first);
-  const Tensor out = at::zeros(
-      {static_cast<int64_t>(all.size()), static_cast<int64_t>(columns)}, at::kDouble);
+  const Tensor out =
+      at::zeros({static_cast<int64_t>(all.size()), static_cast<int64_t>(columns)}, at::kDouble);
   for (size_t b = 0; b < all.size(); ++b) {
     double* const row = out.mutable_data_ptr<double>() + b * columns;
     add_credits(all[b], first, {row, columns});
@@ -124,8 +125,7 @@ double credit_of_end_time(const Record& record) {
   for (const std::vector<NodeOfTime>& nodes : nodes_of(record))
     for (const NodeOfTime& node : nodes) out += node.time * node.credit;
   for (const auto& [output, credits] : record.of_reads)
-    for (size_t b = 0; b < credits.size(); ++b)
-      out += time_of_read(record, output, b) * credits[b];
+    for (size_t b = 0; b < credits.size(); ++b) out += time_of_read(record, output, b) * credits[b];
   return out / record.end_time();
 }
 

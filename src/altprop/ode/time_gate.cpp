@@ -9,7 +9,8 @@ std::string TimeGate::settings() const { return dim_ == 1 ? "" : text::cat("dim=
 
 Spec TimeGate::infer(std::span<const Spec> inputs) const {
   if (inputs[1].shape != std::vector<int64_t>{1})
-    throw Refusal(type(), "its second input is a time, one number for the whole batch or each sample");
+    throw Refusal(type(),
+                  "its second input is a time, one number for the whole batch or each sample");
   const auto rank = static_cast<int64_t>(inputs[0].shape.size());
   const int64_t dim = place(rank + 1);
   if (dim < 1 || dim > rank)
@@ -98,7 +99,8 @@ Tensor TimeGate::channel_sums(const Tensor& x, bool by_sample) const {
 
 void TimeGate::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                           const Tensor*, const Shared*) const {
-  Slot *to_slope = store.of(*slope_), *to_offset = store.of(*offset_), *to_shift = store.of(*shift_);
+  Slot *to_slope = store.of(*slope_), *to_offset = store.of(*offset_),
+       *to_shift = store.of(*shift_);
   if (!to_slope && !to_offset && !to_shift) return;
   const Tensor &a = saved.t[0], &t = saved.t[1], delta = fold_rows(cot, a.size(0));
   const auto sums = [&](const Tensor& x) { return channel_sums(x, t.dim() == 2); };
@@ -140,14 +142,14 @@ Tensor TimeGate::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, c
         by_time_moved() * match_rows(a, cot) * along(rate * (1 - 2 * s) * slope_->value, cot);
     out = out.defined() ? out + part : part;
   }
-  const Tensor of_rows =
-      fold_tangents(out.reshape({cot.size(0), -1}).sum(1, true), rows, batch);
+  const Tensor of_rows = fold_tangents(out.reshape({cot.size(0), -1}).sum(1, true), rows, batch);
   return of_each ? of_rows : sum_to_unbatched(of_rows, batch);
 }
 
 void TimeGate::jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents,
                               const Tensor& cot, double scale, Store& store) const {
-  Slot *to_slope = store.of(*slope_), *to_offset = store.of(*offset_), *to_shift = store.of(*shift_);
+  Slot *to_slope = store.of(*slope_), *to_offset = store.of(*offset_),
+       *to_shift = store.of(*shift_);
   if (!to_slope && !to_offset && !to_shift) return;
   const Tensor &a = saved.t[0], &t = saved.t[1], &moved = tangents[0], &of_time = tangents[1];
   const bool of_each = t.dim() == 2;

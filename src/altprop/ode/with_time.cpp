@@ -11,7 +11,8 @@ Takes WithTime::takes(int input) const { return {.unbatched = input == 1}; }
 
 Spec WithTime::infer(std::span<const Spec> inputs) const {
   if (inputs[1].shape != std::vector<int64_t>{1})
-    throw Refusal(type(), "its second input is a time, one number for the whole batch or each sample");
+    throw Refusal(type(),
+                  "its second input is a time, one number for the whole batch or each sample");
   const auto rank = static_cast<int64_t>(inputs[0].shape.size());
   const int64_t dim = dim_ < 0 ? rank + 1 + dim_ : dim_;
   if (dim < 1 || dim > rank)
@@ -44,8 +45,8 @@ Tensor WithTime::vjp(const Saved& saved, const Tensor& cot, int input, const Ten
 }
 
 Tensor WithTime::jvp(const Saved& saved, const Tensor& tangent, int input) const {
-  const Tensor rows = input == 0 || !saved.t.empty() ? tangent
-                                                     : spread_over_batch(tangent, saved.shape[0]);
+  const Tensor rows =
+      input == 0 || !saved.t.empty() ? tangent : spread_over_batch(tangent, saved.shape[0]);
   std::vector<int64_t> shape = saved.shape;
   shape[0] = rows.size(0);
   const size_t d = static_cast<size_t>(dim_ < 0 ? static_cast<int64_t>(shape.size()) + dim_ : dim_);

@@ -5,9 +5,9 @@
 
 namespace altprop::ode {
 
-/// Inputs: values [B, ...] and a time, [1] or of each sample [B, 1]. Output: the values with one more
-/// entry, in front, along a dimension, that holds the time. Saved.shape = that of the values; Saved.t
-/// = the time where it is each sample's.
+/// Inputs: values [B, ...] and a time, [1] or of each sample [B, 1]. Output: the values with one
+/// more entry, in front, along a dimension, that holds the time. Saved.shape = that of the values;
+/// Saved.t = the time where it is each sample's.
 class WithTime : public Op {
  public:
   /// @param dim of the batched tensor: 1 is the first of a sample (channels), -1 the last

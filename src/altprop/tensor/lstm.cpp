@@ -47,10 +47,10 @@ ALTPROP_VECTORISED void pull_output_to_cell_row(float* __restrict out,
 }
 
 /// The rows of a tensor; null where it is undefined.
-struct Rows {
+struct LstmRows {
   const float* data = nullptr;
   int64_t stride = 0;
-  explicit Rows(const Tensor& t) {
+  explicit LstmRows(const Tensor& t) {
     if (!t.defined()) return;
     data = t.const_data_ptr<float>();
     stride = t.stride(0);
@@ -83,35 +83,35 @@ bool lstm_kernels_fit(std::initializer_list<const Tensor*> tensors) {
 }
 
 Tensor lstm_next_cell(const Tensor& gates, const Tensor& before) {
-  const Rows y(gates), c(before);
+  const LstmRows y(gates), c(before);
   return by_rows(gates, 1, [&](float* out, int64_t row, int64_t width) {
     vectorised<cell_row>(out, y[row], c[row], width);
   });
 }
 
 Tensor lstm_pull_gates(const Tensor& credit, const Tensor& gates) {
-  const Rows e(credit), y(gates);
+  const LstmRows e(credit), y(gates);
   return by_rows(gates, 4, [&](float* out, int64_t row, int64_t width) {
     vectorised<pull_gates_row>(out, e[row], y[row], width);
   });
 }
 
 Tensor lstm_pull_cell(const Tensor& credit, const Tensor& gates, const Tensor& before) {
-  const Rows e(credit), y(gates), c(before);
+  const LstmRows e(credit), y(gates), c(before);
   return by_rows(gates, 4, [&](float* out, int64_t row, int64_t width) {
     vectorised<pull_cell_row>(out, e[row], y[row], c[row], width);
   });
 }
 
 Tensor lstm_pull_output(const Tensor& credit, const Tensor& gates, const Tensor& squashed) {
-  const Rows e(credit), s(squashed);
+  const LstmRows e(credit), s(squashed);
   return by_rows(gates, 4, [&](float* out, int64_t row, int64_t width) {
     vectorised<pull_output_row>(out, e[row], s[row], width);
   });
 }
 
 Tensor lstm_pull_output_to_cell(const Tensor& credit, const Tensor& gates, const Tensor& squashed) {
-  const Rows e(credit), y(gates), s(squashed);
+  const LstmRows e(credit), y(gates), s(squashed);
   return by_rows(gates, 1, [&](float* out, int64_t row, int64_t width) {
     vectorised<pull_output_to_cell_row>(out, e[row], y[row] + 3 * width, s[row], width);
   });
