@@ -18,13 +18,13 @@ Tensor units_off(const Tensor& found, const Tensor& right) {
   return (found.to(at::kDouble) - right).abs() / unit.to(at::kDouble);
 }
 
-TEST(Tanh, IsRightToFiveUnitsInTheLastPlaceAndNeverBeyondOne) {
+TEST(Tanh, IsRightToSixUnitsInTheLastPlaceAndNeverBeyondOne) {
   const Tensor size = at::exp2(at::linspace(-40, 7, 400'001, at::kDouble));
   const Tensor x = at::cat({size, -size}).to(at::kFloat);
   Tensor y = x.clone();
   apply_tanh_(y);
   const Tensor off = units_off(y, x.to(at::kDouble).tanh());
-  EXPECT_LE(off.max().item<double>(), 5) << "at " << x[off.argmax()].item<float>();
+  EXPECT_LE(off.max().item<double>(), 6) << "at " << x[off.argmax()].item<float>();
   EXPECT_LE(y.abs().max().item<float>(), 1);
   EXPECT_TRUE(at::equal(y.narrow(0, 0, size.size(0)), -y.narrow(0, size.size(0), size.size(0))));
 }

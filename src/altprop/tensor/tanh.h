@@ -7,7 +7,7 @@
 
 namespace altprop {
 
-/// x <- tanh(x + bias), to five units in the last place, in [-1, 1]; NaN stays NaN.
+/// x <- tanh(x + bias), to six units in the last place, in [-1, 1]; NaN stays NaN.
 /// @param x any shape; with a bias [rows, n] @param bias [n] or undefined: 0
 void apply_tanh_(Tensor& x, const Tensor& bias = {});
 
