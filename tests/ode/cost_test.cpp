@@ -27,24 +27,11 @@ Graph measured_net(int64_t steps, const std::string& solver = "rk4") {
 
 constexpr int64_t kRows = 256;
 
-/// Most bytes alive in a pass, above what was before and the result.
-int64_t peak_of_pass(const Graph& net, const GradientMethod& method) {
+/// Of kRows samples, by one method.
+int64_t peak_of(const Graph& net, const GradientMethod& method) {
   set_gradient(net, method);
-  const Tensor x = Stream(1).at("x").normal({kRows, 16}),
-               cot = Stream(1).at("c").normal({kRows, 16});
-  Gradients sink;
-  Feedback exact;
-  int64_t out = 0;
-  for (int warm = 0; warm < 2; ++warm) {
-    Activity activity;
-    sink.restart();
-    memory::reset_peak(at::kCPU);
-    const int64_t before = memory::alive(at::kCPU);
-    net.run(x, activity, {Mode::Train});
-    net.sweep(activity, {{net.output_node(), cot}}, exact, &sink, {.release = true});
-    out = memory::peak(at::kCPU) - before;
-  }
-  return out;
+  return testing::peak_of_pass(net, Stream(1).at("x").normal({kRows, 16}),
+                               Stream(1).at("c").normal({kRows, 16}));
 }
 
 TEST(OdeCost, PredictionsAreWhatIsTaken) {
@@ -65,7 +52,7 @@ TEST(OdeCost, PredictionsAreWhatIsTaken) {
           GradientMethod(Gradient::Mali), GradientMethod(Gradient::Adjoint)}) {
       if (!seen[0].has(method)) continue;
       const auto predicted = static_cast<double>(bytes_of(seen, method)),
-                 measured = static_cast<double>(peak_of_pass(net, method));
+                 measured = static_cast<double>(peak_of(net, method));
       EXPECT_LE(measured, 1.1 * predicted) << solver << ' ' << method.text();
       EXPECT_GE(measured, 0.7 * predicted) << solver << ' ' << method.text();
       RecordProperty(solver + method.text(), std::to_string(measured));
@@ -82,7 +69,7 @@ TEST(OdeCost, MemoryIsThatOfTheFormulas) {
   const Profile p = profiles(net, kRows)[0];
   const int64_t u = p.kept_bytes, x = p.state_bytes, w = p.sweep_bytes;
   const auto at_most = [&](const GradientMethod& method, int64_t formula) {
-    EXPECT_LE(peak_of_pass(net, method), 1.1 * static_cast<double>(formula) + w) << method.text();
+    EXPECT_LE(peak_of(net, method), 1.1 * static_cast<double>(formula) + w) << method.text();
   };
   at_most(Gradient::Naive, n * s * u);
   at_most(Gradient::Aca, s * u + n * x);
@@ -103,7 +90,7 @@ TEST(OdeCost, TheFastestThatFitsIsTaken) {
     EXPECT_LE(choice.bytes, budget);
     EXPECT_LE(choice.bytes, before) << "less memory never takes more";
     before = choice.bytes;
-    EXPECT_LE(peak_of_pass(net, choice.method), 1.1 * static_cast<double>(budget))
+    EXPECT_LE(peak_of(net, choice.method), 1.1 * static_cast<double>(budget))
         << choice.sentence;
     EXPECT_LT(choice.sentence.size(), 400u);
   }

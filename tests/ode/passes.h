@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "altprop/network/gradients.h"
+#include "altprop/tensor/memory.h"
 #include "ode/fields.h"
 
 namespace altprop::ode::testing {
@@ -20,6 +21,24 @@ inline std::string sentence_of_error(const std::function<void()>& f) {
 
 inline double apart(const Tensor& a, const Tensor& b) {
   return ((a - b).norm() / b.norm()).item<double>();
+}
+
+/// Most bytes alive in a forward and a reverse pass that frees what it has crossed, above what was
+/// before and the result.
+inline int64_t peak_of_pass(const Graph& net, const Tensor& x, const Tensor& cot) {
+  Gradients sink;
+  Feedback exact;
+  int64_t out = 0;
+  for (int warm = 0; warm < 2; ++warm) {
+    Activity activity;
+    sink.restart();
+    memory::reset_peak(at::kCPU);
+    const int64_t before = memory::alive(at::kCPU);
+    net.run(x, activity, {Mode::Train});
+    net.sweep(activity, {{net.output_node(), cot}}, exact, &sink, {.release = true});
+    out = memory::peak(at::kCPU) - before;
+  }
+  return out;
 }
 
 /// Value, credit of the input and gradients of one pass.

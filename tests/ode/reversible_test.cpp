@@ -116,18 +116,7 @@ TEST(OdeReversible, MemoryDoesNotGrowWithSteps) {
     initialise(net, Initialiser("xavier"), Stream(1).at("init"));
     set_gradient(net, Gradient::Mali);
     const Tensor x = Stream(1).at("x").normal({64, 16}, at::kDouble);
-    Gradients sink;
-    Feedback exact;
-    int64_t out = 0;
-    for (int warm = 0; warm < 2; ++warm) {
-      Activity activity;
-      sink.restart();
-      memory::reset_peak(at::kCPU);
-      const int64_t before = memory::alive(at::kCPU);
-      net.run(x, activity, {Mode::Train});
-      net.sweep(activity, {{net.output_node(), x}}, exact, &sink, {.release = true});
-      out = memory::peak(at::kCPU) - before;
-    }
+    const int64_t out = testing::peak_of_pass(net, x, x);
     EXPECT_LE(out, bytes_of(profiles(net, 64), Gradient::Mali) * 13 / 10);
     return out;
   };

@@ -5,8 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/bench/eager_script.h"
@@ -62,19 +60,22 @@ std::optional<std::string> EagerPeer::read_line() {
 std::optional<double> EagerPeer::step_seconds(const std::string& work, const std::string& rule,
                                               const std::string& optimizer, int64_t batch,
                                               double budget, bool compiled) {
-  return ask(text::cat(work, " ", rule, " ", optimizer, " ", batch, " ", budget,
-                       compiled ? " compile" : "", "\n"));
+  return ask(work, rule, optimizer, batch, text::cat(budget, compiled ? " compile" : ""));
 }
 
 std::optional<int64_t> EagerPeer::peak_memory(const std::string& work, const std::string& rule,
                                               const std::string& optimizer, int64_t batch) {
-  const auto bytes = ask(text::cat(work, " ", rule, " ", optimizer, " ", batch, " memory\n"));
+  const auto bytes = ask(work, rule, optimizer, batch, "memory");
   return bytes ? std::optional<int64_t>(static_cast<int64_t>(*bytes)) : std::nullopt;
 }
 
-std::optional<double> EagerPeer::ask(const std::string& request) {
+std::optional<double> EagerPeer::ask(const std::string& work, const std::string& rule,
+                                     const std::string& optimizer, int64_t batch,
+                                     const std::string& wanted) {
   // Words are separated by blanks: a rule that has some in its brackets is none that it knows.
-  if (std::count(request.begin(), request.end(), ' ') > 5) return std::nullopt;
+  if (rule.find_first_of(" \t") != std::string::npos) return std::nullopt;
+  const std::string request =
+      text::cat(work, " ", rule, " ", optimizer, " ", batch, " ", wanted, "\n");
   const ssize_t sent = send(socket_, request.data(), request.size(), MSG_NOSIGNAL);
   const std::optional<std::string> answer =
       sent == static_cast<ssize_t>(request.size()) ? read_line() : std::nullopt;

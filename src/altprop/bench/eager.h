@@ -27,8 +27,10 @@ class EagerPeer {
 
  private:
   EagerPeer(int pid, int socket) : pid_(pid), socket_(socket) {}
-  /// The number that answers a request, or nothing. @throws Error if the process has ended
-  std::optional<double> ask(const std::string& request);
+  /// The number that answers a request, or nothing. @param wanted "memory", or seconds to spend and
+  /// perhaps "compile" @throws Error if the process has ended
+  std::optional<double> ask(const std::string& work, const std::string& rule,
+                            const std::string& optimizer, int64_t batch, const std::string& wanted);
   /// Nothing at the end of the stream.
   std::optional<std::string> read_line();
 

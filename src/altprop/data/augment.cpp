@@ -146,4 +146,15 @@ Tensor normalised(const Tensor& inputs, const Dataset& data, at::ScalarType dtyp
   return out;
 }
 
+Tensor as_stored(const Tensor& x, const Dataset& data) {
+  Tensor out = x.to(at::kCPU, at::kDouble);
+  const auto of_channels = [&](const std::vector<double>& values, double without) {
+    if (values.empty()) return at::full({1}, without, at::kDouble);
+    std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+    if (x.dim() > 1) shape[1] = static_cast<int64_t>(values.size());
+    return at::tensor(values, at::kDouble).view(shape);
+  };
+  return (out * of_channels(data.stddev, 1) + of_channels(data.mean, 0)) / data.scale;
+}
+
 }  // namespace altprop::data

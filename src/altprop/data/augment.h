@@ -40,5 +40,7 @@ Tensor gather(const Tensor& source, const Tensor& ids, const Augment* augment, c
 /// (inputs * scale - mean) / stddev in `dtype`, computed in float64 and rounded once. @param inputs
 /// some rows of data.inputs, contiguous CPU; the values depend on `data`'s constants only
 Tensor normalised(const Tensor& inputs, const Dataset& data, at::ScalarType dtype);
+/// The other way round, in float64: x * stddev + mean, over scale. @param x any device
+Tensor as_stored(const Tensor& x, const Dataset& data);
 
 }  // namespace altprop::data

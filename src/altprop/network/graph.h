@@ -14,7 +14,7 @@
 
 #include <functional>
 
-#include "altprop/network/op.h"
+#include "altprop/network/composite.h"
 #include "altprop/network/signal.h"
 
 namespace altprop {
@@ -77,7 +77,7 @@ struct TangentSweep {
   Wanted wanted = {};
 };
 
-class Graph : public Op {
+class Graph : public Composite {
  public:
   // Building. Every call checks shapes and throws Refusal naming the node.
   /// @param spec of one sample, or of one value for the whole batch; a network needs at least one
@@ -170,18 +170,18 @@ class Graph : public Op {
   const Graph* parts() const override { return this; }
   Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
                  Sweep& sweep) const override;
-  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
-             const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute, const Shared* shared) const override;
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   /// All of its operations know theirs.
   bool has_jvp_vjp() const override;
   Tensor jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
-                 int input) const override;
+                 int input) const override {
+    return jvp_vjp_by_sweep(saved, tangents, cot, input);
+  }
   void jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
-                      double scale, Store& store) const override;
+                      double scale, Store& store) const override {
+    jvp_accumulate_by_sweep(saved, tangents, cot, scale, store);
+  }
   TangentCredits credit_of_tangent(const Saved& saved, std::span<const Tensor> tangents,
                                    const Tensor& cot, Wanted values, Wanted of_tangents,
                                    Sweep& sweep) const override;

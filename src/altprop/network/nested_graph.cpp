@@ -73,18 +73,14 @@ Spec Graph::infer(std::span<const Spec> inputs) const {
 
 Tensor Graph::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
   if (!saved.extra.has_value()) saved.extra = std::make_shared<Activity>();
-  return run(
-      inputs, *std::any_cast<std::shared_ptr<Activity>&>(saved.extra),
-      {.mode = pass.mode, .draws = pass.draws, .ids = pass.ids, .first_row = pass.first_row});
+  return run(inputs, *std::any_cast<std::shared_ptr<Activity>&>(saved.extra), pass.inside());
 }
 
 namespace {
 Activity& activity_of(const Saved& saved) {
   return *std::any_cast<const std::shared_ptr<Activity>&>(saved.extra);
 }
-}  // namespace
 
-namespace {
 void refuse(const Tensor* substitute) {
   if (substitute)
     throw Refusal("graph", "a nested graph has no single weight to substitute",
@@ -98,17 +94,6 @@ Credits Graph::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
   return this->sweep(activity_of(saved), {{output_node(), cot}}, sweep, wanted);
 }
 
-Tensor Graph::vjp(const Saved& saved, const Tensor& cot, int input,
-                  const Tensor* substitute) const {
-  refuse(substitute);
-  Feedback exact;
-  Sweep sweep{exact};
-  std::vector<char> wanted(inputs_.size(), 0);
-  wanted.at(static_cast<size_t>(input)) = 1;
-  return this->sweep(activity_of(saved), {{output_node(), cot}}, sweep,
-                     wanted)[static_cast<size_t>(input)];
-}
-
 Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
   std::vector<Tensor> tangents(inputs_.size());
   tangents[static_cast<size_t>(input)] = tangent;
@@ -117,15 +102,6 @@ Tensor Graph::jvp(const Saved& saved, const Tensor& tangent, int input) const {
 
 Tensor Graph::jvp_params(const Saved& saved, const ParamTangents& of) const {
   return push(activity_of(saved), Push{.params = of});
-}
-
-void Graph::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                       const Tensor* substitute, const Shared*) const {
-  refuse(substitute);
-  Feedback exact;
-  IntoStore sink(store);
-  Sweep sweep{exact, &sink, scale};
-  this->sweep(activity_of(saved), {{output_node(), cot}}, sweep, {});
 }
 
 bool Graph::has_jvp_vjp() const {
@@ -141,24 +117,6 @@ TangentCredits Graph::credit_of_tangent(const Saved& saved, std::span<const Tens
   return this->sweep(activity_of(saved), {},
                      {.tangents = at_nodes, .seeds = {{output_node(), cot}}, .wanted = of_tangents},
                      sweep, values);
-}
-
-Tensor Graph::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
-                      int input) const {
-  Feedback exact;
-  Sweep sweep{exact};
-  std::vector<char> wanted(inputs_.size(), 0);
-  wanted.at(static_cast<size_t>(input)) = 1;
-  return credit_of_tangent(saved, tangents, cot, wanted, {}, sweep)
-      .of_values[static_cast<size_t>(input)];
-}
-
-void Graph::jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
-                           double scale, Store& store) const {
-  Feedback exact;
-  IntoStore sink(store);
-  Sweep sweep{exact, &sink, scale};
-  credit_of_tangent(saved, tangents, cot, {}, {}, sweep);
 }
 
 int64_t Graph::multiply_adds(std::span<const Spec>) const {

@@ -41,6 +41,12 @@ struct Pass {
   int64_t first_row = 0;
 
   RowIds rows() const { return {ids, first_row}; }
+  /// That of the parts of a composite, whose inputs may be needed after them.
+  Pass inside() const {
+    Pass out = *this;
+    out.overwrite = false;
+    return out;
+  }
 };
 
 /// What a forward pass keeps for the derivative: input, mask, argmax, statistics; NEVER weights. So

@@ -240,10 +240,8 @@ Tensor Block::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& 
   const bool replay = pass.mode == Mode::Replay && saved.extra.has_value();
   if (!replay) {
     auto fresh = std::make_shared<Record>();
-    fresh->pass = {.mode = pass.mode == Mode::Replay ? Mode::Eval : pass.mode,
-                   .draws = pass.draws,
-                   .ids = pass.ids,
-                   .first_row = pass.first_row};
+    fresh->pass = pass.inside();
+    if (pass.mode == Mode::Replay) fresh->pass.mode = Mode::Eval;
     Span span = span_;
     if (const double end = end_time(); end != problem_.end_time)
       for (std::vector<Stop>* times : {&span.stops, &span.reads})
@@ -298,10 +296,7 @@ Credits Block::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
 
 Tensor Block::vjp(const Saved& saved, const Tensor& cot, int input,
                   const Tensor* substitute) const {
-  refuse_for_block(substitute);
-  Feedback exact;
-  Sweep sweep{exact};
-  const Tensor out = back(saved, cot, sweep)[static_cast<size_t>(input)];
+  const Tensor out = Composite::vjp(saved, cot, input, substitute);
   if (out.defined()) return out;
   // A constant that f does not depend on.
   const Record& record = record_in(saved);
@@ -338,15 +333,6 @@ Tensor Block::jvp_params(const Saved& saved, const ParamTangents& of) const {
       from.end_time *= 2 * learnt_time_->value.item<double>();
   }
   return any ? joined(push_along(*scheme_, *f_, record_in(saved), from)) : Tensor();
-}
-
-void Block::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                       const Tensor* substitute, const Shared*) const {
-  refuse_for_block(substitute);
-  Feedback exact;
-  IntoStore sink(store);
-  Sweep sweep{exact, &sink, scale};
-  back(saved, cot, sweep);
 }
 
 OpPtr block(std::shared_ptr<Graph> f, Problem problem) {

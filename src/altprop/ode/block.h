@@ -45,7 +45,7 @@ struct Tally {
 
 /// A composite: f's operations are sites of their own, and every evaluation sends their signals, so
 /// that whatever feedback there is learns inside. Saved.extra = the Record.
-class Block : public Op {
+class Block : public Composite {
  public:
   /// @param f of the input z and, if it wants one, t (time_spec, or sample_time_spec where samples
   /// have steps of their own), and behind these of any number of constants: further inputs of the
@@ -68,15 +68,17 @@ class Block : public Op {
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute, const Shared* shared) const override;
   /// Of a Runge-Kutta solve whose gradient method is naive and whose T is not learnt, if f knows its
   /// own; see second_order.cpp.
   bool has_jvp_vjp() const override;
   Tensor jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
-                 int input) const override;
+                 int input) const override {
+    return jvp_vjp_by_sweep(saved, tangents, cot, input);
+  }
   void jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
-                      double scale, Store& store) const override;
+                      double scale, Store& store) const override {
+    jvp_accumulate_by_sweep(saved, tangents, cot, scale, store);
+  }
   TangentCredits credit_of_tangent(const Saved& saved, std::span<const Tensor> tangents,
                                    const Tensor& cot, Wanted values, Wanted of_tangents,
                                    Sweep& sweep) const override;

@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/ode/block.h"
 #include "altprop/ode/flow_field.h"
 
 namespace altprop::ode {
@@ -33,7 +34,7 @@ EnergyField::EnergyField(std::shared_ptr<Graph> h, Structure structure, double d
     throw Refusal("energy", text::cat("H has ", inputs, " inputs and ", h_->output_nodes().size(),
                                       " outputs, but is a function of u and of the time t"));
   const Spec &u = h_->node(h_->input_nodes()[0]).spec, &out = h_->node(h_->output_node()).spec;
-  if (inputs == 2 && h_->node(h_->input_nodes()[1]).spec != Spec{.shape = {1}, .batched = false})
+  if (inputs == 2 && h_->node(h_->input_nodes()[1]).spec != time_spec())
     throw Refusal("energy", "the second input of H is the time, one number for the whole batch");
   if (!u.differentiable() || !u.batched || u.shape.empty() || !out.differentiable() || !out.batched)
     throw Refusal("energy", "H is a function of every sample's real numbers");
@@ -54,7 +55,7 @@ Spec EnergyField::infer(std::span<const Spec> inputs) const {
   if (inputs[0] != u)
     throw Refusal("energy", text::cat("its H is of values of shape ", shape_text(u.shape),
                                       ", but the input has ", shape_text(inputs[0].shape)));
-  if (inputs.size() > 1 && inputs[1] != Spec{.shape = {1}, .batched = false})
+  if (inputs.size() > 1 && inputs[1] != time_spec())
     throw Refusal("energy", "its second input is a time, one number for the whole batch");
   return u;
 }
@@ -83,9 +84,7 @@ Tensor EnergyField::forward(std::span<const Tensor> inputs, Saved& saved, const 
   if (!replay) saved.extra = std::make_shared<EnergyKept>();
   EnergyKept& kept = energy_kept(saved);
   kept.batch = inputs[0].size(0);
-  const Tensor energy = h_->run(
-      inputs, kept.activity,
-      {.mode = pass.mode, .draws = pass.draws, .ids = pass.ids, .first_row = pass.first_row});
+  const Tensor energy = h_->run(inputs, kept.activity, pass.inside());
   kept.output = energy.sizes().vec();
   kept.activity.values.clear();
   Feedback exact;
@@ -139,23 +138,6 @@ Credits EnergyField::credit(const Saved& saved, const Tensor& cot, Wanted wanted
   for (size_t i = 0; i < wanted.size(); ++i)
     if (!parts[i].empty()) out[i] = at::cat(parts[i]);
   return out;
-}
-
-Tensor EnergyField::vjp(const Saved& saved, const Tensor& cot, int input,
-                        const Tensor* substitute) const {
-  std::vector<char> wanted(static_cast<size_t>(arity()), 0);
-  wanted.at(static_cast<size_t>(input)) = 1;
-  Feedback exact;
-  Sweep sweep{exact};
-  return credit(saved, cot, wanted, substitute, sweep)[static_cast<size_t>(input)];
-}
-
-void EnergyField::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                             const Tensor* substitute, const Shared*) const {
-  Feedback exact;
-  IntoStore sink(store);
-  Sweep sweep{exact, &sink, scale};
-  credit(saved, cot, {}, substitute, sweep);
 }
 
 /// The Hessian is symmetric: S (H'' tangent), with H'' tangent as the credit that S^T brings.

@@ -23,7 +23,7 @@ std::vector<std::string> structure_names();
 /// A composite whose parts are H. Inputs: u [B, ...] and, if H has a second input, a time [1].
 /// Output: of u's shape. The field is that of the weights whatever rule there is; a feedback rule's
 /// tensors stand for them in its reverse pass.
-class EnergyField : public Op {
+class EnergyField : public Composite {
  public:
   /// @param dx spacing of the grid
   /// @throws UsageError if dx is not positive; Refusal if H is no function of u and t
@@ -39,12 +39,8 @@ class EnergyField : public Op {
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
                  Sweep& sweep) const override;
-  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
-             const Tensor* substitute) const override;
   /// Of input 0; that of the time is refused.
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute, const Shared* shared) const override;
   const Graph* parts() const override { return h_.get(); }
   std::vector<ParamPtr> params() const override { return h_->params(); }
   std::vector<std::pair<std::string, Tensor*>> buffers() override { return h_->buffers(); }

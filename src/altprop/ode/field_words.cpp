@@ -64,11 +64,6 @@ struct FlowWord : Word {
                                        .exact_in_evaluation = in_evaluation == "exact"}),
                    with_time_of(net, in, "flow"), name, weights_in(*inside));
   }
-  static double weights_in(const Graph& graph) {
-    double out = 0;
-    for (const ParamPtr& param : graph.params()) out += static_cast<double>(param->value.numel());
-    return out;
-  }
 };
 
 struct EnergyWord : Word {
@@ -97,7 +92,7 @@ struct EnergyWord : Word {
       throw UsageError("dx has no effect with by=" + by + "; leave it out");
     return net.add(
         energy_field(inside, static_cast<Structure>(place_of(by, structure_names())), dx),
-        with_time_of(net, in, "energy"), name, FlowWord::weights_in(*inside));
+        with_time_of(net, in, "energy"), name, weights_in(*inside));
   }
 };
 

@@ -5,6 +5,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/likelihood.h"
+#include "altprop/ode/time_gate.h"
 
 namespace altprop::ode {
 
@@ -51,8 +52,7 @@ Flow flow_of(const Graph& net) {
       continue;
     }
     const bool only_reshapes = node.op->traits().reshapes && !enlarged && node.op->params().empty();
-    const bool zeros = !enlarged && node.op->type() == "zero_channels" &&
-                       node.op->settings() == "count=1" &&
+    const bool zeros = !enlarged && zero_channels_of(*node.op) == 1 &&
                        net.node(node.inputs[0]).spec.shape.size() == 1;
     enlarged |= zeros;
     if (!only_reshapes && !zeros)

@@ -4,6 +4,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/ode/block.h"
 
 namespace altprop::ode {
 
@@ -67,7 +68,7 @@ FlowField::FlowField(std::shared_ptr<Graph> g, FlowSettings settings)
   if (z.shape.size() != 1 || !z.batched || !z.differentiable())
     throw Refusal("flow", "z is a vector of real numbers, but has the shape " + shape_text(z.shape),
                   "flatten samples in front of the flow; inside, reshape makes images of them");
-  if (inputs == 2 && g_->node(g_->input_nodes()[1]).spec != Spec{.shape = {1}, .batched = false})
+  if (inputs == 2 && g_->node(g_->input_nodes()[1]).spec != time_spec())
     throw Refusal("flow", "the second input of g is the time, one number for the whole batch");
   if (out.shape != z.shape || !out.batched)
     throw Refusal("flow",
@@ -90,7 +91,7 @@ Spec FlowField::infer(std::span<const Spec> inputs) const {
     throw Refusal("flow", text::cat("its state has ", width_ + 1, " values, the ", width_,
                                     " of z and the change of their log density, but the input has ",
                                     shape_text(inputs[0].shape)));
-  if (inputs.size() > 1 && inputs[1] != Spec{.shape = {1}, .batched = false})
+  if (inputs.size() > 1 && inputs[1] != time_spec())
     throw Refusal("flow", "its second input is a time, one number for the whole batch");
   return inputs[0];
 }
@@ -131,9 +132,7 @@ Tensor FlowField::forward(std::span<const Tensor> inputs, Saved& saved, const Pa
   }
   std::vector<Tensor> of_g = {z};
   if (inputs.size() > 1) of_g.push_back(inputs[1]);
-  const Tensor velocity = g_->run(
-      of_g, kept.activity,
-      {.mode = pass.mode, .draws = pass.draws, .ids = pass.ids, .first_row = pass.first_row});
+  const Tensor velocity = g_->run(of_g, kept.activity, pass.inside());
   kept.activity.values.clear();
   kept.tangents.clear();
   const std::vector<Chunk> parts = chunks(kept);
@@ -201,23 +200,6 @@ Credits FlowField::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
                           const Tensor* substitute, Sweep& sweep) const {
   refuse_for_flow(substitute);
   return back(*std::any_cast<const std::shared_ptr<Kept>&>(saved.extra), cot, wanted, sweep);
-}
-
-Tensor FlowField::vjp(const Saved& saved, const Tensor& cot, int input,
-                      const Tensor* substitute) const {
-  std::vector<char> wanted(static_cast<size_t>(arity()), 0);
-  wanted.at(static_cast<size_t>(input)) = 1;
-  Feedback exact;
-  Sweep sweep{exact};
-  return credit(saved, cot, wanted, substitute, sweep)[static_cast<size_t>(input)];
-}
-
-void FlowField::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                           const Tensor* substitute, const Shared*) const {
-  Feedback exact;
-  IntoStore sink(store);
-  Sweep sweep{exact, &sink, scale};
-  credit(saved, cot, {}, substitute, sweep);
 }
 
 Tensor FlowField::jvp(const Saved& saved, const Tensor& tangent, int input) const {

@@ -32,7 +32,7 @@ struct FlowSettings {
 ///
 /// A feedback rule's tensors stand for the weights in the reverse pass, of the velocity and of the
 /// trace alike; the trace itself is that of the weights.
-class FlowField : public Op {
+class FlowField : public Composite {
  public:
   /// @param g of z [d] and, if it wants one, t (one number for the batch); its output is [d]
   /// @throws Refusal if it is not such a function
@@ -48,12 +48,8 @@ class FlowField : public Op {
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
                  Sweep& sweep) const override;
-  Tensor vjp(const Saved& saved, const Tensor& cot, int input,
-             const Tensor* substitute) const override;
   /// Of input 0; that of the time is refused.
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
-  void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                  const Tensor* substitute, const Shared* shared) const override;
   const Graph* parts() const override { return g_.get(); }
   std::vector<ParamPtr> params() const override { return g_->params(); }
   std::vector<std::pair<std::string, Tensor*>> buffers() override { return g_->buffers(); }

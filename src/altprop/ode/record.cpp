@@ -11,9 +11,7 @@
 namespace altprop::ode {
 
 Field field_of(const Graph& f, const Pass& pass, bool keep, std::vector<Tensor> constants) {
-  const Pass own{
-      .mode = pass.mode, .draws = pass.draws, .ids = pass.ids, .first_row = pass.first_row};
-  return [&f, own, keep, constants = std::move(constants)](const Moment& at, const Tensor& x) {
+  return [&f, own = pass.inside(), keep, constants = std::move(constants)](const Moment& at, const Tensor& x) {
     std::vector<Tensor> inputs = {x};
     const std::vector<int>& nodes = f.input_nodes();
     if (nodes.size() > 1) {
@@ -171,9 +169,6 @@ void end_early(const Scheme& method, const Tensor& end, const std::vector<int64_
   }
 }
 
-}  // namespace
-
-namespace {
 /// When samples came to the event, and how fast they moved there.
 void note_events(const Scheme& method, const Accepted& accepted, Record& record) {
   const TimeStep step = accepted.step();
@@ -186,6 +181,7 @@ void note_events(const Scheme& method, const Accepted& accepted, Record& record)
     record.event_rates.select(0, row).copy_(rates.select(0, static_cast<int64_t>(m)));
   }
 }
+
 }  // namespace
 
 int Record::outputs_count() const {

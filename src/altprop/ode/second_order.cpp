@@ -109,20 +109,4 @@ TangentCredits Block::credit_of_tangent(const Saved& saved, std::span<const Tens
   return found;
 }
 
-Tensor Block::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
-                      int) const {
-  Feedback exact;
-  Sweep sweep{exact};
-  const char wanted = 1;
-  return credit_of_tangent(saved, tangents, cot, {&wanted, 1}, {}, sweep).of_values[0];
-}
-
-void Block::jvp_accumulate(const Saved& saved, std::span<const Tensor> tangents, const Tensor& cot,
-                           double scale, Store& store) const {
-  Feedback exact;
-  IntoStore sink(store);
-  Sweep sweep{exact, &sink, scale};
-  credit_of_tangent(saved, tangents, cot, {}, {}, sweep);
-}
-
 }  // namespace altprop::ode

@@ -211,6 +211,7 @@ class ZeroChannels : public Op {
   }
   Tensor jvp(const Saved&, const Tensor& tangent, int) const override { return extended(tangent); }
   Traits traits() const override { return {.response = Response::Linear}; }
+  int64_t count() const { return count_; }
 
  private:
   Tensor extended(const Tensor& x) const {
@@ -222,6 +223,11 @@ class ZeroChannels : public Op {
 };
 
 }  // namespace
+
+int64_t zero_channels_of(const Op& op) {
+  const auto* zeros = dynamic_cast<const ZeroChannels*>(&op);
+  return zeros ? zeros->count() : 0;
+}
 
 OpPtr zero_channels(int64_t count) { return std::make_shared<ZeroChannels>(count); }
 

@@ -53,5 +53,7 @@ OpPtr time_gate(int64_t dim = 1);
 /// `count` channels of zeros behind those that there are, along the first dimension of a sample:
 /// the state of an augmented neural ODE (E. Dupont, A. Doucet, Y. Teh 2019, arXiv 1904.01681).
 OpPtr zero_channels(int64_t count);
+/// How many an operation appends; 0 where it is another.
+int64_t zero_channels_of(const Op& op);
 
 }  // namespace altprop::ode

@@ -17,6 +17,12 @@
 
 namespace altprop::ode {
 
+double weights_in(const Graph& graph) {
+  double out = 0;
+  for (const ParamPtr& param : graph.params()) out += static_cast<double>(param->value.numel());
+  return out;
+}
+
 int time_of(const Graph& graph) {
   for (int input : graph.input_nodes())
     if (graph.node(input).name == "t" && (graph.node(input).spec == time_spec() ||
@@ -123,13 +129,10 @@ struct OdeWord : Word {
       throw UsageError(
           "with steps= all steps are equal, so that rtol, atol, first-step, max-steps, controller, "
           "min-step, max-step, on-max-steps and steps-of have no effect; leave them or steps out");
-    double weights = 0;
-    for (const ParamPtr& param : inside->params())
-      weights += static_cast<double>(param->value.numel());
     std::vector<int> inputs = in;
     if (augment > 0)
       inputs[0] = net.add(zero_channels(augment), {in[0]}, name.empty() ? "" : name + "_zeros");
-    return net.add(block(inside, full), inputs, name, weights);
+    return net.add(block(inside, full), inputs, name, weights_in(*inside));
   }
 
  private:

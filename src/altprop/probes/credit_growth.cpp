@@ -14,17 +14,14 @@ namespace {
 
 constexpr double kRoundingOfGrowth = 1e-3;
 
-const weight_flow::OdeToOde* flow_at(const Site& site) {
-  return dynamic_cast<const weight_flow::OdeToOde*>(site.node.op.get());
+const weight_flow::OdeToOde* flow_in(const Node& node) {
+  return dynamic_cast<const weight_flow::OdeToOde*>(node.op.get());
 }
 
 bool has_flows(const Graph& net) {
-  for (const Node& node : net.nodes()) {
-    if (dynamic_cast<const weight_flow::OdeToOde*>(node.op.get())) return true;
-    if (const Graph* parts = node.op ? node.op->parts() : nullptr; parts && has_flows(*parts))
-      return true;
-  }
-  return false;
+  const Sites sites(net);
+  return std::any_of(sites.all().begin(), sites.all().end(),
+                     [](const SiteInfo& site) { return flow_in(*site.node) != nullptr; });
 }
 
 /// Exact credit, of which it looks at what crosses a flow.
@@ -33,7 +30,7 @@ struct GrowthWatch : Feedback {
 
   Credits pull(const Site& site, const Saved& saved, const Tensor& cot, Wanted wanted,
                Sweep& sweep) override {
-    const weight_flow::OdeToOde* flow = flow_at(site);
+    const weight_flow::OdeToOde* flow = flow_in(site.node);
     if (!flow) return Feedback::pull(site, saved, cot, wanted, sweep);
     const char all = 1;
     Credits out = Feedback::pull(site, saved, cot, Wanted(&all, 1), sweep);

@@ -1,28 +1,15 @@
 // The table of a comparison: a row per rule, as numbers and as text.
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <map>
 #include <set>
 
 #include "altprop/base/text.h"
 #include "altprop/train/compare.h"
+#include "altprop/train/spread.h"
 
 namespace altprop {
 
 namespace {
-
-/// Mean and sample standard deviation of what is there.
-nlohmann::json spread(const std::vector<double>& values) {
-  if (values.empty()) return nullptr;
-  double mean = 0, square = 0;
-  for (double v : values) mean += v / static_cast<double>(values.size());
-  for (double v : values) square += (v - mean) * (v - mean);
-  return {
-      {"mean", mean},
-      {"std", values.size() > 1 ? std::sqrt(square / static_cast<double>(values.size() - 1)) : 0.0},
-      {"n", values.size()}};
-}
 
 /// Mean over a run's parameters of a field of its last probe; nothing where one lacks it, because a
 /// rule that leaves layers as they are has no angle there and the mean of the rest would flatter
@@ -118,19 +105,10 @@ std::string table_text(const nlohmann::json& table) {
   for (const auto& row : table) {
     out += pad(row["label"], width);
     for (const Column& c : columns) {
-      char cell[48] = "-";
-      if (const auto& v = c.own_score ? row["scores"][c.key] : row[c.key]; v.is_object()) {
-        // A mean over the seeds that are left says so.
-        const char* mark = row.value("diverged", int64_t{0}) > 0 && !c.of_steps ? " *" : "";
-        if (v["n"].get<int64_t>() > 1) {
-          std::snprintf(cell, sizeof cell, "%.*f +- %.*f%s", c.digits,
-                        v["mean"].get<double>() * c.factor, c.digits,
-                        v["std"].get<double>() * c.factor, mark);
-        } else {
-          std::snprintf(cell, sizeof cell, "%.*f%s", c.digits, v["mean"].get<double>() * c.factor,
-                        mark);
-        }
-      }
+      const nlohmann::json& v = c.own_score ? row["scores"][c.key] : row[c.key];
+      std::string cell = spread_text(v, c.factor, c.digits);
+      // A mean over the seeds that are left says so.
+      if (v.is_object() && row.value("diverged", int64_t{0}) > 0 && !c.of_steps) cell += " *";
       out += "  " + pad(cell, 16);
     }
     while (!out.empty() && out.back() == ' ') out.pop_back();

@@ -25,6 +25,8 @@ class Experiment {
   const Loss& loss() const { return *loss_; }
   Learner& rule() { return *rule_; }
   const data::Splits& data() const { return *data_; }
+  /// For other experiments on the same.
+  const std::shared_ptr<const data::Splits>& shared_data() const { return data_; }
   Trainer& trainer() { return *trainer_; }
   int64_t parameters() const;
   /// Which gradient of ODE blocks `ode.memory` has led to, in a sentence; "" if it was not asked.

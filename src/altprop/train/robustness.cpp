@@ -1,9 +1,6 @@
 #include "altprop/train/robustness.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <map>
 
 #include "altprop/base/error.h"
 #include "altprop/base/json.h"
@@ -12,6 +9,7 @@
 #include "altprop/train/compare.h"
 #include "altprop/train/interrupt.h"
 #include "altprop/train/predictions.h"
+#include "altprop/train/spread.h"
 
 namespace altprop {
 
@@ -54,22 +52,6 @@ std::vector<const data::Corruption*> chosen(const std::vector<std::string>& name
   return out;
 }
 
-/// Mean and standard deviation over runs, times `factor`.
-std::string cell(const std::vector<double>& values, double factor, int digits) {
-  if (values.empty()) return "-";
-  double mean = 0, square = 0;
-  for (const double v : values) mean += v / static_cast<double>(values.size());
-  for (const double v : values) square += (v - mean) * (v - mean);
-  char out[64];
-  if (values.size() == 1) {
-    std::snprintf(out, sizeof out, "%.*f", digits, mean * factor);
-  } else {
-    std::snprintf(out, sizeof out, "%.*f +- %.*f", digits, mean * factor, digits,
-                  std::sqrt(square / static_cast<double>(values.size() - 1)) * factor);
-  }
-  return out;
-}
-
 }  // namespace
 
 nlohmann::json robustness(const RobustnessSettings& settings,
@@ -82,10 +64,17 @@ nlohmann::json robustness(const RobustnessSettings& settings,
   out["corruptions"].push_back({{"name", kIdentity}, {"help", "the test images as they are"}});
   for (const data::Corruption* one : list)
     out["corruptions"].push_back({{"name", one->name}, {"help", one->help}});
+  std::shared_ptr<const data::Splits> data;  // of the run before, and how it was asked for
+  std::string data_name;
+  OptionValues data_options;
   for (const fs::path& dir : folders) {
     RunSettings of_run = settings_of(dir);
     if (!settings.data_dir.empty()) set_data_folder(of_run, settings.data_dir);
-    EarlierRun run = reopen(dir, of_run, {.state = settings.state});
+    const bool same = of_run.data == data_name && of_run.data_options == data_options;
+    EarlierRun run = reopen(dir, of_run, {.state = settings.state, .data = same ? data : nullptr});
+    data = run.experiment->shared_data();
+    data_name = of_run.data;
+    data_options = of_run.data_options;
     run.restore();
     const data::Dataset& test = run.experiment->data().test;
     if (test.empty()) throw UsageError("the data set of '" + dir.string() + "' has no test part");
@@ -126,7 +115,7 @@ std::string robustness_table(const nlohmann::json& found) {
       std::vector<double> values;
       for (const auto& run : found["runs"])
         if (run["label"] == label) values.push_back(value_of(run[key]));
-      rows.back().push_back(cell(values, factor, digits));
+      rows.back().push_back(spread_text(spread(values), factor, digits));
     }
   };
   for (const auto& one : found["corruptions"])

@@ -7,37 +7,20 @@
 #include <cstdio>
 
 #include "altprop/base/error.h"
+#include "altprop/data/augment.h"
 #include "altprop/ode/flow.h"
 
 namespace altprop {
 
 namespace {
 
-/// Of every channel: x = stored * factor - offset.
-struct Normalised {
-  std::vector<double> factor, offset;
-
-  explicit Normalised(const data::Dataset& data) {
-    for (int64_t c = 0; c < data.channels(); ++c) {
-      const size_t at = static_cast<size_t>(c);
-      const double mean = data.mean.empty() ? 0 : data.mean[at],
-                   deviation = data.stddev.empty() ? 1 : data.stddev[at];
-      factor.push_back(data.scale / deviation);
-      offset.push_back(mean / deviation);
-    }
-  }
-  static Tensor along(const std::vector<double>& values, const Tensor& like) {
-    std::vector<int64_t> shape(static_cast<size_t>(like.dim()), 1);
-    if (like.dim() > 1) shape[1] = static_cast<int64_t>(values.size());
-    return at::tensor(values, at::kDouble).view(shape);
-  }
-  Tensor stored(const Tensor& x) const {
-    return (x.to(at::kCPU, at::kDouble) + along(offset, x)) / along(factor, x);
-  }
-  Tensor seen(const Tensor& stored) const {
-    return stored * along(factor, stored) - along(offset, stored);
-  }
-};
+/// How much denser samples are as stored than as a network sees them.
+double density_of_stored(const data::Dataset& data) {
+  double out = 1;
+  for (int64_t c = 0; c < data.channels(); ++c)
+    out *= data.scale / (data.stddev.empty() ? 1 : data.stddev[static_cast<size_t>(c)]);
+  return std::abs(out);
+}
 
 double rounded(double value) {
   if (!std::isfinite(value)) return 0;
@@ -57,7 +40,7 @@ Tensor samples_of(Experiment& experiment, int64_t n, uint64_t seed) {
     throw Diverged(
         "a sample of the flow is not finite: integrated backwards, its equation is "
         "unstable; use smaller tolerances, or more training");
-  return Normalised(experiment.data().train).stored(x);
+  return data::as_stored(x, experiment.data().train);
 }
 
 nlohmann::json density_map(Experiment& experiment, int64_t cells) {
@@ -66,7 +49,6 @@ nlohmann::json density_map(Experiment& experiment, int64_t cells) {
       train.sample_shape() != std::vector<int64_t>{2})
     return nullptr;
   at::NoGradGuard no_grad;
-  const Normalised scales(train);
   constexpr int64_t kSamples = 400;
   constexpr double kBorder = 0.1;
   const Tensor all = train.inputs.to(at::kDouble);
@@ -80,11 +62,11 @@ nlohmann::json density_map(Experiment& experiment, int64_t cells) {
   Tensor density;
   try {
     std::vector<Tensor> parts;
-    for (const Tensor& rows : scales.seen(points).split(1000))
+    for (const Tensor& rows : data::normalised(points, train, at::kDouble).split(1000))
       parts.push_back(ode::log_density(experiment.net(), rows.to(experiment.net().options()))
                           .to(at::kCPU, at::kDouble)
                           .exp());
-    density = at::cat(parts) * std::abs(scales.factor[0] * scales.factor[1]);
+    density = at::cat(parts) * density_of_stored(train);
   } catch (const Diverged&) {
     return nullptr;
   }
