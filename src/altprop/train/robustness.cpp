@@ -19,12 +19,17 @@ namespace fs = std::filesystem;
 
 constexpr const char* kIdentity = "identity";
 
+struct RunOfMany {
+  fs::path dir;
+  bool compared;  ///< in a comparison, of which the others go on without it
+};
+
 /// Those in comparisons in the comparisons' order.
-std::vector<fs::path> run_folders(const std::vector<fs::path>& folders) {
-  std::vector<fs::path> out;
+std::vector<RunOfMany> run_folders(const std::vector<fs::path>& folders) {
+  std::vector<RunOfMany> out;
   for (const fs::path& dir : folders) {
     if (!is_compare(dir)) {
-      out.push_back(dir);
+      out.push_back({dir, false});
       continue;
     }
     const nlohmann::json list =
@@ -32,7 +37,7 @@ std::vector<fs::path> run_folders(const std::vector<fs::path>& folders) {
     size_t before = out.size();
     for (const auto& folder : list)
       if (folder.is_string() && fs::exists(dir / folder.get<std::string>() / "config.toml"))
-        out.push_back(dir / folder.get<std::string>());
+        out.push_back({dir / folder.get<std::string>(), true});
     if (out.size() == before)
       throw UsageError("the comparison '" + dir.string() + "' has no runs yet");
   }
@@ -57,7 +62,7 @@ std::vector<const data::Corruption*> chosen(const std::vector<std::string>& name
 nlohmann::json robustness(const RobustnessSettings& settings,
                           const std::function<void(const std::string&)>& say) {
   const std::vector<const data::Corruption*> list = chosen(settings.corruptions);
-  const std::vector<fs::path> folders = run_folders(settings.folders);
+  const std::vector<RunOfMany> folders = run_folders(settings.folders);
   nlohmann::json out{{"seed", settings.seed},
                      {"corruptions", nlohmann::json::array()},
                      {"runs", nlohmann::json::array()}};
@@ -67,7 +72,7 @@ nlohmann::json robustness(const RobustnessSettings& settings,
   std::shared_ptr<const data::Splits> data;  // of the run before, and how it was asked for
   std::string data_name;
   OptionValues data_options;
-  for (const fs::path& dir : folders) {
+  for (const auto& [dir, compared] : folders) {
     RunSettings of_run = settings_of(dir);
     if (!settings.data_dir.empty()) set_data_folder(of_run, settings.data_dir);
     const bool same = of_run.data == data_name && of_run.data_options == data_options;
@@ -75,6 +80,12 @@ nlohmann::json robustness(const RobustnessSettings& settings,
     data = run.experiment->shared_data();
     data_name = of_run.data;
     data_options = of_run.data_options;
+    if (compared && !run.checkpoint) {
+      const std::string why = "it ended before it had weights to keep: it diverged, or was stopped";
+      out["left_out"].push_back({{"folder", dir.string()}, {"label", of_run.name()}, {"why", why}});
+      say(text::cat(dir.string(), ": left out, ", why));
+      continue;
+    }
     run.restore();
     const data::Dataset& test = run.experiment->data().test;
     if (test.empty()) throw UsageError("the data set of '" + dir.string() + "' has no test part");
@@ -94,6 +105,8 @@ nlohmann::json robustness(const RobustnessSettings& settings,
     say(text::cat(dir.string(), ": ", list.size(), " corruptions"));
     out["runs"].push_back(std::move(row));
   }
+  if (out["runs"].empty())
+    throw UsageError("no run of these comparisons has weights to test; train one first");
   return out;
 }
 
@@ -140,6 +153,9 @@ std::string robustness_table(const nlohmann::json& found) {
     }
     out += "\n";
   }
+  for (const auto& one : found.value("left_out", nlohmann::json::array()))
+    out += text::cat("without ", one["folder"].get<std::string>(), " (", one["label"].get<std::string>(),
+                     "): ", one["why"].get<std::string>(), "\n");
   return out;
 }
 
