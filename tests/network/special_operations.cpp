@@ -25,11 +25,7 @@
 #include "altprop/network/ops/sequence.h"
 #include "altprop/network/ops/shape.h"
 #include "altprop/network/ops/softmax_pool.h"
-#include "altprop/ode/energy_field.h"
-#include "altprop/ode/flow_field.h"
-#include "altprop/ode/time_gate.h"
 #include "altprop/weight_flow/ode_to_ode.h"
-#include "ode/fields.h"
 
 namespace altprop::test {
 
@@ -52,28 +48,6 @@ std::vector<Tensor> four(const Tensor& gates) { return gates.chunk(4, 1); }
 Tensor lstm_gates_of(const Tensor& sum) {
   const std::vector<Tensor> g = four(sum);
   return at::cat({g[0].sigmoid(), g[1].sigmoid(), g[2].tanh(), g[3].sigmoid()}, 1);
-}
-
-/// Two Euler steps of linear(tanh(linear(z, t))) to the time 1.
-Tensor euler(Values v) {
-  Tensor z = v[0];
-  for (const double t : {0.0, 0.5}) {
-    const Tensor timed = at::cat({at::full({z.size(0), 1}, t, z.options()), z}, 1);
-    z = z + 0.5 * at::linear(at::linear(timed, v[1], v[2]).tanh(), v[3], v[4]);
-  }
-  return z;
-}
-
-/// linear(tanh(linear z)) with the trace of its Jacobian, by a unit vector for each value.
-Tensor flow_of_two(Values v) {
-  const Tensor z = v[0].narrow(1, 0, 2), h = at::linear(z, v[1], v[2]).tanh();
-  Tensor trace = at::zeros({z.size(0)}, z.options());
-  for (int64_t k = 0; k < 2; ++k) {
-    Tensor unit = at::zeros(z.sizes(), z.options().requires_grad(false));
-    unit.select(1, k).fill_(1);
-    trace = trace + at::linear(at::linear(unit, v[1]) * (1 - h * h), v[3]).select(1, k);
-  }
-  return at::cat({at::linear(h, v[3], v[4]), -trace.unsqueeze(1)}, 1);
 }
 
 Tensor of_activation(const std::string& name, const Tensor& x) {
@@ -280,30 +254,6 @@ std::vector<Special> all_operations() {
        },
        {{3, 5}},
        [](Values v) { return at::linear(at::linear(v[0], v[1], v[2]).relu(), v[3], v[4]); }});
-  out.push_back({"ode",
-                 {"ode", "with-time"},
-                 [] {
-                   return ode::block(ode::testing::timed_mlp(3),
-                                     {.solver = "euler", .sizes = {.steps = 2}});
-                 },
-                 {{3, 3}},
-                 euler});
-  out.push_back({"ode_gated",
-                 {"time-gate"},
-                 [] {
-                   auto f = std::make_shared<Graph>();
-                   const int z = f->input({{3}}, "z"), t = f->input(ode::time_spec(), "t");
-                   f->output(f->add(ode::time_gate(), {f->add(linear(3), {z}, "a"), t}, "gate"));
-                   return ode::block(f, {.solver = "euler", .sizes = {.steps = 2}});
-                 },
-                 {{3, 3}},
-                 [](Values v) {
-                   Tensor z = v[0];
-                   for (const double t : {0.0, 0.5})
-                     z = z +
-                         0.5 * (at::linear(z, v[1], v[2]) * (v[3] * t + v[4]).sigmoid() + v[5] * t);
-                   return z;
-                 }});
   out.push_back({"ode_to_ode",
                  {"ode-to-ode"},
                  [] { return weight_flow::ode_to_ode({.flow = "constant", .steps = 2}); },
@@ -326,36 +276,7 @@ std::vector<Special> all_operations() {
       {"circular_pad", {"circular-pad"}, op(circular_pad, 1), {{2, 3, 4, 5}}, [](Values v) {
          return at::pad(v[0], {1, 1, 1, 1}, "circular");
        }});
-  out.push_back({.name = "flow",
-                 .words = {"flow"},
-                 .make =
-                     [] {
-                       auto g = std::make_shared<Graph>();
-                       const int h = g->add(linear(4), {g->input({{2}}, "z")}, "a");
-                       g->output(g->add(linear(2), {g->add(activation("tanh"), {h})}, "b"));
-                       return ode::flow_field(g);
-                     },
-                 .shapes = {{3, 3}},
-                 .library = flow_of_two,
-                 .in_terms = true});
-  out.push_back({.name = "energy",
-                 .words = {"energy"},
-                 .make =
-                     [] {
-                       auto h = std::make_shared<Graph>();
-                       const int a = h->add(linear(4), {h->input({{5}}, "u")}, "a");
-                       h->output(h->add(linear(2, false), {h->add(activation("tanh"), {a})}, "b"));
-                       return ode::energy_field(h, ode::Structure::Difference, 0.5);
-                     },
-                 .shapes = {{3, 5}},
-                 .library =
-                     [](Values v) {
-                       const Tensor h = at::linear(v[0], v[1], v[2]).tanh();
-                       const Tensor ones = at::ones({h.size(0), v[3].size(0)}, h.options());
-                       const Tensor field = at::mm(at::mm(ones, v[3]) * (1 - h * h), v[1]);
-                       return field.roll(-1, 1) - field.roll(1, 1);
-                     },
-                 .in_terms = true});
+  for (Special& one : ode_operations()) out.push_back(std::move(one));
   return out;
 }
 

@@ -28,6 +28,8 @@ struct Special {
   /// A sum of terms that may be infinite each, as libtorch writes it, is NaN where the whole is
   /// infinite: what has to agree is where numbers are finite.
   bool in_terms = false;
+  /// It takes numbers in [0, 1]; others are refused, but for NaN and infinity.
+  bool unit_interval = false;
 };
 
 // googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
@@ -35,5 +37,7 @@ inline void PrintTo(const Special& s, std::ostream* out) { *out << s.name; }
 
 /// All of them, whatever words of network texts there are.
 std::vector<Special> all_operations();
+/// Those of neural ODEs and flows among them.
+std::vector<Special> ode_operations();
 
 }  // namespace altprop::test

@@ -53,7 +53,10 @@ struct Compared {
   Compared(const Special& of, at::ScalarType type) : c(of), op(of.make()) {
     inputs = c.integers;
     uint64_t seed = 1;
-    for (const auto& shape : c.shapes) inputs.push_back(with_zeros(seed++, shape, type));
+    for (const auto& shape : c.shapes) {
+      inputs.push_back(with_zeros(seed++, shape, type));
+      if (c.unit_interval) inputs.back().sigmoid_();
+    }
     std::vector<Spec> specs;
     for (const Tensor& x : inputs) specs.push_back(spec_of(x, true));
     const Spec out = op->infer(specs);

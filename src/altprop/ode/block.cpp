@@ -255,7 +255,7 @@ Tensor Block::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& 
   Record& record = record_in(saved);
   record.method = gradient_;
   record.times = learnt_time_ || time_credits_;
-  record.watch_noise = tally_ != nullptr;
+  record.watch_noise = tally_ && tally_->watch_noise;
   record.constants.assign(inputs.begin() + 1, inputs.end());
   if (!replay) expect_repeatable(inputs[0], record);
   const std::vector<Tensor> outputs =

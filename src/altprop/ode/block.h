@@ -41,6 +41,7 @@ Spec sample_time_spec();
 struct Tally {
   int64_t passes = 0;  ///< forward
   Costs forward, backward;
+  bool watch_noise = true;  ///< Costs::noise, too
 };
 
 /// A composite: f's operations are sites of their own, and every evaluation sends their signals, so

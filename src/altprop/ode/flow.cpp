@@ -1,6 +1,7 @@
 #include "altprop/ode/flow.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
@@ -27,6 +28,18 @@ const FlowField* field_in(const Block& block) {
   return field;
 }
 
+/// z(0) of z(T): the velocity alone, since nobody asks for the density of samples here.
+Tensor back_through(const Block& block, const Tensor& z) {
+  if (!block.problem().jumps.empty())
+    throw Refusal("sample",
+                  "the right-hand side of a block has jumps, of which integration backwards in time "
+                  "would see the wrong side",
+                  "leave jumps= out");
+  const Graph& g = *field_in(block)->parts();
+  return integrate(block.solver(), field_of(g, {.mode = Mode::Eval}, false), z, block.end_time(), 0,
+                   block.problem().sizes, nullptr);
+}
+
 }  // namespace
 
 Flow flow_of(const Graph& net) {
@@ -42,13 +55,20 @@ Flow flow_of(const Graph& net) {
     if (next.size() != 1) refuse_as_flow("it is no chain behind '" + net.node(at).name + "'");
     const Node& node = net.node(next[0]);
     at = node.id;
+    if (const auto* map = dynamic_cast<const Bijection*>(node.op.get()); map && enlarged) {
+      out.parts.push_back({.map = map});
+      continue;
+    }
     if (const auto* block = dynamic_cast<const Block*>(node.op.get()); block && enlarged) {
       const FlowField* field = field_in(*block);
       if (!field)
         refuse_as_flow("the right-hand side of '" + node.name +
                        "' is more or less than a flow, or its states are read at several times");
-      out.width = field->width();
-      out.blocks.push_back(block);
+      out.parts.push_back({.block = block});
+      continue;
+    }
+    if (const int64_t levels = levels_of(*node.op); levels > 0 && !enlarged && out.levels == 0) {
+      out.levels = levels;
       continue;
     }
     const bool only_reshapes = node.op->traits().reshapes && !enlarged && node.op->params().empty();
@@ -59,8 +79,16 @@ Flow flow_of(const Graph& net) {
       refuse_as_flow(text::cat("'", node.name, "' (", node.op->type(),
                                ") changes densities and is not counted"));
   }
-  if (out.blocks.empty()) refuse_as_flow("there is no ode{flow{...}} in it");
+  if (std::none_of(out.parts.begin(), out.parts.end(), [](const Flow::Part& p) { return p.block; }))
+    refuse_as_flow("there is no ode{flow{...}} in it");
+  out.width = net.node(net.output_node()).spec.numel() - 1;
   return out;
+}
+
+std::optional<double> Flow::bits_per_dimension(double loss) const {
+  if (levels == 0) return std::nullopt;
+  const auto dimensions = static_cast<double>(Spec{sample}.numel());
+  return loss / (dimensions * M_LN2) + std::log2(static_cast<double>(levels));
 }
 
 bool is_flow(const Graph& net) {
@@ -81,18 +109,12 @@ Tensor sample(const Graph& net, int64_t n, const Stream& stream, int64_t at_once
   for (int64_t from = 0; from < n; from += at_once) {
     const int64_t rows = std::min(at_once, n - from);
     Tensor z = stream.normal_rows({.first_row = from}, {rows, flow.width}, net.options());
-    for (size_t k = flow.blocks.size(); k-- > 0;) {
-      const Block& block = *flow.blocks[k];
-      if (!block.problem().jumps.empty())
-        throw Refusal("sample",
-                      "the right-hand side of a block has jumps, of which integration "
-                      "backwards in time would see the wrong side",
-                      "leave jumps= out");
-      // The velocity alone: nobody asks for the density of samples here.
-      const Graph& g = *field_in(block)->parts();
-      z = integrate(block.solver(), field_of(g, {.mode = Mode::Eval}, false), z, block.end_time(),
-                    0, block.problem().sizes, nullptr);
+    for (size_t k = flow.parts.size(); k-- > 0;) {
+      const Flow::Part& part = flow.parts[k];
+      z = part.block ? back_through(*part.block, z)
+                     : part.map->inverse(z, stream.at(static_cast<int64_t>(k)), from);
     }
+    if (flow.levels > 0) z = quantised(z, flow.levels);
     parts.push_back(z);
   }
   std::vector<int64_t> shape = flow.sample;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "altprop/ode/flow.h"
 #include "altprop/probes/credit_growth.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/ode_credit.h"
@@ -83,8 +84,13 @@ nlohmann::json Trainer::probe() {
   return out;
 }
 
-bool Trainer::counts_bits() const {
-  return data_.train.vocabulary > 0 && data_.train.per_step() && loss_.is_surprise();
+std::optional<std::pair<std::string, double>> Trainer::in_bits(double loss) const {
+  if (data_.train.vocabulary > 0 && data_.train.per_step() && loss_.is_surprise())
+    return {{"bits_per_character", loss / M_LN2}};
+  if (!loss_.of_flows()) return std::nullopt;
+  const std::optional<double> bits = ode::flow_of(net_).bits_per_dimension(loss);
+  if (!bits) return std::nullopt;
+  return {{"bits_per_dimension", *bits}};
 }
 
 void Trainer::say_once(std::string sentence) {
@@ -110,7 +116,11 @@ void Trainer::note_best(const Scores& validation) {
 nlohmann::json Trainer::finish_epoch() {
   nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
   record["train_loss"] = finite_or_null(running_loss());
-  if (counts_bits()) record["train_bits_per_character"] = finite_or_null(running_loss() / M_LN2);
+  const auto add_bits = [&](const std::string& part, double loss) {
+    if (const auto bits = in_bits(loss))
+      record[part + "_" + bits->first] = finite_or_null(bits->second);
+  };
+  add_bits("train", running_loss());
   if (data_.train.classes > 0 && seen_ && !loss_.of_flows())
     record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
   const auto add_scores = [&](const std::string& part, const data::Dataset& data) {
@@ -118,7 +128,7 @@ nlohmann::json Trainer::finish_epoch() {
     const Scores scores = evaluate(data);
     for (const Score& score : scores.all())
       record[part + "_" + score.name] = finite_or_null(score.mean());
-    if (counts_bits()) record[part + "_bits_per_character"] = finite_or_null(scores.loss() / M_LN2);
+    add_bits(part, scores.loss());
     return scores;
   };
   const Scores validation = add_scores("validation", data_.validation);
@@ -142,6 +152,8 @@ nlohmann::json Trainer::finish_epoch() {
       epoch_seconds_ > 0 ? static_cast<double>(seen_) / epoch_seconds_ : 0.0;
   for (const auto& [name, value] : rule_.measurements())
     record["figures"][name] = finite_or_null(value);
+  for (const auto& [name, value] : solver_costs_.figures())
+    record["figures"][name] = finite_or_null(value);
   std::vector<std::string> notices = rule_.notices();
   for (std::string& sentence : net_.notices()) notices.push_back(std::move(sentence));
   for (std::string& sentence : notices) say_once(std::move(sentence));
@@ -159,6 +171,7 @@ nlohmann::json Trainer::finish_epoch() {
   sums_.zero_();
   seen_ = 0;
   epoch_seconds_ = 0;
+  solver_costs_.clear();
   return record;
 }
 

@@ -94,7 +94,7 @@ void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
       text::cat(label_, "  epoch ", record["epoch"].get<int64_t>(), "/", trainer.settings().epochs);
   char buffer[64];
   for (const char* key : {"train_loss", "validation_loss", "test_loss", "validation_accuracy",
-                          "test_accuracy", "test_bits_per_character"}) {
+                          "test_accuracy", "test_bits_per_character", "test_bits_per_dimension"}) {
     if (!record.contains(key) || !record[key].is_number()) continue;
     std::string name = key;
     std::replace(name.begin(), name.end(), '_', ' ');

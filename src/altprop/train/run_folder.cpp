@@ -258,9 +258,12 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
     for (const char* part : {"validation_", "test_"})
       if (const std::string key = part + score["name"].get<std::string>(); record.contains(key))
         out[key] = record[key];
-  for (const char* key : {"validation_loss", "validation_accuracy", "train_bits_per_character",
-                          "validation_bits_per_character", "test_bits_per_character"})
+  for (const char* key : {"validation_loss", "validation_accuracy"})
     if (record.contains(key)) out[key] = record[key];
+  for (const char* part : {"train", "validation", "test"})
+    for (const char* bits : {"_bits_per_character", "_bits_per_dimension"})
+      if (const std::string key = std::string(part) + bits; record.contains(key))
+        out[key] = record[key];
   if (!t.failure().empty()) out["failure"] = t.failure();
   write_atomically(dir_ / "summary.json", out.dump(2) + "\n");
   return out;

@@ -40,7 +40,8 @@ Tensor samples_of(Experiment& experiment, int64_t n, uint64_t seed) {
     throw Diverged(
         "a sample of the flow is not finite: integrated backwards, its equation is "
         "unstable; use smaller tolerances, or more training");
-  return data::as_stored(x, experiment.data().train);
+  const Tensor stored = data::as_stored(x, experiment.data().train);
+  return ode::flow_of(experiment.net()).levels > 0 ? stored.round() : stored;
 }
 
 nlohmann::json density_map(Experiment& experiment, int64_t cells) {

@@ -66,7 +66,8 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
       held_updater_(updater
                         ? std::move(updater)
                         : std::make_unique<OwnUpdater>(settings_.optimizer, settings_.schedule)),
-      updater_(*held_updater_) {
+      updater_(*held_updater_),
+      solver_costs_(net_) {
   if (settings_.early_stop > 0 && data.validation.empty())
     throw UsageError(
         "early-stop needs validation data; set --validation to a number of training samples to "
@@ -101,10 +102,12 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
       warnings_.push_back(std::move(sentence));
   if (std::string sentence = unscaled_targets(loss_, data_.train.targets); !sentence.empty())
     warnings_.push_back(std::move(sentence));
-  if (loss_.of_flows() && data_.train.inputs.scalar_type() == at::kByte)
+  if (loss_.of_flows() && data_.train.inputs.scalar_type() == at::kByte &&
+      ode::flow_of(net_).levels == 0)
     warnings_.push_back(
         "the data are whole numbers, of which a density is not bounded: the likelihood grows as the "
-        "flow gathers on them; add uniform noise to the values before");
+        "flow gathers on them; begin the network with dequantise, which adds noise between them, as "
+        "cnf-image does");
   if (settings_.optimizer.lr == 0)
     warnings_.push_back("lr is 0, so that weights stay as they are");
   std::vector<std::string> names;
@@ -236,6 +239,7 @@ void Trainer::train_step(const data::Batch& batch, const std::string& pass) {
   step.epoch = position_.epoch;
   step.pass = pass;
   try {
+    const SolverCosts::Watch watch(solver_costs_);
     rule_.step(step);
   } catch (const Diverged& inside) {
     end_diverged(position_.step + 1, position_.epoch + 1, inside.what());
@@ -338,6 +342,7 @@ void Trainer::state(StateIO io) {
   at.number("seconds", seconds_);
   at.number("epoch_seconds", epoch_seconds_);
   cost_.state(at);
+  solver_costs_.state(io.scope("solvers"));
   at.number("learning_rate", learning_rate_);
   at.integer("samples", samples_);
   at.integer("peak", peak_);

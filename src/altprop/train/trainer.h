@@ -11,6 +11,7 @@
 #include "altprop/data/loader.h"
 #include "altprop/rules/learner.h"
 #include "altprop/train/settings.h"
+#include "altprop/train/solver_costs.h"
 #include "altprop/train/step_cost.h"
 
 namespace altprop {
@@ -109,8 +110,9 @@ class Trainer {
   void say_explodes(double loss, const std::string& where);
   /// Whether the epoch is the best so far, by the learner's primary score.
   void note_best(const Scores& validation);
-  /// The loss is the information in a character, in nats.
-  bool counts_bits() const;
+  /// A loss that is information, as it is reported beside: its name, "bits_per_character" of text,
+  /// "bits_per_dimension" of a flow on whole numbers, and the bits. None of other losses.
+  std::optional<std::pair<std::string, double>> in_bits(double loss) const;
   Look look_of(const data::Batch& batch) const;
   bool out_of_steps() const {
     return settings_.max_steps > 0 && position_.step >= settings_.max_steps;
@@ -145,6 +147,7 @@ class Trainer {
   int64_t seen_ = 0;
   double seconds_ = 0, epoch_seconds_ = 0;
   StepCost cost_;
+  SolverCosts solver_costs_;
   int64_t samples_ = 0, peak_ = 0, data_bytes_ = 0;
   double learning_rate_ = 0;  ///< of the last step
   double best_score_ = 0;

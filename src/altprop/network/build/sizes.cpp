@@ -36,6 +36,17 @@ std::vector<Size> parse_sizes(const std::string& written, const std::vector<std:
   return out;
 }
 
+std::vector<int64_t> parse_shape(const std::string& written) {
+  std::vector<int64_t> out;
+  for (const std::string& part : text::split(written, 'x')) {
+    const auto extent = text::to_integer(part);
+    if (!extent || *extent < 1 || *extent > (1 << 28) || out.size() == 8)
+      throw UsageError("extents of at least 1 joined by x, for example 16x7x7");
+    out.push_back(*extent);
+  }
+  return out;
+}
+
 std::vector<Size> parse_layer_sizes(const std::string& written, size_t least) {
   std::vector<Size> list = parse_sizes(written, {"*"});
   for (size_t i = 0; i < list.size(); ++i)

@@ -19,6 +19,9 @@ struct Size {
 /// @throws UsageError with a clause saying what the list must be
 std::vector<Size> parse_sizes(const std::string& written, const std::vector<std::string>& words);
 
+/// The shape of a sample: "16x7x7". @throws UsageError with a clause saying what it must be
+std::vector<int64_t> parse_shape(const std::string& written);
+
 /// The layers of a whole network, at least `least` of them: "784-500-10"; `*` as the first or the
 /// last stands for what the data have.
 std::vector<Size> parse_layer_sizes(const std::string& written, size_t least);

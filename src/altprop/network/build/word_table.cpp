@@ -1,6 +1,7 @@
 // The operations that network texts can name.
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/build/sizes.h"
 #include "altprop/network/build/words.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/circular_pad.h"
@@ -118,15 +119,7 @@ struct ReshapeWord : Word {
   std::string written;
   void declare(Options& o) override {
     o.checked_text("shape", written, "extents joined by x",
-                   [this](const std::string& value) {
-                     shape.clear();
-                     for (const std::string& part : text::split(value, 'x')) {
-                       const auto extent = text::to_integer(part);
-                       if (!extent || *extent < 1 || *extent > (1 << 28) || shape.size() == 8)
-                         throw UsageError("extents of at least 1 joined by x, for example 16x7x7");
-                       shape.push_back(*extent);
-                     }
-                   },
+                   [this](const std::string& value) { shape = parse_shape(value); },
                    {"shape of a sample"});
   }
   int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
