@@ -9,7 +9,7 @@ ifeq ($(wildcard $(BUILD)/CMakeCache.txt),)
 UNITY ?= ON
 endif
 
-.PHONY: help setup build dev demo test sanitize kernels bench install docs tidy format clean
+.PHONY: help setup build program dev demo test sanitize kernels bench install docs tidy format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,7 +17,8 @@ help:
 	@echo "make test     set up, build, run all tests"
 	@echo "make sanitize build the readers with address and undefined-behaviour sanitizers and feed them damaged input"
 	@echo "make kernels  run the tests of kernels under each choice of kernels, those for AVX-512 on any processor"
-	@echo "make build    set up and build; leaves the program at build/altprop"
+	@echo "make build    set up and build everything, tests and examples too"
+	@echo "make program  set up and build the program alone, build/altprop"
 	@echo "make dev      set up and build file by file into build-dev/: for whoever changes the code"
 	@echo "make bench    measure every rule against the arithmetic limit of this machine"
 	@echo "make install  install program, library and headers (PREFIX=/usr/local)"
@@ -44,7 +45,11 @@ build: $(BUILD)/build.ninja
 dev:
 	@$(MAKE) --no-print-directory build BUILD=build-dev UNITY=OFF
 
-demo: build
+# The program alone: tests and examples take most of the time of a build from nothing.
+program: $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target altprop_cli
+
+demo: program
 	$(BUILD)/altprop compare --rules 'backprop,feedback-alignment[lr=0.005],direct-feedback-alignment[lr=0.005],uniform-sign,kolen-pollack,product-feedback-alignment,last-layer-only' \
 	  --net mlp:784-256-256-10:relu --data glyphs --epochs 5 --batch 64 --optimizer momentum --lr 0.02 --weight-decay 0.001 \
 	  --out $(OUT) --overwrite
@@ -64,14 +69,14 @@ kernels: .cache/setup-tests.stamp build
 	cmake --build $(BUILD) -j $(JOBS) --target altprop_emulated
 	@tools/kernels.sh $(BUILD)
 
-bench: build
+bench: program
 	$(BUILD)/altprop bench --python .venv/bin/python
 
 PREFIX ?= /usr/local
 install: build
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
-docs: build
+docs: program
 	.venv/bin/python tools/option_tables.py --build $(BUILD)
 
 tidy: $(BUILD)/build.ninja

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the C++ tests in as many processes as there are cores and the tests of the program; ends with one line of counts.
+# Runs the C++ tests and then the files of the program's tests, in as many processes as there are cores; ends with one line
+# of counts.
 # Where there is a GPU, everything runs a second time on it.
 set -uo pipefail
 build=$(cd "${1:-build}" && pwd)
@@ -20,7 +21,10 @@ run_all() {  # on the device in $1
     grep -vE '^$|^\[==========\]|^\[  PASSED  \]' "$logs/$1-shard$i.log"
     [[ -s "$logs/$1-shard$i.json" ]] || { echo "shard $i on $1 ended before its tests did"; crashed=1; }
   done
-  ALTPROP_BUILD=$build .venv/bin/python -m pytest -q -p no:cacheprovider --junit-xml="$logs/$1-pytest.xml" tests || true
+  export ALTPROP_BUILD=$build
+  # The largest first, so that the last ones are short.
+  find tests -name 'test_*.py' -printf '%s %p\n' | sort -rn | cut -d' ' -f2- |
+    xargs -P "$shards" -I{} tools/test_file.sh {} "$logs/$1"
 }
 
 run_all cpu
@@ -47,15 +51,16 @@ for path in glob.glob(logs + "/*-shard*.json"):
             elif test.get("status") == "RUN":
                 passed += 1
 for device in devices:
-    try:
-        for suite in xml.parse(f"{logs}/{device}-pytest.xml").getroot().iter("testsuite"):
-            count = {k: int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped")}
-            failed += count["failures"] + count["errors"]
-            skipped += count["skipped"]
-            passed += count["tests"] - count["failures"] - count["errors"] - count["skipped"]
-    except OSError:
-        failed += 1
-        print(f"FAILED the Python tests on {device} did not run")
+    for file in glob.glob("tests/**/test_*.py", recursive=True):
+        try:
+            for suite in xml.parse(f"{logs}/{device}-{file.replace('/', '-')}.xml").getroot().iter("testsuite"):
+                count = {k: int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped")}
+                failed += count["failures"] + count["errors"]
+                skipped += count["skipped"]
+                passed += count["tests"] - count["failures"] - count["errors"] - count["skipped"]
+        except (OSError, xml.ParseError):
+            failed += 1
+            print(f"FAILED {file} did not run to its end on {device}")
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
 sys.exit(1 if failed or not passed else 0)
 PY
