@@ -34,7 +34,8 @@ setup: .cache/setup.stamp
 	@mkdir -p .cache && touch $@
 
 $(BUILD)/build.ninja: .cache/setup.stamp CMakeLists.txt
-	cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release $(if $(UNITY),-DALTPROP_UNITY=$(UNITY))
+	cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release $(if $(UNITY),-DALTPROP_UNITY=$(UNITY)) \
+	  -DALTPROP_PYTHON_MODULE=ON -DPython_EXECUTABLE=$(CURDIR)/.venv/bin/python
 ifdef UNITY
 .PHONY: $(BUILD)/build.ninja
 endif

@@ -42,7 +42,8 @@ else()
   message(WARNING "with this compiler altprop's own loops use one thread: only GCC's OpenMP is the one of libtorch")
 endif()
 set(ALTPROP_TORCH_HAS_CUDA OFF)
-if(EXISTS "${_lib}/libtorch_cuda.so")
+# A Python process has loaded them before, with torch.
+if(EXISTS "${_lib}/libtorch_cuda.so" AND NOT SKBUILD)
   set(ALTPROP_TORCH_HAS_CUDA ON)
   # Nothing references a symbol of these, yet loading them is what registers the CUDA kernels.
   target_link_libraries(altprop::torch INTERFACE

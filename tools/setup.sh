@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(g++ cmake ninja-build ccache python3 python3-venv zlib1g-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev
+packages=(g++ cmake ninja-build ccache python3 python3-venv python3-dev zlib1g-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev
           libgtest-dev libcurl4-openssl-dev libssl-dev
           libarchive-dev) # unpacks the archives of data sets
 # Ubuntu's chromium is a snap, which containers cannot run; there the tests that need it are skipped.

@@ -12,6 +12,11 @@ namespace altprop {
 class GroupNorm : public Op {
  public:
   GroupNorm(int64_t groups, double eps);
+  /// Shares these parameters.
+  GroupNorm(int64_t groups, double eps, ParamPtr gain, ParamPtr bias) : GroupNorm(groups, eps) {
+    gain_ = std::move(gain);
+    bias_ = std::move(bias);
+  }
 
   std::string type() const override { return "group_norm"; }
   std::string settings() const override;

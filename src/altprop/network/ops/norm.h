@@ -58,6 +58,19 @@ class BatchNorm : public Op {
   mutable Tensor running_mean_, running_var_;
 };
 
+/// Batch norm by its running statistics in training, too: of a model whose norms are frozen.
+class FixedBatchNorm : public BatchNorm {
+ public:
+  using BatchNorm::BatchNorm;
+  std::string type() const override { return "fixed_batch_norm"; }
+  Traits traits() const override { return {}; }
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override {
+    Pass fixed = pass;
+    if (fixed.mode == Mode::Train) fixed.mode = Mode::Eval;
+    return BatchNorm::forward(inputs, saved, fixed);
+  }
+};
+
 /// Layer norm (Ba, Kiros, Hinton 2016, arXiv 1607.06450) of each sample, over the last dimension or
 /// over all dimensions but the batch. Gain and bias have the shape that is normalised over.
 /// Saved.t = {input, mean, 1 / sqrt(var + eps)}.

@@ -1,0 +1,206 @@
+"""Operators of libtorch that are operations of the library: what each is there, or None where its settings are others."""
+import torch
+
+
+def own(lowered, node):
+    """A node that depends on the model's tensors alone, or none."""
+    return node is None or node not in lowered.values.dynamic
+
+
+def same(numbers):
+    """One number for height and width, or None."""
+    numbers = list(numbers) if isinstance(numbers, (list, tuple)) else [numbers]
+    return numbers[0] if numbers and all(one == numbers[0] for one in numbers) else None
+
+
+def real(lowered, *nodes):
+    return all(isinstance(one, torch.fx.Node) and one in lowered.ids and lowered.values.tensor(one).is_floating_point()
+               for one in nodes)
+
+
+def linear(lowered, node, args):
+    x, weight, bias = args
+    if not real(lowered, x) or not own(lowered, weight) or not own(lowered, bias):
+        return None
+    return lowered.add("linear", node, [x], [weight, bias])
+
+
+def convolution(kind):
+    def make(lowered, node, args):
+        x, weight, bias, stride, padding, dilation, groups = args
+        stride, padding, dilation = same(stride), same(padding), same(dilation)
+        if not real(lowered, x) or not own(lowered, weight) or None in (stride, padding, dilation) or isinstance(padding, str):
+            return None
+        return lowered.add(kind, node, [x], [weight, bias], stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return make
+
+
+def batch_norm(lowered, node, args):
+    x, weight, bias, mean, var, training, momentum, eps, _ = args
+    if not real(lowered, x) or None in (weight, bias, mean, var) or momentum is None:
+        return None
+    statistics = {"running_mean": lowered.values.own.get(mean), "running_var": lowered.values.own.get(var)}
+    if None in statistics.values():
+        return None
+    if training:
+        buffers = dict(lowered.model.named_buffers())
+        [name] = [name for name, buffer in buffers.items() if buffer is statistics["running_mean"]]
+        stem = name.removesuffix("running_mean")
+        lowered.moved.update(stem + part for part in ("running_mean", "running_var", "num_batches_tracked"))
+        if stem + "num_batches_tracked" in buffers:
+            lowered.counted.append(buffers[stem + "num_batches_tracked"])
+    return lowered.add("batch_norm", node, [x], [weight, bias], eps=eps, momentum=momentum, fixed=not training, **statistics)
+
+
+def layer_norm(lowered, node, args):
+    x, shape, weight, bias, eps, _ = args
+    whole = lowered.values.shape(x) if real(lowered, x) else None
+    if whole is None or weight is None or bias is None:
+        return None
+    if len(shape) != 1 and list(shape) != whole:
+        return None
+    return lowered.add("layer_norm", node, [x], [weight, bias], eps=eps, all_features=len(shape) != 1 and list(shape) == whole)
+
+
+def group_norm(lowered, node, args):
+    x, groups, weight, bias, eps = args[:5]
+    if not real(lowered, x) or weight is None or bias is None:
+        return None
+    return lowered.add("group_norm", node, [x], [weight, bias], groups=groups, eps=eps)
+
+
+def activation(name):
+    def make(lowered, node, args):
+        if not real(lowered, args[0]) or (name == "gelu" and args[1] != "none") or (name == "elu" and args[1:4] != [1, 1, 1]):
+            return None
+        if name == "softplus" and args[1:3] != [1, 20]:
+            return None
+        full = f"leaky-relu({args[1]})" if name == "leaky-relu" else name
+        return lowered.add("activation", node, [args[0]], function=full)
+    return make
+
+
+def max_pool(lowered, node, args):
+    x, kernel, stride, padding, dilation, ceil = args
+    kernel, stride, padding = same(kernel), same(stride) if stride else 0, same(padding)
+    if not real(lowered, x) or None in (kernel, stride, padding) or same(dilation) != 1 or ceil or len(lowered.values.shape(x)) != 3:
+        return None
+    return lowered.add("max_pool2d", node, [x], kernel=kernel, stride=stride, padding=padding)
+
+
+def average_pool(lowered, node, args):
+    x, kernel, stride, padding, ceil, counted, divisor = args
+    kernel, stride, padding = same(kernel), same(stride) if stride else 0, same(padding)
+    if not real(lowered, x) or None in (kernel, stride, padding) or ceil or divisor is not None or (padding and not counted):
+        return None
+    return lowered.add("average_pool2d", node, [x], kernel=kernel, stride=stride, padding=padding)
+
+
+def mean_of_positions(lowered, node, x):
+    pooled = lowered.add("global_average_pool", node, [x], name=node.name + "_mean")
+    wanted, have = lowered.values.shape(node), lowered.values.shape(x)[:1]
+    return pooled if wanted == have else lowered.add("reshape", node, [pooled], shape=wanted)
+
+
+def adaptive_average_pool(lowered, node, args):
+    x, size = args
+    if not real(lowered, x) or same(size) != 1 or len(lowered.values.shape(x)) != 3:
+        return None
+    return mean_of_positions(lowered, node, x)
+
+
+def mean(lowered, node, args):
+    x, dims, _, dtype = args
+    if not real(lowered, x) or dtype is not None or dims is None:
+        return None
+    rank = lowered.values.tensor(x).dim()
+    if rank != 4 or sorted(d % rank for d in dims) != [2, 3]:
+        return None
+    return mean_of_positions(lowered, node, x)
+
+
+def reshape(lowered, node, args):
+    if not real(lowered, args[0]) or not lowered.values.shape(node):
+        return None
+    return lowered.add("reshape", node, [args[0]], shape=lowered.values.shape(node))
+
+
+def unchanged(lowered, node, args):
+    return lowered.ids.get(args[0])
+
+
+def dropout(lowered, node, args):
+    x, p, training = args
+    if not real(lowered, x):
+        return None
+    return lowered.add("dropout", node, [x], p=p) if training and p > 0 else lowered.ids[x]
+
+
+def of_two(kind):
+    def make(lowered, node, args):
+        a, b = args[:2]
+        if not real(lowered, a, b) or (len(args) > 2 and args[2] != 1) or a is b:
+            return None
+        if lowered.values.shape(a) != lowered.values.shape(b) or lowered.values.shape(a) is None:
+            return None
+        return lowered.add(kind, node, [a, b])
+    return make
+
+
+def concat(lowered, node, args):
+    parts, dim = args
+    if not real(lowered, *parts):
+        return None
+    dim %= lowered.values.tensor(parts[0]).dim()
+    return lowered.add("concat", node, list(parts), dim=dim) if dim > 0 and len(set(parts)) == len(parts) > 1 else None
+
+
+def embedding(lowered, node, args):
+    weight, tokens, padding = args[:3]
+    if not own(lowered, weight) or tokens not in lowered.ids or padding >= 0:
+        return None
+    if lowered.values.tensor(tokens).dtype != torch.int64:
+        return None
+    return lowered.add("embedding", node, [tokens], [weight])
+
+
+NATIVE = {
+    "aten.linear.default": linear,
+    "aten.conv1d.default": convolution("conv1d"),
+    "aten.conv2d.default": convolution("conv2d"),
+    "aten.batch_norm.default": batch_norm,
+    "aten.layer_norm.default": layer_norm,
+    "aten.group_norm.default": group_norm,
+    "aten.relu.default": activation("relu"),
+    "aten.tanh.default": activation("tanh"),
+    "aten.sigmoid.default": activation("sigmoid"),
+    "aten.gelu.default": activation("gelu"),
+    "aten.elu.default": activation("elu"),
+    "aten.softplus.default": activation("softplus"),
+    "aten.leaky_relu.default": activation("leaky-relu"),
+    "aten.max_pool2d.default": max_pool,
+    "aten.avg_pool2d.default": average_pool,
+    "aten.adaptive_avg_pool2d.default": adaptive_average_pool,
+    "aten.mean.dim": mean,
+    "aten.view.default": reshape,
+    "aten.reshape.default": reshape,
+    "aten.flatten.using_ints": reshape,
+    "aten.squeeze.dims": reshape,
+    "aten.unsqueeze.default": reshape,
+    "aten.dropout.default": dropout,
+    "aten.clone.default": unchanged,
+    "aten.contiguous.default": unchanged,
+    "aten.alias.default": unchanged,
+    "aten.add.Tensor": of_two("add"),
+    "aten.mul.Tensor": of_two("multiply"),
+    "aten.cat.default": concat,
+    "aten.embedding.default": embedding,
+}
+
+# The first of several results; the others are statistics, masks and the like.
+NATIVE_OF_SEVERAL = {
+    "aten._native_batch_norm_legit_functional.default": lambda lowered, node, args: batch_norm(lowered, node, [*args, False]),
+    "aten._native_batch_norm_legit_no_training.default": lambda lowered, node, args: batch_norm(
+        lowered, node, [*args[:5], False, *args[5:], False]),
+    "aten.native_dropout.default": lambda lowered, node, args: dropout(lowered, node, args),
+}

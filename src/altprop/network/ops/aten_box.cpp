@@ -1,0 +1,241 @@
+#include "altprop/network/ops/aten_box.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/ivalue.h>
+#include <ATen/ScalarOps.h>
+
+#include <nlohmann/json.hpp>
+
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
+namespace altprop {
+
+namespace {
+
+using nlohmann::json;
+
+struct AtenCall {
+  c10::OperatorHandle op;
+  std::vector<json> args;
+  std::string name;
+};
+
+/// Operators that draw from ATen's generator are tagged so by PyTorch.
+bool draws_numbers(const c10::OperatorHandle& op) {
+  return op.hasTag(at::Tag::nondeterministic_seeded);
+}
+
+class AtenProgram {
+ public:
+  explicit AtenProgram(const std::string& text) {
+    json calls;
+    try {
+      calls = json::parse(text);
+    } catch (const json::exception& e) {
+      throw UsageError(std::string("aten box: the program is no JSON: ") + e.what());
+    }
+    if (!calls.is_array() || calls.empty())
+      throw UsageError("aten box: the program is a list of calls, at least one");
+    for (const json& call : calls) {
+      if (!call.is_object() || !call.contains("op") || !call["op"].is_string() ||
+          !call.contains("args") || !call["args"].is_array())
+        throw UsageError("aten box: a call has an \"op\", an \"overload\" and \"args\", but here is " +
+                         call.dump().substr(0, 200));
+      const std::string name = call["op"], overload = call.value("overload", "");
+      const auto op = c10::Dispatcher::singleton().findSchema({name, overload});
+      if (!op)
+        throw UsageError("aten box: libtorch has no operator '" + name +
+                         (overload.empty() ? "" : "." + overload) + "'");
+      const size_t wanted = op->schema().arguments().size();
+      if (call["args"].size() != wanted)
+        throw UsageError(text::cat("aten box: ", name, " takes ", wanted, " arguments, but is given ",
+                                   call["args"].size()));
+      calls_.push_back({*op, call["args"].get<std::vector<json>>(), name});
+      draws_ |= draws_numbers(*op);
+    }
+  }
+
+  bool draws() const { return draws_; }
+
+  Tensor run(std::vector<c10::IValue> values, int64_t batch) const {
+    for (const AtenCall& call : calls_) {
+      torch::jit::Stack stack;
+      const auto& schema = call.op.schema().arguments();
+      for (size_t i = 0; i < schema.size(); ++i) {
+        try {
+          stack.push_back(argument(call.args[i], *schema[i].real_type(), values, batch));
+        } catch (const json::exception&) {
+          throw UsageError(text::cat("aten box: argument '", schema[i].name(), "' of ", call.name,
+                                     " is of type ", schema[i].real_type()->str(), ", but written is ",
+                                     call.args[i].dump().substr(0, 200)));
+        }
+      }
+      call.op.callBoxed(&stack);
+      for (c10::IValue& one : stack) {
+        if (one.isTensorList()) {
+          for (const Tensor& part : one.toTensorVector()) values.emplace_back(part);
+        } else {
+          values.push_back(std::move(one));
+        }
+      }
+    }
+    if (values.empty() || !values.back().isTensor())
+      throw UsageError("aten box: the last call makes no tensor");
+    return values.back().toTensor();
+  }
+
+  std::string names() const {
+    std::vector<std::string> out;
+    for (const AtenCall& call : calls_) out.push_back(call.name.substr(call.name.find("::") + 2));
+    return text::join(out, ", ");
+  }
+
+ private:
+  static const c10::IValue& value_of(const json& written, const std::vector<c10::IValue>& values) {
+    const auto n = written.get<size_t>();
+    if (n >= values.size())
+      throw UsageError(text::cat("aten box: value ", n, " is used before it is there"));
+    return values[n];
+  }
+
+  static int64_t integer(const json& written, const std::vector<c10::IValue>& values,
+                         int64_t batch) {
+    if (written.is_object() && written.contains("batch"))
+      return written["batch"].get<int64_t>() * batch;
+    if (written.is_object() && written.contains("v")) return value_of(written["v"], values).toInt();
+    return written.get<int64_t>();
+  }
+
+  /// JSON has no infinity and no NaN: they are texts, "-inf".
+  static double real(const json& written) {
+    if (!written.is_string()) return written.get<double>();
+    return std::strtod(written.get_ref<const std::string&>().c_str(), nullptr);
+  }
+
+  /// What is written, as the type that the schema asks for.
+  static c10::IValue argument(const json& written, const c10::Type& type,
+                              const std::vector<c10::IValue>& values, int64_t batch) {
+    if (written.is_null()) return {};
+    if (const auto* optional = type.castRaw<c10::OptionalType>())
+      return argument(written, *optional->getElementType(), values, batch);
+    if (const auto* list = type.castRaw<c10::ListType>()) return list_of(written, *list, values, batch);
+    if (written.is_object() && written.contains("v")) {
+      const c10::IValue& found = value_of(written["v"], values);
+      return found;
+    }
+    switch (type.kind()) {
+      case c10::TypeKind::TensorType:  // a number in a tensor's place has no say in the type
+        return at::native::wrapped_scalar_tensor(written.is_boolean() ? c10::Scalar(written.get<bool>())
+                                                 : written.is_number_integer() || written.is_object()
+                                                     ? c10::Scalar(integer(written, values, batch))
+                                                     : c10::Scalar(real(written)));
+      case c10::TypeKind::SymIntType:
+        return c10::SymInt(integer(written, values, batch));
+      case c10::TypeKind::FloatType:
+        return real(written);
+      case c10::TypeKind::BoolType:
+        return written.get<bool>();
+      case c10::TypeKind::StringType:
+        return written.get<std::string>();
+      case c10::TypeKind::NumberType:
+        if (written.is_boolean()) return written.get<bool>();
+        if (written.is_number_float() || written.is_string()) return real(written);
+        return integer(written, values, batch);
+      case c10::TypeKind::DeviceObjType:
+        return c10::Device(written.get<std::string>());
+      default:  // int, and what is coded as one: a dtype, a layout, a memory format
+        return integer(written, values, batch);
+    }
+  }
+
+  static c10::IValue list_of(const json& written, const c10::ListType& list,
+                             const std::vector<c10::IValue>& values, int64_t batch) {
+    const c10::Type& type = *list.getElementType();
+    // One number may stand for as many as the operator wants.
+    const std::vector<json> items =
+        written.is_array() ? written.get<std::vector<json>>() : std::vector<json>{written};
+    switch (type.kind()) {
+      case c10::TypeKind::TensorType: {
+        c10::List<Tensor> out;
+        for (const json& one : items) out.push_back(value_of(one.at("v"), values).toTensor());
+        return out;
+      }
+      case c10::TypeKind::OptionalType: {
+        c10::List<std::optional<Tensor>> out;
+        for (const json& one : items)
+          out.push_back(one.is_null() ? std::optional<Tensor>()
+                                      : value_of(one.at("v"), values).toTensor());
+        return out;
+      }
+      case c10::TypeKind::FloatType: {
+        c10::List<double> out;
+        for (const json& one : items) out.push_back(one.get<double>());
+        return out;
+      }
+      case c10::TypeKind::BoolType: {
+        c10::List<bool> out;
+        for (const json& one : items) out.push_back(one.get<bool>());
+        return out;
+      }
+      default: {
+        c10::List<int64_t> out;
+        for (const json& one : items) out.push_back(integer(one, values, batch));
+        return out;
+      }
+    }
+  }
+
+  std::vector<AtenCall> calls_;
+  bool draws_ = false;
+};
+
+class AtenBox : public AutogradOp {
+ public:
+  AtenBox(std::shared_ptr<const AtenProgram> program, std::shared_ptr<std::vector<Tensor>> leaves,
+          const AtenBoxParts& parts)
+      : AutogradOp(
+            "aten_box",
+            [program, leaves, constants = parts.constants](std::span<const Tensor> inputs) {
+              std::vector<c10::IValue> values(inputs.begin(), inputs.end());
+              values.insert(values.end(), constants.begin(), constants.end());
+              values.insert(values.end(), leaves->begin(), leaves->end());
+              return program->run(std::move(values), inputs[0].size(0));
+            },
+            parts.inputs),
+        program_(std::move(program)),
+        leaves_(std::move(leaves)),
+        params_(parts.params) {}
+
+  std::string settings() const override { return program_->names(); }
+  std::vector<ParamPtr> params() const override { return params_; }
+  Traits traits() const override {
+    return {.substitutable = params_.empty(),
+            .draws_for_batch = program_->draws(),
+            .reuses = !params_.empty()};
+  }
+
+ protected:
+  std::vector<Tensor> leaves() const override {
+    leaves_->clear();
+    for (const ParamPtr& param : params_)
+      leaves_->push_back(param->value.detach().requires_grad_(param->value.is_floating_point()));
+    return *leaves_;
+  }
+
+ private:
+  std::shared_ptr<const AtenProgram> program_;
+  std::shared_ptr<std::vector<Tensor>> leaves_;  ///< of the pass that is being recorded
+  std::vector<ParamPtr> params_;
+};
+
+}  // namespace
+
+OpPtr aten_box(AtenBoxParts parts) {
+  if (parts.inputs < 1)
+    throw UsageError("aten box: it has at least one input, which says how many samples there are");
+  return std::make_shared<AtenBox>(std::make_shared<AtenProgram>(parts.program),
+                                   std::make_shared<std::vector<Tensor>>(), parts);
+}
+
+}  // namespace altprop

@@ -1,0 +1,11 @@
+"""The package of the build folder that the program's tests use."""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(os.environ.get("ALTPROP_BUILD", Path(__file__).parents[2] / "build")).resolve()
+sys.path.insert(0, str(BUILD / "python"))
+if not list((BUILD / "python" / "altprop").glob("_core*.so")):
+    pytest.skip(f"{BUILD}/python has no compiled part: configure with -DALTPROP_PYTHON_MODULE=ON", allow_module_level=True)
