@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "altprop/base/error.h"
+#include "altprop/network/architecture.h"
 #include "altprop/network/gradients.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
@@ -194,6 +195,22 @@ TEST(ForeignUpdater, TwinsThatItDoesNotKnowAreRefused) {
       outcome("equilibrium-propagation[ep.weights=same-update]", equal_steps(),
               "mlp:784-20-10:hard-sigmoid", [](RunSettings& s) { s.loss = "squared-error"; }),
       {"equal-steps", "by its own gradient"});
+}
+
+TEST(ForeignUpdater, BoundsThatItDoesNotKeepAreRefused) {
+  const char* net = "chain: cores 20 patch=16 stride=12, cores 50, class-sums *";
+  expect_parts(outcome("backprop", equal_steps(), net),
+               {"equal-steps", "cores1.connections", "[0, 1]", "carries no value back"});
+  // One that is bound by hand is refused by the learner, before its first update.
+  Graph bounded = network("mlp:4-3:relu", {.input_shape = {4}, .classes = 3});
+  bounded.params()[0]->bounds = Bounds{-1, 1};
+  const auto rule = make_rule("backprop");
+  const auto loss = make_loss("cross-entropy");
+  rule->bind(bounded, *loss, 1);
+  EqualSteps updater;
+  updater.bind(bounded.params());
+  Step step = Step::train(updater, {.inputs = at::zeros({2, 4})}, at::zeros({2}, at::kLong));
+  EXPECT_THROW(rule->step(step), Refusal);
 }
 
 TEST(ForeignUpdater, LawsThatItDoesNotHaveAreRefused) {

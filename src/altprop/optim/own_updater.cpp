@@ -9,6 +9,31 @@
 
 namespace altprop {
 
+namespace {
+
+/// What tells blocks apart; "" without bounds, so that what is saved of others keeps its names.
+std::string bounds_text(const std::optional<Bounds>& bounds) {
+  return bounds ? text::cat(":in [", text::from_number(bounds->low), ", ",
+                            text::from_number(bounds->high), "]")
+                : "";
+}
+
+/// A first step that carried values far back would be no step of training.
+void refuse_outside(const Param& param) {
+  if (!param.bounds || param.value.numel() == 0) return;
+  if (!(param.bounds->low <= param.bounds->high))
+    throw Error(text::cat("updater: the bounds of '", param.name, "' are empty: from ",
+                          param.bounds->low, " to ", param.bounds->high));
+  const auto [low, high] = at::aminmax(param.value);
+  if (low.item<double>() < param.bounds->low || high.item<double>() > param.bounds->high)
+    throw Refusal("parameter '" + param.name + "'",
+                  text::cat("its values have to stay", bounds_text(param.bounds).substr(1),
+                            ", but begin from ", low.item<double>(), " to ", high.item<double>()),
+                  "change --init-of or --init-from");
+}
+
+}  // namespace
+
 const OwnUpdater::Group& OwnUpdater::group_of(const std::string& group) const {
   const auto found = groups_.find(group);
   return found == groups_.end() ? run_ : found->second;
@@ -45,19 +70,22 @@ void OwnUpdater::bind(const std::vector<ParamPtr>& params) {
     if (param->twin) partners.insert(param->twin);
   }
   for (const ParamPtr& param : learnt) {
+    refuse_outside(*param);
     const OptimizerSettings& s = settings(param->group);
     // A twin steps exactly as its partner, so partner's name and flags decide.
     const Param& model = param->twin ? *param->twin : *param;
     const double lr_factor = s.lr_factor(model.name);
     const bool decay = s.decay_all || model.decay;
     const char* role = param->twin ? ":twins" : partners.count(param.get()) ? ":partners" : "";
-    const std::string key = text::cat(param->group, role, ":", lr_factor, decay ? "" : ":no-decay",
-                                      ":", param->value.scalar_type());
+    const std::string key =
+        text::cat(param->group, role, ":", lr_factor, decay ? "" : ":no-decay", ":",
+                  param->value.scalar_type(), bounds_text(param->bounds));
     auto block =
         std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& b) { return b.key == key; });
     if (block == blocks_.end()) {
       blocks_.push_back(
-          {param->group, key, lr_factor, decay, param->twin != nullptr, optimizer_named(s.kind)});
+          {param->group, key, lr_factor, decay, param->twin != nullptr, optimizer_named(s.kind),
+           param->bounds});
       block = std::prev(blocks_.end());
     }
     block->params.push_back(param);

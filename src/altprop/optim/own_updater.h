@@ -42,7 +42,8 @@ class OwnUpdater : public Updater {
 
   /// Moves the values into flat buffers (Param::value becomes a view; all users of the Param see
   /// it). @throws Error if a twin comes without its partner, UsageError for an optimizer or a
-  /// schedule that there is not, Refusal for an exchange in a network whose samples are coupled
+  /// schedule that there is not, Refusal for an exchange in a network whose samples are coupled, and
+  /// for values that lie outside of their bounds already
   void bind(const std::vector<ParamPtr>& params) override;
 
   void take(const LocalSignal& signal) override;
@@ -56,6 +57,7 @@ class OwnUpdater : public Updater {
   void set_progress(int64_t epoch, double fraction, int64_t epochs, int64_t step) override;
   /// The same for callers that know no epochs: this factor on the rate of every group.
   void set_rate_factor(double factor);
+  bool keeps_bounds() const override { return true; }
   void set_weight_decay(double decay) override { decay_override_ = decay; }
   void set_weight_decay(const std::string& group, double decay) override {
     decay_overrides_[group] = decay;
@@ -78,11 +80,12 @@ class OwnUpdater : public Updater {
     Schedule schedule;
     double rate_factor = 1;
   };
-  struct Block {  // parameters with the same group, rate factor and decay
+  struct Block {  // parameters with the same group, rate factor, decay and bounds
     std::string group, key;
     double lr_factor = 1;
     bool decay = true, twins = false;
     std::shared_ptr<const Optimizer> optimizer;
+    std::optional<Bounds> bounds;
     Target target = Target::Gradient;
     std::vector<ParamPtr> params = {};
     // One flat tensor each, or one per parameter for twins and where values stay where they are.
@@ -113,7 +116,7 @@ class OwnUpdater : public Updater {
   std::vector<Tensor> treated(const Block& block);
   void clip_each(Block& block, const OptimizerSettings& settings);
   void take_twins_gradients(Block& block);
-  void finish_step(const Block& block);
+  void finish_step(Block& block);
   void step(Block& block, const OptimizerSettings& settings, const StepFacts& facts,
             bool first_step);
   void step_values(Block& block, const OptimizerSettings& settings, const StepNumbers& numbers);

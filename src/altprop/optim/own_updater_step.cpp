@@ -120,7 +120,7 @@ void OwnUpdater::apply(const std::string& group) {
   for (Block& block : blocks_)
     if (block.group == group) step(block, s, facts, progress.steps == 0);
   if (exchange_) exchange_->values(group, values);
-  for (const Block& block : blocks_)
+  for (Block& block : blocks_)
     if (block.group == group) finish_step(block);
   progress.facts = std::move(facts);
   ++progress.steps;
@@ -136,7 +136,7 @@ void OwnUpdater::apply_to(const Op& op) {
         "updater: a direction and an exchange take the gradients of a whole group; use apply");
   for (Block& block : blocks_) {
     Block part{block.group, block.key,       block.lr_factor, block.decay,
-               block.twins, block.optimizer, block.target};
+               block.twins, block.optimizer, block.bounds,    block.target};
     part.state.resize(block.state.size());
     const OptimizerSettings& s = settings(block.group);
     const std::vector<ParamPtr> own = op.params();
@@ -161,7 +161,9 @@ void OwnUpdater::apply_to(const Op& op) {
   }
 }
 
-void OwnUpdater::finish_step(const Block& block) {
+void OwnUpdater::finish_step(Block& block) {
+  if (block.bounds)
+    for (Tensor& value : block.values) value.clamp_(block.bounds->low, block.bounds->high);
   for (const ParamPtr& param : block.params) {
     slot_of(param).fresh = true;
     mark_written(param->value);

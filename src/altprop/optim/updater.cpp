@@ -1,6 +1,7 @@
 #include "altprop/optim/updater.h"
 
 #include "altprop/base/error.h"
+#include "altprop/base/text.h"
 
 namespace altprop {
 
@@ -37,6 +38,15 @@ void Updater::set_weight_decay(double decay) {
 }
 
 void Updater::set_weight_decay(const std::string&, double decay) { set_weight_decay(decay); }
+
+void Updater::refuse_bounds(const std::vector<ParamPtr>& params) const {
+  if (keeps_bounds()) return;
+  for (const ParamPtr& param : params)
+    if (param->bounds && param->learnt)
+      refuse(text::cat("'", param->name, "' has to stay in [", param->bounds->low, ", ",
+                       param->bounds->high, "], but it carries no value back"),
+             "use one of the library's optimizers, or say keeps_bounds where it does");
+}
 
 void Updater::refuse_twins(const std::vector<ParamPtr>& params) const {
   for (const ParamPtr& param : params)

@@ -49,6 +49,12 @@ class Updater : public Sink {
   /// they ask for (see refuse_twins)
   virtual void bind(const std::vector<ParamPtr>& params) = 0;
 
+  /// Values that have an interval to stay in (Param::bounds) are carried back into it behind every
+  /// step. Where they are not, learners refuse to train them.
+  virtual bool keeps_bounds() const { return false; }
+  /// @throws Refusal naming the parameter if one has bounds and they are not kept here
+  void refuse_bounds(const std::vector<ParamPtr>& params) const;
+
   // ---- every step: signals (Sink), then
 
   /// One optimizer step for the parameters of a group, with the gradients accumulated since the
