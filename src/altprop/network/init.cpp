@@ -108,6 +108,9 @@ void initialise(const Graph& graph, const Initialiser& scheme, const Stream& str
                                .draw({param->value.size(1), param->value.size(0)},
                                      stream.at(param->name), param->value.options())
                                .t());
+      if (param->init == kUnitInterval && done.insert(param.get()).second)
+        param->value.copy_(
+            stream.at(param->name).uniform(param->value.sizes(), param->value.options()));
       if (!param->init.empty() && done.insert(param.get()).second)
         param->value.copy_(
             Initialiser(param->init)

@@ -54,6 +54,9 @@ Fans fans_of(IntArrayRef weight_shape);
 /// select): the network's scheme, with the fans of the transposed matrix.
 inline constexpr const char* kNetworkInitTransposed = "network, transposed";
 
+/// Param::init of probabilities: U[0, 1), whatever the network's scheme.
+inline constexpr const char* kUnitInterval = "unit interval";
+
 /// Draws every weight and bias of the graph, each from the sub-stream of its own name, so that
 /// adding a layer elsewhere changes nothing. A parameter with a scheme of its own (Param::init,
 /// e.g. an embedding's table) takes that; those of norms and of wrapped modules (Op::weight() null)

@@ -142,6 +142,7 @@ Traits Graph::traits() const {
     out.couples_samples |= part.couples_samples;
     out.needs_others |= part.needs_others;
     out.reuses |= part.reuses;
+    out.penalises |= part.penalises;
     for (const ParamPtr& param : node.op->params()) out.reuses |= !seen.insert(param.get()).second;
   }
   return out;
@@ -155,6 +156,12 @@ bool Graph::keeps_output() const {
 void Graph::project() const {
   for (const Node& node : nodes_)
     if (node.op) node.op->project();
+}
+
+void Graph::penalise(Sink& sink) const {
+  std::set<const Op*> asked;  // one that stands at two places has one set of parameters
+  for (const Node& node : nodes_)
+    if (node.op && asked.insert(node.op.get()).second) node.op->penalise(sink);
 }
 
 std::vector<std::string> Graph::notices() const {

@@ -2,6 +2,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/network/graph.h"
 
 namespace altprop {
 
@@ -62,6 +63,10 @@ TangentCredits Op::credit_of_tangent(const Saved&, std::span<const Tensor>, cons
 std::optional<Channels> Op::channels() const {
   const std::optional<DenseMap> map = dense();
   return map ? std::optional(Channels{map->weight->value.size(0)}) : std::nullopt;
+}
+
+void Op::penalise(Sink& sink) const {
+  if (const Graph* inside = parts()) inside->penalise(sink);
 }
 
 Saved Op::saved_for(const Tensor&) const {

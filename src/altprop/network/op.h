@@ -83,6 +83,7 @@ struct Traits {
   bool couples_samples = false;  ///< in training a sample's output depends on the other samples
   bool needs_others = false;     ///< a training batch of one sample is refused
   bool reuses = false;           ///< its parameters are used more than once in a step
+  bool penalises = false;        ///< it has penalties on its parameters to send (Op::penalise)
 
   Response response = Response::Curved;
   /// A map of one input that is affine in it and in its weight (linear, convolutions): where a
@@ -244,8 +245,12 @@ class Op {
   /// Sentences about what shows only at the values that training comes to; asked after each epoch,
   /// repetitions are dropped.
   virtual std::vector<std::string> notices() const { return {}; }
-  /// Restores a constraint after each update (clip to [0, 1], re-orthonormalise).
+  /// Restores a constraint after each update that no bound of a single parameter says
+  /// (re-orthonormalise; see Param::bounds for the others).
   virtual void project() const {}
+  /// Sends the gradients of penalties on its own parameters, once for each update and in front of
+  /// it. A composite asks its parts.
+  virtual void penalise(Sink& sink) const;
 
   /// Multiply-adds of one sample's forward pass (a multiply-add counts as 2 floating point
   /// operations).

@@ -35,8 +35,13 @@ void Learner::require_owned(const Updater& updater) {
 }
 
 void Learner::update(Step& step) {
-  if (known_updater_ != &step.updater()) require_owned(step.updater());
+  if (known_updater_ != &step.updater()) {
+    require_owned(step.updater());
+    step.updater().refuse_bounds(trained());
+    penalised_ = net().traits().penalises;
+  }
   known_updater_ = &step.updater();
+  if (penalised_) net().penalise(step.updater());
   step.updater().apply();
   net().project();
   after_update(step.updater().facts(), step);

@@ -152,6 +152,7 @@ class Learner {
   const Loss* loss_ = nullptr;
   uint64_t seed_ = 0;
   const Updater* known_updater_ = nullptr;  ///< whose parameters have been looked at
+  bool penalised_ = false;                  ///< the network has penalties to send
 };
 
 }  // namespace altprop

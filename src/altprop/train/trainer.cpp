@@ -90,7 +90,9 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   for (const ParamPtr& param : rule_.owned()) params.push_back(param);
   for (GroupSettings& group : rule_.groups(settings_.optimizer, settings_.schedule))
     updater_.set_group(std::move(group));
-  updater_.set_in_place(rule_.allows_in_place() && !net_.traits().reuses);
+  const Traits traits = net_.traits();
+  updater_.set_in_place(rule_.allows_in_place() && !traits.reuses && !traits.penalises);
+  updater_.refuse_bounds(params);
   updater_.bind(params);
   warnings_ = settings_.without_effect();
   for (std::string& sentence : options_without_effect(rule_))

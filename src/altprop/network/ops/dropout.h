@@ -15,7 +15,13 @@ class Dropout final : public Op {
   std::string type() const override { return "dropout"; }
   Traits traits() const override { return {.draws = true, .response = Response::Linear}; }
   std::string settings() const override;
-  Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
+  /// Of probabilities, too, which become real numbers where some are scaled up.
+  Takes takes(int input) const override { return {.kinds = {Kind::Real, Kind::Probability}}; }
+  Spec infer(std::span<const Spec> inputs) const override {
+    Spec out = inputs[0];
+    if (out.kind == Kind::Probability) out.kind = Kind::Real;
+    return out;
+  }
   /// What Train multiplies inputs of this shape by: 0 or 1 / (1 - p); undefined where p is 0.
   /// @param rows whose masks these are
   Tensor mask(const Stream& draws, const RowIds& rows, IntArrayRef shape,

@@ -100,6 +100,7 @@ class ActivationRelaxation : public FeedbackRule {
                         "use a network of plain activations, or leave the ar.derivative options "
                         "alone");
     if (frozen()) return;
+    expect_free_states(net);
     for (const SiteInfo& site : sites.all())
       if (site.is_leaf() && !site.op()->traits().substitutable)
         throw Refusal("node '" + site.name + "'",

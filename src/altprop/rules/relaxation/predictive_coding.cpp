@@ -45,6 +45,7 @@ class PredictiveCoding : public Rule {
   void admit(const Graph& net, const Loss&) const override {
     require_parameters(net);
     if (net.has_composites()) (void)net.flattened();  // refuses parts whose values come and go
+    expect_free_states(net);
   }
 
   void set_up() override {
