@@ -9,13 +9,13 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 // The file is compiled with -ffp-contract=off, so that every instruction set gives the same bits.
-#include "altprop/tensor/vectorised.h"
+#include "altprop/tensor/philox.h"
 
 namespace altprop {
 
 namespace {
 
-constexpr int kBlocks = 16;         // Philox blocks side by side, one per vector lane
+constexpr int kBlocks = kPhiloxBlocks;
 constexpr int kTile = 4 * kBlocks;  // each block gives four 32-bit words
 
 /// Finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection with good avalanche.
@@ -24,37 +24,6 @@ uint64_t mix(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
   return z ^ (z >> 31);
-}
-
-/// Counters of kBlocks Philox blocks side by side, and after the rounds their words.
-struct PhiloxBlocks {
-  alignas(64) uint32_t c0[kBlocks], c1[kBlocks], c2[kBlocks], c3[kBlocks];
-};
-
-ALTPROP_VECTORISED void philox_rounds(uint64_t key, PhiloxBlocks& blocks) {
-  uint32_t c0[kBlocks], c1[kBlocks], c2[kBlocks], c3[kBlocks];
-  std::memcpy(c0, blocks.c0, sizeof c0);
-  std::memcpy(c1, blocks.c1, sizeof c1);
-  std::memcpy(c2, blocks.c2, sizeof c2);
-  std::memcpy(c3, blocks.c3, sizeof c3);
-  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    for (int b = 0; b < kBlocks; ++b) {
-      const uint64_t p0 = 0xD2511F53ull * c0[b], p1 = 0xCD9E8D57ull * c2[b];
-      const uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1[b] ^ k0;
-      const uint32_t n2 = static_cast<uint32_t>(p0 >> 32) ^ c3[b] ^ k1;
-      c1[b] = static_cast<uint32_t>(p1);
-      c3[b] = static_cast<uint32_t>(p0);
-      c0[b] = n0;
-      c2[b] = n2;
-    }
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  std::memcpy(blocks.c0, c0, sizeof c0);
-  std::memcpy(blocks.c1, c1, sizeof c1);
-  std::memcpy(blocks.c2, c2, sizeof c2);
-  std::memcpy(blocks.c3, c3, sizeof c3);
 }
 
 /// Words of tile `tile`: word w of block b goes to out[w * kBlocks + b].
