@@ -19,6 +19,7 @@ namespace altprop {
 struct CheckOptions {
   Mode mode = Mode::Train;
   int64_t tokens = 0;  ///< above 0: the input holds integers below it and has no derivative
+  bool probabilities = false;  ///< inputs and parameters lie in (0, 1)
   bool many_cotangents = true;  ///< false: K*B rows must be refused
   double step = 1e-5;           ///< of the central differences
   double float_tolerance = 2e-4;
@@ -57,8 +58,9 @@ class OpCheck {
       const Stream draw = stream_.at("x").at(static_cast<int64_t>(x_.size()));
       x_.push_back(options.tokens > 0
                        ? draw.uniform(0, options.tokens, shape).to(test::on_device(at::kLong))
-                       : draw.normal(shape, test::on_device(at::kDouble)));
+                       : values(draw, shape));
       specs.push_back({.shape = {shape.begin() + 1, shape.end()},
+                       .kind = options.probabilities ? Kind::Probability : Kind::Real,
                        .dtype = options.tokens > 0 ? Dtype::Int64 : Dtype::Float});
     }
     out_ = op_->infer(specs);
@@ -66,8 +68,7 @@ class OpCheck {
     int64_t i = 0;
     for (const ParamPtr& p : op_->params()) {
       p->learnt = true;  // of what is frozen the derivative is known as well
-      p->value =
-          stream_.at("parameter").at(i++).normal(p->value.sizes(), test::on_device(at::kDouble));
+      p->value = values(stream_.at("parameter").at(i++), p->value.sizes());
     }
     for (auto& [name, buffer] : op_->buffers())
       if (buffer->is_floating_point())
@@ -96,6 +97,11 @@ class OpCheck {
   }
 
  private:
+  Tensor values(const Stream& draw, IntArrayRef shape) const {
+    return options_.probabilities ? draw.uniform(0.02, 0.98, shape, test::on_device(at::kDouble))
+                                  : draw.normal(shape, test::on_device(at::kDouble));
+  }
+
   /// Number of inputs with a derivative.
   int differentiable() const { return options_.tokens > 0 ? 0 : static_cast<int>(x_.size()); }
 

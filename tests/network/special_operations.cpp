@@ -276,7 +276,8 @@ std::vector<Special> all_operations() {
       {"circular_pad", {"circular-pad"}, op(circular_pad, 1), {{2, 3, 4, 5}}, [](Values v) {
          return at::pad(v[0], {1, 1, 1, 1}, "circular");
        }});
-  for (Special& one : ode_operations()) out.push_back(std::move(one));
+  for (const auto& some : {ode_operations(), core_operations()})
+    out.insert(out.end(), some.begin(), some.end());
   return out;
 }
 

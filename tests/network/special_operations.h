@@ -28,7 +28,7 @@ struct Special {
   /// A sum of terms that may be infinite each, as libtorch writes it, is NaN where the whole is
   /// infinite: what has to agree is where numbers are finite.
   bool in_terms = false;
-  /// It takes numbers in [0, 1]; others are refused, but for NaN and infinity.
+  /// It takes numbers in [0, 1]; others are refused, and it may be that NaN and infinity are, too.
   bool unit_interval = false;
 };
 
@@ -39,5 +39,7 @@ inline void PrintTo(const Special& s, std::ostream* out) { *out << s.name; }
 std::vector<Special> all_operations();
 /// Those of neural ODEs and flows among them.
 std::vector<Special> ode_operations();
+/// Those of cores with probabilistic synapses.
+std::vector<Special> core_operations();
 
 }  // namespace altprop::test
