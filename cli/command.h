@@ -48,6 +48,7 @@ void add_check(CLI::App& program);
 void add_predict(CLI::App& program);
 void add_robustness(CLI::App& program);
 void add_export(CLI::App& program);
+void add_deploy(CLI::App& program);
 void add_describe(CLI::App& program);
 void add_list(CLI::App& program);
 void add_report(CLI::App& program);

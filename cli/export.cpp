@@ -3,7 +3,10 @@
 
 #include <cstdio>
 
+#include "altprop/base/error.h"
+
 #include "altprop/train/compare.h"
+#include "altprop/train/export_cores.h"
 #include "altprop/train/folder_records.h"
 #include "command.h"
 
@@ -11,14 +14,30 @@ namespace altprop::cli {
 
 void add_export(CLI::App& program) {
   struct Flags {
-    std::string dir, state = "auto", out, data_dir;
+    std::string dir, state = "auto", out, data_dir, as = "weights";
+    CoresExport cores;
   };
   CLI::App* app = program.add_subcommand(
-      "export", "Write the weights of a run as a safetensors file for other programs");
+      "export", "Write the weights of a run, or the cores that it is mapped to, for other programs");
   auto a = std::make_shared<Flags>();
   app->add_option("dir", a->dir, "folder of the run")->required();
-  app->add_option("--out", a->out, "file to write; default: weights.safetensors in the folder")
-      ->type_name("<file>");
+  app->add_option("--out", a->out,
+                  "file to write, weights.safetensors in the folder by default; of cores a folder, "
+                  "by default cores or ranc in it")
+      ->type_name("<path>");
+  app->add_option("--as", a->as,
+                  "weights (safetensors)|cores (a drawn network as JSON)|ranc (for the simulator of "
+                  "UA-RCL/RANC) (weights)")
+      ->check(CLI::IsMember({"weights", "cores", "ranc"}));
+  app->add_option("--member", a->cores.member, "cores: which drawn network (0)")
+      ->check(CLI::NonNegativeNumber);
+  app->add_option("--seed", a->cores.seed, "cores: seed of the draws (7)")
+      ->check(CLI::NonNegativeNumber);
+  app->add_option("--leak", a->cores.leak, "cores: round|stochastic (round)")
+      ->check(CLI::IsMember({"round", "stochastic"}));
+  app->add_option("--images", a->cores.images,
+                  "cores: write the spikes of the first so many test images, too (0)")
+      ->check(CLI::NonNegativeNumber);
   app->add_option("--state", a->state,
                   "which weights: auto (best if there are validation data)|best|last")
       ->check(CLI::IsMember({"auto", "best", "last"}));
@@ -30,6 +49,16 @@ void add_export(CLI::App& program) {
     RunSettings settings = settings_of(dir);
     if (!a->data_dir.empty()) set_data_folder(settings, a->data_dir);
     EarlierRun run = reopen(dir, settings, {.state = a->state});
+    if (a->as != "weights") {
+      a->cores.as = a->as;
+      const std::string done = export_cores(
+          run, a->out.empty() ? dir / a->as : std::filesystem::path(a->out), a->cores);
+      std::fprintf(stderr, "%s\n", done.c_str());
+      return;
+    }
+    if (!(a->cores == CoresExport()))
+      throw UsageError(
+          "--member, --seed, --leak and --images are for cores; give --as cores, or leave them out");
     const std::filesystem::path out =
         a->out.empty() ? dir / kExportedWeights : std::filesystem::path(a->out);
     export_run(run, out);

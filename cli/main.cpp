@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", "altprop " + version());
   program.require_subcommand(1);
   for (auto* add : {cli::add_train, cli::add_compare, cli::add_resume, cli::add_check,
-                    cli::add_predict, cli::add_robustness, cli::add_export, cli::add_describe,
+                    cli::add_predict, cli::add_robustness, cli::add_export, cli::add_deploy, cli::add_describe,
                     cli::add_list, cli::add_report, cli::add_data, cli::add_bench, cli::add_theory})
     add(program);
   try {
