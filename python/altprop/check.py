@@ -91,7 +91,7 @@ def verify_against_autograd(net, example):
         exact = autograd_gradients(model, example, None, loss)
         bound = Rule("backprop").bound(net.lowered(False))
         with net.lowered(False).derived():
-            found = bound.forward(example, 0, False)
+            found = bound.forward(example, 0, False).output
         if found.shape != right.shape or not torch.allclose(found, right, rtol=tolerance, atol=tolerance * scale_of(right)):
             raise Refusal("the traced network gives another output than the model on the example: the model may depend on more than "
                           "its input (time, random numbers in evaluation, values of tensors that steer it)")

@@ -126,6 +126,7 @@ class Lowered:
         return into, keep
 
     def hand_over(self, tensors, into):
+        """Gradients of the core's parameters to .grad of the model's."""
         made = []
         for source, tensor, gradient in zip(self.sources, tensors, into):
             if gradient is None:
@@ -136,6 +137,28 @@ class Lowered:
                 source.grad = gradient
         if made:
             torch.autograd.backward(*map(list, zip(*made)))
+        self.count_batch()
+
+    def by_parameter(self, tensors, into):
+        """The same as id of the parameter -> gradient."""
+        found, made = {}, []
+        for source, tensor, gradient in zip(self.sources, tensors, into):
+            if gradient is None:
+                continue
+            if isinstance(source, torch.fx.Node):
+                made.append((tensor, gradient))
+            else:
+                found[id(source)] = gradient
+        if made:
+            parameters = [p for p in self.model.parameters() if p.requires_grad]
+            through = torch.autograd.grad([t for t, _ in made], parameters, [g for _, g in made], allow_unused=True)
+            for p, g in zip(parameters, through):
+                if g is not None:
+                    found[id(p)] = found[id(p)] + g if id(p) in found else g
+        self.count_batch()
+        return found
+
+    def count_batch(self):
         for counter in self.counted:
             counter.add_(1)
 

@@ -63,6 +63,9 @@ def from_torch(model, example, verify=True):
         raise _core.UsageError(f"from_torch: the model is a torch.nn.Module, but this is a {type(model).__name__}")
     if not isinstance(example, torch.Tensor) or example.dim() < 1 or example.shape[0] < 1:
         raise _core.UsageError("from_torch: the example is a batch that the model takes, a tensor of at least one sample")
+    if hasattr(model, "module") and type(model).__name__ in ("DistributedDataParallel", "DataParallel", "FullyShardedDataParallel"):
+        raise Refusal(f"from_torch: a model inside of {type(model).__name__} does its work in hooks that no trace sees; trace "
+                      "model.module, and wrap altprop.Learner instead")
     for name, module in model.named_modules():
         if any(getattr(module, hooks, None) for hooks in ("_backward_hooks", "_backward_pre_hooks")):
             raise Refusal(f"module '{name}': it has backward hooks, which no rule would call; remove them first")

@@ -32,11 +32,12 @@ class Rule:
         inside = ", ".join(f"{key}={value}" for key, value in self.options.items())
         return f"altprop.Rule({self.name!r}{', ' + inside if inside else ''})"
 
-    def bound(self, lowered, loss=None):
+    def bound(self, lowered, loss=None, input_credit=False):
         """The rule bound to what a network was traced to: feedback is drawn once for each."""
-        key = (id(lowered), id(loss) if self.needs_loss else None)
+        key = (id(lowered), id(loss) if self.needs_loss else None, input_credit)
         if key not in self._bound:
-            found = _core.BoundRule(lowered.core, self.name, self.options, sample_loss(loss)[0] if self.needs_loss else None, self.seed)
+            found = _core.BoundRule(lowered.core, self.name, self.options, sample_loss(loss)[0] if self.needs_loss else None, self.seed,
+                                    input_credit)
             if found.owned:
                 raise Refusal(f"rule '{self.name}': it has weights of its own ('{found.owned[0]}'), which an optimizer of yours "
                               "would not step, so that it would be another rule; use it from the command line")
@@ -88,8 +89,8 @@ def backward(rule, net, x, y, loss, step=0):
     lowered = net.lowered()
     found = rule.bound(lowered, loss)
     with lowered.derived() as values:
-        output = found.forward(x, step, True)
-        at = output.detach().requires_grad_()
+        made = found.forward(x, step, True)
+        at = made.output.detach().requires_grad_()
         with torch.enable_grad():
             value = loss(at, y)
         if value.dim() != 0:
@@ -100,8 +101,8 @@ def backward(rule, net, x, y, loss, step=0):
             expect_of_samples(rule, loss, at, y, gradient)
         into, keep = lowered.targets(values)
         if rule.needs_loss:
-            found.credit_of_loss(y, into, keep)
+            found.credit_of_loss(made, y, into, keep)
         else:
-            found.credit(gradient, into, keep)
+            found.credit(made, gradient, into, keep)
         lowered.hand_over(values, into)
     return value.detach()

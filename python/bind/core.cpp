@@ -51,9 +51,12 @@ PYBIND11_MODULE(_core, m) {
   py::class_<PythonLoss, std::shared_ptr<PythonLoss>>(m, "Loss").def(
       py::init<py::function, py::function>());
 
+  py::class_<ForwardPass, std::shared_ptr<ForwardPass>>(m, "ForwardPass")
+      .def_readonly("output", &ForwardPass::output);
+
   py::class_<BoundRule, std::shared_ptr<BoundRule>>(m, "BoundRule")
       .def(py::init<std::shared_ptr<Network>, const std::string&, const OptionValues&,
-                    std::shared_ptr<PythonLoss>, uint64_t>())
+                    std::shared_ptr<PythonLoss>, uint64_t, bool>())
       .def("forward", &BoundRule::forward)
       .def("credit", &BoundRule::credit)
       .def("credit_of_loss", &BoundRule::credit_of_loss)

@@ -28,11 +28,13 @@ Tensor PythonLoss::gradient(const Tensor& output, const Tensor& target) const {
 }
 
 BoundRule::BoundRule(std::shared_ptr<Network> net, const std::string& name,
-                     const OptionValues& options, std::shared_ptr<PythonLoss> loss, uint64_t seed)
+                     const OptionValues& options, std::shared_ptr<PythonLoss> loss, uint64_t seed,
+                     bool input_credit)
     : net_(std::move(net)),
       loss_(std::move(loss)),
       learner_(make_rule(name, options)),
       rule_(dynamic_cast<Rule*>(learner_.get())),
+      input_credit_(input_credit),
       draws_(Stream(seed).at("step")),
       process_(::getpid()) {
   if (!rule_)
@@ -40,6 +42,7 @@ BoundRule::BoundRule(std::shared_ptr<Network> net, const std::string& name,
                   "it trains the network by itself and gives no gradients to an optimizer of yours",
                   "use it from the command line");
   py::gil_scoped_release release;
+  if (input_credit_) rule_->set_input_credit(true);
   rule_->bind(net_->graph(), loss_ ? static_cast<const Loss&>(*loss_) : no_loss(), seed);
 }
 
@@ -56,45 +59,54 @@ std::vector<std::string> BoundRule::owned() const {
   return out;
 }
 
-Tensor BoundRule::forward(const Tensor& inputs, int64_t step, bool learning) {
+std::shared_ptr<ForwardPass> BoundRule::forward(const Tensor& inputs, int64_t step, bool learning) {
   expect_own_process();
   py::gil_scoped_release release;
   std::lock_guard lock(one_at_a_time_);
   at::NoGradGuard no_grad;
-  trace_ = rule_->forward(
+  auto out = std::make_shared<ForwardPass>();
+  out->trace = rule_->forward(
       {.inputs = inputs.detach(), .draws = draws_.at(step), .index = step, .learning = learning});
-  return trace_->output;
+  out->output = out->trace->output;
+  return out;
 }
 
-void BoundRule::send(const Objective& objective, const std::vector<std::optional<Tensor>>& into,
-                     const std::vector<bool>& keep) {
+Credits BoundRule::send(ForwardPass& pass, const Objective& objective,
+                        const std::vector<std::optional<Tensor>>& into,
+                        const std::vector<bool>& keep) {
   expect_own_process();
   std::lock_guard lock(one_at_a_time_);
-  if (!trace_) throw Error("there is no forward pass whose credit could be taken");
+  if (!pass.trace)
+    throw Error("the credit of this forward pass has been taken already; make another one");
   at::NoGradGuard no_grad;
   Gradients store = Gradients::none();
   const std::vector<ParamPtr>& params = net_->params();
   for (size_t i = 0; i < params.size() && i < into.size(); ++i)
     if (into[i]) store.bind(*params[i], *into[i], keep.at(i) ? 1 : 0);
-  rule_->credit(*trace_, objective, store);
-  trace_.reset();
+  const char wanted = input_credit_;
+  const TracePtr trace = std::move(pass.trace);
+  Credits out = rule_->credit(*trace, objective, store, Wanted(&wanted, 1));
   // What no signal came for is zero, and not what the memory held.
   for (size_t i = 0; i < params.size() && i < into.size(); ++i)
     if (into[i]) store.find(*params[i])->settle();
+  return out;
 }
 
-void BoundRule::credit(const Tensor& cotangent, const std::vector<std::optional<Tensor>>& into,
-                       const std::vector<bool>& keep) {
+std::optional<Tensor> BoundRule::credit(ForwardPass& pass, const Tensor& cotangent,
+                                        const std::vector<std::optional<Tensor>>& into,
+                                        const std::vector<bool>& keep) {
   py::gil_scoped_release release;
-  send(Objective::cotangent(cotangent.detach()), into, keep);
+  const Credits out = send(pass, Objective::cotangent(cotangent.detach()), into, keep);
+  return out.empty() || !out[0].defined() ? std::optional<Tensor>() : out[0];
 }
 
-void BoundRule::credit_of_loss(const Tensor& targets, const std::vector<std::optional<Tensor>>& into,
+void BoundRule::credit_of_loss(ForwardPass& pass, const Tensor& targets,
+                               const std::vector<std::optional<Tensor>>& into,
                                const std::vector<bool>& keep) {
   if (!loss_) throw Error("the rule was bound without a loss");
   py::gil_scoped_release release;
-  const auto samples = trace_ ? static_cast<double>(trace_->output.size(0)) : 1.0;
-  send(Objective(*loss_, targets, samples), into, keep);
+  const auto samples = static_cast<double>(pass.output.size(0));
+  send(pass, Objective(*loss_, targets, samples), into, keep);
 }
 
 }  // namespace altprop::python

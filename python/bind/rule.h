@@ -25,26 +25,35 @@ class PythonLoss : public Loss {
   pybind11::function value_, gradient_;
 };
 
+/// A forward pass, until its credit is taken.
+struct ForwardPass {
+  TracePtr trace;
+  Tensor output;
+};
+
 class BoundRule {
  public:
   /// @param loss null: gradients at the output are all that it will get
+  /// @param input_credit credits of the network's inputs will be asked for
   BoundRule(std::shared_ptr<Network> net, const std::string& name, const OptionValues& options,
-            std::shared_ptr<PythonLoss> loss, uint64_t seed);
+            std::shared_ptr<PythonLoss> loss, uint64_t seed, bool input_credit);
 
-  Tensor forward(const Tensor& inputs, int64_t step, bool learning);
-  /// Credit of the last forward pass, of an objective whose gradient at the output is `cotangent`.
+  std::shared_ptr<ForwardPass> forward(const Tensor& inputs, int64_t step, bool learning);
+  /// Credit of a forward pass, of an objective whose gradient at the output is `cotangent`.
   /// @param into by parameter, where gradients go; none: not wanted @param keep what is there is kept
-  void credit(const Tensor& cotangent, const std::vector<std::optional<Tensor>>& into,
-              const std::vector<bool>& keep);
+  /// @returns that of the network's input if the rule was bound for it
+  std::optional<Tensor> credit(ForwardPass& pass, const Tensor& cotangent,
+                               const std::vector<std::optional<Tensor>>& into,
+                               const std::vector<bool>& keep);
   /// The same of the loss that it was bound with.
-  void credit_of_loss(const Tensor& targets, const std::vector<std::optional<Tensor>>& into,
-                      const std::vector<bool>& keep);
+  void credit_of_loss(ForwardPass& pass, const Tensor& targets,
+                      const std::vector<std::optional<Tensor>>& into, const std::vector<bool>& keep);
   std::vector<std::string> owned() const;
   std::vector<std::string> passes() const { return rule_->passes(0, 1); }
 
  private:
-  void send(const Objective& objective, const std::vector<std::optional<Tensor>>& into,
-            const std::vector<bool>& keep);
+  Credits send(ForwardPass& pass, const Objective& objective,
+               const std::vector<std::optional<Tensor>>& into, const std::vector<bool>& keep);
   /// Networks do not go through a fork: libtorch's threads are left behind.
   void expect_own_process() const;
 
@@ -52,7 +61,7 @@ class BoundRule {
   std::shared_ptr<PythonLoss> loss_;
   std::unique_ptr<Learner> learner_;
   Rule* rule_ = nullptr;
-  TracePtr trace_;
+  bool input_credit_;
   Stream draws_;
   std::mutex one_at_a_time_;
   int process_;
