@@ -10,7 +10,7 @@ from torch.export.graph_signature import OutputKind
 from . import _core
 from ._core import Refusal
 from .export import placeholders
-from .native import NATIVE, NATIVE_OF_SEVERAL
+from .native import NATIVE, NATIVE_OF_SEVERAL, NATIVE_PARTS, parts_of
 from .values import FORMATS, TYPES, Values, is_getitem
 
 
@@ -205,6 +205,10 @@ class Lowered:
                 i += 1
                 continue
             if str(todo[i].target) in NATIVE_OF_SEVERAL and self._native_of_several(todo[i]):
+                i += 1
+                continue
+            if str(todo[i].target) in NATIVE_PARTS and parts_of(self, todo[i], self.values.arguments(todo[i])):
+                self.done.update(todo[i].users)
                 i += 1
                 continue
             end = self._end_of_box(todo, place, i)

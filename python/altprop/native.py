@@ -125,6 +125,77 @@ def reshape(lowered, node, args):
     return lowered.add("reshape", node, [args[0]], shape=lowered.values.shape(node))
 
 
+def tensor(lowered, *nodes):
+    """Samples' values of any type that a network may carry."""
+    return all(isinstance(one, torch.fx.Node) and one in lowered.ids for one in nodes)
+
+
+def permute(lowered, node, args):
+    x, order = args
+    if not tensor(lowered, x):
+        return None
+    order = [d % len(order) for d in order]
+    return lowered.add("permute", node, [x], order=order[1:]) if order[0] == 0 else None
+
+
+def transpose(lowered, node, args):
+    x, a, b = args
+    if not tensor(lowered, x):
+        return None
+    rank = lowered.values.tensor(x).dim()
+    order = list(range(rank))
+    order[a % rank], order[b % rank] = order[b % rank], order[a % rank]
+    return lowered.add("permute", node, [x], order=order[1:]) if order[0] == 0 else None
+
+
+def part(lowered, node, x, dim, begin, end, step=1):
+    """Some entries of a dimension, as an operation; None where it is that of the samples or depends on how many there are."""
+    if not tensor(lowered, x) or lowered.values.shape(x) is None:
+        return None
+    dim %= lowered.values.tensor(x).dim()
+    if dim == 0 or not all(isinstance(one, int) or one is None for one in (begin, end, step)):
+        return None
+    indices = range(lowered.values.shape(x)[dim - 1])[slice(begin, end, step)]
+    if not indices:
+        return None
+    return lowered.add("slice", node, [x], dim=dim, **{"from": indices[0]}, count=len(indices), step=step)
+
+
+def slice_of(lowered, node, args):
+    x, dim, begin, end, step = args
+    if tensor(lowered, x) and dim % lowered.values.tensor(x).dim() == 0 and begin in (None, 0) and step == 1 and \
+            isinstance(end, int) and end > 1 << 40:
+        return lowered.ids[x]  # of all samples
+    return part(lowered, node, x, dim, begin, end, step)
+
+
+def select(lowered, node, args):
+    x, dim, index = args
+    if not isinstance(index, int) or not lowered.values.shape(node):
+        return None
+    found = part(lowered, node, x, dim, index, index + 1 if index != -1 else None)
+    return None if found is None else lowered.add("reshape", node, [found], shape=lowered.values.shape(node))
+
+
+def parts_of(lowered, node, args):
+    """All results of a split along a dimension that is not the samples'."""
+    x, _, dim = args
+    if not tensor(lowered, x):
+        return False
+    rank, begin, found = lowered.values.tensor(x).dim(), 0, {}
+    if dim % rank == 0:
+        return False
+    for number, result in enumerate(node.meta["val"]):
+        extent = lowered.values.size(result.shape[dim % rank])
+        if not isinstance(extent, int):
+            return False
+        found[number] = (begin, begin + extent)
+        begin += extent
+    for user in node.users:
+        lowered.ids[user] = part(lowered, user, x, dim, *found[user.args[1]])
+    return True
+
+
 def unchanged(lowered, node, args):
     return lowered.ids.get(args[0])
 
@@ -175,6 +246,10 @@ NATIVE = {
     "aten.tanh.default": activation("tanh"),
     "aten.sigmoid.default": activation("sigmoid"),
     "aten.gelu.default": activation("gelu"),
+    "aten.silu.default": activation("silu"),
+    "aten.hardswish.default": activation("hardswish"),
+    "aten.relu6.default": activation("relu6"),
+    "aten.hardtanh.default": lambda lowered, node, args: activation("relu6")(lowered, node, args) if args[1:] == [0, 6] else None,
     "aten.elu.default": activation("elu"),
     "aten.softplus.default": activation("softplus"),
     "aten.leaky_relu.default": activation("leaky-relu"),
@@ -187,6 +262,10 @@ NATIVE = {
     "aten.flatten.using_ints": reshape,
     "aten.squeeze.dims": reshape,
     "aten.unsqueeze.default": reshape,
+    "aten.permute.default": permute,
+    "aten.transpose.int": transpose,
+    "aten.slice.Tensor": slice_of,
+    "aten.select.int": select,
     "aten.dropout.default": dropout,
     "aten.clone.default": unchanged,
     "aten.contiguous.default": unchanged,
@@ -204,3 +283,6 @@ NATIVE_OF_SEVERAL = {
         lowered, node, [*args[:5], False, *args[5:], False]),
     "aten.native_dropout.default": lambda lowered, node, args: dropout(lowered, node, args),
 }
+
+# Operators all of whose results are parts of one value.
+NATIVE_PARTS = {"aten.split.Tensor", "aten.split_with_sizes.default", "aten.chunk.default"}

@@ -10,6 +10,7 @@
 #include "altprop/network/ops/embedding.h"
 #include "altprop/network/ops/group_norm.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/network/ops/move.h"
 #include "altprop/network/ops/norm.h"
 #include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/scale.h"
@@ -94,6 +95,10 @@ int Network::add(const std::string& kind, const py::dict& s, const std::vector<i
     op = global_average_pool();
   } else if (kind == "reshape") {
     op = reshape(s["shape"].cast<std::vector<int64_t>>());
+  } else if (kind == "permute") {
+    op = permute(s["order"].cast<std::vector<int64_t>>());
+  } else if (kind == "slice") {
+    op = slice(whole("dim", 1), whole("from", 0), whole("count", 1), whole("step", 1));
   } else if (kind == "add") {
     op = altprop::add(static_cast<int>(inputs.size()));
   } else if (kind == "multiply") {

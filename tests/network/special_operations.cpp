@@ -19,6 +19,7 @@
 #include "altprop/network/ops/group_norm.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/lstm.h"
+#include "altprop/network/ops/move.h"
 #include "altprop/network/ops/norm.h"
 #include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/scale.h"
@@ -63,6 +64,9 @@ Tensor of_activation(const std::string& name, const Tensor& x) {
   if (name == "dsilu") return x / 2 * x.sigmoid() + (1 - x / 2) * (x - 2).sigmoid();
   if (name == "softplus") return at::softplus(x);
   if (name == "gelu") return at::gelu(x);
+  if (name == "silu") return at::silu(x);
+  if (name == "hardswish") return at::hardswish(x);
+  if (name == "relu6") return at::hardtanh(x, 0, 6);
   if (name == "identity") return x;
   throw Error("no composition is known for activation " + name);
 }
@@ -152,6 +156,12 @@ std::vector<Special> all_operations() {
                  {{2, 3, 4}},
                  [](Values v) {
                    return v[0].reshape({2, 4, 3});
+                 }});
+  out.push_back({"permute", {"permute"}, [] { return permute({2, 3, 1}); }, {{2, 3, 4, 5}}, [](Values v) {
+                   return v[0].permute({0, 2, 3, 1});
+                 }});
+  out.push_back({"slice", {"slice"}, op(slice, 2, 1, 2, 2), {{2, 3, 5}}, [](Values v) {
+                   return v[0].slice(2, 1, 4, 2);
                  }});
   out.push_back({"upsample_nearest",
                  {"upsample"},

@@ -12,6 +12,7 @@
 #include "altprop/network/ops/embedding.h"
 #include "altprop/network/ops/group_norm.h"
 #include "altprop/network/ops/linear.h"
+#include "altprop/network/ops/move.h"
 #include "altprop/network/ops/norm.h"
 #include "altprop/network/ops/pool.h"
 #include "altprop/network/ops/scale.h"
@@ -124,6 +125,32 @@ struct ReshapeWord : Word {
   }
   int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
     return net.add(reshape(shape), in, name);
+  }
+};
+
+struct PermuteWord : Word {
+  std::vector<int64_t> order;
+  std::string written;
+  void declare(Options& o) override {
+    o.checked_text("order", written, "dimensions joined by x",
+                   [this](const std::string& value) { order = parse_shape(value); },
+                   {"old numbers of a sample's dimensions in their new order, the first being 1"});
+  }
+  int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
+    return net.add(permute(order), in, name);
+  }
+};
+
+struct SliceWord : Word {
+  int64_t dim = 1, from = 0, count = 1, step = 1;
+  void declare(Options& o) override {
+    o.integer("dim", dim, {.min = 1, .max = 8}, {"dimension, the first of a sample being 1"});
+    o.integer("from", from, {.min = 0, .max = 1e9}, {"the first entry that stays, from 0"});
+    o.integer("count", count, {.min = 1, .max = 1e9}, {"how many entries stay"});
+    o.integer("step", step, {.min = 1, .max = 1e9}, {"from one of them to the next"});
+  }
+  int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
+    return net.add(slice(dim, from, count, step), in, name);
   }
 };
 
@@ -293,6 +320,8 @@ std::vector<WordEntry> make_table() {
       word<GapWord>("gap", {"global-average-pool"}, "mean of each channel over all positions"),
       word<FlattenWord>("flatten", {}, "one row per sample"),
       word<ReshapeWord>("reshape", {}, "another shape of as many values", {"shape"}, 1),
+      word<PermuteWord>("permute", {}, "dimensions of a sample in another order", {"order"}, 1),
+      word<SliceWord>("slice", {}, "some entries of a dimension", {"dim", "from", "count", "step"}, 3),
       word<UpsampleWord>("upsample", {"upsample2d"}, "larger images", {"scale", "mode"}),
       word<ShortcutWord>(
           "shortcut-a", {},

@@ -150,6 +150,26 @@ const std::vector<Activation::Form>& table() {
          const Tensor square = x.square();
          return (2 - square) * (square * -0.5).exp_() * 0.3989422804014327;  // 1 / sqrt(2 pi)
        }},
+      {"silu",  // x / (1 + exp(-x)) (Elfwing, Uchibe, Doya 2018, arXiv 1702.03118)
+       [](const Tensor& x, double, bool) { return at::silu(x); },
+       [](const Tensor& cot, const Tensor& x, double) { return at::silu_backward(cot, x); },
+       false,
+       Epilogue::None,
+       0,
+       "",
+       {},
+       [](const Tensor& x, double) {
+         const Tensor s = x.sigmoid();
+         return s * (1 - s) * (2 + x * (1 - 2 * s));
+       }},
+      {"hardswish",  // x clamp(x + 3, 0, 6) / 6 (Howard et al. 2019, arXiv 1905.02244)
+       [](const Tensor& x, double, bool) { return at::hardswish(x); },
+       [](const Tensor& cot, const Tensor& x, double) { return at::hardswish_backward(cot, x); },
+       false, Epilogue::None, 0, ""},
+      {"relu6",  // clamp(x, 0, 6) (Howard et al. 2017, arXiv 1704.04861)
+       [](const Tensor& x, double, bool overwrite) { return clamp(x, 0, 6, overwrite); },
+       [](const Tensor& cot, const Tensor& y, double) { return pull_clamp(cot, y, 0, 6, 1); }, true,
+       Epilogue::None, 0, ""},
       {"identity", [](const Tensor& x, double, bool) { return x; },
        [](const Tensor& cot, const Tensor&, double) { return cot; }, true, Epilogue::None, 0, ""},
   };
@@ -192,6 +212,8 @@ std::string Activation::settings() const {
 double Activation::steepest() const {
   if (form_->bounded) return form_->bounded->steepest;
   if (form_->name == "gelu") return 1.1289;  // at sqrt(2)
+  if (form_->name == "silu") return 1.0999;  // at 2.3994
+  if (form_->name == "hardswish") return 1.5;  // in front of 3
   // Of the others with a parameter it is the slope on one side, or at its edge.
   return form_->parameter_help.empty() ? 1 : std::max(1.0, parameter_);
 }
