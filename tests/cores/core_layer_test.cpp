@@ -178,7 +178,7 @@ TEST(CoreLayer, ThePenaltyIsTheDerivativeOfItsSum) {
   EXPECT_TRUE(built.layer->traits().penalises);
   Gradients store;
   IntoStore sink(store);
-  built.layer->penalise(sink);
+  built.layer->penalise(0.5, sink);
   const Tensor c = built.connections();
   const Tensor found = store.of_param(*built.layer->weight());
   const auto sum = [](const Tensor& of) { return 0.3 * (of * (1 - of)).sum().item<double>(); };
@@ -186,7 +186,7 @@ TEST(CoreLayer, ThePenaltyIsTheDerivativeOfItsSum) {
     Tensor up = c.clone(), down = c.clone();
     up.view(-1)[i] += 1e-4;
     down.view(-1)[i] -= 1e-4;
-    EXPECT_NEAR(found.reshape({-1})[i].item<double>(), (sum(up) - sum(down)) / 2e-4, 1e-9);
+    EXPECT_NEAR(found.reshape({-1})[i].item<double>(), 0.5 * (sum(up) - sum(down)) / 2e-4, 1e-9);
   }
   Built without(overlapping());
   EXPECT_FALSE(without.layer->traits().penalises);
@@ -194,7 +194,7 @@ TEST(CoreLayer, ThePenaltyIsTheDerivativeOfItsSum) {
     void take(const LocalSignal&) override { ADD_FAILURE(); }
     void take(const ParamSignal&) override { ADD_FAILURE() << "a signal of no penalty"; }
   } none;
-  without.layer->penalise(none);
+  without.layer->penalise(1, none);
 }
 
 TEST(CoreLayer, InputsOutsideOfZeroAndOneAreRefused) {

@@ -38,8 +38,9 @@ std::string said_of(const OpPtr& op, const std::vector<Spec>& specs) {
 
 TEST(EdgeKinds, ArithmeticTakesRealValuesAndSaysWhoGivesOthers) {
   EXPECT_EQ(said_of(relu(), {kSpikes}),
-            "node 'op': relu takes real values, and 'x' gives spike times; use an operation that "
-            "takes spike times");
+            "node 'op': relu takes real values, and 'x' gives spike times; leave it out, because "
+            "layers of spike times have their activation built in and need no norms and biases, or "
+            "put a membrane layer in front");
   EXPECT_EQ(said_of(dropout(0.5), {kChances}),
             "node 'op': dropout takes real values, and 'x' gives probabilities; use an operation "
             "that takes probabilities");
@@ -50,8 +51,8 @@ TEST(EdgeKinds, ArithmeticTakesRealValuesAndSaysWhoGivesOthers) {
             "node 'op': embedding takes integers, and 'x' gives real numbers; let the input hold "
             "integers (Dtype::Int64)");
   EXPECT_EQ(said_of(add(), {{{6}}, kSpikes}),
-            "node 'op': add takes real values, and 'y' gives spike times; use an operation that "
-            "takes spike times");
+            "node 'op': add takes real values, and 'y' gives spike times; spike times have no sum "
+            "and no product: leave the skip connection out, or join by concat");
   for (const std::string& name : Activation::names())
     EXPECT_EQ(said_of(activation(name), {kSpikes}) == "no error", name == "identity") << name;
   for (const OpPtr& op : std::vector<OpPtr>{linear(3), layer_norm(), batch_norm(), scale(2),
@@ -233,7 +234,10 @@ TEST(EdgeKinds, ALossRefusesOutputsThatItIsNotFor) {
   EXPECT_TRUE(contains(said("sigmoid-cross-entropy", kChances), "gives probabilities"));
   EXPECT_TRUE(contains(said("squared-error", kTokens), "gives integers"));
   EXPECT_EQ(said("squared-error", kChances), "no error");
-  for (const std::string& loss : loss_names()) EXPECT_EQ(said(loss.c_str(), {{6}}), "no error");
+  for (const std::string& loss : loss_names())
+    for (const Spec& spec : {Spec{{6}}, kSpikes})
+      EXPECT_EQ(said(loss.c_str(), spec) == "no error", make_loss(loss)->takes(spec.kind)) << loss;
+  EXPECT_TRUE(contains(said("spike-cross-entropy", {{6}}), "gives real values"));
   // Where rules are asked about a network.
   Graph net;
   net.output(net.add(flatten(), {net.input(kSpikes)}, "out"));

@@ -39,6 +39,7 @@ TEST(Loss, ClassNumbersEqualOneHotRows) {
   EXPECT_TRUE(at::equal(rows.argmax(1), classes));
   EXPECT_TRUE(at::equal(rows.sum(1), at::ones({4})));
   for (const std::string& name : loss_names()) {
+    if (name == "spike-squared-error") continue;  // classes have target times of their own there
     const auto loss = make_loss(name);
     expect_close(loss->value(y, classes), loss->value(y, rows), 1e-6, name);
     expect_close(loss->gradient(y, classes), loss->gradient(y, rows), 1e-6, name);

@@ -27,6 +27,7 @@
 #include "altprop/network/ops/shape.h"
 #include "altprop/network/ops/softmax_pool.h"
 #include "altprop/weight_flow/ode_to_ode.h"
+#include "spiking/special_spikes.h"
 
 namespace altprop::test {
 
@@ -286,7 +287,7 @@ std::vector<Special> all_operations() {
       {"circular_pad", {"circular-pad"}, op(circular_pad, 1), {{2, 3, 4, 5}}, [](Values v) {
          return at::pad(v[0], {1, 1, 1, 1}, "circular");
        }});
-  for (const auto& some : {ode_operations(), core_operations()})
+  for (const auto& some : {ode_operations(), core_operations(), special_spikes()})
     out.insert(out.end(), some.begin(), some.end());
   return out;
 }

@@ -32,10 +32,13 @@ inline int64_t parameters(const Graph& net) {
   return n;
 }
 
-/// Losses that compare an output with a target: all but that of flows.
+/// Losses that compare real values with a target: all but those of flows and of spike times.
 inline std::vector<std::string> losses_with_targets() {
   std::vector<std::string> out = loss_names();
-  std::erase_if(out, [](const std::string& name) { return make_loss(name)->of_flows(); });
+  std::erase_if(out, [](const std::string& name) {
+    const auto loss = make_loss(name);
+    return loss->of_flows() || !loss->takes(Kind::Real);
+  });
   return out;
 }
 

@@ -269,9 +269,9 @@ void CoreLayer::accumulate(const Saved& saved, const Tensor& cot, double scale, 
   slot->add(gradient, scale);
 }
 
-void CoreLayer::penalise(Sink& sink) const {
+void CoreLayer::penalise(double share, Sink& sink) const {
   if (settings_.penalty > 0)
-    sink.take(ParamSignal{connections_.get(), 1 - 2 * connections_->value, settings_.penalty});
+    sink.take(ParamSignal{connections_.get(), 1 - 2 * connections_->value, share * settings_.penalty});
 }
 
 }  // namespace altprop::cores

@@ -70,7 +70,7 @@ class CoreLayer final : public Op {
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
-  void penalise(Sink& sink) const override;
+  void penalise(double share, Sink& sink) const override;
   std::vector<ParamPtr> params() const override;
   ParamPtr weight() const override { return connections_; }
   std::vector<std::pair<std::string, Tensor*>> buffers() override;

@@ -187,7 +187,8 @@ class Graph : public Composite {
                                    Sweep& sweep) const override;
   int64_t multiply_adds(std::span<const Spec> inputs) const override;
   void project() const override;
-  void penalise(Sink& sink) const override;
+  /// Of its parts.
+  void penalise(double share, Sink& sink) const override;
   /// Of its parts, each behind the name of its node.
   std::vector<std::string> notices() const override;
   /// Of its parts together.

@@ -1,6 +1,7 @@
 #include "altprop/network/init.h"
 
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "altprop/base/error.h"
@@ -17,7 +18,7 @@ const std::vector<std::string>& plain_schemes() {
 }  // namespace
 
 std::string Initialiser::grammar() {
-  return text::join(plain_schemes(), "|") + "|uniform:x|normal:x";
+  return text::join(plain_schemes(), "|") + "|uniform:x|normal:x[:mean]";
 }
 
 Initialiser::Initialiser(const std::string& scheme) : scheme_(scheme) {
@@ -27,13 +28,19 @@ Initialiser::Initialiser(const std::string& scheme) : scheme_(scheme) {
     for (const std::string& name : plain_schemes())
       if (name == kind_) return;
   } else if (kind_ == "uniform" || kind_ == "normal") {
-    const auto value = text::to_number(scheme.substr(colon + 1));
-    if (value && *value >= 0 && std::isfinite(*value)) {
+    const size_t second = scheme.find(':', colon + 1);
+    const auto value = text::to_number(scheme.substr(colon + 1, second - colon - 1));
+    const auto mean = second == std::string::npos || kind_ == "uniform"
+                          ? std::optional<double>(0)
+                          : text::to_number(scheme.substr(second + 1));
+    const bool extra = second != std::string::npos && kind_ == "uniform";
+    if (!extra && value && mean && *value >= 0 && std::isfinite(*value) && std::isfinite(*mean)) {
       value_ = *value;
+      mean_ = *mean;
       return;
     }
   }
-  throw UsageError("one of " + grammar() + " with x a number of at least 0");
+  throw UsageError("one of " + grammar() + " with x a number of at least 0 and a finite mean");
 }
 
 Fans fans_of(IntArrayRef shape) {
@@ -67,13 +74,14 @@ Tensor Initialiser::draw(IntArrayRef shape, const Stream& stream, at::TensorOpti
     const double bound = deviation(shape) * std::sqrt(3.0);
     return stream.uniform(-bound, bound, shape, options);
   }
-  return stream.normal(shape, options).mul_(deviation(shape));
+  Tensor out = stream.normal(shape, options).mul_(deviation(shape));
+  return mean_ == 0 ? out : out.add_(mean_);
 }
 
 void Initialiser::draw_magnitudes_into(Tensor& out, const Stream& stream) const {
   if (kind_ == "xavier" || kind_ == "kaiming" || kind_ == "uniform") {
     stream.uniform_into(out, 0, deviation(out.sizes()) * std::sqrt(3.0));
-  } else if (kind_ != "zero" && kind_ != "orthogonal" && out.is_contiguous() &&
+  } else if (kind_ != "zero" && kind_ != "orthogonal" && mean_ == 0 && out.is_contiguous() &&
              out.scalar_type() == at::kFloat && out.device().is_cpu()) {
     stream.normal_into(out);
     out.abs_().mul_(deviation(out.sizes()));

@@ -21,6 +21,7 @@ namespace altprop {
 ///   zero             all zero                                   Nokland 2016, arXiv 1609.01596
 ///   uniform:x        U(+-x)
 ///   normal:x         N(0, x^2)
+///   normal:x:m       N(m, x^2)
 ///
 /// Biases are zero unless said otherwise.
 class Initialiser {
@@ -42,7 +43,7 @@ class Initialiser {
 
  private:
   std::string scheme_, kind_;
-  double value_ = 0;
+  double value_ = 0, mean_ = 0;
 };
 
 struct Fans {

@@ -10,6 +10,7 @@
 #include "altprop/network/likelihood.h"
 #include "altprop/network/right.h"
 #include "altprop/network/softmax.h"
+#include "altprop/network/spike_loss.h"
 #include "altprop/network/step_loss.h"
 #include "altprop/tensor/planar.h"
 
@@ -237,12 +238,14 @@ struct NoLoss : Loss {
 
 }  // namespace
 
-std::unique_ptr<Loss> make_loss(const std::string& name) {
+std::unique_ptr<Loss> make_loss(const std::string& name, const SpikeLossSettings& spikes) {
   if (name == "cross-entropy" || name == "ce") return over_steps(std::make_unique<CrossEntropy>());
   if (name == "squared-error" || name == "mse") return over_steps(std::make_unique<SquaredError>());
   if (name == "sigmoid-cross-entropy" || name == "bce")
     return over_steps(std::make_unique<SigmoidCrossEntropy>());
   if (name == "likelihood" || name == "nll") return make_likelihood();
+  if (name == "spike-cross-entropy") return make_spike_cross_entropy(spikes);
+  if (name == "spike-squared-error") return make_spike_squared_error(spikes);
   throw UsageError("there is no loss '" + name + "'" + text::suggestion(name, loss_names()));
 }
 
@@ -263,7 +266,8 @@ void expect_output_for(const Loss& loss, const Graph& net) {
 }
 
 std::vector<std::string> loss_names() {
-  return {"cross-entropy", "squared-error", "sigmoid-cross-entropy", "likelihood"};
+  return {"cross-entropy", "squared-error",       "sigmoid-cross-entropy",
+          "likelihood",    "spike-cross-entropy", "spike-squared-error"};
 }
 
 }  // namespace altprop

@@ -68,9 +68,17 @@ class Loss {
   static Tensor as_rows(const Tensor& target, const Tensor& like);
 };
 
+/// What losses of spike times have beside their name (network/spike_loss.h); others read none of it.
+struct SpikeLossSettings {
+  double kappa = 10;     ///< per time: how much an earlier spike counts
+  double silent_at = 5;  ///< time that stands for a unit that never fires
+  double early = 1, late = 2;  ///< target times of the right class, and of the others
+};
+
 /// `cross-entropy` (softmax on logits), `squared-error` (1/2 |y - t|^2), `sigmoid-cross-entropy`
-/// (summed over outputs), `likelihood` (network/likelihood.h). @throws UsageError
-std::unique_ptr<Loss> make_loss(const std::string& name);
+/// (summed over outputs), `likelihood` (network/likelihood.h), `spike-cross-entropy` and
+/// `spike-squared-error` (network/spike_loss.h). @throws UsageError
+std::unique_ptr<Loss> make_loss(const std::string& name, const SpikeLossSettings& spikes = {});
 std::vector<std::string> loss_names();
 
 /// Stands for a loss where a rule only ever gets cotangents: named "none", and refuses to be asked.

@@ -158,10 +158,10 @@ void Graph::project() const {
     if (node.op) node.op->project();
 }
 
-void Graph::penalise(Sink& sink) const {
+void Graph::penalise(double share, Sink& sink) const {
   std::set<const Op*> asked;  // one that stands at two places has one set of parameters
   for (const Node& node : nodes_)
-    if (node.op && asked.insert(node.op.get()).second) node.op->penalise(sink);
+    if (node.op && asked.insert(node.op.get()).second) node.op->penalise(share, sink);
 }
 
 std::vector<std::string> Graph::notices() const {

@@ -65,8 +65,8 @@ std::optional<Channels> Op::channels() const {
   return map ? std::optional(Channels{map->weight->value.size(0)}) : std::nullopt;
 }
 
-void Op::penalise(Sink& sink) const {
-  if (const Graph* inside = parts()) inside->penalise(sink);
+void Op::penalise(double share, Sink& sink) const {
+  if (const Graph* inside = parts()) inside->penalise(share, sink);
 }
 
 Saved Op::saved_for(const Tensor&) const {

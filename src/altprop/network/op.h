@@ -248,9 +248,12 @@ class Op {
   /// Restores a constraint after each update that no bound of a single parameter says
   /// (re-orthonormalise; see Param::bounds for the others).
   virtual void project() const {}
-  /// Sends the gradients of penalties on its own parameters, once for each update and in front of
-  /// it. A composite asks its parts.
-  virtual void penalise(Sink& sink) const;
+  /// Sends the gradient of a penalty that the operation puts on its own parameters, as signals of
+  /// parameters: what is minimised is the mean loss plus the penalty. A composite asks its parts.
+  /// Whoever has one says so (Traits::penalises), else it is not asked.
+  /// @param share the part of the whole batch that is at hand, by which it is multiplied, so that
+  /// parts add up
+  virtual void penalise(double share, Sink& sink) const;
 
   /// Multiply-adds of one sample's forward pass (a multiply-add counts as 2 floating point
   /// operations).

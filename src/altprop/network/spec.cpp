@@ -95,10 +95,12 @@ Takes Takes::anything() {
 
 void expect_taken(const std::string& where, const std::string& type, const Takes& takes,
                   const Spec& value, const std::string& giver) {
+  const bool times = value.kind == Kind::SpikeTime && value.dtype == Dtype::Float;
   const auto refuse = [&](const std::string& taken, const std::string& given,
                           const std::string& instead) {
+    const std::string& own = times ? takes.instead_of_times : takes.instead;
     throw Refusal(where, text::cat(type, " takes ", taken, ", and '", giver, "' gives ", given),
-                  takes.instead.empty() ? instead : takes.instead);
+                  own.empty() ? instead : own);
   };
   if (!among(takes.dtypes, value.dtype))
     refuse(list_text(takes.dtypes, dtype_text), dtype_text(value.dtype),
@@ -106,7 +108,9 @@ void expect_taken(const std::string& where, const std::string& type, const Takes
                                              : "let the input hold integers (Dtype::Int64)");
   if (!among(takes.kinds, value.kind))
     refuse(list_text(takes.kinds, kind_text), kind_text(value.kind),
-           "use an operation that takes " + kind_text(value.kind));
+           times ? "leave it out, because layers of spike times have their activation built in and "
+                   "need no norms and biases, or put a membrane layer in front"
+                 : "use an operation that takes " + kind_text(value.kind));
   if (!value.batched && !takes.unbatched)
     refuse("one value per sample", "one for the whole batch",
            "give every sample its own, or join it by add, multiply or concat");

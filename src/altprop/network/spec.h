@@ -55,11 +55,17 @@ struct Takes {
   bool unbatched = false;  ///< also one value for the whole batch
   /// What to do where something else comes, a clause; "": what follows from the above.
   std::string instead = "";
+  /// The same where spike times come, which most operations have no meaning for.
+  std::string instead_of_times = "";
 
   /// For operations that only move numbers about.
   static Takes anything();
   static Takes integers() { return {.dtypes = {Dtype::Int64}}; }
-  static Takes real_or_shared() { return {.unbatched = true}; }
+  static Takes real_or_shared() {
+    return {.unbatched = true,
+            .instead_of_times = "spike times have no sum and no product: leave the skip connection "
+                                "out, or join by concat"};
+  }
 };
 
 /// @param where   "node 'relu1'", which the sentence begins with

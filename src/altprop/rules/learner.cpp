@@ -14,7 +14,12 @@ void Learner::bind(Graph& net, const Loss& loss, uint64_t seed) {
   loss_ = &loss;
   seed_ = seed;
   known_updater_ = nullptr;
+  penalised_ = net.traits().penalises;
   set_up();
+}
+
+void Learner::penalise(double share, Sink& sink) const {
+  if (penalised_) net().penalise(share, sink);
 }
 
 Graph& Learner::net() const {
@@ -38,10 +43,8 @@ void Learner::update(Step& step) {
   if (known_updater_ != &step.updater()) {
     require_owned(step.updater());
     step.updater().refuse_bounds(trained());
-    penalised_ = net().traits().penalises;
   }
   known_updater_ = &step.updater();
-  if (penalised_) net().penalise(step.updater());
   step.updater().apply();
   net().project();
   after_update(step.updater().facts(), step);

@@ -134,6 +134,8 @@ class Learner {
   virtual std::optional<Settling> watch(const Step& step) { return std::nullopt; }
 
  protected:
+  /// Sends the network's penalties (Op::penalise). @param share see share_of
+  void penalise(double share, Sink& sink) const;
   /// For functions that use what `set_up` makes, and inputs that they do not give to the network
   /// itself. @throws Error before bind; UsageError if the inputs are not those of the network
   void require_bound(const Look& look) const { net().expect_inputs({&look.inputs, 1}); }
@@ -152,7 +154,7 @@ class Learner {
   const Loss* loss_ = nullptr;
   uint64_t seed_ = 0;
   const Updater* known_updater_ = nullptr;  ///< whose parameters have been looked at
-  bool penalised_ = false;                  ///< the network has penalties to send
+  bool penalised_ = false;
 };
 
 }  // namespace altprop

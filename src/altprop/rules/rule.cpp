@@ -38,7 +38,10 @@ Credits Rule::credit(Trace& trace, const Objective& objective, Sink& sink, Wante
   if (any && !input_credit_)
     throw Error("credit of inputs has to be announced: call set_input_credit(true) before bind");
   trace.spent_ = true;
-  return emit(trace, objective, any ? wanted : Wanted(), sink);
+  const double share = share_of(trace.look);  // a rule may use the trace up
+  Credits credits = emit(trace, objective, any ? wanted : Wanted(), sink);
+  penalise(share, sink);
+  return credits;
 }
 
 void Rule::require_parameters(const Graph& net) {
@@ -88,6 +91,7 @@ Tensor Rule::reference(const Look& look, const Objective& objective, Sink& sink)
   Feedback exact;
   const TracePtr trace = Rule::run(look);
   Rule::sweep_back(*trace, objective, {}, exact, sink);
+  penalise(share_of(look), sink);
   return trace->output;
 }
 

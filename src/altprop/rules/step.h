@@ -34,6 +34,11 @@ struct Look {
   Look part(int64_t first, int64_t count) const;
 };
 
+/// The part of its whole batch that a look has.
+inline double share_of(const Look& look) {
+  return static_cast<double>(look.rows()) / static_cast<double>(look.batch());
+}
+
 /// What nobody can learn from: "the inputs of sample 3 of the batch are not finite; check the data";
 /// "" if inputs and targets are finite. For whoever is about to blame something else.
 std::string not_finite_in(const Tensor& inputs, const Tensor& targets = {});

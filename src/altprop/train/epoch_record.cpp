@@ -7,10 +7,12 @@
 
 #include "altprop/ode/flow.h"
 #include "altprop/probes/credit_growth.h"
+#include "altprop/probes/firing.h"
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/ode_credit.h"
 #include "altprop/probes/settling.h"
 #include "altprop/rules/rule.h"
+#include "altprop/spiking/raster.h"
 #include "altprop/tensor/recorded_steps.h"
 #include "altprop/train/loader_options.h"
 #include "altprop/train/trainer.h"
@@ -78,6 +80,22 @@ nlohmann::json Trainer::probe() {
       entry.update({{"lower_bound", row.bounds->least}, {"upper_bound", row.bounds->most}});
     out["credit_growth"].push_back(entry);
     if (std::string sentence = row.problem(); !sentence.empty()) say_once(std::move(sentence));
+  }
+  for (const FiringRow& row : firing(net_, batch.inputs))
+    out["firing"].push_back({{"name", row.name},
+                             {"units", row.units},
+                             {"spikes", finite_or_null(row.spikes)},
+                             {"silent", finite_or_null(row.silent)},
+                             {"dead", finite_or_null(row.dead)},
+                             {"median_time", finite_or_null(row.median)},
+                             {"events", finite_or_null(row.events)}});
+  if (const Anytime decided = anytime_accuracy(net_, batch.inputs, batch.targets);
+      !decided.times.empty())
+    out["anytime"] = {{"time", decided.times}, {"accuracy", decided.accuracy}};
+  for (const spiking::RasterRow& row : spiking::raster(net_, batch.inputs.narrow(0, 0, 1))) {
+    nlohmann::json times = nlohmann::json::array();
+    for (const double time : row.times) times.push_back(finite_or_null(time));
+    out["raster"].push_back({{"name", row.name}, {"units", row.units}, {"times", times}});
   }
   if (const auto settling = watch_settling(rule_, step))
     out["relaxation"] = settling_json(*settling);

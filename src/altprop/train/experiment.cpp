@@ -14,6 +14,7 @@
 #include "altprop/ode/cost.h"
 #include "altprop/optim/direction.h"
 #include "altprop/rules/registry.h"
+#include "altprop/spiking/fire_at.h"
 #include "altprop/tensor/recorded_steps.h"
 #include "altprop/train/initial_weights.h"
 #include "altprop/train/loader_options.h"
@@ -128,14 +129,26 @@ Experiment::Experiment(RunSettings settings, std::shared_ptr<const data::Splits>
   settings_.net = network_text(settings_.net);  // the file that it came from may change
   use_machine(settings_);
   rule_ = make_rule(settings_.rule, settings_.rule_options);
-  loss_ = make_loss(settings_.loss);
+  loss_ = make_loss(settings_.loss, settings_.spikes);
   if (!data_) data_ = load_data(settings_);
   net_ = build_network(settings_, *data_);
   std::string notice;
+  let_units_fire();
   if (!settings_.init_from.empty()) notice = start_from(net_, settings_.init_from, settings_.net);
   trainer_ = std::make_unique<Trainer>(net_, *rule_, *loss_, *data_, settings_);
   if (!notice.empty()) trainer_->warn(notice);
   look_at_ode_blocks();
+}
+
+void Experiment::let_units_fire() {
+  if (settings_.fire_at == 0 || data_->train.empty()) return;
+  data::LoaderOptions options = evaluation_options(settings_);
+  options.batch = settings_.batch;
+  const data::Dataset some = data::first(data_->train, settings_.batch);
+  if (spiking::fire_at(net_, data::Loader(some, options).at(0, 0).inputs, settings_.fire_at) == 0)
+    throw UsageError(
+        "option 'spike.fire-at' has no effect, because the network has no relpsp-event layer; leave "
+        "it out, or write one, as in relpsp:784-800-10");
 }
 
 void Experiment::look_at_ode_blocks() {

@@ -35,6 +35,8 @@ class Experiment {
  private:
   /// Takes the gradient that ode.memory asks for, and warns of blocks that will disappoint.
   void look_at_ode_blocks();
+  /// Moves the weights of layers of spike times as spike.fire-at says.
+  void let_units_fire();
 
   RunSettings settings_;
   std::shared_ptr<const data::Splits> data_;

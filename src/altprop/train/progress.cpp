@@ -25,6 +25,25 @@ std::string clock_text(double seconds) {
   return buffer;
 }
 
+/// "  154 spikes per sample, 12.3 % silent": of all units behind the code of the inputs.
+std::string firing_text(const nlohmann::json& record) {
+  const auto found = record.find("firing");
+  if (found == record.end()) return "";
+  double spikes = 0, silent = 0, units = 0;
+  for (const auto& row : *found) {
+    if (!row["spikes"].is_number() || !row["silent"].is_number()) continue;
+    spikes += row["spikes"].get<double>();
+    if (&row == &found->front()) continue;  // what is coded, and not what units do
+    const double n = row["units"].get<double>();
+    silent += row["silent"].get<double>() * n;
+    units += n;
+  }
+  char buffer[80];
+  std::snprintf(buffer, sizeof buffer, "  %.0f spikes per sample, %.1f %% of units silent", spikes,
+                units > 0 ? 100 * silent / units : 0.0);
+  return buffer;
+}
+
 size_t terminal_width() {
   winsize size{};
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
@@ -109,6 +128,7 @@ void Progress::on_epoch(Trainer& trainer, const nlohmann::json& record) {
       if (const auto found = record.find(part + "_" + name); found != record.end())
         line += text::cat("  ", part, " ", name, " ", found->dump());
   }
+  line += firing_text(record);
   std::snprintf(buffer, sizeof buffer, "  %.0f samples/s",
                 record["samples_per_second"].get<double>());
   std::fprintf(stderr, "%s%s\n", line.c_str(), buffer);

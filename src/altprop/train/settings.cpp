@@ -20,6 +20,11 @@ void RunSettings::declare(Options& o) {
   o.text("net", net, {"network in one line of text"});
   o.text("data", data, {"data set, by name"});
   o.choice("loss", loss, loss_names(), {"what is minimised"});
+  o.number("spike.kappa", spikes.kappa, {.min = 0, .max = 1e6, .min_excluded = true}, {"spike-cross-entropy: softmax of -kappa t over the outputs' spike times", "1/time"});
+  o.number("spike.silent-at", spikes.silent_at, {.min = -1e6, .max = 1e6}, {"losses of spike times: what stands for the time of an output that never fires", "time"});
+  o.number("spike.early", spikes.early, {.min = -1e6, .max = 1e6}, {"spike-squared-error: when the output of the right class is to fire", "time"});
+  o.number("spike.late", spikes.late, {.min = -1e6, .max = 1e6}, {"spike-squared-error: when the other outputs are to fire", "time"});
+  o.number("spike.fire-at", fire_at, {.min = 0, .max = 1e6}, {"before training, weights of relpsp-event layers are moved so that on the first batch the median unit fires this long after its first input; 0: as drawn", "time"});
   o.checked_text("init", init, Initialiser::grammar(), [](const std::string& s) { Initialiser{s}; }, {"distribution of the initial weights"});
   o.list("init-of", init_of, {"factors of initial weights and biases by parameter, pattern=factor: conv=0.5,bias=0"});
   o.choice("direction", direction, direction_names(), {"how signals become gradients, which the optimizer steps along"});
@@ -56,6 +61,14 @@ void RunSettings::declare(Options& o) {
 std::vector<std::string> RunSettings::without_effect() const {
   std::vector<std::string> out = optimizer.without_effect();
   for (std::string& sentence : schedule.without_effect()) out.push_back(std::move(sentence));
+  const SpikeLossSettings usual;
+  const bool entropy = loss == "spike-cross-entropy", squared = loss == "spike-squared-error";
+  if (!entropy && spikes.kappa != usual.kappa)
+    out.push_back("--spike.kappa has no effect without --loss spike-cross-entropy");
+  if (!entropy && !squared && spikes.silent_at != usual.silent_at)
+    out.push_back("--spike.silent-at has no effect without a loss of spike times");
+  if (!squared && (spikes.early != usual.early || spikes.late != usual.late))
+    out.push_back("--spike.early and --spike.late have no effect without --loss spike-squared-error");
   if (crop == 0 && crop_fill != RunSettings().crop_fill)
     out.push_back("--crop-fill has no effect without --crop");
   if (probe_every == 0 && probe_batch != RunSettings().probe_batch)
@@ -148,9 +161,9 @@ void RunSettings::from_toml(const std::string& document, const std::string& wher
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     if (const toml::table* inner = node.as_table()) {
-      if (name == "ode") {  // ode.gradient, written as TOML's dotted key
+      if (name == "ode" || name == "spike") {  // ode.gradient, written as TOML's dotted key
         OptionValues values;
-        flatten(*inner, "ode.", values, where);
+        flatten(*inner, name + ".", values, where);
         for (const auto& [option, value] : values) options.set(option, value);
         continue;
       }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "altprop/base/options.h"
+#include "altprop/network/loss.h"
 #include "altprop/optim/optimizer_settings.h"
 #include "altprop/optim/schedule.h"
 
@@ -16,6 +17,8 @@ struct RunSettings {
   std::string direction = "accumulate";
   OptionValues rule_options, data_options, direction_options;
   std::string loss = "cross-entropy";
+  SpikeLossSettings spikes;  ///< of losses of spike times
+  double fire_at = 0;        ///< time at which the median unit of layers of spike times first fires; 0: as drawn
   std::string init = "xavier";
   std::vector<std::string> init_of;  ///< "pattern=factor": factors of initial values by parameter
   OptimizerSettings optimizer;

@@ -59,8 +59,9 @@ class Trainer {
   Look evaluated(const data::Batch& batch) const;
   /// For whoever is about to keep the state. @throws Diverged if a parameter is not finite
   void require_finite();
-  /// Gradient angles, feedback alignment and how states settle, on the probe batch: {"gradient":
-  /// [...], "alignment": [...], "relaxation": {...}}.
+  /// Gradient angles, feedback alignment, what units fire and how states settle, on the probe batch:
+  /// {"gradient": [...], "alignment": [...], "firing": [...], "anytime": {...}, "raster": [...],
+  /// "relaxation": {...}}.
   nlohmann::json probe();
 
   /// The run was begun for so many epochs, where it now has others: checked against its position

@@ -30,6 +30,9 @@ class Conv final : public Op {
 
   std::string type() const override;
   std::string settings() const override;
+  Takes takes(int) const override {
+    return {.instead_of_times = "use relpsp-event-conv or relpsp-window-conv, which weigh spikes"};
+  }
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
@@ -51,6 +54,8 @@ class Conv final : public Op {
     return std::make_shared<Conv>(form_, settings_, weight, nullptr);
   }
   Traits traits() const override { return {.response = Response::Linear, .affine = true}; }
+  Form form() const { return form_; }
+  const ConvSettings& chosen() const { return settings_; }
 
  private:
   bool transposed() const { return form_ == Form::TransposedTwoD; }

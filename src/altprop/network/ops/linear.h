@@ -16,6 +16,9 @@ class Linear final : public Op {
 
   std::string type() const override { return "linear"; }
   std::string settings() const override;
+  Takes takes(int) const override {
+    return {.instead_of_times = "use relpsp-event, relpsp-window or membrane, which weigh spikes"};
+  }
   Spec infer(std::span<const Spec> inputs) const override;
   void build(std::span<const Spec> inputs) override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;

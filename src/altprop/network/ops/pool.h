@@ -17,6 +17,11 @@ class Pool : public Op {
   Pool(const Window& window, bool one_d, std::string type);
   std::string type() const override { return type_; }
   std::string settings() const override;
+  const Window& window() const { return window_; }
+  bool one_d() const { return one_d_; }
+  Takes takes(int) const override {
+    return {.instead_of_times = "use earliest-pool, the first spike of each window"};
+  }
   Spec infer(std::span<const Spec> inputs) const override;
 
  protected:
@@ -63,6 +68,9 @@ class AveragePool : public Pool {
 class GlobalAveragePool : public Op {
  public:
   std::string type() const override { return "global_average_pool"; }
+  Takes takes(int) const override {
+    return {.instead_of_times = "use earliest-pool, the first spike of each window"};
+  }
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,

@@ -17,6 +17,7 @@
 #include "altprop/base/text.h"
 #include "altprop/network/init.h"
 #include "altprop/rules/corinfomax/tied_network.h"
+#include "altprop/rules/real_values.h"
 #include "altprop/rules/registry.h"
 #include "altprop/tensor/linear.h"
 
@@ -100,6 +101,7 @@ std::vector<Unread> CorInfoMax::unread() const {
 }
 
 void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
+  require_real_values(net);
   dense_chain(net.flattened());
   if (!loss.squared())
     throw Refusal("loss",

@@ -16,6 +16,7 @@
 #include "altprop/rules/equilibrium/settings.h"
 #include "altprop/rules/equilibrium/unrolled.h"
 #include "altprop/rules/equilibrium/watch_nudged.h"
+#include "altprop/rules/real_values.h"
 #include "altprop/rules/registry.h"
 
 namespace altprop {
@@ -36,6 +37,7 @@ class EquilibriumPropagation : public Rule {
   std::vector<Unread> unread() const override { return o_.unread(); }
 
   void admit(const Graph& net, const Loss& loss) const override {
+    require_real_values(net);
     convergent_network(net, loss, o_.readout);
   }
 

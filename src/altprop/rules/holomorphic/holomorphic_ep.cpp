@@ -17,6 +17,7 @@
 #include "altprop/rules/holomorphic/implicit.h"
 #include "altprop/rules/holomorphic/instruments.h"
 #include "altprop/rules/holomorphic/watch_circle.h"
+#include "altprop/rules/real_values.h"
 #include "altprop/rules/registry.h"
 #include "altprop/rules/relaxation/watch.h"
 
@@ -30,6 +31,7 @@ class HolomorphicEp : public Rule {
   std::vector<Unread> unread() const override { return s_.unread(); }
 
   void admit(const Graph& net, const Loss& loss) const override {
+    require_real_values(net);
     const ConvergentNetwork cut = convergent_network(net, loss, s_.readout, Admitted::Analytic);
     if (!needs_analytic()) return;
     require_analytic(VectorField(cut, nullptr, {}));

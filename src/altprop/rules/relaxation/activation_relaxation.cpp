@@ -9,6 +9,7 @@
 #include "altprop/base/text.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/rules/feedback/feedback_rule.h"
+#include "altprop/rules/real_values.h"
 #include "altprop/rules/registry.h"
 #include "altprop/rules/relaxation/arrival.h"
 #include "altprop/rules/relaxation/row_blocks.h"
@@ -89,6 +90,7 @@ class ActivationRelaxation : public FeedbackRule {
     } else {
       FeedbackRule::admit(net, loss);
     }
+    require_real_values(net);
     if (net.has_composites()) (void)net.flattened();  // refuses parts whose values come and go
     const Sites sites(net);
     if (!takes_all_derivatives_at_the_forward_pass())

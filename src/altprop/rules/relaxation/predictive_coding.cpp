@@ -24,6 +24,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/notices.h"
+#include "altprop/rules/real_values.h"
 #include "altprop/rules/registry.h"
 #include "altprop/rules/relaxation/arrival.h"
 #include "altprop/rules/relaxation/energy_watch.h"
@@ -44,6 +45,7 @@ class PredictiveCoding : public Rule {
 
   void admit(const Graph& net, const Loss&) const override {
     require_parameters(net);
+    require_real_values(net);
     if (net.has_composites()) (void)net.flattened();  // refuses parts whose values come and go
     expect_free_states(net);
   }
