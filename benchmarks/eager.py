@@ -21,6 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+if "event_net" not in globals():  # else eager_spikes.py has been put in front of this
+    from eager_spikes import event_net, intensities, spike_cross_entropy, window_net
+
 
 # Rules whose feedback tensor M takes the weight's place in the backward pass.
 def fixed(weight):
@@ -345,9 +348,14 @@ def lstm():
 
 
 VOCABULARY = 65
+def relu_net():
+    return nn.Sequential(nn.Linear(784, 800), nn.ReLU(), nn.Linear(800, 800), nn.ReLU(), nn.Linear(800, 10))
+
+
 WORKS = {"mlp": (mlp, (784,)), "lenet-cifar": (lenet_cifar, (3, 32, 32)), "resnet-20": (resnet_20, (3, 32, 32)),
          "mlp-box": (mlp_box, (784,)), "lstm": (lstm, (50,)), "ode-to-ode": (ode_to_ode, (784,)),
-         "ode": (ode, (16,)), "ode-image": (ode_image, (1, 28, 28))}
+         "ode": (ode, (16,)), "ode-image": (ode_image, (1, 28, 28)), "spikes-event": (event_net, (784,)),
+         "spikes-window": (window_net, (784,)), "spikes-relu": (relu_net, (784,))}
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=1e-4),
     "momentum": lambda p: torch.optim.SGD(p, lr=1e-4, momentum=0.9),
@@ -364,12 +372,14 @@ def every_step(out, y):
 
 
 ODE_GRADIENTS = {f"backprop[ode.gradient={name}]": name for name in ("naive", "one-checkpoint", "aca", "adjoint")}
-LOSSES = {"mlp-box": squared_error, "lstm": every_step}
+LOSSES = {"mlp-box": squared_error, "lstm": every_step, "spikes-event": spike_cross_entropy}
 
 
 def random_batch(work, batch, shape):
     if work == "lstm":
         return tuple(torch.randint(0, VOCABULARY, (batch, *shape)) for _ in range(2))
+    if work.startswith("spikes"):
+        return intensities(batch, *shape), torch.randint(0, 10, (batch,))
     return torch.randn(batch, *shape), torch.randint(0, 10, (batch,))
 
 

@@ -114,7 +114,7 @@ Row row_of(const Entry& e, const Work& work, int64_t batch, const Limits* limits
   row.samples_per_second = static_cast<double>(batch) / seconds;
   row.step_ms = seconds * 1e3;
   row.gflop = flops * 1e-9;
-  if (limits) {
+  if (limits && !e.contender->kernels().empty()) {
     const double limit = limits->seconds(e.contender->kernels());
     row.limit_ms = limit * 1e3;
     row.fraction_of_limit = limit / seconds;

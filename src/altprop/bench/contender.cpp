@@ -106,6 +106,30 @@ const std::vector<Work>& works() {
        32,
        {"sgd"},
        {"backprop", "backprop[ode.gradient=naive]", "backprop[ode.gradient=aca]"}},
+      // Units that fire once: at a fixed threshold, and in windows beside the same network of
+      // ReLUs.
+      {.name = "spikes-event",
+       .net = "relpsp:784-800-10",
+       .input_shape = {784},
+       .batch = 64,
+       .optimizers = {"adam"},
+       .rules = {"backprop"},
+       .loss = "spike-cross-entropy",
+       .dark = true},
+      {.name = "spikes-window",
+       .net = "relpsp:784-800-800-10:window",
+       .input_shape = {784},
+       .batch = 64,
+       .optimizers = {"adam"},
+       .rules = {"backprop"},
+       .dark = true},
+      {.name = "spikes-relu",
+       .net = "mlp:784-800-800-10:relu",
+       .input_shape = {784},
+       .batch = 64,
+       .optimizers = {"adam"},
+       .rules = {"backprop"},
+       .dark = true},
       // For the rules that need rates in [0, 1].
       {"mlp-box",
        "mlp:784-500-10:hard-sigmoid:bias=false",
@@ -125,8 +149,11 @@ Tensor numbers(const Stream& stream, int64_t below, IntArrayRef shape) {
   return stream.uniform(0, static_cast<double>(below), shape, at::kFloat).to(at::kLong);
 }
 
-data::Splits random_samples(const Stream& stream, const std::vector<int64_t>& shape) {
-  const Tensor inputs = stream.at("inputs").normal(shape);
+data::Splits random_samples(const Stream& stream, const std::vector<int64_t>& shape, bool dark) {
+  constexpr double kBright = 0.19;  // share of the pixels of MNIST that are not black
+  const Tensor inputs =
+      dark ? stream.at("inputs").uniform(shape) * stream.at("bright").bernoulli(kBright, shape)
+           : stream.at("inputs").normal(shape);
   const Tensor classes = numbers(stream.at("classes"), kClasses, {shape[0]});
   return data::from_tensors(inputs, classes, {}, {}, kClasses, "random");
 }
@@ -151,7 +178,7 @@ Material::Material(const Work& work, int64_t batch) {
   const Stream stream = Stream(1).at("bench");
   splits = std::make_shared<data::Splits>(work.vocabulary > 0
                                               ? random_texts(stream, shape, work.vocabulary)
-                                              : random_samples(stream, shape));
+                                              : random_samples(stream, shape, work.dark));
   data::LoaderOptions options;
   options.batch = batch;
   const data::Loader loader(splits->train, options);
