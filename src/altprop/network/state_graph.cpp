@@ -197,18 +197,6 @@ StateGraph states(const Graph& net, Cut cut) {
   return out;
 }
 
-void expect_free_states(const Graph& net) {
-  if (net.has_composites()) return expect_free_states(net.flattened());
-  const std::vector<int>& outputs = net.output_nodes();
-  for (const Node& node : net.nodes())
-    if (node.op && node.spec.kind != Kind::Real && net.needs_credit()[at(node.id)] &&
-        std::count(outputs.begin(), outputs.end(), node.id) == 0)
-      throw Refusal("node '" + node.name + "'",
-                    "its value would be a state that moves freely, but it gives " +
-                        values_text(node.spec),
-                    "use backprop, or a rule of the feedback family");
-}
-
 int StateGraph::edge_to(int state) const {
   for (size_t e = 0; e < edges.size(); ++e)
     if (edges[e].to == state) return static_cast<int>(e);

@@ -75,8 +75,4 @@ StateGraph level(const StateGraph& graph);
 /// them is made of parts in another way
 StateGraph states(const Graph& net, Cut cut);
 
-/// For rules that let the values of hidden layers move as they will.
-/// @throws Refusal naming a node whose values have bounds of their own (probabilities, spike times)
-void expect_free_states(const Graph& net);
-
 }  // namespace altprop

@@ -1,13 +1,13 @@
-// For rules that hold the values of layers as states which settle: they want real numbers on every
-// edge.
+// For rules that hold the values of layers as states which move until they settle: they want real
+// numbers there.
 #pragma once
 
 #include "altprop/network/graph.h"
 
 namespace altprop {
 
-/// @throws Refusal naming the first layer of spike times: a unit that never fires is at +inf there,
-/// and no state settles to that
+/// @throws Refusal naming the first layer of spike times, where a unit that never fires is at +inf,
+/// or the first one whose state would be a probability, which no state stays
 void require_real_values(const Graph& net);
 
 }  // namespace altprop

@@ -90,7 +90,7 @@ class ActivationRelaxation : public FeedbackRule {
     } else {
       FeedbackRule::admit(net, loss);
     }
-    require_real_values(net);
+    if (!frozen()) require_real_values(net);
     if (net.has_composites()) (void)net.flattened();  // refuses parts whose values come and go
     const Sites sites(net);
     if (!takes_all_derivatives_at_the_forward_pass())
@@ -102,7 +102,6 @@ class ActivationRelaxation : public FeedbackRule {
                         "use a network of plain activations, or leave the ar.derivative options "
                         "alone");
     if (frozen()) return;
-    expect_free_states(net);
     for (const SiteInfo& site : sites.all())
       if (site.is_leaf() && !site.op()->traits().substitutable)
         throw Refusal("node '" + site.name + "'",
