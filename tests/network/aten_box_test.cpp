@@ -13,7 +13,7 @@ namespace altprop {
 namespace {
 
 using test::contains;
-using test::message_of;
+
 
 /// silu(x) * c, then the rows of a sample one behind the other.
 const char* const kProgram = R"([
@@ -43,7 +43,7 @@ TEST(AtenBox, ParametersInsideLearnAndAreHidden) {
   auto net = std::make_shared<Graph>();
   const int x = net->input({{3}});
   net->output(net->add(linear(2), {net->add(op, {net->add(linear(3), {x})}, "box")}));
-  const auto why = message_of([&] {
+  const auto why = test::message_of([&] {
     make_rule("feedback-alignment")->bind(*net, no_loss(), 1);
   });
   EXPECT_TRUE(contains(why, "box")) << why;
@@ -76,7 +76,7 @@ TEST(AtenBox, RandomNumbersBelongToThePass) {
 
 TEST(AtenBox, ProgramsThatAreNoneAreRefused) {
   const auto why = [](const std::string& program) {
-    return message_of([&] {
+    return test::message_of([&] {
       Saved saved;
       const OpPtr op = aten_box({.program = program});
       op->infer(std::vector<Spec>{Spec{{3}}});
@@ -103,7 +103,7 @@ TEST(AtenBox, ProgramsThatAreNoneAreRefused) {
     EXPECT_TRUE(contains(found, words)) << program << ": " << found;
     EXPECT_LT(found.size(), 700u) << found;
   }
-  EXPECT_TRUE(contains(message_of([] { aten_box({.program = kProgram, .inputs = 0}); }), "one input"));
+  EXPECT_TRUE(contains(test::message_of([] { aten_box({.program = kProgram, .inputs = 0}); }), "one input"));
 }
 
 TEST(FixedBatchNorm, NormalisesByRunningStatisticsInTrainingToo) {

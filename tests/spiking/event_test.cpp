@@ -240,7 +240,9 @@ TEST(SpikingEvent, ASimulationInTimeConvergesToIt) {
     const Tensor late = (found - exact).masked_select(exact.isfinite());
     EXPECT_GE(late.min().item<double>(), -1e-9);
     EXPECT_LE(late.max().item<double>(), dt + 1e-9);
-    if (before > 0) EXPECT_NEAR(late.max().item<double>() / before, 0.1, 0.05) << "linear in dt";
+    if (before > 0) {
+      EXPECT_NEAR(late.max().item<double>() / before, 0.1, 0.05) << "linear in dt";
+    }
     before = late.max().item<double>();
   }
 }

@@ -68,8 +68,9 @@ inline void expect_times(const Tensor& found, const Tensor& expected, double tol
   EXPECT_TRUE(at::equal(a.isinf(), b.isinf())) << "the same units are silent";
   const Tensor both = a.isfinite().logical_and(b.isfinite());
   EXPECT_EQ(both.sum().item<int64_t>(), b.isfinite().sum().item<int64_t>()) << "NaN";
-  if (both.any().item<bool>())
+  if (both.any().item<bool>()) {
     EXPECT_LE((a - b).masked_select(both).abs().max().item<double>(), tolerance);
+  }
 }
 
 /// A table, row by row.

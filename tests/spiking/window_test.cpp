@@ -108,7 +108,7 @@ TEST(SpikingWindow, StackedLayersHaveTheGradientsOfThatMap) {
 }
 
 /// The layer behind times and in front of numbers that are finite where it is silent.
-OpPtr seen(OpPtr layer, std::vector<int64_t> shape) {
+OpPtr windowed(OpPtr layer, std::vector<int64_t> shape) {
   auto net = std::make_shared<Graph>();
   const int x = net->add(direct_code(1), {net->input({.shape = std::move(shape)})}, "times");
   net->output(net->add(std::make_shared<test::Decay>(), {net->add(std::move(layer), {x}, "layer")},
@@ -120,10 +120,10 @@ TEST(SpikingWindow, KeepsTheContractOfOperations) {
   CheckOptions o;
   o.step = 1e-6;
   o.float_tolerance = 2e-3;
-  check_op(seen(window(7), {9}), {{4, 9}}, o);
-  check_op(seen(window(7, {.window = 3}), {9}), {{4, 9}}, o);
+  check_op(windowed(window(7), {9}), {{4, 9}}, o);
+  check_op(windowed(window(7, {.window = 3}), {9}), {{4, 9}}, o);
   const Kernel kernel{.height = 3, .width = 2, .stride = 2, .padding = 1};
-  check_op(seen(window(3, {.kernel = kernel}), {2, 5, 4}), {{2, 2, 5, 4}}, o);
+  check_op(windowed(window(3, {.kernel = kernel}), {2, 5, 4}), {{2, 2, 5, 4}}, o);
 }
 
 TEST(SpikingWindow, AConvolutionIsTheLayerOnEachWindowWithASilentBorder) {
@@ -152,7 +152,9 @@ TEST(SpikingWindow, TheClampBoundsDerivativesAlone) {
     net.params()[0]->value.copy_(w);
     Activity activity;
     const Tensor out = net.run(t, activity, {});
-    if (before.defined()) EXPECT_TRUE(at::equal(out, before));
+    if (before.defined()) {
+      EXPECT_TRUE(at::equal(out, before));
+    }
     before = out;
     ASSERT_TRUE(out.isfinite().all().item<bool>());
     Feedback exact;
