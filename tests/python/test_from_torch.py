@@ -2,9 +2,9 @@
 of the model is touched."""
 import copy
 
-import altprop
 import pytest
 import torch
+from package import altprop
 from torch import nn
 
 torch.set_num_threads(1)

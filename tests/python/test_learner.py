@@ -1,9 +1,9 @@
 """A rule as a module: loss.backward() leaves its gradients, alone and on two ranks that average."""
-import altprop
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from package import altprop
 from test_from_torch import cross_entropy, gradients, made, of_autograd
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel

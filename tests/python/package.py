@@ -1,4 +1,4 @@
-"""The package of the build folder that the program's tests use."""
+"""The package of the build folder that the program's tests use: from package import altprop."""
 import os
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 BUILD = Path(os.environ.get("ALTPROP_BUILD", Path(__file__).parents[2] / "build")).resolve()
-sys.path.insert(0, str(BUILD / "python"))
 if not list((BUILD / "python" / "altprop").glob("_core*.so")):
     pytest.skip(f"{BUILD}/python has no compiled part: configure with -DALTPROP_PYTHON_MODULE=ON", allow_module_level=True)
+sys.path.insert(0, str(BUILD / "python"))
+import altprop  # noqa: E402,F401
