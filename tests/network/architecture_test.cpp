@@ -65,7 +65,7 @@ TEST(Architecture, ExamplesOfTheRegistryRunAndLearn) {
         ready(entry.example, entry.name == "chain" ? InputInfo{{1, 28, 28}, 10} : InputInfo{});
     Tensor x = random_batch(net, 2);
     const bool of_pixels = entry.name == "cnf-image";
-    if (of_pixels) x = x.sigmoid();
+    if (of_pixels || entry.name == "relpsp" || entry.name == "truenorth") x = x.sigmoid();
     Activity activity;
     const Tensor y = net.run(x, activity, Pass{Mode::Train, Stream(3)});
     const bool sequence = entry.name == "rnn" || entry.name == "lstm";

@@ -28,9 +28,11 @@ Tensor layer_of_cores(Values v) {
     const Tensor x = v[0].narrow(1, 3 * core, 4), c = v[1].narrow(0, from, n),
                  s = strengths.narrow(0, from, n).to(x.scalar_type());
     const Tensor cs = c * s, mu = at::mm(x, cs.t()) + v[2].narrow(0, from, n);
-    const Tensor var = (at::mm(x, (cs * s).t()) - at::mm(x * x, (cs * cs).t()))
-                           .clamp_min(cores::least_variance(x.scalar_type()));
-    const Tensor cut = at::where(mu.isinf(), mu.sign().detach() * 1e6, mu);
+    const Tensor raw = at::mm(x, (cs * s).t()) - at::mm(x * x, (cs * cs).t());
+    const double least = cores::least_variance(x.scalar_type());
+    const Tensor var = at::where(raw.lt(least), at::full_like(raw.detach(), least), raw);
+    const Tensor cut =
+        at::where(mu.isinf().logical_and(var.isfinite()), mu.sign().detach() * 1e6, mu);
     out.push_back(0.5 * (1 + at::erf(cut / at::sqrt(2 * var))));
   }
   return at::cat(out, 1);
@@ -45,7 +47,8 @@ std::vector<Special> core_operations() {
                  .make = [] { return cores::core_layer(two_cores()); },
                  .shapes = {{3, 7}},
                  .library = layer_of_cores,
-                 .in_terms = true});
+                 .in_terms = true,
+                 .flat_far_out = true});
   out.push_back({.name = "probabilities",
                  .words = {"probabilities"},
                  .make = [] { return cores::probabilities(); },

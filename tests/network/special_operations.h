@@ -28,6 +28,9 @@ struct Special {
   /// A sum of terms that may be infinite each, as libtorch writes it, is NaN where the whole is
   /// infinite: what has to agree is where numbers are finite.
   bool in_terms = false;
+  /// Far out its slope is 0, and what libtorch makes of 0 times an infinite number goes by the order
+  /// in which it multiplies: of infinite operands values alone have to agree.
+  bool flat_far_out = false;
   /// It takes numbers in [0, 1]; others are refused, and it may be that NaN and infinity are, too.
   bool unit_interval = false;
 };

@@ -90,6 +90,11 @@ struct Compared {
                        [](const Tensor& t) { return t.isfinite().all().item<bool>(); });
   }
 
+  static bool is_infinite(const std::vector<Tensor>& all) {
+    return std::any_of(all.begin(), all.end(),
+                       [](const Tensor& t) { return t.isinf().any().item<bool>(); });
+  }
+
   void expect_same(const Tensor& own, const Tensor& other, const std::string& what) const {
     if (!c.in_terms) return expect_as_library(own, other, what, tolerance);
     ASSERT_EQ(own.sizes(), other.sizes()) << what;
@@ -116,6 +121,7 @@ struct Compared {
       EXPECT_FALSE(inputs[0].ge(0).logical_and(inputs[0].le(1)).all().item<bool>()) << what;
       return;
     }
+    if (c.flat_far_out && is_infinite(operands())) return;
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i].is_floating_point()) continue;
       const int at = static_cast<int>(i);

@@ -130,6 +130,14 @@ const std::vector<Work>& works() {
        .optimizers = {"adam"},
        .rules = {"backprop"},
        .dark = true},
+      // Five neuromorphic cores, as the preset truenorth-mnist-5 trains them.
+      {.name = "cores",
+       .net = "truenorth:5",
+       .input_shape = {1, 28, 28},
+       .batch = 100,
+       .optimizers = {"adam"},
+       .rules = {"backprop", "feedback-alignment"},
+       .probabilities = true},
       // For the rules that need rates in [0, 1].
       {"mlp-box",
        "mlp:784-500-10:hard-sigmoid:bias=false",
@@ -149,11 +157,14 @@ Tensor numbers(const Stream& stream, int64_t below, IntArrayRef shape) {
   return stream.uniform(0, static_cast<double>(below), shape, at::kFloat).to(at::kLong);
 }
 
-data::Splits random_samples(const Stream& stream, const std::vector<int64_t>& shape, bool dark) {
+data::Splits random_samples(const Stream& stream, const std::vector<int64_t>& shape,
+                            const Work& work) {
   constexpr double kBright = 0.19;  // share of the pixels of MNIST that are not black
+  const Stream of = stream.at("inputs");
   const Tensor inputs =
-      dark ? stream.at("inputs").uniform(shape) * stream.at("bright").bernoulli(kBright, shape)
-           : stream.at("inputs").normal(shape);
+      work.dark ? of.uniform(shape) * stream.at("bright").bernoulli(kBright, shape)
+      : work.probabilities ? of.uniform(shape)
+                           : of.normal(shape);
   const Tensor classes = numbers(stream.at("classes"), kClasses, {shape[0]});
   return data::from_tensors(inputs, classes, {}, {}, kClasses, "random");
 }
@@ -178,7 +189,7 @@ Material::Material(const Work& work, int64_t batch) {
   const Stream stream = Stream(1).at("bench");
   splits = std::make_shared<data::Splits>(work.vocabulary > 0
                                               ? random_texts(stream, shape, work.vocabulary)
-                                              : random_samples(stream, shape, work.dark));
+                                              : random_samples(stream, shape, work));
   data::LoaderOptions options;
   options.batch = batch;
   const data::Loader loader(splits->train, options);

@@ -19,6 +19,7 @@ struct Work {
   std::string loss = "cross-entropy";
   int64_t vocabulary = 0;  ///< above 0: samples are token numbers, with a target at every step
   bool dark = false;  ///< samples are from 0 to 1, four fifths of the values 0, as images of digits
+  bool probabilities = false;  ///< samples are numbers in [0, 1)
 };
 
 const std::vector<Work>& works();

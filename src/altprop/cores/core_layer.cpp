@@ -5,7 +5,6 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/cores/limits.h"
-#include "altprop/cores/normal.h"
 #include "altprop/network/init.h"
 #include "altprop/network/signal.h"
 #include "altprop/tensor/linear.h"
@@ -31,6 +30,9 @@ CoreLayer::CoreLayer(CoreLayout layout, CoreSettings settings)
     }
   }
   sources_ = at::tensor(sources, at::kLong);
+  axon_inputs_ = sources_.clone();
+  for (size_t i = 0; i < silent.size(); ++i)
+    if (silent[i]) axon_inputs_.mutable_data_ptr<int64_t>()[i] = -1;
   in_order_ = layout_.inputs == all && at::equal(sources_, at::arange(all)) &&
               std::count(silent.begin(), silent.end(), 1) == 0;
   if (layout_.each_input_once()) readers_ = at::tensor(readers, at::kLong);
@@ -154,27 +156,14 @@ Tensor CoreLayer::outer_by_core(const Tensor& credits, const Tensor& operands) c
   return out;
 }
 
-CoreLayer::Factors CoreLayer::factors(const Tensor* substitute, bool variance) const {
-  Tensor c = substitute ? *substitute : connections_->value;
-  if (deterministic() && !substitute) c = c.gt(0.5).to(c.scalar_type());
-  Factors out{c * strengths_, {}};
-  if (!variance) return out;
-  const int64_t axons = layout_.axons_each();
-  out.variance = at::empty({layout_.outputs(), 2 * axons}, c.options());
-  Tensor once = out.variance.narrow(1, 0, axons), twice = out.variance.narrow(1, axons, axons);
-  at::mul_out(once, out.mean, strengths_);
-  at::mul_out(twice, out.mean, out.mean).neg_();
-  return out;
+Tensor CoreLayer::rounded_mean() const {
+  return connections_->value.gt(0.5).to(strengths_.scalar_type()).mul_(strengths_);
 }
 
-Tensor CoreLayer::operands_of(const Tensor& inputs) const {
-  const Tensor x = gathered(inputs);
-  const int64_t axons = layout_.axons_each();
-  Tensor out = at::empty({x.size(0), layout_.size(), 2 * axons}, x.options());
-  out.narrow(2, 0, axons).copy_(x);
-  Tensor squares = out.narrow(2, axons, axons);
-  at::mul_out(squares, x, x);
-  return out;
+CoreFactors CoreLayer::factors(const Saved& saved, const Tensor* substitute) const {
+  const Tensor& c = substitute ? *substitute : connections_->value;
+  if (saved.t.size() > 2) return core_factors(c, strengths_);
+  return {deterministic() && !substitute ? rounded_mean() : c * strengths_, {}};
 }
 
 // ---- passes ----
@@ -182,29 +171,23 @@ Tensor CoreLayer::operands_of(const Tensor& inputs) const {
 Tensor CoreLayer::forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const {
   if (deterministic()) return forward_rounded(inputs[0], saved, pass.mode);
   const int64_t axons = layout_.axons_each();
-  const Tensor operands = operands_of(inputs[0]);
-  const Factors f = factors(nullptr, true);
-  Tensor mu = by_core(operands.narrow(2, 0, axons), f.mean).add_(leaks_->value);
-  if (settings_.continuity == Continuity::Half) mu.add_(settings_.fire_on_zero ? 0.5 : -0.5);
-  const Tensor variance = by_core(operands, f.variance);
-  const double least = least_variance(variance.scalar_type());
-  const Tensor slope = variance.clamp_min(least).rsqrt_(), z = mu * slope;
-  Tensor out = normal_cdf(z);
-  const Tensor by_mean = normal_density(z).mul_(slope);
-  saved.t = {operands, by_mean};
-  if (settings_.exact_variance) saved.t.push_back(by_mean * z.clamp(-8, 8).mul_(slope).mul_(-0.5));
-  // Where nothing is left to chance there is no Gaussian, and no slope along its width.
-  if (const Tensor certain = variance.le(least); certain.any().item<bool>()) {
-    if (settings_.exact_variance) saved.t[2].masked_fill_(certain, 0);
-    out.masked_fill_(certain.logical_and(mu.eq(0)), settings_.fire_on_zero ? 1 : 0);
-  }
+  const Tensor operands = core_operands(inputs[0].flatten(1), axon_inputs_, layout_.size());
+  const CoreFactors f = core_factors(connections_->value, strengths_);
+  const double edge = settings_.fire_on_zero ? 0.5 : -0.5;
+  CoreFired fired = core_fired(by_core(operands.narrow(2, 0, axons), f.mean),
+                               by_core(operands, f.variance), leaks_->value,
+                               {.shift = settings_.continuity == Continuity::Half ? edge : 0,
+                                .at_zero = settings_.fire_on_zero ? 1.0 : 0.0,
+                                .by_variance = settings_.exact_variance});
+  saved.t = {operands, fired.by_mean};
+  if (settings_.exact_variance) saved.t.push_back(fired.by_variance);
   saved.shape = inputs[0].sizes().vec();
-  return out;
+  return fired.probability;
 }
 
 Tensor CoreLayer::forward_rounded(const Tensor& inputs, Saved& saved, Mode mode) const {
   const Tensor spikes = gathered(inputs).gt(0.5).to(inputs.scalar_type());
-  const Tensor mu = by_core(spikes, factors(nullptr, false).mean).add_(leaks_->value.round());
+  const Tensor mu = by_core(spikes, rounded_mean()).add_(leaks_->value.round());
   const Tensor out = mu.sigmoid();
   saved.t = {spikes, out * (1 - out)};
   saved.shape = inputs.sizes().vec();
@@ -214,10 +197,9 @@ Tensor CoreLayer::forward_rounded(const Tensor& inputs, Saved& saved, Mode mode)
 
 Tensor CoreLayer::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
   const int64_t axons = layout_.axons_each();
-  const bool variance = saved.t.size() > 2;
-  const Factors f = factors(substitute, variance);
+  const CoreFactors f = factors(saved, substitute);
   Tensor credit = back_by_core(cot * match_rows(saved.t[1], cot), f.mean);
-  if (variance) {
+  if (f.variance.defined()) {
     const Tensor both = back_by_core(cot * match_rows(saved.t[2], cot), f.variance);
     const Tensor x = match_rows(saved.t[0].narrow(2, 0, axons), cot);
     credit.add_(both.narrow(2, 0, axons)).addcmul_(x, both.narrow(2, axons, axons), 2);
@@ -229,11 +211,10 @@ Tensor CoreLayer::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* 
 
 Tensor CoreLayer::jvp(const Saved& saved, const Tensor& tangent, int) const {
   const int64_t axons = layout_.axons_each();
-  const bool variance = saved.t.size() > 2;
-  const Factors f = factors(nullptr, variance);
+  const CoreFactors f = factors(saved, nullptr);
   const Tensor moved = gathered(tangent);
   Tensor out = by_core(moved, f.mean).mul_(match_rows(saved.t[1], tangent));
-  if (!variance) return out;
+  if (!f.variance.defined()) return out;
   const Tensor x = match_rows(saved.t[0].narrow(2, 0, axons), tangent);
   const Tensor both = at::cat({moved, 2 * x * moved}, 2);
   return out.addcmul_(by_core(both, f.variance), match_rows(saved.t[2], tangent));
@@ -259,12 +240,13 @@ void CoreLayer::accumulate(const Saved& saved, const Tensor& cot, double scale, 
   if (Slot* slot = store.of(*leaks_)) slot->add_rows(by_mean, scale);
   Slot* slot = store.of(*connections_);
   if (!slot) return;
-  Tensor gradient = outer_by_core(by_mean, saved.t[0].narrow(2, 0, axons)).mul_(strengths_);
+  Tensor gradient = outer_by_core(by_mean, saved.t[0].narrow(2, 0, axons));
   if (saved.t.size() > 2) {
     const Tensor& c = substitute ? *substitute : connections_->value;
     const Tensor both = outer_by_core(fold_rows(cot, rows) * saved.t[2], saved.t[0]);
-    const Tensor along = both.narrow(1, 0, axons) - 2 * c * both.narrow(1, axons, axons);
-    gradient.addcmul_(along, strengths_ * strengths_);
+    gradient = core_gradient(std::move(gradient), both, c, strengths_);
+  } else {
+    gradient.mul_(strengths_);
   }
   slot->add(gradient, scale);
 }

@@ -22,6 +22,7 @@
 // and gradients straight through the rounding.
 #pragma once
 
+#include "altprop/cores/core_kernels.h"
 #include "altprop/cores/layout.h"
 #include "altprop/cores/strengths.h"
 #include "altprop/network/op.h"
@@ -84,12 +85,11 @@ class CoreLayer final : public Op {
   const Tensor& strengths() const { return strengths_; }
 
  private:
-  /// Products of c and s: mean [N, axons] is c.s; variance [N, 2 axons] is [c.s.s | -c.c.s.s].
-  struct Factors {
-    Tensor mean, variance;
-  };
-  /// @param c null: the connections; what is not asked for is undefined
-  Factors factors(const Tensor* c, bool variance) const;
+  /// Those of the connections, or of what stands for them; the variance's undefined where nothing
+  /// of it was saved.
+  CoreFactors factors(const Saved& saved, const Tensor* substitute) const;
+  /// c.s of deterministic synapses.
+  Tensor rounded_mean() const;
   /// [rows, inputs] -> [rows, cores, axons], what every axon sees.
   Tensor gathered(const Tensor& inputs) const;
   /// The other way round: sums what the axons of an input have.
@@ -100,7 +100,6 @@ class CoreLayer final : public Op {
   Tensor back_by_core(const Tensor& credits, const Tensor& factors) const;
   /// [rows, N] and [rows, cores, depth] -> [N, depth].
   Tensor outer_by_core(const Tensor& credits, const Tensor& operands) const;
-  Tensor operands_of(const Tensor& inputs) const;
   Tensor forward_rounded(const Tensor& inputs, Saved& saved, Mode mode) const;
   bool deterministic() const { return settings_.synapse == Synapse::Deterministic; }
 
@@ -111,7 +110,8 @@ class CoreLayer final : public Op {
   /// By axon of all cores, and by input: where each reads, and who reads it. An input that nobody
   /// reads has the number of axons; undefined if one is read twice.
   Tensor sources_, readers_;
-  Tensor silent_;  ///< bool [cores * axons]: axons that read nothing; undefined: none
+  Tensor axon_inputs_;  ///< as sources_, -1 for axons that read nothing
+  Tensor silent_;       ///< bool [cores * axons]: axons that read nothing; undefined: none
   ParamPtr connections_, leaks_;
   Tensor types_, strengths_;
 };

@@ -8,6 +8,7 @@ namespace altprop {
 
 /// @throws Refusal naming the first layer of spike times, where a unit that never fires is at +inf,
 /// or the first one whose state would be a probability, which no state stays
-void require_real_values(const Graph& net);
+/// @param probabilities false: those may be there, for a rule whose values stay as they are
+void require_real_values(const Graph& net, bool probabilities = true);
 
 }  // namespace altprop

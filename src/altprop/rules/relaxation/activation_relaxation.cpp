@@ -90,7 +90,7 @@ class ActivationRelaxation : public FeedbackRule {
     } else {
       FeedbackRule::admit(net, loss);
     }
-    if (!frozen()) require_real_values(net);
+    require_real_values(net, !frozen());
     if (net.has_composites()) (void)net.flattened();  // refuses parts whose values come and go
     const Sites sites(net);
     if (!takes_all_derivatives_at_the_forward_pass())
