@@ -71,7 +71,7 @@ std::string export_cores(EarlierRun& run, const std::filesystem::path& folder,
     const cores::RancFiles files = cores::ranc_files(drawn, recorded.inputs);
     write_atomically(folder / "input.json", files.input);
     write_atomically(folder / "config.json", files.config);
-    tail = text::cat("; the spikes of image k are in line k + ", files.layers + 1,
+    tail = text::cat("; the spikes of image k are in line k + ", files.layers,
                      " of the simulator's output, both counted from 0");
   } else {
     write_atomically(folder / "mapping.json", cores::mapping_text(drawn));
