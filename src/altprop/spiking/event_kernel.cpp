@@ -3,11 +3,12 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "altprop/spiking/event_plain.h"
+#include "altprop/spiking/spike_lists.h"
 #include "altprop/tensor/announced.h"
 #include "altprop/tensor/vectorised.h"
 
@@ -17,120 +18,85 @@ namespace {
 
 constexpr int kLanes = 16;  ///< columns of weights are padded to a multiple of it
 constexpr int kWide = 64;   ///< outputs of a tile, whose weights stay in the cache for all rows
+constexpr int kLook = 8;    ///< spikes after which is looked whether all of a tile have fired
+constexpr int kWidest = 64, kNarrow = 32;  ///< bytes of a register, with AVX-512 and without
 
-template <class T>
-constexpr T kNever = std::numeric_limits<T>::infinity();
+#define ALTPROP_INLINE_LANES inline __attribute__((always_inline))
+#define ALTPROP_UNROLLED _Pragma("GCC unroll 16")
 
-/// The spikes of all rows, each row's in the order of time.
-template <class T>
-struct Spikes {
-  int64_t rows, inputs;
-  std::vector<T> times;        ///< [rows, inputs], `count` of each row
-  std::vector<int32_t> order;  ///< the inputs that they are of
-  std::vector<int32_t> count;
-  /// Its times are all NaN, where one of them was.
-  bool lost(int64_t row) const {
-    const T first = times[static_cast<size_t>(row * inputs)];
-    return count[static_cast<size_t>(row)] > 0 && first != first;
-  }
+/// Numbers side by side, as the compiler keeps them in registers.
+template <class T, int Bytes>
+struct LanesOf {
+  typedef T type __attribute__((vector_size(Bytes)));  // an alias would lose the attribute
 };
 
-/// Sorts by time, equal times by their number. Where NaN is among them all count as NaN.
-template <class T>
-void sort_row(const T* arrivals, int64_t n, T* times, int32_t* order, int32_t& count,
-              std::vector<std::pair<T, int32_t>>& scratch) {
-  scratch.clear();
-  bool lost = false;
-  for (int64_t i = 0; i < n; ++i) {
-    const T t = arrivals[i];
-    if (t == kNever<T>) continue;
-    lost |= !(t > -kNever<T>);
-    scratch.emplace_back(t, static_cast<int32_t>(i));
-  }
-  if (!lost) std::sort(scratch.begin(), scratch.end());
-  count = static_cast<int32_t>(scratch.size());
-  for (int32_t k = 0; k < count; ++k) {
-    times[k] = lost ? std::numeric_limits<T>::quiet_NaN() : scratch[static_cast<size_t>(k)].first;
-    order[k] = scratch[static_cast<size_t>(k)].second;
-  }
-}
-
-template <class T>
-Spikes<T> sorted(const Tensor& arrivals) {
-  const Tensor dense = arrivals.contiguous();
-  const int64_t rows = dense.size(0), n = dense.size(1);
-  Spikes<T> out{rows, n};
-  out.times.resize(static_cast<size_t>(rows * n));
-  out.order.resize(static_cast<size_t>(rows * n));
-  out.count.resize(static_cast<size_t>(rows));
-  const T* from = dense.const_data_ptr<T>();
-  at::parallel_for(0, rows, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, n)),
-                   [&](int64_t begin, int64_t end) {
-                     std::vector<std::pair<T, int32_t>> scratch;
-                     for (int64_t r = begin; r < end; ++r)
-                       sort_row(from + r * n, n, out.times.data() + r * n, out.order.data() + r * n,
-                                out.count[static_cast<size_t>(r)], scratch);
-                   });
-  return out;
+template <class V, class T>
+ALTPROP_INLINE_LANES void load(V& lanes, const T* from) {
+  std::memcpy(&lanes, from, sizeof lanes);
 }
 
 /// One row through the outputs of a tile. Times count from the row's first spike, which keeps the
-/// digits of small differences.
-/// @param weight the tile's first column of [inputs, stride]
-template <class T, int W>
+/// digits of small differences. A unit that has fired stands still: its potential and slope are
+/// those at its spike.
+/// @tparam Bytes of a register @param weight the tile's first column of [inputs, stride]
+template <class T, int W, int Bytes>
 ALTPROP_VECTORISED void cross(const T* __restrict weight, int64_t stride,
                               const T* __restrict threshold, const T* times, const int32_t* order,
                               int64_t count, T* __restrict out, T* __restrict slopes) {
-  alignas(64) T v[2][W], a[W], reach[W], spike[W], before[W], slope[W];
-  int alive = 0;
-  for (int o = 0; o < W; ++o) {
-    v[0][o] = a[o] = before[o] = slope[o] = 0;
-    spike[o] = kNever<T>;
-    reach[o] = threshold[o];
-    alive += threshold[o] < kNever<T>;
+  using V = typename LanesOf<T, Bytes>::type;
+  constexpr int kEach = Bytes / sizeof(T), N = W / kEach;
+  const V zero = {}, never = zero + kNever<T>;
+  V v[N], a[N], spike[N], reach[N];
+  ALTPROP_UNROLLED
+  for (int n = 0; n < N; ++n) {
+    v[n] = a[n] = zero;
+    spike[n] = never;
+    load(reach[n], threshold + n * kEach);
   }
   const T first = count > 0 ? times[0] : T(0);
-  int now = 0;
-  for (int64_t k = 0; k < count && alive > 0; ++k) {
+  for (int64_t k = 0; k < count; ++k) {
     const T* __restrict w = weight + order[k] * stride;
     const T t = times[k] - first;
-    for (int o = 0; o < W; ++o) a[o] += w[o];
-    const bool last = k + 1 == count;
-    const T gap = last ? T(0) : (times[k + 1] - first) - t;
-    if (!last && !(gap > 0)) continue;  // they come at the same time
-    T* __restrict here = v[now];
-    T* __restrict next = v[1 - now];
-    int some = 0;
-    if (last) {
-      for (int o = 0; o < W; ++o) {
-        next[o] = a[o] <= 0 ? -kNever<T> : kNever<T>;
-        some |= a[o] <= 0 ? 0 : 1;
-      }
-    } else {
-      for (int o = 0; o < W; ++o) {
-        next[o] = here[o] + a[o] * gap;
-        some |= next[o] < reach[o] ? 0 : 1;  // NaN fires, so that it shows
-      }
+    ALTPROP_UNROLLED
+    for (int n = 0; n < N; ++n) {
+      V here;
+      load(here, w + n * kEach);
+      a[n] += spike[n] == never ? here : zero;
     }
-    if (some) {
-      int left = 0;
-      for (int o = 0; o < W; ++o) {
-        const bool fires = !(next[o] < reach[o]) && spike[o] == kNever<T> && reach[o] < kNever<T>;
-        spike[o] = fires ? t : spike[o];
-        before[o] = fires ? here[o] : before[o];
-        slope[o] = fires ? a[o] : slope[o];
-        reach[o] = fires ? kNever<T> : reach[o];
-        left += reach[o] < kNever<T> ? 1 : 0;
-      }
-      alive = left;
+    const V now = zero + t;
+    if (k + 1 == count) {
+      ALTPROP_UNROLLED
+      for (int n = 0; n < N; ++n)
+        spike[n] = (spike[n] == never) & ~(a[n] <= zero) & (reach[n] < never) ? now : spike[n];
+      break;
     }
-    now = 1 - now;
+    const T gap = (times[k + 1] - first) - t;
+    if (!(gap > 0)) continue;  // they come at the same time
+    ALTPROP_UNROLLED
+    for (int n = 0; n < N; ++n) {
+      const V next = v[n] + a[n] * gap;
+      const auto alive = spike[n] == never;
+      const auto fires = alive & ~(next < reach[n]);  // NaN fires, so that it shows
+      spike[n] = fires ? now : spike[n];
+      v[n] = alive & ~fires ? next : v[n];
+    }
+    if (k % kLook != kLook - 1) continue;
+    auto alive = (spike[0] == never) & (reach[0] < never);
+    ALTPROP_UNROLLED
+    for (int n = 1; n < N; ++n) alive |= (spike[n] == never) & (reach[n] < never);
+    bool any = false;
+    for (int l = 0; l < kEach; ++l) any |= alive[l] != 0;
+    if (!any) break;
   }
-  for (int o = 0; o < W; ++o) {
-    // Nothing, but NaN of an infinite slope.
-    const T lost = slope[o] - slope[o];
-    out[o] = first + (spike[o] + (threshold[o] - before[o]) / slope[o]) + lost;
-    slopes[o] = slope[o] + lost;
+  ALTPROP_UNROLLED
+  for (int n = 0; n < N; ++n) {
+    const V fired = spike[n] == never ? zero : a[n];
+    const V lost = fired - fired;  // nothing, but NaN of an infinite slope
+    const V time = first + (spike[n] + (reach[n] - v[n]) / fired) + lost, slope = fired + lost;
+    // Of a silent unit a quotient by 0, of a potential that may be infinite.
+    const V known = spike[n] == never ? never : time;
+    std::memcpy(out + n * kEach, &known, sizeof known);
+    std::memcpy(slopes + n * kEach, &slope, sizeof slope);
   }
 }
 
@@ -142,7 +108,7 @@ ALTPROP_VECTORISED void add_weight_credit(T* __restrict sum, int64_t stride, con
                                           const T* __restrict out, const T* __restrict q) {
   for (int64_t k = 0; k < count; ++k) {
     const T t = times[k];
-    if (t >= latest) return;
+    if (t >= latest) continue;
     T* __restrict row = sum + order[k] * stride;
     for (int o = 0; o < W; ++o) {
       const T x = q[o] * (t - out[o]);
@@ -159,7 +125,7 @@ ALTPROP_VECTORISED void add_arrivals_credit(T* __restrict credit, const T* __res
                                             const T* __restrict q) {
   for (int64_t k = 0; k < count; ++k) {
     const T t = times[k];
-    if (t >= latest) return;
+    if (t >= latest) continue;
     const T* __restrict w = weight + order[k] * stride;
     alignas(64) T terms[W], sums[kLanes];
     for (int o = 0; o < W; ++o) terms[o] = t >= out[o] ? T(0) : q[o] * w[o];
@@ -221,11 +187,23 @@ struct TileCredit {
 /// Work of a thread is worth some 50,000 multiply-adds.
 int64_t grain(int64_t each) { return std::max<int64_t>(1, 50'000 / std::max<int64_t>(1, each)); }
 
+template <class T, class... Operands>
+void cross_tile(int64_t width, Operands... o) {
+  const bool widest = instructions_now() == Instructions::Avx512;
+  if (width == kWide) {
+    widest ? vectorised<cross<T, kWide, kWidest>>(o...)
+           : vectorised<cross<T, kWide, kNarrow>>(o...);
+  } else {
+    widest ? vectorised<cross<T, kLanes, kWidest>>(o...)
+           : vectorised<cross<T, kLanes, kNarrow>>(o...);
+  }
+}
+
 template <class T>
 Crossings crossings_of(const Tensor& arrivals, const Tensor& weight, const Tensor& thresholds) {
   const int64_t rows = arrivals.size(0), n = arrivals.size(1), m = weight.size(0),
                 stride = padded(m);
-  const Spikes<T> spikes = sorted<T>(arrivals);
+  const Spikes<T> spikes = spikes_of<T>(arrivals, sort_row<T>);
   const Tensor turned = by_input<T>(weight, stride);
   const T* w = turned.const_data_ptr<T>();
   std::vector<T> reach(static_cast<size_t>(stride), kNever<T>);  // padding never fires
@@ -244,12 +222,8 @@ Crossings crossings_of(const Tensor& arrivals, const Tensor& weight, const Tenso
         if (spikes.lost(r)) {
           std::fill_n(t, kWide, std::numeric_limits<T>::quiet_NaN());
           std::fill_n(s, kWide, std::numeric_limits<T>::quiet_NaN());
-        } else if (width == kWide) {
-          vectorised<cross<T, kWide>>(w + begin, stride, reach.data() + begin, seen, order, count,
-                                      t, s);
         } else {
-          vectorised<cross<T, kLanes>>(w + begin, stride, reach.data() + begin, seen, order, count,
-                                       t, s);
+          cross_tile<T>(width, w + begin, stride, reach.data() + begin, seen, order, count, t, s);
         }
         const int64_t kept = std::min(width, m - begin);
         if (kept <= 0) continue;
@@ -268,7 +242,7 @@ Tensor arrivals_credit_of(const Tensor& arrivals, const Tensor& times, const Ten
                           const Tensor& weight) {
   const int64_t rows = arrivals.size(0), n = arrivals.size(1), m = weight.size(0),
                 stride = padded(m);
-  const Spikes<T> spikes = sorted<T>(arrivals);
+  const Spikes<T> spikes = spikes_of<T>(arrivals, list_row<T>);
   const Tensor turned = by_input<T>(weight, stride), out = times.contiguous(), by = q.contiguous();
   const T *w = turned.const_data_ptr<T>(), *t = out.const_data_ptr<T>(),
           *credits = by.const_data_ptr<T>();
@@ -296,36 +270,51 @@ Tensor arrivals_credit_of(const Tensor& arrivals, const Tensor& times, const Ten
   return sum;
 }
 
+/// Rows of a tile's sums [inputs, width] as columns of the gradient.
+template <class T>
+void put_transposed(const T* tile, int64_t inputs, int64_t width, int64_t kept, T* out) {
+  for (int64_t from = 0; from < inputs; from += kLanes) {
+    const int64_t end = std::min<int64_t>(inputs, from + kLanes);
+    for (int64_t o = 0; o < kept; ++o)
+      for (int64_t i = from; i < end; ++i) out[o * inputs + i] = tile[i * width + o];
+  }
+}
+
 template <class T>
 Tensor weight_credit_of(const Tensor& arrivals, const Tensor& times, const Tensor& q) {
   const int64_t rows = arrivals.size(0), n = arrivals.size(1), m = times.size(1),
                 stride = padded(m);
-  const Spikes<T> spikes = sorted<T>(arrivals);
+  const Spikes<T> spikes = spikes_of<T>(arrivals, list_row<T>);
   const Tensor out = times.contiguous(), by = q.contiguous();
   const T *t = out.const_data_ptr<T>(), *credits = by.const_data_ptr<T>();
-  Tensor sum = at::zeros({n, stride}, arrivals.options());
+  Tensor sum = at::empty({m, n}, arrivals.options());
   T* to = sum.mutable_data_ptr<T>();
   // By tile, so that every sum belongs to one thread and is made in one order.
   at::parallel_for(0, tiles_of(stride), grain(rows * n * kWide), [&](int64_t from, int64_t end) {
+    std::vector<T> tile(static_cast<size_t>(n * kWide));
     for_tiles(stride, from, end, [&](int64_t begin, int64_t width) {
+      const int64_t kept = std::min(width, m - begin);
+      if (kept <= 0) return;
+      std::fill_n(tile.begin(), n * width, T(0));
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t count = spikes.count[static_cast<size_t>(r)];
         if (count == 0) continue;
-        const TileCredit<T> tile(t + r * m, credits + r * m, begin, width, m);
-        if (!tile.any) continue;
+        const TileCredit<T> credit(t + r * m, credits + r * m, begin, width, m);
+        if (!credit.any) continue;
+        const T* seen = spikes.times.data() + r * n;
+        const int32_t* which = spikes.order.data() + r * n;
         if (width == kWide) {
-          vectorised<add_weight_credit<T, kWide>>(to + begin, stride, spikes.times.data() + r * n,
-                                                  spikes.order.data() + r * n, count, tile.latest,
-                                                  tile.out, tile.q);
+          vectorised<add_weight_credit<T, kWide>>(tile.data(), width, seen, which, count,
+                                                  credit.latest, credit.out, credit.q);
         } else {
-          vectorised<add_weight_credit<T, kLanes>>(to + begin, stride, spikes.times.data() + r * n,
-                                                   spikes.order.data() + r * n, count, tile.latest,
-                                                   tile.out, tile.q);
+          vectorised<add_weight_credit<T, kLanes>>(tile.data(), width, seen, which, count,
+                                                   credit.latest, credit.out, credit.q);
         }
       }
+      put_transposed(tile.data(), n, width, kept, to + begin * n);
     });
   });
-  return sum.narrow(1, 0, m).t().contiguous();
+  return sum;
 }
 
 bool takes(const Tensor& arrivals, const Tensor& other) {
