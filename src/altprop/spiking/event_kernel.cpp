@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kLanes = 16;  ///< columns of weights are padded to a multiple of it
 constexpr int kWide = 64;   ///< outputs of a tile, whose weights stay in the cache for all rows
+constexpr int kAhead = 4;   ///< spikes whose weights are fetched ahead
 constexpr int kLook = 8;    ///< spikes after which is looked whether all of a tile have fired
 constexpr int kWidest = 64, kNarrow = 32;  ///< bytes of a register, with AVX-512 and without
 
@@ -56,6 +57,8 @@ ALTPROP_VECTORISED void cross(const T* __restrict weight, int64_t stride,
   const T first = count > 0 ? times[0] : T(0);
   for (int64_t k = 0; k < count; ++k) {
     const T* __restrict w = weight + order[k] * stride;
+    // Which rows come is known, and the processor cannot guess it.
+    if (k + kAhead < count) __builtin_prefetch(weight + order[k + kAhead] * stride);
     const T t = times[k] - first;
     ALTPROP_UNROLLED
     for (int n = 0; n < N; ++n) {
@@ -139,14 +142,8 @@ ALTPROP_VECTORISED void add_arrivals_credit(T* __restrict credit, const T* __res
   }
 }
 
-/// [n_out, n_in] as rows of inputs, padded with zeros to whole lanes.
-template <class T>
-Tensor by_input(const Tensor& weight, int64_t stride) {
-  if (weight.size(0) == stride) return weight.t().contiguous();
-  Tensor out = at::zeros({weight.size(1), stride}, weight.options());
-  out.narrow(1, 0, weight.size(0)).copy_(weight.t());
-  return out;
-}
+/// Work of a thread is worth some 50,000 multiply-adds.
+int64_t grain(int64_t each) { return std::max<int64_t>(1, 50'000 / std::max<int64_t>(1, each)); }
 
 int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
@@ -161,6 +158,27 @@ void for_tiles(int64_t stride, int64_t from, int64_t to, F&& f) {
       for (int64_t o = begin; o < stride; o += kLanes) f(o, kLanes);
     }
   }
+}
+
+/// [n_out, n_in] tile after tile, each [n_in, width], so that what a spike reaches lies side by
+/// side; padded with zeros.
+template <class T>
+std::vector<T> by_tile(const Tensor& weight, int64_t stride) {
+  const Tensor dense = weight.contiguous();
+  const int64_t m = dense.size(0), n = dense.size(1);
+  const T* from = dense.const_data_ptr<T>();
+  std::vector<T> out(static_cast<size_t>(n * stride));
+  at::parallel_for(0, (stride + kWide - 1) / kWide, grain(n * kWide), [&](int64_t a, int64_t b) {
+    for_tiles(stride, a, b, [&](int64_t begin, int64_t width) {
+      T* tile = out.data() + begin * n;
+      const int64_t kept = std::min(width, m - begin);
+      for (int64_t i = 0; i < n; i += kLanes)
+        for (int64_t o = 0; o < kept; ++o)
+          for (int64_t l = i; l < std::min<int64_t>(n, i + kLanes); ++l)
+            tile[l * width + o] = from[(begin + o) * n + l];
+    });
+  });
+  return out;
 }
 
 int64_t tiles_of(int64_t stride) { return (stride + kWide - 1) / kWide; }
@@ -184,9 +202,6 @@ struct TileCredit {
   }
 };
 
-/// Work of a thread is worth some 50,000 multiply-adds.
-int64_t grain(int64_t each) { return std::max<int64_t>(1, 50'000 / std::max<int64_t>(1, each)); }
-
 template <class T, class... Operands>
 void cross_tile(int64_t width, Operands... o) {
   const bool widest = instructions_now() == Instructions::Avx512;
@@ -204,8 +219,7 @@ Crossings crossings_of(const Tensor& arrivals, const Tensor& weight, const Tenso
   const int64_t rows = arrivals.size(0), n = arrivals.size(1), m = weight.size(0),
                 stride = padded(m);
   const Spikes<T> spikes = spikes_of<T>(arrivals, sort_row<T>);
-  const Tensor turned = by_input<T>(weight, stride);
-  const T* w = turned.const_data_ptr<T>();
+  const std::vector<T> turned = by_tile<T>(weight, stride);
   std::vector<T> reach(static_cast<size_t>(stride), kNever<T>);  // padding never fires
   const Tensor dense = thresholds.contiguous();
   std::copy_n(dense.const_data_ptr<T>(), m, reach.begin());
@@ -223,7 +237,8 @@ Crossings crossings_of(const Tensor& arrivals, const Tensor& weight, const Tenso
           std::fill_n(t, kWide, std::numeric_limits<T>::quiet_NaN());
           std::fill_n(s, kWide, std::numeric_limits<T>::quiet_NaN());
         } else {
-          cross_tile<T>(width, w + begin, stride, reach.data() + begin, seen, order, count, t, s);
+          cross_tile<T>(width, turned.data() + begin * n, width, reach.data() + begin, seen, order,
+                        count, t, s);
         }
         const int64_t kept = std::min(width, m - begin);
         if (kept <= 0) continue;
@@ -243,9 +258,9 @@ Tensor arrivals_credit_of(const Tensor& arrivals, const Tensor& times, const Ten
   const int64_t rows = arrivals.size(0), n = arrivals.size(1), m = weight.size(0),
                 stride = padded(m);
   const Spikes<T> spikes = spikes_of<T>(arrivals, list_row<T>);
-  const Tensor turned = by_input<T>(weight, stride), out = times.contiguous(), by = q.contiguous();
-  const T *w = turned.const_data_ptr<T>(), *t = out.const_data_ptr<T>(),
-          *credits = by.const_data_ptr<T>();
+  const std::vector<T> turned = by_tile<T>(weight, stride);
+  const Tensor out = times.contiguous(), by = q.contiguous();
+  const T *t = out.const_data_ptr<T>(), *credits = by.const_data_ptr<T>();
   Tensor sum = at::zeros({rows, n}, arrivals.options());
   T* to = sum.mutable_data_ptr<T>();
   at::parallel_for(0, rows, grain(n * m), [&](int64_t from, int64_t end) {
@@ -257,11 +272,11 @@ Tensor arrivals_credit_of(const Tensor& arrivals, const Tensor& times, const Ten
         if (!tile.any) continue;
         if (width == kWide) {
           vectorised<add_arrivals_credit<T, kWide>>(
-              to + r * n, w + begin, stride, spikes.times.data() + r * n,
+              to + r * n, turned.data() + begin * n, width, spikes.times.data() + r * n,
               spikes.order.data() + r * n, count, tile.latest, tile.out, tile.q);
         } else {
           vectorised<add_arrivals_credit<T, kLanes>>(
-              to + r * n, w + begin, stride, spikes.times.data() + r * n,
+              to + r * n, turned.data() + begin * n, width, spikes.times.data() + r * n,
               spikes.order.data() + r * n, count, tile.latest, tile.out, tile.q);
         }
       }
