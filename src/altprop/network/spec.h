@@ -63,8 +63,9 @@ struct Takes {
   static Takes integers() { return {.dtypes = {Dtype::Int64}}; }
   static Takes real_or_shared() {
     return {.unbatched = true,
-            .instead_of_times = "spike times have no sum and no product: leave the skip connection "
-                                "out, or join by concat"};
+            .instead_of_times =
+                "spike times have no sum and no product: leave the skip connection "
+                "out, or join by concat"};
   }
 };
 
