@@ -10,13 +10,16 @@ namespace altprop::presets_of::truenorth {
 
 namespace {
 
-Preset of_cores(int cores, const char* published) {
+/// @param rate of the connections: with 0.02 a class of the deep network may die in the first
+/// epoch, its neurons far from where they would learn
+Preset of_cores(int cores, const char* rate, const char* published) {
   return {.name = text::cat("truenorth-mnist-", cores),
           .summary = text::cat(cores, " cores with probabilistic synapses on MNIST"),
           .source = "Esser et al. 2015, NIPS, pp. 1117-1125",
           .settings = text::cat("data = \"mnist\"\nnet = \"truenorth:", cores, R"("
 optimizer = "adam"
-lr = 0.02
+)",
+                                "lr = ", rate, R"(
 lr-of = ["leaks=5"]
 schedule = "cosine"
 batch = 100
@@ -32,8 +35,8 @@ normalise = "unit"
 }
 
 const RegisterPresets truenorth({
-    of_cores(5, "92.7 % by one drawn network"),
-    of_cores(30, "99.42 % by 64 drawn networks"),
+    of_cores(5, "0.02", "92.7 % by one drawn network"),
+    of_cores(30, "0.01", "99.42 % by 64 drawn networks"),
 });
 
 }  // namespace
