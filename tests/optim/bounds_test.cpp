@@ -176,7 +176,7 @@ TEST(ParameterBounds, ValuesThatBeginOutsideAreRefused) {
     ADD_FAILURE() << "nothing was refused";
   } catch (const Refusal& refusal) {
     EXPECT_NE(std::string(refusal.what()).find("fc1.weight"), std::string::npos) << refusal.what();
-    EXPECT_NE(std::string(refusal.what()).find("[-0.05, 0.08]"), std::string::npos);
+    EXPECT_NE(std::string(refusal.what()).find("have to stay in [-0.05, 0.08]"), std::string::npos);
   }
   own.bounded->learnt = false;
   own.updater->bind(own.net.params());

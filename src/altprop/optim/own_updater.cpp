@@ -27,7 +27,7 @@ void refuse_outside(const Param& param) {
   const auto [low, high] = at::aminmax(param.value);
   if (low.item<double>() < param.bounds->low || high.item<double>() > param.bounds->high)
     throw Refusal("parameter '" + param.name + "'",
-                  text::cat("its values have to stay", bounds_text(param.bounds).substr(1),
+                  text::cat("its values have to stay ", bounds_text(param.bounds).substr(1),
                             ", but begin from ", low.item<double>(), " to ", high.item<double>()),
                   "change --init-of or --init-from");
 }
