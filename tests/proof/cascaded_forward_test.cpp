@@ -17,6 +17,9 @@ struct CascadedForward : Learner {
   void admit(const Graph& net, const Loss&) const override {
     if (chain(net).size() < 2)
       throw Refusal("network", "no block stands in front of its output", "add a hidden layer");
+    for (const Node& node : net.nodes())
+      if (node.spec.kind != Kind::Real)
+        throw Refusal("node '" + node.name + "'", "predictors are linear maps of real values, which this is none of");
   }
 
   void set_up() override {

@@ -246,6 +246,31 @@ TEST(SpikingNetworks, ThePenaltyIsPartOfTheGradientOnceHoweverTheBatchIsCut) {
   }
 }
 
+TEST(SpikingNetworks, StepsThatAreTakenAtOnceTakeThePenaltyOfTheWeightsBefore) {
+  for (const char* rule : {"backprop", "feedback-alignment"}) {
+    RunSettings s = settings_of("relpsp:*-20-*:strength=3", "spike-cross-entropy");
+    s.rule = rule;
+    s.dtype = "float64";
+    s.optimizer.kind = "sgd";  // which steps while signals come
+    s.optimizer.lr = 0.1;
+    Experiment e(s, bright_stripes());
+    for (const ParamPtr& param : e.net().params()) param->value.sub_(0.05);
+    data::LoaderOptions options;
+    options.batch = 12;
+    options.dtype = at::kDouble;
+    const data::Batch batch = data::Loader(data::first(e.data().train, 12), options).at(0, 0);
+    Gradients gradient;
+    Step step = Step::look_at({.inputs = batch.inputs, .ids = batch.ids}, batch.targets);
+    dynamic_cast<Rule&>(e.rule()).assign(step, gradient);
+    std::vector<Tensor> expected;
+    for (const ParamPtr& param : e.net().params())
+      expected.push_back(param->value - 0.1 * gradient.of_param(*param));
+    e.trainer().train_on(batch);
+    for (size_t i = 0; i < expected.size(); ++i)
+      expect_close(e.net().params()[i]->value, expected[i], 1e-12, rule);
+  }
+}
+
 TEST(SpikingNetworks, TheMedianUnitFiresWhenItIsTold) {
   for (const char* text :
        {"relpsp:*-40-30-*", "chain: latency, relpsp-event-conv 5 k=3, relpsp-event *"}) {

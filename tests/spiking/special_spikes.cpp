@@ -81,7 +81,7 @@ Tensor window_of(const Tensor& t, F&& weigh) {
   const Tensor s = weigh(never.logical_not().to(t.scalar_type())),
                i = weigh(t.masked_fill(never, 0));
   const Tensor lift = s - i, slope = 1 + s, rest = 1 - lift;
-  const Tensor lost = (lift + slope).detach().isnan();
+  const Tensor lost = (lift + slope).detach().isfinite().logical_not();
   const Tensor early = lift.detach().ge(1),
                inside = early.logical_not()
                             .logical_and(slope.detach().gt(0))

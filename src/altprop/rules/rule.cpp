@@ -7,6 +7,17 @@
 
 namespace altprop {
 
+namespace {
+
+/// Keeps what operations put on their own parameters.
+struct Penalties : Sink {
+  std::vector<ParamSignal> held;
+  void take(const LocalSignal&) override {}
+  void take(const ParamSignal& signal) override { held.push_back(signal); }
+};
+
+}  // namespace
+
 TracePtr Rule::forward(const Look& look) {
   require_bound(look);
   TracePtr trace = run(look);
@@ -38,9 +49,11 @@ Credits Rule::credit(Trace& trace, const Objective& objective, Sink& sink, Wante
   if (any && !input_credit_)
     throw Error("credit of inputs has to be announced: call set_input_credit(true) before bind");
   trace.spent_ = true;
-  const double share = share_of(trace.look);  // a rule may use the trace up
+  // Of the weights as they are now, but behind the rule's signals, which may step weights at once.
+  Penalties penalties;
+  penalise(share_of(trace.look), penalties);
   Credits credits = emit(trace, objective, any ? wanted : Wanted(), sink);
-  penalise(share, sink);
+  for (const ParamSignal& signal : penalties.held) sink.take(signal);
   return credits;
 }
 

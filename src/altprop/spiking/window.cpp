@@ -8,11 +8,6 @@
 
 namespace altprop::spiking {
 
-std::pair<Tensor, Tensor> finite_times(const Tensor& times) {
-  const Tensor silent = times.eq(INFINITY);
-  return {times.masked_fill(silent, 0), silent.logical_not().to(times.scalar_type())};
-}
-
 WindowSettings WindowSettings::unbounded_at_zero() const {
   WindowSettings out = *this;
   if (clamp == 0) out.clamp = INFINITY;
@@ -59,47 +54,44 @@ std::vector<ParamPtr> Window::params() const {
 }
 
 Tensor Window::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
-  const auto [t, m] = finite_times(inputs[0]);
-  // Both products at once: the weight is read once.
-  const Tensor both = form_.apply(at::cat({m, t}, 0), weight_->value);
-  const int64_t b = inputs[0].size(0);
-  WindowTimes found = window_times(both.narrow(0, 0, b), both.narrow(0, b, b), s_.window, s_.clamp);
-  saved.t = {inputs[0], found.by_times, found.by_spikes};
+  // Both sums at once: the weight is read once.
+  const Tensor seen = spikes_and_times(inputs[0]);
+  WindowTimes found = window_times(form_.apply(seen, weight_->value), s_.window, s_.clamp);
+  saved.t = {seen, found.by_times, found.by_spikes};
   return found.times;
+}
+
+Tensor Window::spikes(const Saved& saved, const Tensor& rows) const {
+  return match_rows(saved.t[0].narrow(0, 0, saved.t[0].size(0) / 2), rows);
 }
 
 Tensor Window::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
   const Tensor by_times = match_rows(saved.t[1], cot);
-  const Tensor silent = match_rows(saved.t[0], cot).eq(INFINITY);
   const Tensor q = (cot * by_times).masked_fill_(by_times.eq(0), 0);
-  std::vector<int64_t> shape = saved.t[0].sizes().vec();
-  return form_.pull(q, substitute ? *substitute : weight_->value, shape).masked_fill(silent, 0);
+  Tensor out = form_.pull(q, substitute ? *substitute : weight_->value, saved.t[0].sizes());
+  return out.masked_fill_(spikes(saved, cot).eq(0), 0);
 }
 
 Tensor Window::jvp(const Saved& saved, const Tensor& tangent, int) const {
   const Tensor by_times = match_rows(saved.t[1], tangent);
-  const Tensor moved = tangent.masked_fill(match_rows(saved.t[0], tangent).eq(INFINITY), 0);
+  const Tensor moved = tangent.masked_fill(spikes(saved, tangent).eq(0), 0);
   return (form_.apply(moved, weight_->value) * by_times).masked_fill_(by_times.eq(0), 0);
 }
 
 Tensor Window::jvp_params(const Saved& saved, const ParamTangents& of) const {
   const Tensor dw = of(*weight_);
   if (!dw.defined()) return {};
-  const auto [t, m] = finite_times(saved.t[0]);
-  return form_.apply(t, dw) * saved.t[1] + form_.apply(m, dw) * saved.t[2];
+  const Tensor moved = form_.apply(saved.t[0], dw);
+  const int64_t b = moved.size(0) / 2;
+  return moved.narrow(0, 0, b) * saved.t[2] + moved.narrow(0, b, b) * saved.t[1];
 }
 
 void Window::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                         const Tensor*, const Shared*) const {
   Slot* slot = store.of(*weight_);
   if (!slot) return;
-  const Tensor folded = fold_rows(cot, saved.t[0].size(0));
-  const auto [t, m] = finite_times(saved.t[0]);
-  const Tensor silent = saved.t[1].eq(0);
-  const Tensor credits = at::cat({(folded * saved.t[1]).masked_fill_(silent, 0),
-                                  (folded * saved.t[2]).masked_fill_(silent, 0)},
-                                 0);
-  form_.add_weight_credit(*slot, credits, at::cat({t, m}, 0), scale);
+  const Tensor folded = fold_rows(cot, saved.t[0].size(0) / 2);
+  form_.add_weight_credit(*slot, sums_credit(folded, saved.t[2], saved.t[1]), saved.t[0], scale);
 }
 
 }  // namespace altprop::spiking

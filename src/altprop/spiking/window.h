@@ -61,12 +61,12 @@ class Window final : public Op {
   const WindowSettings& chosen() const { return s_; }
 
  private:
+  /// Which inputs fire, 1 or 0, for these rows.
+  Tensor spikes(const Saved& saved, const Tensor& rows) const;
+
   WindowSettings s_;
   AffineForm form_;
   ParamPtr weight_;
 };
-
-/// Times with which can be calculated, and which of them are spikes: {t m, m}, 0 where silent.
-std::pair<Tensor, Tensor> finite_times(const Tensor& times);
 
 }  // namespace altprop::spiking

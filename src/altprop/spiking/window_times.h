@@ -1,4 +1,6 @@
-// What a layer with a falling threshold makes of its two sums (spiking/window.h).
+// What a layer with a falling threshold does beside its products (spiking/window.h), each in one
+// pass over memory. On the CPU, float32 and float64, by own kernels (OwnKernel::SpikeEvents);
+// elsewhere, and where they are off, by libtorch's operations.
 #pragma once
 
 #include "altprop/tensor/tensor.h"
@@ -11,8 +13,16 @@ struct WindowTimes {
   Tensor by_spikes;  ///< dt/dS, likewise
 };
 
-/// @param s sum of the weights of the inputs that fire, any shape
-/// @param i the same of weight times time
-WindowTimes window_times(const Tensor& s, const Tensor& i, double window, double clamp);
+/// @param sums [2B, ...]: S of B samples, the sums of the weights of inputs that fire, then I,
+/// those of
+///             weight times time
+WindowTimes window_times(const Tensor& sums, double window, double clamp);
+
+/// [B, ...] times as [2B, ...]: which of them are spikes, 1 or 0, then the times, 0 where silent.
+Tensor spikes_and_times(const Tensor& times);
+
+/// [B, ...] credits of times as [2B, ...]: those of S, then those of I; 0 where a time has no
+/// derivative, whatever its credit.
+Tensor sums_credit(const Tensor& cot, const Tensor& by_spikes, const Tensor& by_times);
 
 }  // namespace altprop::spiking

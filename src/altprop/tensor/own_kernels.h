@@ -29,7 +29,7 @@ enum class OwnKernel : uint32_t {
   Signs,         ///< tensor/signs.h
   Rows,          ///< tensor/rows.h
   Tanh,          ///< tensor/tanh.h
-  SpikeEvents,   ///< spiking/event_kernel.h
+  SpikeEvents,   ///< spiking/event_kernel.h, spiking/window_times.h
   Avx512,        ///< instructions: off also turns off the kernels that are written for them
   Avx2,          ///< instructions, with FMA
 };
