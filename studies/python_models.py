@@ -64,6 +64,7 @@ def of_timm(name):
 
 
 def of_transformers(name):
+    import_torchvision()  # which transformers asks for
     import transformers as t
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
     words, cacheless = {**sizes, "vocab_size": 200}, {"use_cache": False}
