@@ -44,6 +44,14 @@ std::vector<RunOfMany> run_folders(const std::vector<fs::path>& folders) {
   return out;
 }
 
+/// Why a run of a comparison has no weights that are worth a test; "": it has some.
+std::string without_weights(const EarlierRun& run) {
+  const fs::path summary = run.dir / "summary.json";
+  if (fs::exists(summary) && read_json_file(summary).value("status", "") == "diverged")
+    return "it diverged";
+  return run.checkpoint ? "" : "it ended before it had weights to keep";
+}
+
 std::vector<const data::Corruption*> chosen(const std::vector<std::string>& names) {
   std::vector<const data::Corruption*> out;
   if (names.empty())
@@ -80,8 +88,7 @@ nlohmann::json robustness(const RobustnessSettings& settings,
     data = run.experiment->shared_data();
     data_name = of_run.data;
     data_options = of_run.data_options;
-    if (compared && !run.checkpoint) {
-      const std::string why = "it ended before it had weights to keep: it diverged, or was stopped";
+    if (const std::string why = compared ? without_weights(run) : ""; !why.empty()) {
       out["left_out"].push_back({{"folder", dir.string()}, {"label", of_run.name()}, {"why", why}});
       say(text::cat(dir.string(), ": left out, ", why));
       continue;
