@@ -1,37 +1,30 @@
 """How far a rule's gradients are from autograd's."""
+import contextlib
 import math
 
 import torch
 
 from ._core import Refusal
+from .network import kept_modes
 from .rule import Rule, backward
 
 
-class Kept:
-    """The model's gradients, buffers and modes, put back at the end."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def __enter__(self):
-        self.gradients = [(p, p.grad) for p in self.model.parameters()]
-        self.buffers = [(b, b.detach().clone()) for b in self.model.buffers()]
-        self.modes = [(module, module.training) for module in self.model.modules()]
-        for p, _ in self.gradients:
-            p.grad = None
-        self.fork = torch.random.fork_rng(devices=[])
-        self.fork.__enter__()
-        return self
-
-    def __exit__(self, *problem):
-        self.fork.__exit__(*problem)
-        for p, grad in self.gradients:
+@contextlib.contextmanager
+def kept(model):
+    """The model's gradients, buffers and modes and the random state, put back at the end."""
+    gradients = [(p, p.grad) for p in model.parameters()]
+    buffers = [(b, b.detach().clone()) for b in model.buffers()]
+    for p, _ in gradients:
+        p.grad = None
+    try:
+        with kept_modes(model), torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for p, grad in gradients:
             p.grad = grad
         with torch.no_grad():
-            for b, value in self.buffers:
+            for b, value in buffers:
                 b.copy_(value)
-        for module, was in self.modes:
-            module.training = was
 
 
 def gradients(model):
@@ -56,7 +49,7 @@ def check(net, rule, x, y, loss):
     """
     if isinstance(rule, str):
         rule = Rule(rule)
-    with Kept(net.model):
+    with kept(net.model):
         exact = autograd_gradients(net.model, x, y, loss)
         backward(rule, net, x, y, loss)
         found = gradients(net.model)
@@ -77,7 +70,7 @@ def verify_against_autograd(net, example):
     model = net.model
     types = {p.dtype for p in model.parameters() if p.is_floating_point()}
     tolerance = 1e-9 if types == {torch.float64} else 1e-3
-    with Kept(model):
+    with kept(model):
         model.eval()
         with torch.no_grad():
             right = model(example)
@@ -90,8 +83,8 @@ def verify_against_autograd(net, example):
 
         exact = autograd_gradients(model, example, None, loss)
         bound = Rule("backprop").bound(net.lowered(False))
-        with net.lowered(False).derived():
-            found = bound.forward(example, 0, False).output
+        net.lowered(False).refresh()
+        found = bound.forward(example, 0, False).output
         if found.shape != right.shape or not torch.allclose(found, right, rtol=tolerance, atol=tolerance * scale_of(right)):
             raise Refusal("the traced network gives another output than the model on the example: the model may depend on more than "
                           "its input (time, random numbers in evaluation, values of tensors that steer it)")

@@ -14,19 +14,16 @@ class _ByRule(torch.autograd.Function):
         lowered = learner.net.lowered()
         ctx.learner, ctx.lowered = learner, lowered
         ctx.bound = learner.rule.bound(lowered, input_credit=ctx.needs_input_grad[1])
-        with lowered.derived() as ctx.values:
-            ctx.made = ctx.bound.forward(x, learner.step, True)
+        ctx.values = lowered.refresh()
+        ctx.made = ctx.bound.forward(x, learner.step, True)
         learner.step += 1
         return ctx.made.output
 
     @staticmethod
     @once_differentiable
     def backward(ctx, cotangent):
-        into, keep = [], []
-        for tensor in ctx.values:
-            into.append(torch.empty_like(tensor, requires_grad=False) if tensor.requires_grad else None)
-            keep.append(False)
-        to_input = ctx.bound.credit(ctx.made, cotangent, into, keep)
+        into = [torch.empty_like(tensor, requires_grad=False) if tensor.requires_grad else None for tensor in ctx.values]
+        to_input = ctx.bound.credit(ctx.made, cotangent, into, [False] * len(into))
         gradients = ctx.lowered.by_parameter(ctx.values, into)
         return (None, to_input, *[gradients.get(id(p)) for p in ctx.learner.parameters_of_model()])
 

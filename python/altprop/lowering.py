@@ -1,6 +1,5 @@
 """From an exported program to a network of altprop: operations of the library where it has them, boxes of libtorch's for the
 rest."""
-import contextlib
 import json
 import math
 
@@ -17,8 +16,8 @@ from .values import FORMATS, TYPES, Values, is_getitem
 class Box:
     """A program of libtorch's operators in the making (network/ops/aten_box.h)."""
 
-    def __init__(self, values, graph_ids):
-        self.values, self.graph_ids = values, graph_ids
+    def __init__(self, values):
+        self.values = values
         self.inputs, self.constants, self.params, self.calls = [], [], [], []
 
     def collect(self, nodes):
@@ -103,14 +102,13 @@ class Lowered:
             self.sources.append(own if own is not None else node)
         return self._numbers[key]
 
-    @contextlib.contextmanager
-    def derived(self):
+    def refresh(self):
         """The parameters' values as they are now, known to the core; those made of others are on autograd's tape."""
         made = [source for source in self.sources if isinstance(source, torch.fx.Node)]
         values = dict(zip(made, self.values.evaluated(made)))
         tensors = [values[source] if isinstance(source, torch.fx.Node) else source for source in self.sources]
         self.core.refresh(tensors)
-        yield tensors
+        return tensors
 
     def targets(self, tensors):
         """Where gradients go, and whether what is there is kept."""
@@ -125,30 +123,31 @@ class Lowered:
             keep.append(into[-1] is not None and not isinstance(source, torch.fx.Node) and source.grad is not None)
         return into, keep
 
-    def hand_over(self, tensors, into):
-        """Gradients of the core's parameters to .grad of the model's."""
-        made = []
+    def parted(self, tensors, into):
+        """Gradients of the model's own tensors, as (tensor, gradient), and of those that are made of some."""
+        own, made = [], []
         for source, tensor, gradient in zip(self.sources, tensors, into):
             if gradient is None:
                 continue
             if isinstance(source, torch.fx.Node):
                 made.append((tensor, gradient))
             else:
-                source.grad = gradient
+                own.append((source, gradient))
+        return own, made
+
+    def hand_over(self, tensors, into):
+        """Gradients of the core's parameters to .grad of the model's."""
+        own, made = self.parted(tensors, into)
+        for source, gradient in own:
+            source.grad = gradient
         if made:
             torch.autograd.backward(*map(list, zip(*made)))
         self.count_batch()
 
     def by_parameter(self, tensors, into):
         """The same as id of the parameter -> gradient."""
-        found, made = {}, []
-        for source, tensor, gradient in zip(self.sources, tensors, into):
-            if gradient is None:
-                continue
-            if isinstance(source, torch.fx.Node):
-                made.append((tensor, gradient))
-            else:
-                found[id(source)] = gradient
+        own, made = self.parted(tensors, into)
+        found = {id(source): gradient for source, gradient in own}
         if made:
             parameters = [p for p in self.model.parameters() if p.requires_grad]
             through = torch.autograd.grad([t for t, _ in made], parameters, [g for _, g in made], allow_unused=True)
@@ -255,7 +254,7 @@ class Lowered:
         return True
 
     def _box(self, nodes):
-        box = Box(self.values, self.ids)
+        box = Box(self.values)
         box.collect(nodes)
         inside = set(nodes)
         outputs = [node for node in nodes if self.values.led_by_samples(node)

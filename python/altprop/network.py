@@ -10,11 +10,9 @@ from .lowering import Lowered
 
 
 @contextlib.contextmanager
-def mode(model, training):
-    """The whole model in a mode, and each of its modules in its own again at the end."""
+def kept_modes(model):
+    """Each of the model's modules in the mode it was in, at the end."""
     before = [(module, module.training) for module in model.modules()]
-    if model.training != training:
-        model.train(training)
     try:
         yield
     finally:
@@ -37,7 +35,9 @@ class Network:
         """What was traced in a mode, traced now if that was not done yet."""
         training = self.model.training if training is None else training
         if training not in self._lowered:
-            with mode(self.model, training):
+            with kept_modes(self.model):
+                if self.model.training != training:
+                    self.model.train(training)
                 self._lowered[training] = Lowered(exported(self.model, self._example), self.model)
         return self._lowered[training]
 

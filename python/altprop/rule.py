@@ -88,21 +88,21 @@ def backward(rule, net, x, y, loss, step=0):
     expect_plain_autograd()
     lowered = net.lowered()
     found = rule.bound(lowered, loss)
-    with lowered.derived() as values:
-        made = found.forward(x, step, True)
-        at = made.output.detach().requires_grad_()
-        with torch.enable_grad():
-            value = loss(at, y)
-        if value.dim() != 0:
-            raise UsageError(f"backward: the loss is one number, but this one has shape {tuple(value.shape)}; let it take the "
-                             "mean over samples")
-        gradient = torch.autograd.grad(value, at)[0]
-        if rule.needs_loss:
-            expect_of_samples(rule, loss, at, y, gradient)
-        into, keep = lowered.targets(values)
-        if rule.needs_loss:
-            found.credit_of_loss(made, y, into, keep)
-        else:
-            found.credit(made, gradient, into, keep)
-        lowered.hand_over(values, into)
+    values = lowered.refresh()
+    made = found.forward(x, step, True)
+    at = made.output.detach().requires_grad_()
+    with torch.enable_grad():
+        value = loss(at, y)
+    if value.dim() != 0:
+        raise UsageError(f"backward: the loss is one number, but this one has shape {tuple(value.shape)}; let it take the "
+                         "mean over samples")
+    gradient = torch.autograd.grad(value, at)[0]
+    if rule.needs_loss:
+        expect_of_samples(rule, loss, at, y, gradient)
+    into, keep = lowered.targets(values)
+    if rule.needs_loss:
+        found.credit_of_loss(made, y, into, keep)
+    else:
+        found.credit(made, gradient, into, keep)
+    lowered.hand_over(values, into)
     return value.detach()

@@ -74,8 +74,6 @@ ALTPROP_VECTORISED void gradient_row(float* __restrict g, const float* __restric
   for (int64_t i = 0; i < n; ++i) g[i] = s[i] * (g[i] + s[i] * (p2[i] - 2.0f * c[i] * p3[i]));
 }
 
-/// Two at once: the bell and, by it, the area under it, to 1e-7 (M. Abramowitz, I. Stegun, Handbook
-/// of Mathematical Functions, 1964, 7.1.26).
 struct FireRow {
   const float *mean, *variance, *leaks;
   float *probability, *by_mean, *by_variance;  ///< the last null: not asked for
@@ -83,6 +81,8 @@ struct FireRow {
   float shift, at_zero, least;
 };
 
+/// Two at once: the bell and, by it, the area under it, to 1e-7 (M. Abramowitz, I. Stegun, Handbook
+/// of Mathematical Functions, 1964, 7.1.26).
 ALTPROP_VECTORISED void fire_row(const FireRow* row) {
   const float* __restrict mean = row->mean;
   const float* __restrict variance = row->variance;

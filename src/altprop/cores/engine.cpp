@@ -11,8 +11,7 @@ namespace altprop::cores {
 void Engine::add(const Mapping& member) {
   if (members_ == kMembersAtOnce)
     throw Error(text::cat("cores: an engine has ", kMembersAtOnce, " members at most"));
-  if (!is_drawn(member))
-    throw Error("cores: a member has connections of 0 and 1 and whole leaks; draw it first");
+  expect_drawn(member, "a member has");
   take(member);
   ++members_;
 }

@@ -153,10 +153,7 @@ class MappingReader {
 
 std::string mapping_text(const Mapping& drawn) {
   validate(drawn);
-  if (!is_drawn(drawn))
-    throw Error(
-        "cores: a mapping is written with connections of 0 and 1 and whole leaks; draw it "
-        "first");
+  expect_drawn(drawn, "a mapping is written with");
   json cores = json::array(), votes = json::array();
   for (const MappedCore& core : drawn.cores) {
     std::vector<int64_t> leaks;

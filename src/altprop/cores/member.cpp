@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
 #include "altprop/tensor/random.h"
 
 namespace altprop::cores {
@@ -37,6 +39,12 @@ bool is_drawn(const Mapping& mapping) {
                                    [](double leak) { return leak == std::floor(leak); });
     return whole && core.connections.eq(0).logical_or(core.connections.eq(1)).all().item<bool>();
   });
+}
+
+void expect_drawn(const Mapping& mapping, const char* what_has) {
+  if (!is_drawn(mapping))
+    throw Error(text::cat("cores: ", what_has,
+                          " connections of 0 and 1 and whole leaks; draw it first"));
 }
 
 }  // namespace altprop::cores

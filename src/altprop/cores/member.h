@@ -15,5 +15,7 @@ Mapping draw_member(const Mapping& mapping, uint64_t seed, int64_t member, LeakM
 
 /// True if it has been drawn, so that all members are the same.
 bool is_drawn(const Mapping& mapping);
+/// @throws Error unless it has been drawn. `what_has` begins the sentence: "a member has".
+void expect_drawn(const Mapping& mapping, const char* what_has);
 
 }  // namespace altprop::cores

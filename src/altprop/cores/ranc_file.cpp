@@ -65,10 +65,7 @@ std::vector<std::vector<RancDestination>> destinations_of(const Mapping& mapping
 
 RancFiles ranc_files(const Mapping& drawn, const std::vector<std::vector<int>>& images) {
   validate(drawn);
-  if (!is_drawn(drawn))
-    throw Error(
-        "cores: a mapping is written with connections of 0 and 1 and whole leaks; draw it "
-        "first");
+  expect_drawn(drawn, "a mapping is written with");
   const std::vector<int64_t> depths = depths_of(drawn);
   const int64_t places = static_cast<int64_t>(drawn.cores.size()) + 1,
                 columns = std::min(kMostColumns, places), rows = (places + columns - 1) / columns;

@@ -50,7 +50,7 @@ OpPtr factor_out(int64_t keep);
 OpPtr dequantise(int64_t levels = 256);
 /// Its levels; 0 of other operations.
 int64_t levels_of(const Op& op);
-/// The middle of ways back: x of the level that y lies in.
+/// The image value that the noisy value y came from: its level over the highest one, in [0, 1].
 Tensor quantised(const Tensor& y, int64_t levels);
 
 }  // namespace altprop::ode
