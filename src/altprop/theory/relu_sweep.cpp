@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -13,58 +14,96 @@ namespace {
 
 constexpr int64_t kLanes = 16, kTile = 2 * kLanes;  // columns of a tile
 constexpr int64_t kBlock = 5;  // rows of Z in registers; 50 samples are ten blocks
-using Vector = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float))));
+/// Vectors as wide as a register: the compiler keeps wider ones in memory. One by one, because it
+/// ignores a size that depends on a template's argument.
+#define ALTPROP_FLOATS(n) float __attribute__((vector_size(n * sizeof(float)), aligned(sizeof(float))))
+template <int64_t kWide>
+struct Floats;
+template <>
+struct Floats<4> {
+  using Vector = ALTPROP_FLOATS(4);
+};
+template <>
+struct Floats<8> {
+  using Vector = ALTPROP_FLOATS(8);
+};
+template <>
+struct Floats<16> {
+  using Vector = ALTPROP_FLOATS(16);
+};
+#undef ALTPROP_FLOATS
 
 /// One step of one repetition.
 /// @param k      [rows / kBlock][rows][kBlock]: -rate K diag(e), row blocks, each stored by columns
 /// @param e      [rows]: rate e, for beta's gradient
 /// @param z      [tiles][rows][kTile]
-/// @param credit feedback or, for backprop, beta itself
-/// @param credits scratch, [2 rows]
-/// @param sums   out, [rows]: relu(Z) beta after the step, before summing over the lanes
-ALTPROP_VECTORISED void sweep(const float* k, const float* e, Vector* z, Vector* beta,
-                              const Vector* credit, float shrink, int64_t tiles, int64_t rows,
-                              Vector* credits, Vector* sums) {
-  const Vector zero = {};
-  for (int64_t i = 0; i < rows; ++i) sums[i] = zero;
-  for (int64_t tile = 0; tile < tiles; ++tile, z += 2 * rows, beta += 2, credit += 2) {
-    const Vector c0 = credit[0], c1 = credit[1];
-    Vector g0 = zero, g1 = zero;
-    for (int64_t i = 0; i < rows; ++i) {
-      const Vector z0 = z[2 * i], z1 = z[2 * i + 1];
-      // As the library's ReLU and its derivative do, these comparisons let NaN through.
-      credits[2 * i] = z0 <= zero ? zero : c0;
-      credits[2 * i + 1] = z1 <= zero ? zero : c1;
-      g0 += (z0 < zero ? zero : z0) * e[i];
-      g1 += (z1 < zero ? zero : z1) * e[i];
-    }
-    const Vector b0 = beta[0] * shrink - g0, b1 = beta[1] * shrink - g1;
-    beta[0] = b0;
-    beta[1] = b1;
-    const float* block = k;
-    for (int64_t i = 0; i < rows; i += kBlock, block += rows * kBlock) {
-      Vector sum[kBlock][2];
-#pragma GCC unroll 5
-      for (int64_t r = 0; r < kBlock; ++r) {
-        sum[r][0] = z[2 * (i + r)];
-        sum[r][1] = z[2 * (i + r) + 1];
+/// @param beta   [tiles][kTile]
+/// @param credit likewise: feedback or, for backprop, beta itself
+/// @param credits scratch, [rows][2 kWide]
+/// @param sums   out, [rows][kLanes]: relu(Z) beta after the step, before summing over the lanes
+template <int64_t kWide>
+ALTPROP_VECTORISED void sweep(const float* k, const float* e, float* z, float* beta,
+                              const float* credit, float shrink, int64_t tiles, int64_t rows,
+                              float* credits, float* sums) {
+  using V = typename Floats<kWide>::Vector;
+  static_assert(sizeof(V) == kWide * sizeof(float));
+  const auto at = [](float* p) -> V& { return *reinterpret_cast<V*>(p); };
+  const auto read = [](const float* p) -> const V& { return *reinterpret_cast<const V*>(p); };
+  const V zero = {};
+  std::fill(sums, sums + rows * kLanes, 0.0f);
+  for (int64_t tile = 0; tile < tiles; ++tile, z += kTile * rows, beta += kTile, credit += kTile)
+    for (int64_t lane = 0; lane < kLanes; lane += kWide) {
+      float *first = z + lane, *second = first + kLanes;
+      const V c0 = read(credit + lane), c1 = read(credit + kLanes + lane);
+      V g0 = zero, g1 = zero;
+      for (int64_t i = 0; i < rows; ++i) {
+        const V z0 = at(first + i * kTile), z1 = at(second + i * kTile);
+        // As the library's ReLU and its derivative do, these comparisons let NaN through.
+        at(credits + 2 * i * kWide) = z0 <= zero ? zero : c0;
+        at(credits + (2 * i + 1) * kWide) = z1 <= zero ? zero : c1;
+        g0 += (z0 < zero ? zero : z0) * e[i];
+        g1 += (z1 < zero ? zero : z1) * e[i];
       }
-      for (int64_t j = 0; j < rows; ++j) {
-        const Vector d0 = credits[2 * j], d1 = credits[2 * j + 1];
+      const V b0 = at(beta + lane) * shrink - g0, b1 = at(beta + kLanes + lane) * shrink - g1;
+      at(beta + lane) = b0;
+      at(beta + kLanes + lane) = b1;
+      const float* block = k;
+      for (int64_t i = 0; i < rows; i += kBlock, block += rows * kBlock) {
+        V sum[kBlock][2];
 #pragma GCC unroll 5
         for (int64_t r = 0; r < kBlock; ++r) {
-          sum[r][0] += block[j * kBlock + r] * d0;
-          sum[r][1] += block[j * kBlock + r] * d1;
+          sum[r][0] = at(first + (i + r) * kTile);
+          sum[r][1] = at(second + (i + r) * kTile);
+        }
+        for (int64_t j = 0; j < rows; ++j) {
+          const V d0 = at(credits + 2 * j * kWide), d1 = at(credits + (2 * j + 1) * kWide);
+#pragma GCC unroll 5
+          for (int64_t r = 0; r < kBlock; ++r) {
+            sum[r][0] += block[j * kBlock + r] * d0;
+            sum[r][1] += block[j * kBlock + r] * d1;
+          }
+        }
+#pragma GCC unroll 5
+        for (int64_t r = 0; r < kBlock; ++r) {
+          at(first + (i + r) * kTile) = sum[r][0];
+          at(second + (i + r) * kTile) = sum[r][1];
+          at(sums + (i + r) * kLanes + lane) += (sum[r][0] < zero ? zero : sum[r][0]) * b0 +
+                                                (sum[r][1] < zero ? zero : sum[r][1]) * b1;
         }
       }
-#pragma GCC unroll 5
-      for (int64_t r = 0; r < kBlock; ++r) {
-        z[2 * (i + r)] = sum[r][0];
-        z[2 * (i + r) + 1] = sum[r][1];
-        sums[i + r] +=
-            (sum[r][0] < zero ? zero : sum[r][0]) * b0 + (sum[r][1] < zero ? zero : sum[r][1]) * b1;
-      }
     }
+}
+
+/// As `sweep`, with vectors as wide as the registers of the moment.
+template <class... Operands>
+void sweep_now(const Operands&... o) {
+  switch (instructions_now()) {
+    case Instructions::Avx512:
+      return vectorised<sweep<16>>(o...);
+    case Instructions::Avx2:
+      return vectorised<sweep<8>>(o...);
+    case Instructions::Plain:
+      return vectorised<sweep<4>>(o...);
   }
 }
 
@@ -116,12 +155,9 @@ void ReluSweep::step(double eta, double lambda) {
         for (int64_t j = 0; j < n_; ++j)
           blocks[static_cast<size_t>((i / kBlock * rows + j) * kBlock + i % kBlock)] =
               -gram[i * n_ + j] * scaled[static_cast<size_t>(j)];
-      vectorised<sweep>(
-          blocks.data(), scaled.data(), reinterpret_cast<Vector*>(z + rep * columns * rows),
-          reinterpret_cast<Vector*>(beta + rep * columns),
-          reinterpret_cast<const Vector*>(credit + rep * columns),
-          static_cast<float>(1 - eta * lambda), tiles, rows,
-          reinterpret_cast<Vector*>(credits.data()), reinterpret_cast<Vector*>(sums.data()));
+      sweep_now(blocks.data(), scaled.data(), z + rep * columns * rows, beta + rep * columns,
+                credit + rep * columns, static_cast<float>(1 - eta * lambda), tiles, rows,
+                credits.data(), sums.data());
       for (int64_t i = 0; i < n_; ++i) {
         float sum = 0;
         for (int64_t lane = 0; lane < kLanes; ++lane)
