@@ -18,7 +18,8 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FILTER = "Contract/EveryRule.LearnsGlyphs/*:Proof*:LearnedFeedbackTeacher.*:FeedbackLearning.Teacher*"
+FILTER = ("Contract/EveryRule.LearnsGlyphs/*:Proof*:LearnedFeedbackTeacher.*:FeedbackLearning.Teacher*:CoresLearn.*:"
+          "SpikingNetworks.*:EventRecordings.*")
 
 
 def found_in(report):

@@ -29,6 +29,19 @@ INSTANTIATE_TEST_SUITE_P(All, CoreKernels,
                          ::testing::Values(Switches{"AllOn", {}}, Switches{"AllOff", OwnKernels::all()}),
                          [](const auto& info) { return info.param.name; });
 
+TEST(CoreLoops, AreOffByTheirSwitchAlone) {
+  const Tensor mean = draw_for_kernels(1, {9, 40}, -20, 20), variance = draw_for_kernels(2, {9, 40}, 0, 20),
+               leaks = draw_for_kernels(3, {40}, -2, 2);
+  const auto fired = [&] { return core_fired(mean, variance, leaks, {}).probability; };
+  const Tensor plain = plainly::core_fired(mean, variance, leaks, {}).probability;
+  const OwnKernels before = kernels_off();
+  set_kernels_off(OwnKernels::all().without({OwnKernel::CoreLoops}));
+  EXPECT_FALSE(at::equal(fired(), plain)) << "the own area under the bell is rounded otherwise";
+  set_kernels_off({OwnKernel::CoreLoops});
+  EXPECT_TRUE(at::equal(fired(), plain));
+  set_kernels_off(before);
+}
+
 TEST_P(CoreKernels, EqualTheOperations) {
   const KernelsOff off(GetParam().off);
   for (const auto& [rows, axons] :

@@ -204,11 +204,11 @@ TEST(ProofFirstSpike, LearnsAndWakesSilentUnits) {
       data::from_tensors(toy.inputs.sigmoid().neg().add(1).mul(2).to(at::kFloat), toy.targets,
                          toy.inputs.sigmoid().neg().add(1).mul(2).to(at::kFloat), toy.targets);
   RunSettings s;
-  s.epochs = 30;
+  s.epochs = 200;
   s.batch = 30;
   s.dtype = "float64";
   s.optimizer.kind = "adam";
-  s.optimizer.lr = 0.01;
+  s.optimizer.lr = 0.02;
   s.probe_every = 15;
   s.threads = 1;
   Trainer trainer(net, rule, loss, data, s);
@@ -222,9 +222,9 @@ TEST(ProofFirstSpike, LearnsAndWakesSilentUnits) {
   EXPECT_EQ(trainer.run(), "done") << "what never fires has not diverged";
   EXPECT_LT(silent(), 60);
   const Scores after = trainer.evaluate(data.test);
-  // A net that never fires has a loss of ln 3 = 1.0986 and is never right.
-  test::expect_learnt_at_most("loss", after.loss(), 1.09);
-  test::expect_learnt_at_least("accuracy", *after.accuracy(), 0.32);
+  // Half of the samples are of one class: who knows no more is right there, with a loss of 1.04.
+  test::expect_learnt_at_most("loss", after.loss(), 0.95);
+  test::expect_learnt_at_least("accuracy", *after.accuracy(), 0.65);
 }
 
 }  // namespace

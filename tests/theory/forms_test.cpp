@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "altprop/base/error.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/theory/reduced_form.h"
 #include "altprop/theory/relu_sweep.h"
 #include "theory/support.h"
@@ -154,6 +155,17 @@ TEST(TheoryForms, OneStepIsTheGradientOfTheLossAndFeedbackReplacesTheOutputWeigh
                 1e-10 * gw.abs().max().item<double>());
       EXPECT_GT(largest_difference(gw, gw_b), 1e-2 * gw.abs().max().item<double>());
     }
+}
+
+TEST(TheoryForms, TheSweepIsOffByItsSwitch) {
+  const Draws draws = draws_of(Psi::Relu, {5, 9, 25}, at::kFloat);
+  const auto made = [&] { return make_dynamics(Form::Hidden, Psi::Relu, false, 1, draws); };
+  const OwnKernels before = kernels_off();
+  set_kernels_off({});
+  EXPECT_TRUE(dynamic_cast<ReluSweep*>(made().get()));
+  set_kernels_off({OwnKernel::ReluSweep});
+  EXPECT_TRUE(dynamic_cast<HiddenForm*>(made().get()));
+  set_kernels_off(before);
 }
 
 TEST(TheoryForms, WhatHasNoReducedFormIsRefused) {

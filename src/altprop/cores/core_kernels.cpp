@@ -7,6 +7,7 @@
 
 #include "altprop/cores/normal.h"
 #include "altprop/tensor/elementary.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/tensor/vectorised.h"
 
 namespace altprop::cores {
@@ -53,7 +54,7 @@ namespace {
 
 bool fits_core_loops(std::initializer_list<Tensor> all) {
   return std::all_of(all.begin(), all.end(), [](const Tensor& t) {
-    return t.device().is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous();
+    return own_kernel_reaches(OwnKernel::CoreLoops, t) && t.scalar_type() == at::kFloat && t.is_contiguous();
   });
 }
 

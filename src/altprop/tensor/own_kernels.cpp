@@ -19,7 +19,8 @@ namespace {
 constexpr std::array kKernelNames = {"outer-product", "packed-matrix", "narrow-conv", "settle",
                                      "settle-pair",   "value-steps",   "lstm",        "planar",
                                      "softmax-pool",  "softmax-rows",  "signs",       "rows",
-                                     "tanh",          "spike-events",  "avx512",      "avx2"};
+                                     "tanh",          "spike-events",  "core-loops",  "relu-sweep",
+                                     "avx512",        "avx2"};
 constexpr const char* kVariable = "ALTPROP_KERNELS";
 
 OwnKernels named_kernel(const std::string& name) {

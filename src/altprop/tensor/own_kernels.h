@@ -13,8 +13,9 @@
 
 namespace altprop {
 
-/// Kernels that are chosen together, and the instructions that all of them may use. Random numbers
-/// have no entry: they have one implementation, whose bits do not depend on the instructions.
+/// Kernels that are chosen together, and the instructions that all of them may use. Random numbers,
+/// and the deployed cores that count bits (cores/popcount_engine.h), have no entry: they have one
+/// implementation, whose bits do not depend on the instructions.
 enum class OwnKernel : uint32_t {
   OuterProduct,  ///< tensor/outer_product.h
   PackedMatrix,  ///< tensor/packed_matrix.h
@@ -30,6 +31,8 @@ enum class OwnKernel : uint32_t {
   Rows,          ///< tensor/rows.h
   Tanh,          ///< tensor/tanh.h
   SpikeEvents,   ///< spiking/event_kernel.h, spiking/window_times.h
+  CoreLoops,     ///< cores/core_kernels.h
+  ReluSweep,     ///< theory/relu_sweep.h
   Avx512,        ///< instructions: off also turns off the kernels that are written for them
   Avx2,          ///< instructions, with FMA
 };

@@ -5,6 +5,7 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/tensor/own_kernels.h"
 #include "altprop/theory/network_form.h"
 #include "altprop/theory/reduced_form.h"
 #include "altprop/theory/relu_sweep.h"
@@ -86,7 +87,8 @@ std::unique_ptr<Dynamics> make_dynamics(Form form, Psi psi, bool exact, int64_t 
                                         const Draws& draws) {
   if (form == Form::Full) return std::make_unique<FullForm>(psi, exact, repetitions, draws);
   if (form == Form::Hidden) {
-    const bool sweep = psi == Psi::Relu && draws(0).y.scalar_type() == at::kFloat;
+    const bool sweep = psi == Psi::Relu && draws(0).y.scalar_type() == at::kFloat &&
+                       own_kernel_is_on(OwnKernel::ReluSweep);
     if (sweep) return std::make_unique<ReluSweep>(exact, repetitions, draws);
     return std::make_unique<HiddenForm>(psi, exact, repetitions, draws);
   }
