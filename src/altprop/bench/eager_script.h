@@ -1,4 +1,4 @@
-// benchmarks/eager_spikes.py and eager.py, one behind the other, compiled in.
+// benchmarks/eager_spikes.py, eager_ode.py and eager.py, one behind the other, compiled in.
 #pragma once
 
 #include <string_view>

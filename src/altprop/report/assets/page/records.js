@@ -3,6 +3,13 @@
 const data = JSON.parse(document.getElementById('records').textContent);
 
 const DASHES = [null, '7 3', '2 3', '9 3 2 3'];
+/** How the i-th of several lines that are no rules looks: layers, states, quantities. */
+const lineLook = (label, i) => ({
+  label,
+  color: `var(--c${i % 7})`,
+  dash: DASHES[Math.floor(i / 7) % DASHES.length],
+  marker: MARKERS[i % MARKERS.length],
+});
 const isBackprop = (summary, label) =>
     /^(bp|backprop|backpropagation)$/.test(text(summary.rule) || label.replace(/\[.*$/s, ''));
 

@@ -27,6 +27,8 @@ function epochsCsv() {
             number(value) !== null && rows.push([group.label, run.seed, epoch, quantity, layer, value]);
         for (const [key, value] of Object.entries(run.at.get(epoch))) {
           if (key !== 'epoch') put(key, '', value);
+          if (isObject(value))
+            for (const [quantity, inner] of Object.entries(value)) put(quantity, '', inner);
           for (const entry of objects(value))
             for (const [quantity, inner] of Object.entries(entry)) put(quantity, text(entry.name), inner);
         }

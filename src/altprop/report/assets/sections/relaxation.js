@@ -31,10 +31,7 @@ function settlingLines(settlings, key) {
   const xs = unique(settlings.flatMap((one) => one.steps)).filter((x) => number(x) !== null);
   return names
       .map((name, i) => ({
-             label: name,
-             color: `var(--c${i % 7})`,
-             dash: DASHES[Math.floor(i / 7) % DASHES.length],
-             marker: MARKERS[i % MARKERS.length],
+             ...lineLook(name, i),
              points: xs.sort((a, b) => a - b)
                          .map((x) => ({x, ...statistics(settlings.map((one) => value(one, name, x)))}))
                          .filter((point) => known(point.mean)),
