@@ -14,24 +14,12 @@ namespace {
 
 constexpr int64_t kLanes = 16, kTile = 2 * kLanes;  // columns of a tile
 constexpr int64_t kBlock = 5;  // rows of Z in registers; 50 samples are ten blocks
-/// Vectors as wide as a register: the compiler keeps wider ones in memory. One by one, because it
-/// ignores a size that depends on a template's argument.
-#define ALTPROP_FLOATS(n) float __attribute__((vector_size(n * sizeof(float)), aligned(sizeof(float))))
+/// As wide as a register: the compiler keeps wider ones in memory.
 template <int64_t kWide>
-struct Floats;
-template <>
-struct Floats<4> {
-  using Vector = ALTPROP_FLOATS(4);
+struct Floats {
+  // An alias would lose the attributes.
+  typedef float Vector __attribute__((vector_size(kWide * sizeof(float)), aligned(sizeof(float))));
 };
-template <>
-struct Floats<8> {
-  using Vector = ALTPROP_FLOATS(8);
-};
-template <>
-struct Floats<16> {
-  using Vector = ALTPROP_FLOATS(16);
-};
-#undef ALTPROP_FLOATS
 
 /// One step of one repetition.
 /// @param k      [rows / kBlock][rows][kBlock]: -rate K diag(e), row blocks, each stored by columns
