@@ -9,7 +9,7 @@ ifeq ($(wildcard $(BUILD)/CMakeCache.txt),)
 UNITY ?= ON
 endif
 
-.PHONY: help setup build program dev demo test sanitize kernels bench install docs tidy format clean
+.PHONY: help setup build program dev demo test sanitize emulated kernels bench install docs tidy format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -66,8 +66,11 @@ sanitize: build
 	cmake --build $(BUILD) -j $(JOBS) --target altprop_sanitized
 	@tools/sanitize.sh $(BUILD)
 
-kernels: .cache/setup-tests.stamp build
+# Once it is built, `make test` runs it too.
+emulated: build
 	cmake --build $(BUILD) -j $(JOBS) --target altprop_emulated
+
+kernels: .cache/setup-tests.stamp emulated
 	@tools/kernels.sh $(BUILD)
 
 bench: program

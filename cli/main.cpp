@@ -1,4 +1,5 @@
-// The `altprop` program: parses, calls the library, prints. Exit codes: 0 done, 1 failure, 2 usage.
+// The `altprop` program: parses, calls the library, prints. Exit codes: 0 done, 1 failure, 2 usage;
+// what a signal ended ends by that signal.
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "altprop/base/version.h"
 #include "altprop/tensor/memory.h"
 #include "altprop/tensor/own_kernels.h"
+#include "altprop/train/interrupt.h"
 #include "command.h"
 
 namespace {
@@ -101,5 +103,7 @@ int main(int argc, char** argv) {
   const int code = run(argc, argv);
   if (std::fflush(stdout) != 0)
     return fail(1, altprop::text::cat("writing the output failed: ", std::strerror(errno)));
-  return std::ferror(stdout) ? fail(1, "writing the output failed") : code;
+  if (std::ferror(stdout)) return fail(1, "writing the output failed");
+  if (code != 0) altprop::interrupt::end_if_signalled();
+  return code;
 }

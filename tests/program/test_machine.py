@@ -111,6 +111,21 @@ def test_two_programs_in_one_folder(tmp_path):
     assert summary(run)["status"] == "interrupted"
 
 
+def test_an_interrupt_leaves_the_loop_of_a_shell(tmp_path):
+    """As of any program that Ctrl-C ends: the shell sees 130, and its loop goes no further."""
+    train = [str(a) for a in (PROGRAM, "train", *TINY, "--epochs", 1000, "--quiet", "--overwrite", "--out", tmp_path / "run")]
+    shell = subprocess.Popen(["bash", "-c", 'for i in 1 2; do "$@"; echo ended $?; done', "bash", *train],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(),
+                             start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    deadline = time.time() + 60
+    while not (tmp_path / "run" / "metrics.jsonl").exists() and time.time() < deadline:
+        time.sleep(0.01)
+    os.killpg(shell.pid, signal.SIGINT)
+    out, _ = shell.communicate(timeout=60)
+    assert shell.returncode == -signal.SIGINT and "ended" not in out, out
+    assert summary(tmp_path / "run")["status"] == "interrupted"
+
+
 def test_interrupt_ends_commands_that_have_nothing_to_save(tmp_path):
     process = subprocess.Popen([PROGRAM, "check", "--net", "mlp:784-2000-2000-2000-10", "--batch", "4096"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),

@@ -88,7 +88,7 @@ def test_killed(case, whole, tmp_path):
 def test_interrupted(sent, whole, tmp_path):
     run = tmp_path / "run"
     process = start("train", *TINY, *SHORT, *CASES["adam"], "--out", run)
-    assert stop(process, run, 0.03, sent) == 1
+    assert stop(process, run, 0.03, sent) == -sent
     s = summary(run)
     assert s["status"] == "interrupted" and 0 < s["steps"] < 128
     assert checkpoint(run / "checkpoint.safetensors")["position.step"].item() == s["steps"]  # the step it was in, not the last third
@@ -107,7 +107,7 @@ def test_interrupted_between_epochs(tmp_path):
         process.stderr.readline()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1 and "interrupted at step" in err
+    assert process.returncode == -signal.SIGINT and "interrupted at step" in err
     assert 3 <= summary(tmp_path / "run")["epochs"] < 30
     altprop("resume", tmp_path / "run", "--quiet")
     train(tmp_path / "whole", *long)
@@ -144,7 +144,7 @@ def test_interrupted_before_the_first_step(tmp_path):
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == -signal.SIGINT
     assert summary(tmp_path / "run")["steps"] == 0
     altprop("resume", tmp_path / "run", "--quiet")
     assert summary(tmp_path / "run")["steps"] == 3
@@ -195,7 +195,7 @@ def test_comparison_interrupted(tmp_path):
         process.stderr.readline()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == -signal.SIGINT
     assert 2 <= len(summary(tmp_path / "run")["runs"]) < 6
     assert (tmp_path / "run" / "report.html").exists()
     resumed = altprop("resume", tmp_path / "run", "--quiet", "--json").json

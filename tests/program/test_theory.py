@@ -92,7 +92,7 @@ def test_interrupted_study_goes_on(tmp_path):
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == -signal.SIGINT
     s = summary(part)
     assert s["status"] == "interrupted" and 1 <= len(s["cells"]) < 4
     fa2(part, *slow, "--resume")
@@ -134,7 +134,7 @@ def test_a_running_study_is_not_overwritten(tmp_path):
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
-    assert process.returncode == 1 and summary(folder)["status"] == "interrupted"
+    assert process.returncode == -signal.SIGINT and summary(folder)["status"] == "interrupted"
 
 
 def test_form_backprop_and_json(tmp_path):

@@ -6,14 +6,18 @@ namespace altprop::interrupt {
 
 namespace {
 
+constexpr int kNotBySignal = -1;
+/// The signal that asked for it, or kNotBySignal.
 volatile std::sig_atomic_t stop_requested = 0;
 
+void end_by(int signal) {
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
 void handle(int signal) {
-  if (stop_requested) {
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
-  stop_requested = 1;
+  if (stop_requested) end_by(signal);
+  stop_requested = signal;
 }
 
 }  // namespace
@@ -30,6 +34,9 @@ void install() {
 }
 
 bool requested() { return stop_requested != 0; }
-void request(bool stop) { stop_requested = stop ? 1 : 0; }
+void end_if_signalled() {
+  if (stop_requested > 0) end_by(stop_requested);
+}
+void request(bool stop) { stop_requested = stop ? kNotBySignal : 0; }
 
 }  // namespace altprop::interrupt

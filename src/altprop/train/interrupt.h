@@ -9,6 +9,9 @@ namespace altprop::interrupt {
 void install();
 /// True once a stop was asked for.
 bool requested();
+/// Where a signal asked for it, ends the program as that signal would have, so that a shell sees 130
+/// or 143 and leaves its loop. For programs, after all is saved and written.
+void end_if_signalled();
 /// For tests and libraries: asks for a stop, or takes the request back.
 void request(bool stop = true);
 
