@@ -1,18 +1,78 @@
 #include "command.h"
 
 #include <algorithm>
+#include <map>
 
 #include "altprop/base/error.h"
 #include "altprop/base/files.h"
 #include "altprop/base/text.h"
 #include "altprop/data/source.h"
+#include "altprop/network/architecture.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/presets.h"
+#include "completion.h"
 
 namespace altprop::cli {
 
 std::string command_line;
 int exit_code = 0;
+
+namespace {
+
+/// What a text setting can be, where that is a list of names.
+std::vector<std::string> values_of_setting(const std::string& name) {
+  std::vector<std::string> out;
+  if (name == "rule")
+    for (const RuleEntry& entry : rule_entries()) out.push_back(entry.name);
+  if (name == "net")
+    for (const ArchitectureEntry& entry : architecture_entries()) out.push_back(entry.example);
+  if (name == "data")
+    for (const data::Source& source : data::list()) out.push_back(source.name);
+  if (name == "preset")
+    for (const auto& preset : preset_listing()) out.push_back(preset["name"]);
+  return out;
+}
+
+/// What other programs call our settings.
+std::string other_name(const std::string& name) {
+  static const std::map<std::string, std::string> ours = {
+      {"learning-rate", "lr"}, {"batch-size", "batch"},   {"batchsize", "batch"},
+      {"epoch", "epochs"},     {"model", "net"},          {"network", "net"},
+      {"arch", "net"},         {"dataset", "data"},       {"wd", "weight-decay"},
+      {"optim", "optimizer"},  {"lr-schedule", "schedule"}, {"scheduler", "schedule"},
+      {"lr-scheduler", "schedule"}, {"output", "out"},    {"o", "out"},
+      {"out-dir", "out"},      {"output-dir", "out"},     {"algorithm", "rule"},
+      {"method", "rule"},      {"steps", "max-steps"},    {"precision", "dtype"},
+      {"gpu", "device"},       {"val", "validation"},     {"weights", "init-from"},
+      {"checkpoint", "init-from"}, {"loss-function", "loss"}, {"warmup", "warmup-steps"},
+      {"patience", "early-stop"},  {"rules", "rule"},     {"seeds", "seed"},
+      {"rule", "rules"},       {"seed", "seeds"}};
+  const auto found = ours.find(name);
+  return found == ours.end() ? "" : found->second;
+}
+
+/// @throws UsageError saying what was probably meant
+[[noreturn]] void refuse_unknown(const std::string& written, const CLI::App& app) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
+  const auto has = [&](const std::string& flag) {
+    return std::count(known.begin(), known.end(), flag) > 0;
+  };
+  const size_t equals = written.find('=');
+  std::string name = written.substr(0, equals);
+  name.erase(0, name.find_first_not_of('-'));
+  std::replace(name.begin(), name.end(), '_', '-');
+  if (!written.starts_with("-") && equals != std::string::npos && has("--" + name))
+    throw UsageError(text::cat("'", written, "' is not an option of this command; write --", name,
+                               " ", written.substr(equals + 1)));
+  if (const std::string ours = "--" + other_name(name); has(ours))
+    throw UsageError(
+        text::cat("'", written, "' is not an option of this command; it is called ", ours, " here"));
+  throw UsageError("'" + written + "' is not an option of this command" +
+                   text::suggestion("--" + name, known));
+}
+
+}  // namespace
 
 void Flags::add(CLI::App& app, const Options& options, const std::vector<std::string>& leave_out) {
   for (const Options::Entry& entry : options.entries()) {
@@ -26,7 +86,11 @@ void Flags::add(CLI::App& app, const Options& options, const std::vector<std::st
     CLI::Option* flag = app.add_option_function<std::string>(
         "--" + name, [this, name](const std::string& value) { given_[name] = value; }, help);
     flag->type_name(text::cat("<", entry.type, ">"));
+    if (!entry.group.empty()) flag->group(entry.group);
     flag->take_last();
+    note_values("--" + name, !entry.choices.empty() ? entry.choices
+                             : entry.type == "flag" ? std::vector<std::string>{"true", "false"}
+                                                    : values_of_setting(name));
     if (entry.type == "flag")
       flag->expected(0, 1)->default_str("true")->option_text("[true|false]");
   }
@@ -127,10 +191,7 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
                direction = name.rfind("--direction.", 0) == 0;
     if (!rule && !data && !direction) {
       refuse_without_owner(name, settings, takes_rule_);
-      std::vector<std::string> known;
-      for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
-      throw UsageError("'" + name + "' is not an option of this command" +
-                       text::suggestion(name, known));
+      refuse_unknown(name, app);
     }
     if (const size_t equals = name.find('='); equals != std::string::npos) {
       value = name.substr(equals + 1);

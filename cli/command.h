@@ -55,6 +55,12 @@ void add_report(CLI::App& program);
 void add_data(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_theory(CLI::App& program);
+void add_help(CLI::App& program);
+
+/// The command of this name. @throws UsageError with the one that was probably meant
+CLI::App* command_named(CLI::App& program, const std::string& name);
+/// Puts examples, each a line without the program's name, below the help text of a command.
+void add_examples(CLI::App& command, const std::vector<std::string>& lines);
 
 /// The command line as typed, for records.
 extern std::string command_line;

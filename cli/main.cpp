@@ -17,6 +17,7 @@
 #include "altprop/tensor/own_kernels.h"
 #include "altprop/train/interrupt.h"
 #include "command.h"
+#include "completion.h"
 
 namespace {
 
@@ -45,15 +46,6 @@ int fail_of_library(const std::string& message) {
                      "; if the input is in order, this is a fault of altprop"));
 }
 
-void check_command(const CLI::App& program, const std::string& name) {
-  std::vector<std::string> known;
-  for (const CLI::App* command : program.get_subcommands(nullptr))
-    known.push_back(command->get_name());
-  if (!std::count(known.begin(), known.end(), name))
-    throw altprop::UsageError("there is no command '" + name + "'" +
-                              altprop::text::suggestion(name, known));
-}
-
 int run(int argc, char** argv) {
   using namespace altprop;
   memory::install();
@@ -67,11 +59,12 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   for (auto* add : {cli::add_train, cli::add_compare, cli::add_resume, cli::add_check,
                     cli::add_predict, cli::add_robustness, cli::add_export, cli::add_deploy, cli::add_describe,
-                    cli::add_list, cli::add_report, cli::add_data, cli::add_bench, cli::add_theory})
+                    cli::add_list, cli::add_report, cli::add_data, cli::add_bench, cli::add_theory,
+                    cli::add_completion, cli::add_help})
     add(program);
   try {
     check_kernels_variable();
-    if (argc > 1 && argv[1][0] != '-') check_command(program, argv[1]);
+    if (argc > 1 && argv[1][0] != '-') cli::command_named(program, argv[1]);
     program.parse(argc, argv);
   } catch (const CLI::Success& done) {  // --help, --version
     return program.exit(done);

@@ -4,7 +4,9 @@
 #include "altprop/base/files.h"
 #include "altprop/base/printable.h"
 #include "altprop/base/text.h"
+#include "altprop/data/source.h"
 #include "altprop/report/html_report.h"
+#include "altprop/rules/registry.h"
 #include "altprop/train/compare.h"
 #include "altprop/train/earlier_run.h"
 #include "altprop/train/interrupt.h"
@@ -90,17 +92,29 @@ void finish_compare(const nlohmann::json& summary, const std::string& dir, bool 
   }
 }
 
+/// What can be known to be wrong before data are read. @throws UsageError
+void check_names(RunSettings settings) {
+  expand_rule(settings);
+  make_rule(settings.rule, settings.rule_options);
+  data::Request request(settings.data);
+}
+
 struct Output {
   std::string dir;
   bool overwrite = false, json = false, quiet = false;
   void add(CLI::App& app) {
-    app.add_option("--out", dir, "folder for the records")
+    app.add_option("--out", dir, "folder for the records, required")
         ->type_name("<folder>")
-        ->required()
         ->take_last();
     app.add_flag("--overwrite", overwrite, "replace what the folder holds");
     app.add_flag("--json", json, "print the summary as JSON");
     app.add_flag("--quiet", quiet, "no progress, but warnings");
+  }
+  /// After all other settings have been read: what is wrong with these is said first.
+  /// @throws UsageError
+  void require() const {
+    if (dir.empty())
+      throw UsageError("--out is required: the folder for the records, as in --out runs/first");
   }
 };
 
@@ -112,9 +126,15 @@ void add_train(CLI::App& program) {
   auto output = std::make_shared<Output>();
   flags->add(*app);
   output->add(*app);
+  add_examples(*app, {"train --rule kolen-pollack --net mlp:784-256-10:relu --data mnist --out runs/kp",
+                      "train --preset corinfomax-mnist --epochs 3 --out runs/cim",
+                      "train --rule 'pc[pc.steps=20]' --optimizer adam --lr 0.001 --out runs/pc"});
   app->callback([=] {
     interrupt::install();
-    train(flags->settings(*app), output->dir, output->overwrite, output->json, output->quiet);
+    RunSettings settings = flags->settings(*app);
+    check_names(settings);
+    output->require();
+    train(std::move(settings), output->dir, output->overwrite, output->json, output->quiet);
   });
 }
 
@@ -133,6 +153,7 @@ void add_compare(CLI::App& program) {
   app->add_option("--seeds", *seeds, "seeds, separated by commas (1)")->type_name("<list>");
   flags->add(*app, {"rule", "seed", "label"});
   output->add(*app);
+  add_examples(*app, {"compare --rules 'backprop,fa[lr=0.005],dfa' --seeds 1,2,3 --data mnist --out runs/three"});
   app->callback([=] {
     CompareSettings settings{flags->settings(*app), {}, {}, command_line};
     for (const std::string& rule : text::split_outside_brackets(*rules, ','))
@@ -150,6 +171,12 @@ void add_compare(CLI::App& program) {
       settings.rules.push_back(settings.base.rule);
     }
     if (settings.rules.empty()) throw UsageError("option 'rules' names no rule");
+    for (const std::string& rule : settings.rules) {
+      RunSettings one = settings.base;
+      one.rule = rule;
+      check_names(one);
+    }
+    output->require();
     interrupt::install();
     finish_compare(compare(settings, output->dir, output->overwrite, !output->quiet), output->dir,
                    output->json);

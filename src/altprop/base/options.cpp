@@ -42,6 +42,7 @@ Options::Entry& Options::add(std::string name, std::string type, OptionDoc doc) 
   Entry& entry = entries_.emplace_back();
   entry.name = std::move(name);
   entry.type = std::move(type);
+  entry.group = group_;
   entry.doc = std::move(doc);
   return entry;
 }

@@ -42,6 +42,7 @@ class Options {
  public:
   struct Entry {
     std::string name, type, default_text, range_text;
+    std::string group;  ///< heading in help texts; "" where there is none
     std::vector<std::string> choices;
     OptionDoc doc;
     bool is_file = false;  ///< the text names a file
@@ -55,6 +56,8 @@ class Options {
   /// 'weight-mirror'"
   explicit Options(std::string owner = "") : owner_(std::move(owner)) {}
 
+  /// The heading of the options that are declared from here on.
+  void group(std::string heading) { group_ = std::move(heading); }
   void flag(std::string name, bool& value, OptionDoc doc);
   void integer(std::string name, int64_t& value, OptionRange range, OptionDoc doc);
   void number(std::string name, double& value, OptionRange range, OptionDoc doc);
@@ -92,7 +95,7 @@ class Options {
   Entry* find(const std::string& name);
   Entry* find_by_last_part(const std::string& name);
 
-  std::string owner_;
+  std::string owner_, group_;
   std::vector<Entry> entries_;
 };
 

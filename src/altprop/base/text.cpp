@@ -77,25 +77,36 @@ std::string from_number(double value) {
   return error == std::errc() ? std::string(buffer, end) : std::to_string(value);
 }
 
-std::string nearest(const std::string& name, const std::vector<std::string>& candidates) {
-  std::string best;
-  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
-  for (const std::string& candidate : candidates) {
-    std::vector<size_t> row(candidate.size() + 1);
-    std::iota(row.begin(), row.end(), size_t{0});
-    for (const char letter : name) {
-      size_t diagonal = row[0]++;
-      for (size_t j = 0; j < candidate.size(); ++j) {
-        size_t substituted = diagonal + (letter != candidate[j]);
-        diagonal = row[j + 1];
-        row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
-      best = candidate;
+namespace {
+
+/// Letters to insert, leave out, replace or exchange with their neighbour.
+size_t edits_between(const std::string& a, const std::string& b) {
+  std::vector<size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    before.swap(above);
+    above.swap(row);
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({row[j - 1] + 1, above[j] + 1, above[j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::string nearest(const std::string& name, const std::vector<std::string>& candidates) {
+  std::string best;
+  // Of three letters two others are another word.
+  size_t best_edits = (name.size() <= 3 ? 1 : std::max<size_t>(2, name.size() / 3)) + 1;
+  for (const std::string& candidate : candidates)
+    if (const size_t edits = edits_between(name, candidate); edits < best_edits) {
+      best_edits = edits;
+      best = candidate;
+    }
   return best;
 }
 

@@ -131,39 +131,51 @@ void Trainer::note_best(const Scores& validation) {
   best_epoch_ = position_.epoch + 1;
 }
 
-nlohmann::json Trainer::finish_epoch() {
-  nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
-  record["train_loss"] = finite_or_null(running_loss());
-  const auto add_bits = [&](const std::string& part, double loss) {
-    if (const auto bits = in_bits(loss))
-      record[part + "_" + bits->first] = finite_or_null(bits->second);
-  };
-  add_bits("train", running_loss());
-  if (data_.train.classes > 0 && seen_ && !loss_.of_flows())
-    record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
-  const auto add_scores = [&](const std::string& part, const data::Dataset& data) {
+void Trainer::add_bits(nlohmann::json& record, const std::string& part, double loss) const {
+  if (const auto bits = in_bits(loss))
+    record[part + "_" + bits->first] = finite_or_null(bits->second);
+}
+
+Trainer::Judged Trainer::judge(nlohmann::json& record) {
+  const auto scores_of = [&](const std::string& part, const data::Dataset& data) {
     if (data.empty()) return Scores();
     const Scores scores = evaluate(data);
     for (const Score& score : scores.all())
       record[part + "_" + score.name] = finite_or_null(score.mean());
-    add_bits(part, scores.loss());
+    add_bits(record, part, scores.loss());
     return scores;
   };
-  const Scores validation = add_scores("validation", data_.validation);
-  const Scores test = add_scores("test", data_.test);
-  note_best(validation);
-  if (explodes(running_loss()))
-    say_explodes(running_loss(), text::cat("over epoch ", position_.epoch + 1));
-  if (test.find("loss") && explodes(test.loss())) say_explodes(test.loss(), "on the test data");
+  Judged out{scores_of("validation", data_.validation), scores_of("test", data_.test)};
   // What the report and the tables cannot know by name.
   const std::string primary = rule_.primary_score();
   if (primary != "loss") record["primary_score"] = primary;
   std::set<std::string> named = {"loss", "accuracy"};
-  for (const Scores* scores : {&test, &validation})
+  for (const Scores* scores : {&out.test, &out.validation})
     for (const Score& score : scores->all())
       if (named.insert(score.name).second)
         record["scores"].push_back(
             {{"name", score.name}, {"more_is_better", score.more_is_better}});
+  return out;
+}
+
+nlohmann::json Trainer::untrained_record() {
+  nlohmann::json record{{"epoch", 0}, {"step", 0}, {"seconds", 0.0}, {"samples_per_second", 0.0}};
+  judge(record);
+  if (settings_.probe_every > 0) record.update(probe());
+  return record;
+}
+
+nlohmann::json Trainer::finish_epoch() {
+  nlohmann::json record{{"epoch", position_.epoch + 1}, {"step", position_.step}};
+  record["train_loss"] = finite_or_null(running_loss());
+  add_bits(record, "train", running_loss());
+  if (data_.train.classes > 0 && seen_ && !loss_.of_flows())
+    record["train_accuracy"] = sums_[1].item<double>() / static_cast<double>(seen_);
+  const auto [validation, test] = judge(record);
+  note_best(validation);
+  if (explodes(running_loss()))
+    say_explodes(running_loss(), text::cat("over epoch ", position_.epoch + 1));
+  if (test.find("loss") && explodes(test.loss())) say_explodes(test.loss(), "on the test data");
   record["learning_rate"] = learning_rate_;
   record["seconds"] = epoch_seconds_;
   record["samples_per_second"] =

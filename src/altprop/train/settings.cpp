@@ -16,33 +16,42 @@
 namespace altprop {
 
 void RunSettings::declare(Options& o) {
+  o.group("What is trained");
   o.text("rule", rule, {"learning rule, by name or abbreviation; options may follow in brackets: kp[kp.form=implicit]"});
   o.text("net", net, {"network in one line of text"});
   o.text("data", data, {"data set, by name"});
   o.choice("loss", loss, loss_names(), {"what is minimised"});
+  o.group("Spike times");
   o.number("spike.kappa", spikes.kappa, {.min = 0, .max = 1e6, .min_excluded = true}, {"spike-cross-entropy: softmax of -kappa t over the outputs' spike times", "1/time"});
   o.number("spike.silent-at", spikes.silent_at, {.min = -1e6, .max = 1e6}, {"losses of spike times: what stands for the time of an output that never fires", "time"});
   o.number("spike.early", spikes.early, {.min = -1e6, .max = 1e6}, {"spike-squared-error: when the output of the right class is to fire", "time"});
   o.number("spike.late", spikes.late, {.min = -1e6, .max = 1e6}, {"spike-squared-error: when the other outputs are to fire", "time"});
   o.number("spike.fire-at", fire_at, {.min = 0, .max = 1e6}, {"before training, weights of relpsp-event layers are moved so that on the first batch the median unit fires this long after its first input; 0: as drawn", "time"});
+  o.group("Initial weights");
   o.checked_text("init", init, Initialiser::grammar(), [](const std::string& s) { Initialiser{s}; }, {"distribution of the initial weights"});
   o.list("init-of", init_of, {"factors of initial weights and biases by parameter, pattern=factor: conv=0.5,bias=0"});
+  o.group("Steps");
   o.choice("direction", direction, direction_names(), {"how signals become gradients, which the optimizer steps along"});
   optimizer.declare(o);
+  o.group("Learning rate over time");
   schedule.declare(o);
+  o.group("Length");
   o.integer("epochs", epochs, {.min = 0, .max = 1e9}, {"passes over the training data", "epochs"});
   o.integer("max-steps", max_steps, {.min = 0}, {"stop after this many steps; 0: no bound", "steps"});
   o.integer("batch", batch, {.min = 1, .max = 1e8}, {"samples per step", "samples"});
+  o.group("Randomness and machine");
   o.integer("seed", seed, {.min = 0}, {"fixes every random number of the run"});
   o.integer("threads", threads, {.min = 0, .max = 1024}, {"CPU threads; 0: as many as the machine offers", "threads"});
   o.text("device", device, {"cpu, cuda or cuda:N"});
   o.flag("device-graphs", device_graphs, {"on CUDA, loops of relaxing rules are recorded once a batch and repeated by the device"});
   o.choice("dtype", dtype, {"float32", "float64"}, {"number format of weights and activities"});
+  o.group("ODE blocks");
   o.choice("ode.gradient", ode_gradient, ode::gradient_names(),
            {"how credit passes through ODE blocks: all but adjoint are exact and differ in memory and time", "", "Matsubara et al. 2021, arXiv 2102.09750"});
   o.integer("ode.checkpoints", ode_checkpoints, {.min = 0, .max = 1e6}, {"ode.gradient=binomial: states kept at once; 0: 1 + log2 of the steps", "states", "Griewank, Walther 2000"});
   o.integer("ode.graph-stages", ode_graph_stages, {.min = 0, .max = 64}, {"ode.gradient=symplectic or binomial: stages whose activities are kept at once, from 1 (least memory, as 0) to all of a step's (as aca)", "stages"});
   o.checked_text("ode.memory", ode_memory, "a number of bytes, as in 2GB", [](const std::string& s) { ode::bytes_of_text(s); }, {"memory for the ODE blocks' gradients: the fastest exact method that fits is taken, and said; empty: ode.gradient", "bytes"});
+  o.group("Batches and augmentation");
   o.integer("crop", crop, {.min = 0, .max = 64}, {"augmentation: pad by this much and crop at a random place", "pixels"});
   o.choice("crop-fill", crop_fill, {"zero", "edge"}, {"augmentation: what the padding holds"});
   o.flag("flip", flip, {"augmentation: mirror half of the images left to right"});
@@ -51,6 +60,7 @@ void RunSettings::declare(Options& o) {
   o.integer("prefetch", prefetch, {.min = 0, .max = 64}, {"batches prepared ahead by a background thread; 0 is off", "batches"});
   o.integer("early-stop", early_stop, {.min = 0}, {"stop after this many epochs without a better validation loss; 0 is off", "epochs"});
   o.text("init-from", init_from, {"checkpoint, or any safetensors file, whose weights the run starts from"});
+  o.group("Instruments and records");
   o.integer("probe-every", probe_every, {.min = 0}, {"measure gradient angles and alignment every so many epochs; 0 is off", "epochs"});
   o.integer("probe-batch", probe_batch, {.min = 1, .max = 1e6}, {"training samples on which the angles are measured", "samples"});
   o.integer("checkpoint-steps", checkpoint_steps, {.min = 0}, {"write a checkpoint every so many steps beside the one per epoch; 0 is off", "steps"});

@@ -194,14 +194,19 @@ std::string Trainer::run() {
     } catch (const Diverged& inside) {  // of the rule, as an instrument or the evaluation ran it
       end_diverged(position_.step, position_.epoch + 1, inside.what());
     }
-    for (const char* key : {"validation_loss", "test_loss"})
-      if (record.contains(key) && record[key].is_null())
-        report_divergence(loader_->at(0, 0).inputs, position_.step, record["epoch"].get<int64_t>());
-    for (Observer* observer : observers_) observer->on_epoch(*this, record);
+    finish_record(record);
   }
+  if (settings_.epochs == 0 && position_.step == 0) finish_record(untrained_record());
   if (status == "done" && stopped_early()) status = "stopped early";
   for (Observer* observer : observers_) observer->on_stop(*this, status);
   return status;
+}
+
+void Trainer::finish_record(const nlohmann::json& record) {
+  for (const char* key : {"validation_loss", "test_loss"})
+    if (record.contains(key) && record[key].is_null())
+      report_divergence(loader_->at(0, 0).inputs, position_.step, record["epoch"].get<int64_t>());
+  for (Observer* observer : observers_) observer->on_epoch(*this, record);
 }
 
 void Trainer::train_pass(const std::string& pass, bool last) {

@@ -104,6 +104,16 @@ class Trainer {
   void train_pass(const std::string& pass, bool last);
   void train_step(const data::Batch& batch, const std::string& pass);
   nlohmann::json finish_epoch();
+  /// Of a network that is to be trained for no epoch: what it is worth as it is.
+  nlohmann::json untrained_record();
+  /// Hands a record to the observers. @throws Diverged if it says so
+  void finish_record(const nlohmann::json& record);
+  struct Judged {
+    Scores validation, test;
+  };
+  /// Evaluates the network on both, and puts the scores into the record.
+  Judged judge(nlohmann::json& record);
+  void add_bits(nlohmann::json& record, const std::string& part, double loss) const;
   /// Whether the loss, while still finite, has grown far beyond that of the first batch, which the
   /// first call tells.
   bool explodes(double loss);
