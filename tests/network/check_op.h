@@ -91,6 +91,8 @@ class OpCheck {
     second_derivatives();
     substitute();
     traits(y);
+    draws(y);
+    samples();
     strides(y);
     replay(y);
     if (options_.has_float32) float32(y);
@@ -382,6 +384,13 @@ class OpCheck {
 
   void substitute() {
     const ParamPtr weight = op_->weight();
+    if (!op_->traits().substitutable) {
+      EXPECT_EQ(weight, nullptr) << "a weight that is hidden is none";
+      const Tensor any = at::ones_like(cot_);
+      if (differentiable()) {
+        EXPECT_THROW(op_->vjp(saved_, cot_, 0, &any), Refusal);
+      }
+    }
     if (!weight) return;
     const Tensor other =
         stream_.at("other").normal(weight->value.sizes(), test::on_device(at::kDouble));
@@ -428,6 +437,36 @@ class OpCheck {
       EXPECT_EQ(op_->weight()->value.size(0), channels->outputs);
       EXPECT_EQ(channels->last ? y.size(-1) : y.size(1), channels->outputs);
     }
+  }
+
+  /// Other random numbers make another output in training where the operation draws, and the same
+  /// where it does not.
+  void draws(const Tensor& y) {
+    const Traits traits = op_->traits();
+    if (options_.mode != Mode::Train || (traits.draws_for_batch && !traits.draws)) return;
+    Saved saved;
+    const Tensor other = op_->forward(x_, saved, {Mode::Train, stream_.at("other draws")});
+    EXPECT_EQ(!at::equal(other, y), traits.draws) << "draws";
+  }
+
+  /// Row by row is what the whole batch gives, unless samples may depend on each other. What is
+  /// drawn for the whole batch is left out of it.
+  void samples() {
+    const Traits traits = op_->traits();
+    if (traits.couples_samples) return;
+    const Mode mode = traits.draws_for_batch ? Mode::Eval : options_.mode;
+    const auto on = [&](const std::vector<Tensor>& x, int64_t first_row) {
+      Saved saved;
+      return op_->forward(
+          x, saved, {.mode = mode, .draws = stream_.at("draws"), .first_row = first_row});
+    };
+    std::vector<Tensor> rows;
+    for (int64_t b = 0; b < x_[0].size(0); ++b) {
+      std::vector<Tensor> row;
+      for (const Tensor& t : x_) row.push_back(t.narrow(0, b, 1));
+      rows.push_back(on(row, b));
+    }
+    expect_close(at::cat(rows), on(x_, 0), 1e-12, "row by row without couples_samples");
   }
 
   void strides(const Tensor& y) {

@@ -54,8 +54,10 @@ void OwnUpdater::bind(const std::vector<ParamPtr>& params) {
   if (exchange_ && couples_samples_)
     throw Refusal("exchange",
                   "the network has operations in which the samples of a batch depend on each other "
-                  "(batch norm), so that parts of a batch do not learn what the whole would",
-                  "use a network without them, e.g. with layer norm");
+                  "(batch norm) or may do so (functions that nobody has looked into), so that parts "
+                  "of a batch do not learn what the whole would",
+                  "use a network without them, e.g. with layer norm, or say that a function's samples "
+                  "are apart (Samples::Apart)");
   run_.schedule.check();
   for (const auto& [name, group] : groups_) group.schedule.check();
   blocks_.clear();
