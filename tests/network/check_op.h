@@ -217,22 +217,27 @@ class OpCheck {
     }
   }
 
-  /// The weight's gradient is what its rows make, all of them or sample by sample.
+  /// The gradient of the weight, or of the gain, is what its rows make, all of them or sample by
+  /// sample.
   void rows() {
     const std::optional<WeightRows> rows = op_->rows(saved_, cot_);
     if (!rows) return;
     const Tensor whole = gradients(saved_, cot_, 1)[0];
-    Tensor sum = at::zeros_like(whole).flatten(1);
+    const auto product = [&](const std::pair<Tensor, Tensor>& of) {
+      const auto& [inputs, credits] = of;
+      return (rows->elementwise ? (credits * inputs).sum(0) : credits.t().mm(inputs))
+          .view(whole.sizes());
+    };
+    Tensor sum = at::zeros_like(whole);
     for (int64_t i = 0; i < rows->samples; ++i) {
-      const auto [inputs, credits] = rows->of(i, i + 1);
-      EXPECT_EQ(inputs.size(0), rows->per_sample);
-      sum += credits.t().mm(inputs);
+      const auto one = rows->of(i, i + 1);
+      EXPECT_EQ(one.first.size(0), rows->per_sample);
+      sum += product(one);
     }
-    expect_close(sum.view(whole.sizes()), whole, 1e-12, "rows, sample by sample");
-    const auto [inputs, credits] = rows->of(0, rows->samples);
-    expect_close(credits.t().mm(inputs).view(whole.sizes()), whole, 1e-12, "rows");
+    expect_close(sum, whole, 1e-12, "rows, sample by sample");
+    expect_close(product(rows->of(0, rows->samples)), whole, 1e-12, "rows");
     if (rows->inputs.defined())
-      expect_close(rows->credits.t().mm(rows->inputs), whole.flatten(1), 1e-12, "rows at hand");
+      expect_close(product({rows->inputs, rows->credits}), whole, 1e-12, "rows at hand");
   }
 
   /// <cot, J_p t> = <J_p^T cot, t>, for all parameters together and for each alone.
@@ -395,9 +400,15 @@ class OpCheck {
     const Tensor other =
         stream_.at("other").normal(weight->value.sizes(), test::on_device(at::kDouble));
     const Tensor substituted = op_->vjp(saved_, cot_, 0, &other), kept = weight->value;
+    Gradients with;
+    op_->accumulate(saved_, cot_, 1, with, &other);
     weight->value = other;
     // Saved holds no weights: the same activity with other weights in the operation is the same.
     expect_close(substituted, op_->vjp(saved_, cot_, 0), 1e-14, "substitute");
+    const std::vector<Tensor> replaced = gradients(saved_, cot_, 1);
+    for (size_t i = 0; i < replaced.size(); ++i)
+      expect_close(with.of_param(*op_->params()[i]), replaced[i], 1e-14,
+                   "accumulate with a substitute, " + op_->params()[i]->name);
     weight->value = kept;
   }
 
@@ -439,14 +450,13 @@ class OpCheck {
     }
   }
 
-  /// Other random numbers make another output in training where the operation draws, and the same
-  /// where it does not.
+  /// Other random numbers make the same output in training where the operation draws none.
   void draws(const Tensor& y) {
     const Traits traits = op_->traits();
-    if (options_.mode != Mode::Train || (traits.draws_for_batch && !traits.draws)) return;
+    if (traits.draws || traits.draws_for_batch) return;
     Saved saved;
-    const Tensor other = op_->forward(x_, saved, {Mode::Train, stream_.at("other draws")});
-    EXPECT_EQ(!at::equal(other, y), traits.draws) << "draws";
+    EXPECT_TRUE(at::equal(op_->forward(x_, saved, {options_.mode, stream_.at("other draws")}), y))
+        << "draws";
   }
 
   /// Row by row is what the whole batch gives, unless samples may depend on each other. What is

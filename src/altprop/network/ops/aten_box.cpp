@@ -279,8 +279,12 @@ bool AtenBox::mixes_samples(std::span<const Spec> inputs) const {
     const Tensor beside = at::cat(apart);
     if (beside.sizes() != together.sizes()) return true;
     if (!together.is_floating_point()) return !at::equal(beside, together);
-    constexpr double kRounding = 1e-4;  // products of fewer rows may sum in another order
-    return !at::allclose(beside, together, kRounding, kRounding, /*equal_nan=*/true);
+    // Products of fewer rows may sum in another order, or of shorter numbers on a GPU.
+    const bool exact = together.is_cpu() && !at::isReducedFloatingType(together.scalar_type());
+    const double rounding = exact ? 1e-4 : 1e-2;
+    const Tensor finite = together.masked_select(together.isfinite());
+    const double size = finite.numel() ? finite.abs().mean().item<double>() : 0;
+    return !at::allclose(beside, together, rounding, rounding * size, /*equal_nan=*/true);
   };
   for (const bool positive : {false, true}) {
     bool found = true;
