@@ -24,7 +24,7 @@ int main() try {
     torch::manual_seed(1);  // the module draws its own initial weights
     Graph net;
     int at = net.add(flatten(), {net.input({glyphs.train.sample_shape()})});
-    at = net.add(module(Gated(784, 64)), {at}, "gated");
+    at = net.add(module(Gated(784, 64), Samples::Apart), {at}, "gated");
     at = net.add(relu(), {net.add(linear(64), {at}, "hidden")});
     net.output(net.add(linear(10), {at}, "out"));
     initialise(net, Initialiser("xavier"), Stream(1).at("init"));

@@ -91,7 +91,9 @@ struct Stop : Observer {
 TEST_P(EveryDirection, AResumedRunEqualsAnUninterruptedOne) {
   for (const char* rule : {"backprop", "kolen-pollack"})
     for (const char* net :
-         {"mlp:784-20-10:relu", "chain: conv 4 k=5 s=3, relu, conv 4 k=3, relu, linear *"}) {
+         {"mlp:784-20-10:relu", "chain: conv 4 k=5 s=3, relu, conv 4 k=3, relu, linear *",
+          "chain: conv 4 k=5 s=3, batch-norm, relu, flatten, layer-norm, linear *",
+          "chain: flatten, linear 12, ode{linear 12, tanh}, linear *"}) {
       RunSettings s = settings_for(rule_entry(rule), entry().name);
       s.net = net;
       s.optimizer.kind = "adam";
@@ -163,9 +165,9 @@ TEST(DirectionsAndTwins, ATwinWithGradientsOfItsOwnIsRefused) {
 }
 
 /// What cannot be followed is said before hours are spent.
-TEST(DirectionsAndNorms, AreRefusedBeforeTraining) {
+TEST(DirectionsAndGroups, AreRefusedBeforeTraining) {
   RunSettings s = settings_for(rule_entry("backprop"), "recursive-least-squares");
-  s.net = "chain: conv 3 k=3, batch-norm, relu, linear *";
+  s.net = "chain: conv 4 k=3, relu, conv 4 k=3 groups=2, relu, linear *";
   EXPECT_THROW(Experiment(s, load_data(s)), Refusal);
   s.direction_options = {{"rls.rest", "plain"}};
   Experiment(s, load_data(s)).trainer().run();

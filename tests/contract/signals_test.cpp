@@ -150,6 +150,59 @@ TEST_P(EveryRulesSignals, ABlockOfLayersIsTheLayersInIt) {
   expect_same(found[1], found[0], 1e-12);
 }
 
+/// A stem, then one block of layers at two places, as the example network has its layers.
+Graph with_a_block_twice(const RuleEntry& entry) {
+  // What stands behind the widths in "mlp:784-100-10:relu:bias=false".
+  const size_t form = entry.example_net.find(':', 4);
+  const std::string act = form == std::string::npos ? ":tanh" : entry.example_net.substr(form);
+  const auto parted = [&](const std::string& widths, std::vector<int64_t> shape) {
+    return in_a_block(
+        network("mlp:" + widths + act, {.input_shape = std::move(shape), .classes = 10}));
+  };
+  const Graph outer = parted("784-12-10", glyphs()->train.sample_shape()),
+              inner = parted("12-12-10", {12});
+  const auto layers = [](const Graph& net) { return net.node(net.find("block")).op; };
+  Graph out;
+  int h = out.input({glyphs()->train.sample_shape()});
+  h = out.splice(*layers(outer)->parts(), {h}, "stem.").at(0);
+  for (const char* name : {"once", "again"}) h = out.add(layers(inner), {h}, name);
+  out.output(out.add(outer.node(outer.output_node()).op, {h}, "last"));
+  return out;
+}
+
+TEST_P(EveryRulesSignals, ABlockAtTwoPlacesIsItsLayersAtBoth) {
+  const auto [x, y] = batch(in_float64(settings_for(entry())), 16);
+  const auto loss = make_loss(entry().example_loss);
+  std::vector<std::vector<Tensor>> found;
+  std::string flat_refused;
+  for (const bool nested : {false, true}) {
+    Graph net = with_a_block_twice(entry());
+    if (!nested) net = net.flattened();
+    net.to(test::test_device(), at::kDouble);
+    initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+    auto learner = entry().make();
+    auto* rule = dynamic_cast<Rule*>(learner.get());
+    if (!rule) GTEST_SKIP() << "no signals";
+    const std::string why = refusal_of(entry(), net, *loss);
+    if (!nested) flat_refused = why;
+    if (!why.empty() && !nested) continue;  // weights at two places: in blocks no less
+    if (nested && !flat_refused.empty()) {
+      EXPECT_FALSE(why.empty()) << "flat it is refused: " << flat_refused;
+      GTEST_SKIP() << flat_refused;
+    }
+    if (!why.empty()) {
+      EXPECT_NE(why.find("once"), std::string::npos) << why;
+      GTEST_SKIP() << why;
+    }
+    learner->bind(net, *loss, 1);
+    Step step = Step::look_at({.inputs = x, .ids = at::arange(16), .draws = Stream(3)}, y);
+    Gradients sink;
+    rule->assign(step, sink);
+    found.push_back(sink.of_params(learner->trained()));
+  }
+  expect_same(found[1], found[0], 1e-12);
+}
+
 TEST_P(EveryRulesSignals, DropoutGoesByTheSample) {
   RunSettings s = settings_for(entry());
   s.dtype = "float64";

@@ -2,6 +2,9 @@
 // are those of autograd, and programs that are none are refused.
 #include "altprop/network/ops/aten_box.h"
 
+#include <atomic>
+#include <thread>
+
 #include "altprop/network/gradients.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/norm.h"
@@ -72,6 +75,89 @@ TEST(AtenBox, RandomNumbersBelongToThePass) {
                c = op->forward(std::vector<Tensor>{x}, two, {.mode = Mode::Train, .draws = Stream(2)});
   EXPECT_TRUE(at::equal(a, b));
   EXPECT_FALSE(at::equal(a, c));
+}
+
+/// Tried when the box is built, in whatever way samples meet, and with values that are none.
+TEST(AtenBox, KnowsWhetherSamplesDependOnEachOther) {
+  const auto couples = [](const std::string& program, Spec in = Spec{{4}}) {
+    const OpPtr op = aten_box({.program = "[" + program + "]"});
+    op->infer({&in, 1});
+    op->build({&in, 1});
+    return op->traits().couples_samples;
+  };
+  const auto call = [](const std::string& name, const std::string& overload,
+                       const std::string& args) {
+    return R"({"op": "aten::)" + name + R"(", "overload": ")" + overload + R"(", "args": [)" +
+           args + "]}";
+  };
+  const std::string mean = call("mean", "dim", R"({"v": 0}, [0], true, null)") + ",",
+                    less = "," + call("sub", "Tensor", R"({"v": 0}, {"v": 1}, 1)");
+  EXPECT_FALSE(couples(call("tanh", "", R"({"v": 0})")));
+  EXPECT_FALSE(couples(call("log", "", R"({"v": 0})"))) << "NaN of a sample is its own";
+  EXPECT_FALSE(couples(call("softmax", "int", R"({"v": 0}, 1, null)")));
+  EXPECT_TRUE(couples(call("softmax", "int", R"({"v": 0}, 0, null)")));
+  EXPECT_TRUE(couples(mean + call("sub", "Tensor", R"({"v": 0}, {"v": 1}, 1)")));
+  EXPECT_TRUE(couples(call("log", "", R"({"v": 0})") + "," +
+                      call("mean", "dim", R"({"v": 1}, [0], true, null)") + "," +
+                      call("sub", "Tensor", R"({"v": 1}, {"v": 2}, 1)")))
+      << "NaN everywhere but for the values between 0 and 1";
+  EXPECT_TRUE(couples(call("roll", "", R"({"v": 0}, [1], [0])")));
+  EXPECT_TRUE(couples(call("narrow", "", R"({"v": 0}, 0, 0, 1)") + less)) << "the first sample";
+  EXPECT_TRUE(couples(call("cumsum", "", R"({"v": 0}, 0, null)"), {{4}, Kind::Real, Dtype::Int64}));
+  EXPECT_FALSE(couples(call("cumsum", "", R"({"v": 0}, 1, null)"), {{4}, Kind::Real, Dtype::Int64}));
+  EXPECT_TRUE(couples(call("reshape", "", R"({"v": 0}, [4, {"batch": 1}])") + "," +
+                      call("t", "", R"({"v": 1})")));
+}
+
+/// Nobody's generator is touched by a box that draws nothing, and what is drawn leaves no trace.
+TEST(AtenBox, ATrainingStepLeavesTheUsersGeneratorsAsTheyWere) {
+  for (const char* program :
+       {R"([{"op": "aten::tanh", "overload": "", "args": [{"v": 0}]}])",
+        R"([{"op": "aten::dropout", "overload": "", "args": [{"v": 0}, 0.5, true]}])"}) {
+    Graph net;
+    net.output(net.add(linear(2), {net.add(aten_box({.program = program}), {net.input({{6}})})}));
+    initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+    const auto loss = make_loss("squared-error");
+    const auto rule = make_rule("backprop");
+    rule->bind(net, *loss, 1);
+    at::Generator user = at::globalContext().defaultGenerator(at::kCPU);
+    at::manual_seed(5);
+    at::rand({3});
+    const Tensor before = user.get_state().clone();
+    Gradients sink;
+    Step step = Step::look_at({.inputs = at::ones({4, 6}), .draws = Stream(2)}, at::ones({4, 2}));
+    static_cast<Rule&>(*rule).assign(step, sink);
+    EXPECT_TRUE(at::equal(user.get_state(), before)) << program;
+  }
+}
+
+/// Two networks with one box, as two agents have them: each run has the parameters of its own.
+TEST(AtenBox, RunsOfTwoThreadsDoNotMeet) {
+  auto weight = std::make_shared<Param>("weight", Stream(2).normal({32, 32}, at::kDouble));
+  const OpPtr op = aten_box(
+      {.program = R"([{"op": "aten::linear", "overload": "", "args": [{"v": 0}, {"v": 1}, null]},
+                      {"op": "aten::dropout", "overload": "", "args": [{"v": 2}, 0.5, true]}])",
+       .params = {weight}});
+  const Tensor x = Stream(3).normal({16, 32}, at::kDouble);
+  const auto gradient = [&] {
+    Saved saved;
+    Gradients sink;
+    const Tensor out = op->forward(std::vector<Tensor>{x}, saved,
+                                   {.mode = Mode::Train, .draws = Stream(4)});
+    op->accumulate(saved, out, 1, sink, nullptr, nullptr);
+    return sink.of_param(*weight);
+  };
+  const Tensor expected = gradient(),
+               before = at::globalContext().defaultGenerator(at::kCPU).get_state();
+  std::vector<std::thread> threads;
+  std::atomic<int> others = 0;
+  for (int n = 0; n < 2; ++n)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) others += !at::equal(gradient(), expected);
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(others, 0);
+  EXPECT_TRUE(at::equal(at::globalContext().defaultGenerator(at::kCPU).get_state(), before));
 }
 
 TEST(AtenBox, ProgramsThatAreNoneAreRefused) {

@@ -91,6 +91,8 @@ class OpCheck {
     second_derivatives();
     substitute();
     traits(y);
+    draws(y);
+    samples();
     strides(y);
     replay(y);
     if (options_.has_float32) float32(y);
@@ -215,22 +217,27 @@ class OpCheck {
     }
   }
 
-  /// The weight's gradient is what its rows make, all of them or sample by sample.
+  /// The gradient of the weight, or of the gain, is what its rows make, all of them or sample by
+  /// sample.
   void rows() {
     const std::optional<WeightRows> rows = op_->rows(saved_, cot_);
     if (!rows) return;
     const Tensor whole = gradients(saved_, cot_, 1)[0];
-    Tensor sum = at::zeros_like(whole).flatten(1);
+    const auto product = [&](const std::pair<Tensor, Tensor>& of) {
+      const auto& [inputs, credits] = of;
+      return (rows->elementwise ? (credits * inputs).sum(0) : credits.t().mm(inputs))
+          .view(whole.sizes());
+    };
+    Tensor sum = at::zeros_like(whole);
     for (int64_t i = 0; i < rows->samples; ++i) {
-      const auto [inputs, credits] = rows->of(i, i + 1);
-      EXPECT_EQ(inputs.size(0), rows->per_sample);
-      sum += credits.t().mm(inputs);
+      const auto one = rows->of(i, i + 1);
+      EXPECT_EQ(one.first.size(0), rows->per_sample);
+      sum += product(one);
     }
-    expect_close(sum.view(whole.sizes()), whole, 1e-12, "rows, sample by sample");
-    const auto [inputs, credits] = rows->of(0, rows->samples);
-    expect_close(credits.t().mm(inputs).view(whole.sizes()), whole, 1e-12, "rows");
+    expect_close(sum, whole, 1e-12, "rows, sample by sample");
+    expect_close(product(rows->of(0, rows->samples)), whole, 1e-12, "rows");
     if (rows->inputs.defined())
-      expect_close(rows->credits.t().mm(rows->inputs), whole.flatten(1), 1e-12, "rows at hand");
+      expect_close(product({rows->inputs, rows->credits}), whole, 1e-12, "rows at hand");
   }
 
   /// <cot, J_p t> = <J_p^T cot, t>, for all parameters together and for each alone.
@@ -382,13 +389,26 @@ class OpCheck {
 
   void substitute() {
     const ParamPtr weight = op_->weight();
+    if (!op_->traits().substitutable) {
+      EXPECT_EQ(weight, nullptr) << "a weight that is hidden is none";
+      const Tensor any = at::ones_like(cot_);
+      if (differentiable()) {
+        EXPECT_THROW(op_->vjp(saved_, cot_, 0, &any), Refusal);
+      }
+    }
     if (!weight) return;
     const Tensor other =
         stream_.at("other").normal(weight->value.sizes(), test::on_device(at::kDouble));
     const Tensor substituted = op_->vjp(saved_, cot_, 0, &other), kept = weight->value;
+    Gradients with;
+    op_->accumulate(saved_, cot_, 1, with, &other);
     weight->value = other;
     // Saved holds no weights: the same activity with other weights in the operation is the same.
     expect_close(substituted, op_->vjp(saved_, cot_, 0), 1e-14, "substitute");
+    const std::vector<Tensor> replaced = gradients(saved_, cot_, 1);
+    for (size_t i = 0; i < replaced.size(); ++i)
+      expect_close(with.of_param(*op_->params()[i]), replaced[i], 1e-14,
+                   "accumulate with a substitute, " + op_->params()[i]->name);
     weight->value = kept;
   }
 
@@ -428,6 +448,35 @@ class OpCheck {
       EXPECT_EQ(op_->weight()->value.size(0), channels->outputs);
       EXPECT_EQ(channels->last ? y.size(-1) : y.size(1), channels->outputs);
     }
+  }
+
+  /// Other random numbers make the same output in training where the operation draws none.
+  void draws(const Tensor& y) {
+    const Traits traits = op_->traits();
+    if (traits.draws || traits.draws_for_batch) return;
+    Saved saved;
+    EXPECT_TRUE(at::equal(op_->forward(x_, saved, {options_.mode, stream_.at("other draws")}), y))
+        << "draws";
+  }
+
+  /// Row by row is what the whole batch gives, unless samples may depend on each other. What is
+  /// drawn for the whole batch is left out of it.
+  void samples() {
+    const Traits traits = op_->traits();
+    if (traits.couples_samples) return;
+    const Mode mode = traits.draws_for_batch ? Mode::Eval : options_.mode;
+    const auto on = [&](const std::vector<Tensor>& x, int64_t first_row) {
+      Saved saved;
+      return op_->forward(
+          x, saved, {.mode = mode, .draws = stream_.at("draws"), .first_row = first_row});
+    };
+    std::vector<Tensor> rows;
+    for (int64_t b = 0; b < x_[0].size(0); ++b) {
+      std::vector<Tensor> row;
+      for (const Tensor& t : x_) row.push_back(t.narrow(0, b, 1));
+      rows.push_back(on(row, b));
+    }
+    expect_close(at::cat(rows), on(x_, 0), 1e-12, "row by row without couples_samples");
   }
 
   void strides(const Tensor& y) {

@@ -1,5 +1,7 @@
 #include "altprop/network/ops/norm.h"
 #include "altprop/network/gradients.h"
+#include "altprop/network/ops/diagonal.h"
+#include "altprop/network/ops/group_norm.h"
 
 #include "check_op.h"
 
@@ -16,6 +18,29 @@ TEST(BatchNorm, InEvaluationItIsAffine) {
   for (const std::vector<int64_t>& shape :
        std::vector<std::vector<int64_t>>{{5, 3}, {3, 2, 4}, {3, 2, 3, 2}})
     check_op(batch_norm(), {shape}, {.mode = Mode::Eval});
+}
+
+TEST(Norms, ShowTheRowsOfTheirGains) {
+  const Tensor x = Stream(1).normal({5, 4, 3}, at::kDouble);
+  const Spec in{{4, 3}};
+  for (const auto& [op, each] : std::vector<std::pair<OpPtr, int64_t>>{
+           {batch_norm(), 3},
+           {std::make_shared<FixedBatchNorm>(1e-5, 0.1), 3},
+           {group_norm(2), 3},
+           {layer_norm(), 4},
+           {layer_norm(1e-5, true), 1},
+           {diagonal(), 1}}) {
+    op->build({&in, 1});
+    for (const ParamPtr& p : op->params()) p->value = p->value.to(at::kDouble);
+    for (auto& [name, buffer] : op->buffers()) *buffer = buffer->to(at::kDouble);
+    Saved saved;
+    op->forward({&x, 1}, saved, {.mode = Mode::Train});
+    const auto rows = op->rows(saved, at::ones_like(x));
+    ASSERT_TRUE(rows) << op->type();  // which check_op compares with the gradient
+    EXPECT_TRUE(rows->elementwise) << op->type();
+    EXPECT_EQ(rows->samples, 5) << op->type();
+    EXPECT_EQ(rows->per_sample, each) << op->type();
+  }
 }
 
 struct Built {

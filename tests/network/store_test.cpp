@@ -322,63 +322,51 @@ TEST(Store, OneOperationMayStepAlone) {
   EXPECT_THROW(bounded.apply_to(*e.net.node(e.net.find("conv2")).op), Error);
 }
 
-TEST(Store, EveryOperationWithParametersSharesThem) {
-  const auto check = [](const OpPtr& own, const OpPtr& shared, const std::vector<int64_t>& shape) {
-    const Spec in{shape};
-    shared->infer({&in, 1});
-    shared->build({&in, 1});
-    ASSERT_EQ(own->params().size(), shared->params().size()) << own->type();
-    for (size_t i = 0; i < own->params().size(); ++i)
-      EXPECT_EQ(own->params()[i], shared->params()[i]) << own->type();
-    Graph net;
-    const int x = net.input(in);
-    net.output(net.add(shared, {net.add(own, {x})}));
-    EXPECT_EQ(net.params().size(), own->params().size());
-    EXPECT_TRUE(net.traits().reuses);
-    Activity activity;
-    std::vector<int64_t> batch = shape;
-    batch.insert(batch.begin(), 6);
-    net.run(Stream(1).normal(batch), activity, {Mode::Train});
+/// Nor by decay, nor by momentum: and what comes later is not lost.
+TEST(Store, WhatWasSteppedAloneIsLeftOutOfTheNextUpdateOnce) {
+  at::NoGradGuard no_grad;
+  Example e;
+  OwnUpdater updater({.kind = "momentum", .lr = 0.1, .weight_decay = 0.1});
+  updater.set_steps_alone(true);
+  updater.set_in_place(true);
+  updater.bind(e.net.params());
+  const auto op = e.net.node(e.net.find("conv2")).op;
+  const ParamPtr own = op->weight(), other = e.net.node(e.net.find("conv1")).op->weight();
+  const auto moved = [&](const std::function<void()>& act) {
+    const Tensor a = own->value.clone(), b = other->value.clone();
+    act();
+    return std::pair(!own->value.equal(a), !other->value.equal(b));
   };
-  const auto built = [](const OpPtr& op, const std::vector<int64_t>& shape) {
-    const Spec in{shape};
-    op->build({&in, 1});
-    return op->params();
-  };
-  OpPtr op = batch_norm();
-  auto p = built(op, {3, 4, 4});
-  check(op, std::make_shared<BatchNorm>(1e-5, 0.1, p[0], p[1]), {3, 4, 4});
-  op = layer_norm();
-  p = built(op, {5});
-  check(op, std::make_shared<LayerNorm>(1e-5, false, p[0], p[1]), {5});
-  op = diagonal();
-  p = built(op, {5});
-  check(op, std::make_shared<Diagonal>(p[0], p[1]), {5});
-  op = linear(5);
-  p = built(op, {5});
-  check(op, std::make_shared<Linear>(p[0], p[1]), {5});
-  op = conv2d({.out = 3, .kernel = 3, .padding = 1});
-  p = built(op, {3, 4, 4});
-  check(op, conv2d({.out = 0, .kernel = 3, .padding = 1}, p[0], p[1]), {3, 4, 4});
-  const auto table = Embedding::one_hot(7, 4, true);
-  p = built(table, {});
-  const Embedding shared(p[0], p[1]);
-  EXPECT_EQ(shared.params(), table->params());
+  e.sweep(updater);
+  EXPECT_EQ(moved([&] { updater.apply_to(*op); }), std::pair(true, false));
+  EXPECT_EQ(moved([&] { updater.apply(); }), std::pair(false, true));
+  e.sweep(updater);
+  EXPECT_EQ(moved([&] { updater.apply(); }), std::pair(true, true)) << "the next step is for all";
+  e.sweep(updater);
+  updater.apply_to(*op);
+  e.sweep(updater);
+  EXPECT_EQ(moved([&] { updater.apply(); }), std::pair(true, true)) << "further signals came";
+  EXPECT_EQ(updater.steps(), 3);
 }
 
 TEST(Store, AnUpdateIsSeenByAutograd) {
   at::NoGradGuard no_grad;
-  for (const char* kind : {"sgd", "momentum", "adam"})
-    for (const bool in_place : {false, true}) {
-      Example e(at::kFloat);
-      OwnUpdater updater({.kind = kind, .lr = 0.1});
-      updater.set_in_place(in_place);
-      updater.bind(e.net.params());
-      const int64_t before = e.param(0).value._version();
-      e.sweep(updater);
-      updater.apply();
-      EXPECT_GT(e.param(0).value._version(), before) << kind << in_place;
-    }
+  for (const char* kind : {"sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"})
+    for (const bool in_place : {false, true})
+      for (const bool gathered : {false, true}) {
+        Example e(at::kFloat);
+        OwnUpdater updater({.kind = kind, .lr = 0.1});
+        updater.set_in_place(in_place);
+        updater.set_gathered(gathered);
+        updater.bind(e.net.params());
+        std::vector<int64_t> before;
+        for (const ParamPtr& param : e.net.params()) before.push_back(param->value._version());
+        e.sweep(updater);
+        updater.apply();
+        for (size_t i = 0; i < before.size(); ++i)
+          EXPECT_GT(e.param(i).value._version(), before[i])
+              << kind << in_place << gathered << e.param(i).name;
+      }
 }
 
 TEST(Store, ATwinWithoutItsPartnerIsRefused) {

@@ -1,31 +1,36 @@
 // What recursive least squares refuses, warns of and keeps.
+#include "altprop/network/ops/embedding.h"
 #include "optim/recursive_least_squares.h"
 
 namespace altprop::directions {
 namespace {
 
 TEST(RecursiveLeastSquares, ParametersWithoutRowsAreRefusedOrLeftAlone) {
-  const auto norm = [] {
-    return network("chain: conv 3 k=3, batch-norm, relu, linear *",
-                   {.input_shape = {2, 7, 7}, .classes = 3});
-  };
-  expect_says(sentence([&] { Learning(norm(), {}); }),
-              {"batch_norm 'norm1'", "norm1.weight", "rls.rest=plain"});
-  Learning plain(norm(), {{"rls.rest", "plain"}});
-  plain.step(images(4), wanted(4));
-  EXPECT_TRUE(plain.value(2).isfinite().all().item<bool>());
-  // Frozen ones are not stepped, so that nothing is wanted of them.
-  Graph frozen = norm();
-  for (const ParamPtr& param : frozen.params())
-    if (param->value.dim() == 1 && param->value.numel() == 3) param->learnt = false;
-  Learning(std::move(frozen), {});
-  // A map without rows: groups.
   const auto groups = [] {
     return network("chain: conv 4 k=3 groups=2, relu, linear *",
                    {.input_shape = {2, 7, 7}, .classes = 3});
   };
-  Learning grouped(groups(), {});
-  expect_says(sentence([&] { grouped.step(images(4), wanted(4)); }), {"rls.rest=plain", "weight"});
+  expect_says(sentence([&] { Learning(groups(), {}); }),
+              {"conv2d 'conv1'", "conv1.weight", "rls.rest=plain"});
+  Learning plain(groups(), {{"rls.rest", "plain"}});
+  plain.step(images(4), wanted(4));
+  EXPECT_TRUE(plain.value(0).isfinite().all().item<bool>());
+  // Frozen ones are not stepped, so that nothing is wanted of them.
+  Graph frozen = groups();
+  for (const ParamPtr& param : frozen.params())
+    if (param->name.starts_with("conv1")) param->learnt = false;
+  Learning(std::move(frozen), {});
+  Graph table;
+  table.output(table.add(
+      linear(2), {table.add(embedding(7, 4), {table.input({.shape = {}, .dtype = Dtype::Int64})})}));
+  expect_says(sentence([&] { Learning(std::move(table), {}); }),
+              {"embedding 'embedding1'", "rls.rest=plain"});
+  // Of the others it shows when a gradient comes without rows.
+  Learning transposed(network("chain: conv-transpose 3 k=3, relu, linear *",
+                              {.input_shape = {2, 7, 7}, .classes = 3}),
+                      {});
+  expect_says(sentence([&] { transposed.step(images(4), wanted(4)); }),
+              {"rls.rest=plain", "weight"});
 }
 
 TEST(RecursiveLeastSquares, GradientsWithoutSignalsOfAMapAreRefused) {

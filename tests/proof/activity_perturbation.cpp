@@ -7,6 +7,7 @@
 // arXiv 2210.03310, section 3.1, after A. Baydin, B. Pearlmutter, D. Syme, F. Wood, P. Torr,
 // "Gradients without backpropagation", 2022, arXiv 2202.08587.
 #include "altprop/base/error.h"
+#include "altprop/network/sites.h"
 #include "altprop/rules/registry.h"
 
 namespace altprop {
@@ -23,9 +24,11 @@ struct ActivityPerturbation : Rule {
 
   void admit(const Graph& net, const Loss&) const override {
     require_parameters(net);
-    if (net.has_composites())
-      throw Refusal("network", "layers inside of blocks cannot be perturbed one by one",
-                    "describe it without blocks, or use backprop");
+    const Sites sites(net);
+    for (const SiteInfo& site : sites.all())
+      if (site.op() && site.op()->parts() && site.op()->parts() != site.op())
+        throw Refusal(site.name, "the block's layers see many values, which are not kept",
+                      "describe the network without it, or use backprop");
   }
 
   bool is_stochastic() const override { return true; }
@@ -34,23 +37,23 @@ struct ActivityPerturbation : Rule {
   Credits emit(Trace& trace, const Objective& objective, Wanted, Sink& sink) override {
     const Look& look = trace.look;
     const Tensor slope = objective.gradient(trace.output);
-    for (const Node& node : net().nodes()) {
-      if (!node.op || node.op->params().empty()) continue;
-      std::vector<int64_t> shape = node.spec.shape;
+    const auto perturb = [&](const Site& site, const Saved& saved) {
+      const Op& op = *site.node.op;
+      if (op.params().empty()) return;
+      std::vector<int64_t> shape = site.node.spec.shape;
       shape.insert(shape.begin(), look.rows());
-      const Site site{node, net().site_of(node.id)};
+      std::vector<int64_t> column(shape.size(), 1);
+      column[0] = look.rows();
       for (int64_t k = 0; k < draws; ++k) {
-        const Tensor u = look.draws.at("ap").at(node.name).at(k).normal_rows(
+        const Tensor u = look.draws.at("ap").at(site.name()).at(k).normal_rows(
             look.row_ids(), shape, trace.output.options());
-        const Tensor moved = net().push(trace.activity, Push{.nodes = {{node.id, u}}});
+        const Tensor moved = net().push(trace.activity, Push{.sites = {{site.number, 0, u}}});
         const Tensor gain = (moved * slope).flatten(1).sum(1);  // one number per sample
-        std::vector<int64_t> column(shape.size(), 1);
-        column[0] = look.rows();
-        sink.take(
-            LocalSignal{node.op.get(), &site, &trace.activity.saved[static_cast<size_t>(node.id)],
-                        u * gain.view(column), objective.scale() / static_cast<double>(draws)});
+        sink.take(LocalSignal{&op, &site, &saved, u * gain.view(column),
+                              objective.scale() / static_cast<double>(draws)});
       }
-    }
+    };
+    net().visit(trace.activity, {.leaf = perturb});
     return {};
   }
 };

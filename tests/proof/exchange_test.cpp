@@ -3,12 +3,17 @@
 // averaging; McMahan et al. 2017, arXiv 1602.05629) are what a loop by hand makes of them.
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
+#include <torch/nn/modules.h>
 
 #include <barrier>
 #include <thread>
 
 #include "altprop/base/error.h"
 #include "altprop/network/architecture.h"
+#include "altprop/network/ops/aten_box.h"
+#include "altprop/network/ops/linear.h"
+#include "altprop/network/ops/module.h"
+#include "altprop/ode/odeint.h"
 #include "proof/toy.h"
 #include "support/exact_signals.h"
 
@@ -228,24 +233,51 @@ TEST(ProofExchange, DirectionsAreExchangedAsTheyAreFinished) {
 
 TEST(ProofExchange, CoupledSamplesAreRefused) {
   Meeting meeting;
-  const auto bind = [&](const char* text, bool exchanges) {
-    Graph net = network(text, {.input_shape = {2, 6, 6}, .classes = 3});
+  const auto bind = [&](const Graph& net, bool exchanges) {
     OwnUpdater updater({.kind = "sgd"});
     if (exchanges)
       updater.set_exchange(std::make_shared<AveragedGradients>(meeting, 0), net.traits());
     updater.bind(net.params());
   };
-  const char* coupled = "chain: conv 3 k=3, batch-norm, relu, linear *";
-  bind(coupled, false);
-  bind("chain: conv 3 k=3, relu, linear *", true);
-  try {
-    bind(coupled, true);
-    FAIL() << "nothing was refused";
-  } catch (const Refusal& refusal) {
-    EXPECT_NE(std::string(refusal.what()).find("depend on each other"), std::string::npos)
-        << refusal.what();
-    EXPECT_FALSE(refusal.instead.empty());
-  }
+  const auto refused = [&](const Graph& net) {
+    bind(net, false);
+    try {
+      bind(net, true);
+      ADD_FAILURE() << "nothing was refused";
+    } catch (const Refusal& refusal) {
+      EXPECT_NE(std::string(refusal.what()).find("depend on each other"), std::string::npos)
+          << refusal.what();
+      EXPECT_FALSE(refusal.instead.empty());
+    }
+  };
+  const auto text = [](const char* of) {
+    return network(of, {.input_shape = {2, 6, 6}, .classes = 3});
+  };
+  refused(text("chain: conv 3 k=3, batch-norm, relu, linear *"));
+  bind(text("chain: conv 3 k=3, relu, linear *"), true);
+
+  // An operation of which the library knows nothing but what it is told, or what it has tried.
+  const auto around = [](const OpPtr& op) {
+    Graph net;
+    net.output(net.add(linear(2), {net.add(op, {net.add(linear(5), {net.input({{4}})})})}));
+    return net;
+  };
+  const auto box = [](const char* call) { return aten_box({.program = call}); };
+  refused(around(box(R"([{"op": "aten::batch_norm", "overload": "",
+                          "args": [{"v": 0}, null, null, null, null, true, 0.1, 1e-5, false]}])")));
+  bind(around(box(R"([{"op": "aten::tanh", "overload": "", "args": [{"v": 0}]}])")), true);
+  const auto inner = [] {
+    return torch::nn::Sequential(torch::nn::Linear(5, 5), torch::nn::BatchNorm1d(5));
+  };
+  refused(around(module(inner())));
+  bind(around(module(torch::nn::Sequential(torch::nn::Linear(5, 5)), Samples::Apart)), true);
+  const auto centred = [](auto x) { return x[0] - x[0].mean(0, true); };
+  refused(around(autograd_op("own", centred)));
+  const auto slope = [](const Tensor&, const Tensor& x, auto) { return -x; };
+  refused(around(ode::block(ode::function({.value = slope}, {5}), {.sizes = {.steps = 2}})));
+  bind(around(ode::block(ode::function({.value = slope, .samples = Samples::Apart}, {5}),
+                         {.sizes = {.steps = 2}})),
+       true);
 }
 
 TEST(ProofExchange, NothingIsUpdatedInPlaceNorAloneUnderIt) {

@@ -2,11 +2,14 @@
 // same network spliced flat does, under every rule.
 #include <ATen/core/grad_mode.h>
 
+#include <map>
+
 #include "altprop/base/error.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/dropout.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/sites.h"
+#include "altprop/ode/block.h"
 #include "altprop/probes/gradient_check.h"
 #include "rules/pathways.h"
 
@@ -138,6 +141,37 @@ TEST_P(Inside, ChecksAndInstrumentsSeeTheParts) {
 INSTANTIATE_TEST_SUITE_P(Nested, Inside, ::testing::ValuesIn(rules_inside()),
                          [](const auto& info) { return info.param.name; });
 
+/// What a direction keeps goes by the weight, wherever that stands and however often.
+TEST(Nested, ADirectionFollowsThePartsOfBlocks) {
+  at::NoGradGuard no_grad;
+  const auto loss = make_loss("cross-entropy");
+  const auto learnt = [&](bool flat, const char* direction) {
+    Graph net = nested_net();
+    if (flat) net = net.flattened();
+    const pathways::Batch batch(net);
+    OwnUpdater updater({.kind = "sgd", .lr = 0.2});
+    const std::shared_ptr<Direction> along = make_direction(direction);
+    if (along) along->admit(net);
+    updater.set_direction(along);
+    const auto rule = make_rule("feedback-alignment");
+    rule->bind(net, *loss, 1);
+    updater.bind(net.params());
+    for (int64_t i = 0; i < 3; ++i) {
+      Step step = Step::train(updater, {.inputs = batch.x, .index = i, .learning = true}, batch.y);
+      rule->step(step);
+    }
+    std::vector<Tensor> out;
+    for (const ParamPtr& p : net.params()) out.push_back(p->value);
+    return out;
+  };
+  const auto inside = learnt(false, "recursive-least-squares"),
+             spliced = learnt(true, "recursive-least-squares"), plain = learnt(true, "accumulate");
+  for (size_t i = 0; i < inside.size(); ++i) {
+    EXPECT_LT(apart(inside[i], spliced[i]), 1e-12) << i;
+    EXPECT_GT(apart(inside[i], plain[i]), 1e-6) << i;
+  }
+}
+
 TEST(Nested, EachUseOfABlockIsASiteAndItsWeightHasOnePath) {
   Graph net = nested_net();
   const Sites sites(net);
@@ -180,10 +214,21 @@ TEST(Nested, FrozenPartsAndReleasedMemory) {
   net.run(random({3, 9}), activity, {Mode::Train});
   Gradients sink;
   Feedback exact;
+  // Whoever holds what a block has saved sees it go while the sweep goes on, and not with the block.
+  std::vector<std::shared_ptr<Activity>> inside;
+  for (const Saved& saved : activity.saved)
+    if (const auto* held = std::any_cast<std::shared_ptr<Activity>>(&saved.extra))
+      inside.push_back(*held);
+  ASSERT_EQ(inside.size(), 3u);
   net.sweep(activity, {{net.output_node(), random({3, 5})}}, exact, &sink, {.release = true});
   for (const ParamPtr& p : net.params())
     EXPECT_EQ(sink.of_param(*p).defined(), p->learnt) << p->name;
   for (const Saved& saved : activity.saved) EXPECT_FALSE(saved.extra.has_value());
+  for (const auto& held : inside)
+    for (const Saved& saved : held->saved) {
+      EXPECT_TRUE(saved.t.empty());
+      EXPECT_FALSE(saved.extra.has_value());
+    }
 }
 
 TEST(Nested, TraitsAreAskedOfTheParts) {
@@ -208,6 +253,15 @@ class EulerBlock : public Op {
   std::string type() const override { return "euler"; }
   Spec infer(std::span<const Spec> inputs) const override { return f_->infer(inputs); }
   const Graph* parts() const override { return f_.get(); }
+  /// Each step is a use of the parts.
+  void visit_parts(const Saved& saved, const Visit& visit) const override {
+    for (int k = 0; k < steps_; ++k)
+      f_->visit(stages(saved)[static_cast<size_t>(k)],
+                {visit.leaf, visit.around, visit.first_site, k});
+  }
+  Tensor jvp_sites(const Saved& saved, std::span<const SiteTangent> from) const override {
+    return push(saved, {}, from);
+  }
   std::vector<ParamPtr> params() const override { return f_->params(); }
   Traits traits() const override {
     Traits out = f_->traits();
@@ -226,14 +280,13 @@ class EulerBlock : public Op {
   }
   Credits credit(const Saved& saved, const Tensor& cot, Wanted, const Tensor*,
                  Sweep& sweep) const override {
-    auto& stages = *std::any_cast<const std::shared_ptr<std::vector<Activity>>&>(saved.extra);
     Tensor a = cot;
     const char wanted = 1;
     for (int k = steps_; k-- > 0;) {
       Sweep stage = sweep;
       stage.use = k;
-      a = a + f_->sweep(stages[static_cast<size_t>(k)], {{f_->output_node(), h_ * a}}, stage,
-                        {&wanted, 1})[0];
+      a = a + f_->sweep(stages(saved)[static_cast<size_t>(k)], {{f_->output_node(), h_ * a}},
+                        stage, {&wanted, 1})[0];
     }
     return {a};
   }
@@ -243,11 +296,28 @@ class EulerBlock : public Op {
     const char wanted = 1;
     return credit(saved, cot, {&wanted, 1}, nullptr, sweep)[0];
   }
-  Tensor jvp(const Saved&, const Tensor&, int) const override {
-    throw Refusal(type(), "it has no forward derivative here");
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int) const override {
+    return push(saved, tangent, {});
   }
 
  private:
+  static std::vector<Activity>& stages(const Saved& saved) {
+    return *std::any_cast<const std::shared_ptr<std::vector<Activity>>&>(saved.extra);
+  }
+  /// @param moved tangent of the input; undefined: it stays
+  Tensor push(const Saved& saved, Tensor moved, std::span<const SiteTangent> from) const {
+    for (int k = 0; k < steps_; ++k) {
+      Push step;
+      if (moved.defined()) step.inputs = {moved};
+      for (const SiteTangent& one : from)
+        if (one.use == k) step.sites.push_back(one);
+      const Tensor slope = f_->push(stages(saved)[static_cast<size_t>(k)], step);
+      if (!slope.defined()) continue;
+      moved = moved.defined() ? moved + h_ * slope : h_ * slope;
+    }
+    return moved;
+  }
+
   std::shared_ptr<Graph> f_;
   int steps_;
   double h_;
@@ -310,6 +380,85 @@ INSTANTIATE_TEST_SUITE_P(
         {"product_activity", "product-feedback-alignment", {{"pfa.form", "activity"}}},
         {"product_implicit", "product-feedback-alignment", {{"pfa.form", "implicit"}}}}),
     [](const auto& info) { return info.param.name; });
+
+/// The tangent that begins at a place arrives as the credit that comes to it: <cot, J u> = <J^T cot,
+/// u>, at every leaf, in every use, through blocks in blocks.
+void expect_tangents_from_everywhere(Graph& net, size_t places) {
+  at::NoGradGuard no_grad;
+  Activity activity;
+  net.run(random({3, 9}), activity, {Mode::Train});
+  const Tensor cot = random({3, 5}, 4);
+  struct Credits : Sink {
+    std::map<std::pair<int, int>, Tensor> at;
+    void take(const LocalSignal& signal) override {
+      at[{signal.site->number, signal.site->use}] = signal.cot;
+    }
+    void take(const ParamSignal&) override {}
+  } credits;
+  Feedback exact;
+  net.sweep(activity, {{net.output_node(), cot}}, exact, &credits);
+  const Sites sites(net);
+  size_t seen = 0;
+  net.visit(activity, {.leaf = [&](const Site& site, const Saved& saved) {
+              EXPECT_EQ(site.name(), sites[site.number].name);
+              const auto found = credits.at.find({site.number, site.use});
+              ASSERT_EQ(found != credits.at.end(), !site.node.op->params().empty());
+              if (found == credits.at.end()) return;
+              ++seen;
+              const Tensor u = random(found->second.sizes(), 7 + seen);
+              const Tensor pushed =
+                  net.push(activity, Push{.sites = {{site.number, site.use, u}}});
+              const double arrives = (cot * pushed).sum().item<double>(),
+                           expected = (found->second * u).sum().item<double>();
+              EXPECT_NEAR(arrives, expected, 1e-11) << site.name() << " use " << site.use;
+              // What it saw is what its parameters learn from.
+              EXPECT_EQ(saved.t[0].size(0), 3);
+            }});
+  EXPECT_EQ(seen, places);
+  EXPECT_EQ(seen, credits.at.size());
+  EXPECT_THROW(
+      net.push(activity, Push{.sites = {{static_cast<int>(sites.size()), 0, cot}}}), UsageError);
+}
+
+TEST(Nested, ATangentMayBeginAnywhere) {
+  Graph net = nested_net();
+  expect_tangents_from_everywhere(net, 8);
+}
+
+TEST(NestedEuler, ATangentMayBeginInEveryUseOfAPart) {
+  Graph net = euler_net(false);
+  expect_tangents_from_everywhere(net, 2 + 2 * 3);
+  // Parts that are a graph themselves are evaluated as often.
+  Graph deeper;
+  auto f = std::make_shared<Graph>();
+  f->output(f->add(right_hand_side(), {f->input({{6}})}, "inner"));
+  int z = deeper.add(linear(6), {deeper.input({{9}})}, "stem");
+  z = deeper.add(std::make_shared<EulerBlock>(f, 3, 1.0), {z}, "ode");
+  deeper.output(deeper.add(linear(5), {z}, "out"));
+  pathways::ready(deeper);
+  expect_tangents_from_everywhere(deeper, 2 + 2 * 3);
+}
+
+TEST(NestedEuler, ASolverThatKeepsNothingOfItsPartsSaysSo) {
+  Graph net;
+  ode::Problem problem;
+  problem.sizes.steps = 2;
+  int z = net.add(linear(6), {net.input({{9}})}, "stem");
+  z = net.add(ode::block(right_hand_side(), problem), {z}, "flow");
+  net.output(net.add(linear(5), {z}, "out"));
+  pathways::ready(net);
+  Activity activity;
+  net.run(random({3, 9}), activity, {Mode::Train});
+  try {
+    net.visit(activity, {.leaf = [](const Site&, const Saved&) {}});
+    FAIL() << "nothing was refused";
+  } catch (const Refusal& refusal) {
+    EXPECT_NE(std::string(refusal.what()).find("'flow' (ode)"), std::string::npos)
+        << refusal.what();
+  }
+  EXPECT_THROW(net.push(activity, Push{.sites = {{Sites(net).find("flow.a"), 0, random({3, 8})}}}),
+               Refusal);
+}
 
 TEST(NestedEuler, RulesThatHoldStatesRefuseItByName) {
   Graph net = euler_net(false);

@@ -63,19 +63,27 @@ Spec CoreLayer::infer(std::span<const Spec> inputs) const {
     throw Refusal(type(),
                   text::cat("its axons choose from ", layout_.inputs,
                             " inputs, but the input has shape ", shape_text(inputs[0].shape)));
+  const std::vector<int64_t> wanted = {layout_.outputs(), layout_.axons_each()};
+  if (connections_ && connections_->value.sizes() != IntArrayRef(wanted))
+    throw Refusal(type(), text::cat("it has connections of shape ",
+                                    shape_text(connections_->value.sizes()),
+                                    ", but its layout needs ", shape_text(wanted)));
   return {{layout_.outputs()}, Kind::Probability};
 }
 
 void CoreLayer::build(std::span<const Spec>) {
-  if (connections_) return;
+  if (strengths_.defined()) return;
   const int64_t neurons = layout_.outputs();
-  connections_ = std::make_shared<Param>("connections", at::zeros({neurons, layout_.axons_each()}));
-  connections_->init = kUnitInterval;
-  connections_->bounds = Bounds{0, 1};
-  leaks_ = std::make_shared<Param>("leaks", at::zeros({neurons}));
-  leaks_->init = "zero";
-  leaks_->decay = false;
-  leaks_->bounds = Bounds{-double(kMostLeak), double(kMostLeak)};
+  if (!connections_) {
+    connections_ =
+        std::make_shared<Param>("connections", at::zeros({neurons, layout_.axons_each()}));
+    connections_->init = kUnitInterval;
+    connections_->bounds = Bounds{0, 1};
+    leaks_ = std::make_shared<Param>("leaks", at::zeros({neurons}));
+    leaks_->init = "zero";
+    leaks_->decay = false;
+    leaks_->bounds = Bounds{-double(kMostLeak), double(kMostLeak)};
+  }
   const Strengths drawn = draw_strengths(
       layout_, settings_.strengths,
       Stream(static_cast<uint64_t>(settings_.layout_seed)).at("cores").at(settings_.layer));
@@ -89,7 +97,7 @@ std::vector<ParamPtr> CoreLayer::params() const {
 }
 
 std::vector<std::pair<std::string, Tensor*>> CoreLayer::buffers() {
-  if (!connections_) return {};
+  if (!strengths_.defined()) return {};
   return {{"types", &types_}, {"strengths", &strengths_}};
 }
 

@@ -58,6 +58,12 @@ class CoreLayer final : public Op {
  public:
   /// @throws Refusal if the layout is none
   CoreLayer(CoreLayout layout, CoreSettings settings);
+  /// Shares these parameters; types and strengths are those of its own settings.
+  CoreLayer(CoreLayout layout, CoreSettings settings, ParamPtr connections, ParamPtr leaks)
+      : CoreLayer(std::move(layout), settings) {
+    connections_ = std::move(connections);
+    leaks_ = std::move(leaks);
+  }
 
   std::string type() const override { return "cores"; }
   std::string settings() const override;

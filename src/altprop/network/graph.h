@@ -65,6 +65,8 @@ struct Push {
   /// left out: none; integers have none.
   std::vector<Tensor> inputs = {};
   std::vector<Seed> nodes = {};     ///< tangents of nodes' outputs
+  /// ... and of any site's, those inside of composites too.
+  std::vector<SiteTangent> sites = {};
   ParamTangents params = {};        ///< null: none moves
 };
 
@@ -155,11 +157,18 @@ class Graph : public Composite {
   /// Forward-mode pass at a saved activity: tangents of the inputs to the tangent of the first
   /// output.
   Tensor push(const Activity& activity, std::span<const Tensor> tangents) const;
-  /// The same from anywhere: inputs, outputs of nodes (added to what arrives there) and parameters.
+  /// The same from anywhere: inputs, outputs of nodes and sites (added to what arrives there) and
+  /// parameters.
   /// @returns undefined if nothing that moves reaches the output
+  /// @throws UsageError for a site that there is not, Refusal for one inside of a composite in which
+  /// none can begin
   /// @param at_nodes filled with the tangents of all nodes; null: they are not kept
   Tensor push(const Activity& activity, const Push& from,
               std::vector<Tensor>* at_nodes = nullptr) const;
+
+  /// Every operation that is not made of others, in the order of the forward pass, with its place
+  /// and what it saw. @throws Refusal naming the composite that does not keep what its parts see
+  void visit(const Activity& activity, const Visit& visit) const;
 
   // As an operation of another graph.
   std::string type() const override { return "graph"; }
@@ -168,6 +177,8 @@ class Graph : public Composite {
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   const Graph* parts() const override { return this; }
+  void visit_parts(const Saved& saved, const Visit& visit) const override;
+  Tensor jvp_sites(const Saved& saved, std::span<const SiteTangent> from) const override;
   Credits credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor* substitute,
                  Sweep& sweep) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;

@@ -275,7 +275,8 @@ TangentCredits Graph::reverse(Activity& activity, std::vector<Seed> seeds, Tange
     }
     sweep.around = &site;
     sweep.first_site = site.number + 1;
-    sweep.use = 0;
+    // An evaluation of a graph is one of the graphs inside of it, too.
+    sweep.use = composite && node.op->parts() == node.op.get() ? outer.use : 0;
     if (arrives && any) {
       sweep.shared = &shared;
       sweep.release = outer.release && !moved.defined();
@@ -325,15 +326,43 @@ Tensor Graph::push(const Activity& activity, const Push& from,
   };
   for (size_t i = 0; i < from.inputs.size(); ++i) add(inputs_.at(i), from.inputs[i]);
   for (const Seed& seed : from.nodes) add(seed.node, seed.cot);
+  for (const SiteTangent& one : from.sites)
+    if (one.site < 0 || one.site >= site_count())
+      throw UsageError(text::cat("the network has ", site_count(), " sites, but a tangent is to "
+                                 "begin at number ", one.site));
+  std::vector<SiteTangent> inside;  // of a composite, by numbers of its own
   for (const Node& node : nodes_) {
+    const int first = from.sites.empty() ? 0 : site_of(node.id) + 1;
+    const Graph* parts = node.op ? node.op->parts() : nullptr;
+    inside.clear();
+    for (const SiteTangent& one : from.sites) {
+      if (one.site == first - 1) add(node.id, one.tangent);
+      if (parts && one.site >= first && one.site < first + parts->site_count())
+        inside.push_back({one.site - first, one.use, one.tangent});
+    }
     if (!node.op) continue;
     const Saved& saved = activity.saved[static_cast<size_t>(node.id)];
+    if (!inside.empty()) add(node.id, node.op->jvp_sites(saved, inside));
     for (size_t i = 0; i < node.inputs.size(); ++i)
       if (const Tensor& in = tangent[static_cast<size_t>(node.inputs[i])]; in.defined())
         add(node.id, node.op->jvp(saved, in, static_cast<int>(i)));
     if (from.params) add(node.id, node.op->jvp_params(saved, from.params));
   }
   return tangent[static_cast<size_t>(outputs_.at(0))];
+}
+
+void Graph::visit(const Activity& activity, const Visit& visit) const {
+  for (const Node& node : nodes_) {
+    if (!node.op) continue;
+    const Saved& saved = activity.saved[static_cast<size_t>(node.id)];
+    const Site site{node, visit.first_site + site_of(node.id), visit.use, visit.around};
+    if (!node.op->parts()) {
+      visit.leaf(site, saved);
+      continue;
+    }
+    const int use = node.op->parts() == node.op.get() ? visit.use : 0;
+    node.op->visit_parts(saved, {visit.leaf, &site, site.number + 1, use});
+  }
 }
 
 }  // namespace altprop

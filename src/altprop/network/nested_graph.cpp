@@ -104,6 +104,14 @@ Tensor Graph::jvp_params(const Saved& saved, const ParamTangents& of) const {
   return push(activity_of(saved), Push{.params = of});
 }
 
+Tensor Graph::jvp_sites(const Saved& saved, std::span<const SiteTangent> from) const {
+  return push(activity_of(saved), Push{.sites = {from.begin(), from.end()}});
+}
+
+void Graph::visit_parts(const Saved& saved, const Visit& visit) const {
+  this->visit(activity_of(saved), visit);
+}
+
 bool Graph::has_jvp_vjp() const {
   return std::all_of(nodes_.begin(), nodes_.end(),
                      [](const Node& node) { return !node.op || node.op->has_jvp_vjp(); });

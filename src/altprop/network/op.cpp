@@ -69,6 +69,17 @@ void Op::penalise(double share, Sink& sink) const {
   if (const Graph* inside = parts()) inside->penalise(share, sink);
 }
 
+void Op::visit_parts(const Saved&, const Visit& visit) const {
+  throw Refusal(visit.around ? "'" + visit.around->name() + "' (" + type() + ")" : type(),
+                "what its parts see is made and lost inside of it",
+                "use a rule that sends credit back through the network, such as backprop");
+}
+
+Tensor Op::jvp_sites(const Saved&, std::span<const SiteTangent>) const {
+  throw Refusal(type(), "no tangent can begin at its parts, whose values are made and lost inside",
+                "use a rule that sends credit back through the network, such as backprop");
+}
+
 Saved Op::saved_for(const Tensor&) const {
   throw Refusal(type(), "what its parameters learn does not follow from an input alone",
                 "send a signal with what the operation has saved");

@@ -65,6 +65,23 @@ class Graph;
 /// A direction in the space of parameters.
 using ParamTangents = std::function<Tensor(const Param&)>;
 
+/// A tangent that begins at the output of one use of a site.
+struct SiteTangent {
+  int site;  ///< as Site::number; for a composite, counted from its first part, which is 0
+  int use = 0;
+  Tensor tangent;  ///< [K*B, ...]
+};
+
+/// A walk over all operations that are not made of others, with what each has saved. Sites are valid
+/// during the call.
+struct Visit {
+  std::function<void(const Site&, const Saved&)> leaf;
+  // Where the graph that is walked through stands; see Sweep.
+  const Site* around = nullptr;
+  int first_site = 0;
+  int use = 0;
+};
+
 /// How an output depends on the inputs, with the parameters and what is drawn held.
 enum class Response {
   Curved,   ///< in any way
@@ -110,6 +127,9 @@ struct Traits {
 struct WeightRows {
   int64_t samples = 0;
   int64_t per_sample = 1;  ///< positions of a convolution, steps of a sequence
+  /// The weight has one number for each feature, and its gradient is the sum over all rows of
+  /// credits * inputs, both [rows, features] (norms, of inputs that are normalised).
+  bool elementwise = false;
   /// inputs [rows, inputs], credits [rows, outputs], where they lie in memory already; undefined
   /// where they are made when asked for (a convolution's windows take `per_sample` times the
   /// memory)
@@ -210,7 +230,8 @@ class Op {
   virtual void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                           const Tensor* substitute = nullptr,
                           const Shared* shared = nullptr) const {}
-  /// The gradient of the weight of a map that is affine in it, as rows. None: not that kind of map.
+  /// The gradient of the weight, or of the gain, of a map that is affine in it, as rows. None: not
+  /// that kind of map.
   virtual std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const {
     return std::nullopt;
   }
@@ -221,6 +242,10 @@ class Op {
   /// The graph that the operation is made of, if it is made of others: its parts are sites of their
   /// own, and learn by their own signals. A graph's parts are its own nodes.
   virtual const Graph* parts() const { return nullptr; }
+  /// Visits the parts of a composite. @throws Refusal where what they saw is made and lost inside
+  virtual void visit_parts(const Saved& saved, const Visit& visit) const;
+  /// Tangent of the output from tangents at its parts. @throws Refusal where none can begin there
+  virtual Tensor jvp_sites(const Saved& saved, std::span<const SiteTangent> from) const;
 
   virtual std::vector<ParamPtr> params() const { return {}; }
   /// The tensor through which credit travels to the input and which a feedback rule may substitute;

@@ -167,8 +167,21 @@ Spec Block::infer(std::span<const Spec> inputs) const {
   return out;
 }
 
+bool takes_statistics(const Graph& f) {
+  for (const Node& node : f.nodes()) {
+    if (!node.op) continue;
+    const Traits traits = node.op->traits();
+    if (!traits.couples_samples) continue;
+    const Graph* inside = node.op->parts();
+    const bool unknown = inside ? inside->traits().couples_samples && !takes_statistics(*inside)
+                                : traits.draws_for_batch && node.op->buffers().empty();
+    if (!unknown) return true;
+  }
+  return false;
+}
+
 void Block::build(std::span<const Spec>) {
-  if (f_->traits().couples_samples)
+  if (takes_statistics(*f_))
     throw Refusal("ode",
                   "an operation in f takes statistics of the batch (batch normalisation), which "
                   "would be others at every evaluation and be counted at each of them",

@@ -141,6 +141,10 @@ class Block : public Composite {
 
 OpPtr block(std::shared_ptr<Graph> f, Problem problem = {});
 
+/// True if an operation of f is known to let samples depend on each other, or may and keeps
+/// statistics. A function that nobody has looked into passes: it is asked where it is evaluated.
+bool takes_statistics(const Graph& f);
+
 /// The ODE blocks of a network, those inside of its graphs and blocks too, in the order of its sites.
 std::vector<Block*> blocks_of(const Graph& net);
 

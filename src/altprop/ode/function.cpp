@@ -20,7 +20,10 @@ class FunctionOp : public Op {
   Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
   std::vector<ParamPtr> params() const override { return f_.params; }
   Traits traits() const override {
-    return {.substitutable = false, .draws_for_batch = true, .reuses = true};
+    return {.substitutable = false,
+            .draws_for_batch = true,
+            .couples_samples = f_.samples != Samples::Apart,
+            .reuses = true};
   }
 
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const override {

@@ -74,7 +74,7 @@ std::shared_ptr<const Scheme> expect_fitting(const Graph& f, const Tensor& x0,
     throw UsageError(text::cat("ode: f is of states of shape ", shape_text(specs[0].shape),
                                ", but the begin has ",
                                shape_text(x0.dim() < 1 ? x0.sizes() : x0.sizes().slice(1))));
-  if (f.traits().couples_samples)
+  if (takes_statistics(f))
     throw Refusal("ode", "an operation in f takes statistics of the batch",
                   "use layer-norm inside");
   return block.scheme();

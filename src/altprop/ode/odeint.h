@@ -6,6 +6,7 @@
 //   ode::ode_vjp(solved, 2 * solved.outputs);
 #pragma once
 
+#include "altprop/network/ops/autograd.h"
 #include "altprop/ode/block.h"
 
 namespace altprop::ode {
@@ -26,6 +27,9 @@ struct Function {
   std::function<Pulled(const Tensor& t, const Tensor& x, std::span<const Tensor> p,
                        const Tensor& cot)>
       vjp = nullptr;
+  /// Apart: rows of dx/dt follow from their own rows, so that a network with it around may be
+  /// trained on parts of a batch.
+  Samples samples = Samples::Unknown;
 };
 
 /// Its graph of z and t, as `odeint` and `block` take it. Nothing but t and x is kept of an

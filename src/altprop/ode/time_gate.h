@@ -13,6 +13,12 @@ class TimeGate : public Op {
  public:
   /// @param dim of the batched tensor along which the channels lie: 1, or -1 the last
   explicit TimeGate(int64_t dim = 1) : dim_(dim) {}
+  /// Shares these parameters: g, g_0 and h.
+  TimeGate(int64_t dim, ParamPtr slope, ParamPtr offset, ParamPtr shift)
+      : dim_(dim),
+        slope_(std::move(slope)),
+        offset_(std::move(offset)),
+        shift_(std::move(shift)) {}
   std::string type() const override { return "time_gate"; }
   std::string settings() const override;
   int arity() const override { return 2; }

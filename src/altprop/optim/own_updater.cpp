@@ -54,8 +54,11 @@ void OwnUpdater::bind(const std::vector<ParamPtr>& params) {
   if (exchange_ && couples_samples_)
     throw Refusal("exchange",
                   "the network has operations in which the samples of a batch depend on each other "
-                  "(batch norm), so that parts of a batch do not learn what the whole would",
-                  "use a network without them, e.g. with layer norm");
+                  "(batch norm) or may do so (functions that nobody has looked into), so that parts "
+                  "of a batch do not learn what the whole would",
+                  "use a network without them, e.g. with layer norm, or say that a function's samples "
+                  "are apart (Samples::Apart)");
+  if (steps_alone_) refuse_alone();
   run_.schedule.check();
   for (const auto& [name, group] : groups_) group.schedule.check();
   blocks_.clear();
@@ -63,6 +66,7 @@ void OwnUpdater::bind(const std::vector<ParamPtr>& params) {
   progress_.clear();
   at_once_.clear();
   stepped_.clear();
+  alone_.clear();
   std::vector<ParamPtr> learnt;
   std::set<const Param*> partners;  // of twins, in blocks of their own
   for (const ParamPtr& param : params) {
@@ -94,7 +98,7 @@ void OwnUpdater::bind(const std::vector<ParamPtr>& params) {
   for (Block& block : blocks_) {
     block.target = target_of(block);
     into_values_ &= block.target == Target::Value;
-    gathered_ ? gather(block) : hold_apart(block);
+    gathers() ? gather(block) : hold_apart(block);
     prepare_optimizer(block);
     if (block.target == Target::Average && !settings(block.group).keep_signs)
       for (const ParamPtr& param : block.params)
@@ -109,6 +113,19 @@ void OwnUpdater::bind(const std::vector<ParamPtr>& params) {
   bound_ = true;
 }
 
+/// What needs all gradients of a step at once.
+void OwnUpdater::refuse_alone() const {
+  const auto refuse = [](const std::string& what) {
+    throw Refusal("optimizer", "the rule steps one operation after the other, but " + what,
+                  "leave that out, or use a rule that steps all of them at once");
+  };
+  if (direction_) refuse("a direction makes the gradients of a whole group");
+  if (exchange_) refuse("an exchange shares those of a whole group");
+  bool clips = run_.settings.clip_norm > 0;
+  for (const auto& [name, group] : groups_) clips |= group.settings.clip_norm > 0;
+  if (clips) refuse("clip-norm bounds the norm of all gradients together");
+}
+
 void OwnUpdater::require_params() const {
   if (!bound_)
     throw Error("the updater has no parameters to step yet; call bind with those of the learner");
@@ -116,7 +133,7 @@ void OwnUpdater::require_params() const {
 
 Target OwnUpdater::target_of(const Block& block) const {
   const OptimizerSettings& s = settings(block.group);
-  if (!in_place_ || direction_ || exchange_ || s.clip_norm > 0 || s.clip_tensor_norm > 0 ||
+  if (!in_place_ || steps_alone_ || direction_ || exchange_ || s.clip_norm > 0 || s.clip_tensor_norm > 0 ||
       s.clip_value > 0 || s.sign_gradient)
     return Target::Gradient;
   if (block.twins) return Target::Gradient;

@@ -36,21 +36,23 @@ class OwnUpdater : public Updater {
     couples_samples_ = of_net.couples_samples;
   }
   void set_in_place(bool allowed) override { in_place_ = allowed; }
+  void set_steps_alone(bool wanted) override { steps_alone_ = wanted; }
   /// Leaves values where they are instead of moving them into flat buffers: for parameters that
   /// belong to somebody else (a caller's tensors, of any strides). Call before bind.
   void set_gathered(bool gathered) { gathered_ = gathered; }
 
   /// Moves the values into flat buffers (Param::value becomes a view; all users of the Param see
   /// it). @throws Error if a twin comes without its partner, UsageError for an optimizer or a
-  /// schedule that there is not, Refusal for an exchange in a network whose samples are coupled, and
-  /// for values that lie outside of their bounds already
+  /// schedule that there is not, Refusal for an exchange in a network whose samples are coupled, for
+  /// values that lie outside of their bounds already, and for what needs all gradients of a step
+  /// where operations are to be stepped alone
   void bind(const std::vector<ParamPtr>& params) override;
 
   void take(const LocalSignal& signal) override;
   void take(const ParamSignal& signal) override;
 
   void apply(const std::string& group = "weights") override;
-  /// Needs values that stay where they are. @throws Error where values are gathered, in-place,
+  /// Needs values that stay where they are (set_steps_alone, set_gathered). @throws Error where values are gathered, in-place,
   /// twins of others, bounded by a norm of all, exchanged, or finished by a direction
   void apply_to(const Op& op) override;
 
@@ -101,6 +103,11 @@ class OwnUpdater : public Updater {
   Slot& slot_of(const ParamPtr& param) { return *slots_.find(*param); }
   const Group& group_of(const std::string& group) const;
   Target target_of(const Block& block) const;
+  void refuse_alone() const;
+  bool gathers() const { return gathered_ && !steps_alone_; }
+  /// Those parameters of a block for which `wanted` is true; of values that lie apart.
+  template <class Wanted>
+  static Block some_of(const Block& block, const Wanted& wanted);
   void gather(Block& block);
   void hold_apart(Block& block);
   void give_slot(const Block& block, const ParamPtr& param, Tensor into);
@@ -112,7 +119,8 @@ class OwnUpdater : public Updater {
   /// Momentum's whole step for the weight of an affine map. @returns false if it has to be taken
   /// the usual way
   bool step_at_once(const LocalSignal& signal);
-  void clip(const std::string& group, const OptimizerSettings& settings, StepFacts& facts);
+  void clip(const std::vector<Block*>& blocks, const std::string& group,
+            const OptimizerSettings& settings, StepFacts& facts);
   std::vector<Tensor> treated(const Block& block);
   void clip_each(Block& block, const OptimizerSettings& settings);
   void take_twins_gradients(Block& block);
@@ -133,10 +141,11 @@ class OwnUpdater : public Updater {
   std::map<std::string, Progress> progress_;
   double decay_override_ = -1;
   std::map<std::string, double> decay_overrides_;  ///< of single groups, above the one of all
-  bool in_place_ = false, gathered_ = true, bound_ = false;
+  bool in_place_ = false, gathered_ = true, steps_alone_ = false, bound_ = false;
   bool into_values_ = false;                ///< the target of all blocks is the value
   std::map<const Param*, size_t> at_once_;  ///< weights that may step at once, with their block
   std::set<const Param*> stepped_;          ///< those of them that have, since the last update
+  std::set<const Param*> alone_;            ///< stepped by apply_to since the last update
 };
 
 }  // namespace altprop

@@ -39,7 +39,7 @@ bool OwnUpdater::step_at_once(const LocalSignal& signal) {
   const auto at = at_once_.find(weight.get());
   if (at == at_once_.end()) return false;
   const std::optional<WeightRows> rows = signal.rows();
-  if (!rows || !rows->inputs.defined()) return false;
+  if (!rows || rows->elementwise || !rows->inputs.defined()) return false;
   const Tensor &credits = rows->credits, &inputs = rows->inputs;
   Slot& slot = slot_of(weight);
   const bool again = stepped_.count(weight.get()) > 0;
@@ -72,16 +72,16 @@ std::vector<Tensor> OwnUpdater::treated(const Block& block) {
   return out;
 }
 
-void OwnUpdater::clip(const std::string& group, const OptimizerSettings& s, StepFacts& facts) {
+void OwnUpdater::clip(const std::vector<Block*>& blocks, const std::string& group,
+                      const OptimizerSettings& s, StepFacts& facts) {
   if (s.clip_norm > 0) {
     const double norm = gradient_norm(group);
     facts.clip_factor = norm > s.clip_norm ? s.clip_norm / norm : 1;
   }
-  for (Block& block : blocks_) {
-    if (block.group != group) continue;
-    for (Tensor grad : treated(block))
+  for (Block* block : blocks) {
+    for (Tensor grad : treated(*block))
       if (facts.clip_factor != 1) grad.mul_(facts.clip_factor);
-    clip_each(block, s);
+    clip_each(*block, s);
   }
 }
 
@@ -100,59 +100,82 @@ void OwnUpdater::clip_each(Block& block, const OptimizerSettings& s) {
   }
 }
 
+template <class Wanted>
+OwnUpdater::Block OwnUpdater::some_of(const Block& block, const Wanted& wanted) {
+  Block out{block.group, block.key,       block.lr_factor, block.decay,
+            block.twins, block.optimizer, block.bounds,    block.target};
+  out.state.resize(block.state.size());
+  for (size_t i = 0; i < block.params.size(); ++i) {
+    if (!wanted(block.params[i])) continue;
+    out.params.push_back(block.params[i]);
+    out.values.push_back(block.values[i]);
+    if (!block.twins) out.grads.push_back(block.grads[i]);
+    for (size_t k = 0; k < block.state.size(); ++k) out.state[k].push_back(block.state[k][i]);
+  }
+  return out;
+}
+
 void OwnUpdater::apply(const std::string& group) {
   require_params();
   const OptimizerSettings& s = settings(group);
   Progress& progress = progress_[group];
   StepFacts facts = facts_now(group);
   if (direction_) direction_->finish(group, facts, slots_);
-  std::vector<Tensor> gradients, values;  // what is exchanged
+  // Those that have been stepped alone and that nothing has reached since are left out.
+  std::vector<Block*> blocks;
+  std::vector<Block> left;
+  left.reserve(blocks_.size());
   for (Block& block : blocks_) {
     if (block.group != group) continue;
-    if (!block.twins)
-      for (const ParamPtr& param : block.params) slot_of(param).settle();
+    if (alone_.empty()) {
+      blocks.push_back(&block);
+      continue;
+    }
+    left.push_back(some_of(block, [&](const ParamPtr& param) {
+      return alone_.erase(param.get()) == 0 || !slot_of(param).fresh;
+    }));
+    if (!left.back().params.empty()) blocks.push_back(&left.back());
+  }
+  std::vector<Tensor> gradients, values;  // what is exchanged
+  for (Block* block : blocks) {
+    if (!block->twins)
+      for (const ParamPtr& param : block->params) slot_of(param).settle();
     if (!exchange_) continue;
-    for (const Tensor& grad : treated(block)) gradients.push_back(grad);
-    values.insert(values.end(), block.values.begin(), block.values.end());
+    for (const Tensor& grad : treated(*block)) gradients.push_back(grad);
+    values.insert(values.end(), block->values.begin(), block->values.end());
   }
   if (exchange_) exchange_->gradients(group, gradients);
-  clip(group, s, facts);
-  for (Block& block : blocks_)
-    if (block.group == group) step(block, s, facts, progress.steps == 0);
+  clip(blocks, group, s, facts);
+  for (Block* block : blocks) step(*block, s, facts, progress.steps == 0);
   if (exchange_) exchange_->values(group, values);
-  for (Block& block : blocks_)
-    if (block.group == group) finish_step(block);
+  for (Block* block : blocks) finish_step(*block);
   progress.facts = std::move(facts);
   ++progress.steps;
 }
 
 void OwnUpdater::apply_to(const Op& op) {
-  if (gathered_)
+  if (gathers())
     throw Error(
         "updater: one operation cannot be stepped alone where values lie in one buffer; call "
-        "set_gathered(false) before bind");
+        "set_steps_alone(true) before bind, as Trainer does for rules that say steps_alone");
   if (direction_ || exchange_)
     throw Error(
         "updater: a direction and an exchange take the gradients of a whole group; use apply");
-  for (Block& block : blocks_) {
-    Block part{block.group, block.key,       block.lr_factor, block.decay,
-               block.twins, block.optimizer, block.bounds,    block.target};
-    part.state.resize(block.state.size());
+  const std::vector<ParamPtr> own = op.params();
+  for (const Block& block : blocks_) {
     const OptimizerSettings& s = settings(block.group);
-    const std::vector<ParamPtr> own = op.params();
-    for (size_t i = 0; i < block.params.size(); ++i) {
-      if (std::find(own.begin(), own.end(), block.params[i]) == own.end()) continue;
+    Block part = some_of(block, [&](const ParamPtr& param) {
+      return std::find(own.begin(), own.end(), param) != own.end();
+    });
+    if (part.params.empty()) continue;
+    for (const ParamPtr& param : part.params) {
       if (block.twins || block.target != Target::Gradient || s.clip_norm > 0)
-        throw Error("updater: '" + block.params[i]->name +
+        throw Error("updater: '" + param->name +
                     "' cannot be stepped alone: in-place updates, twins and clip-norm need all "
                     "gradients of a step");
-      slot_of(block.params[i]).settle();
-      part.params.push_back(block.params[i]);
-      part.values.push_back(block.values[i]);
-      part.grads.push_back(block.grads[i]);
-      for (size_t k = 0; k < block.state.size(); ++k) part.state[k].push_back(block.state[k][i]);
+      slot_of(param).settle();
+      alone_.insert(param.get());
     }
-    if (part.params.empty()) continue;
     const StepFacts facts = facts_now(block.group);
     clip_each(part, s);
     step(part, s, facts, false);

@@ -26,6 +26,12 @@ void Updater::set_exchange(std::shared_ptr<Exchange> exchange, const Traits&) {
     refuse("it exchanges nothing with other learners", "use one of the library's optimizers");
 }
 
+void Updater::set_steps_alone(bool wanted) {
+  if (wanted)
+    refuse("it steps whole groups, but the rule steps one operation after the other",
+           "use one of the library's optimizers, or another rule");
+}
+
 void Updater::apply_to(const Op&) {
   refuse("it steps whole groups and not one operation alone",
          "use one of the library's optimizers");

@@ -45,6 +45,9 @@ class Updater : public Sink {
   /// Allows updates without stored gradients. The caller promises that nobody reads gradients, and
   /// that no weight is used between the signal of its operation and `apply`.
   virtual void set_in_place(bool allowed) {}
+  /// Single operations are going to be stepped alone (apply_to), so that values stay where they are
+  /// and nothing is stepped in place. @throws Refusal if that cannot be here
+  virtual void set_steps_alone(bool wanted);
   /// Takes charge of these parameters, less frozen ones. @throws Error if they cannot be stepped as
   /// they ask for (see refuse_twins)
   virtual void bind(const std::vector<ParamPtr>& params) = 0;
@@ -61,7 +64,8 @@ class Updater : public Sink {
   /// last one. Parameters that received no signal count as having gradient zero.
   virtual void apply(const std::string& group = "weights") = 0;
   /// The same for the parameters of one operation alone, between the signals of a sweep (semi-
-  /// implicit rules, SweepOrder::SignalFirst). @throws Error where one cannot be stepped alone
+  /// implicit rules, SweepOrder::SignalFirst); `apply` then leaves them out, once, unless further
+  /// signals have come. @throws Error where one cannot be stepped alone
   virtual void apply_to(const Op& op);
   /// Where training stands, before each step: every group takes the rate of its own schedule.
   /// @param epoch 0-based, @param fraction of the epoch done, @param epochs of the whole run,

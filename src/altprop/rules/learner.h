@@ -94,6 +94,9 @@ class Learner {
   /// True if the rule does not look at gradients and uses no weight between the signal of its
   /// operation and the update, so that updates need no gradients (see Updater::set_in_place).
   virtual bool allows_in_place() const { return false; }
+  /// True if the rule steps operations one by one between the signals of a sweep
+  /// (Updater::apply_to): values then stay where they are, and nothing is stepped in place.
+  virtual bool steps_alone() const { return false; }
   /// Weight decay to use in an epoch instead of the optimizer's; negative: the optimizer's.
   virtual double weight_decay(int64_t epoch) const { return -1; }
 

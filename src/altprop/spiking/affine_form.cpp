@@ -49,6 +49,14 @@ std::vector<int64_t> AffineForm::weight_shape(const Spec& input) const {
   return {out_, input.shape[0], kernel_.height, kernel_.width};
 }
 
+void AffineForm::expect_weight(const Tensor& weight, const Spec& input) const {
+  output_shape(input);  // fits the input at all
+  const std::vector<int64_t> wanted = weight_shape(input);
+  if (weight.sizes() != IntArrayRef(wanted))
+    throw Refusal(where_, text::cat("its weight has the shape ", shape_text(weight.sizes()),
+                                    ", but this input needs ", shape_text(wanted)));
+}
+
 int64_t AffineForm::multiply_adds(const Spec& input) const {
   int64_t total = 1;
   const std::vector<int64_t> weight = weight_shape(input), output = output_shape(input);

@@ -27,6 +27,8 @@ class AffineForm {
   std::vector<int64_t> output_shape(const Spec& input) const;
   /// [out, n], or [out, C, height, width].
   std::vector<int64_t> weight_shape(const Spec& input) const;
+  /// @throws Refusal if a weight that is shared is of another input's shape
+  void expect_weight(const Tensor& weight, const Spec& input) const;
   int64_t multiply_adds(const Spec& input) const;
 
   /// x W^T of [B, n], or the convolution of [B, C, H, W]; padding counts as 0.

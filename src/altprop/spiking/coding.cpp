@@ -127,7 +127,8 @@ class EarliestPool : public Op {
 
 class Membrane : public Op {
  public:
-  Membrane(int64_t out, double window) : form_("membrane", out, {}), window_(window) {
+  Membrane(int64_t out, double window, ParamPtr weight)
+      : form_("membrane", out, {}), window_(window), weight_(std::move(weight)) {
     expect_span(type(), window);
   }
   std::string type() const override { return "membrane"; }
@@ -138,6 +139,7 @@ class Membrane : public Op {
     return {.kinds = {Kind::SpikeTime}, .instead = "use linear, which weighs values"};
   }
   Spec infer(std::span<const Spec> inputs) const override {
+    if (weight_) form_.expect_weight(weight_->value, inputs[0]);
     return {.shape = form_.output_shape(inputs[0])};
   }
   void build(std::span<const Spec> inputs) override {
@@ -178,7 +180,7 @@ class Membrane : public Op {
   }
   std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const override {
     const Tensor credits = fold_rows(cot, saved.t[0].size(0)), inputs = saved.t[0];
-    WeightRows out{inputs.size(0), 1, inputs, credits};
+    WeightRows out{.samples = inputs.size(0), .inputs = inputs, .credits = credits};
     out.of = [=](int64_t from, int64_t to) {
       return std::pair(inputs.narrow(0, from, to - from), credits.narrow(0, from, to - from));
     };
@@ -200,6 +202,8 @@ OpPtr direct_code(double span) { return std::make_shared<DirectCode>(span); }
 OpPtr earliest_pool2d(int64_t kernel, int64_t stride, int64_t padding) {
   return std::make_shared<EarliestPool>(kernel, stride, padding);
 }
-OpPtr membrane(int64_t out, double window) { return std::make_shared<Membrane>(out, window); }
+OpPtr membrane(int64_t out, double window, ParamPtr weight) {
+  return std::make_shared<Membrane>(out, window, std::move(weight));
+}
 
 }  // namespace altprop::spiking

@@ -22,6 +22,7 @@ OpPtr earliest_pool2d(int64_t kernel, int64_t stride = 0, int64_t padding = 0);
 /// Units that do not fire: their potential sum_i W_ji (2T - t_i), i the inputs that fire, at the
 /// end of the window behind that of the inputs [0, T]. Real values [B, out] of times [B, n]; W
 /// [out, n]. Saved.t = {2T - t_i, 0 of silent inputs; 1 where they fire, else 0}.
-OpPtr membrane(int64_t out, double window = 1);
+/// @param weight that is shared; null: one of its own
+OpPtr membrane(int64_t out, double window = 1, ParamPtr weight = nullptr);
 
 }  // namespace altprop::spiking

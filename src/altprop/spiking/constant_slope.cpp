@@ -48,12 +48,9 @@ Takes ConstantSlope::takes(int) const {
 }
 
 Spec ConstantSlope::infer(std::span<const Spec> inputs) const {
-  const std::vector<int64_t> wanted = form_.weight_shape(inputs[0]);
   const Spec out{.shape = form_.output_shape(inputs[0]),
                  .kind = s_.readout ? Kind::Real : Kind::SpikeTime};
-  if (weight_ && weight_->value.sizes() != IntArrayRef(wanted))
-    throw Refusal(type(), text::cat("its weight has the shape ", shape_text(weight_->value.sizes()),
-                                    ", but this input needs ", shape_text(wanted)));
+  if (weight_) form_.expect_weight(weight_->value, inputs[0]);
   return out;
 }
 

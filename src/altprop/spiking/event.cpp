@@ -51,10 +51,7 @@ Takes Event::takes(int) const {
 
 Spec Event::infer(std::span<const Spec> inputs) const {
   const Spec out{.shape = form_.output_shape(inputs[0]), .kind = Kind::SpikeTime};
-  const std::vector<int64_t> wanted = form_.weight_shape(inputs[0]);
-  if (weight_ && weight_->value.sizes() != IntArrayRef(wanted))
-    throw Refusal(type(), text::cat("its weight has the shape ", shape_text(weight_->value.sizes()),
-                                    ", but this input needs ", shape_text(wanted)));
+  if (weight_) form_.expect_weight(weight_->value, inputs[0]);
   return out;
 }
 
@@ -147,7 +144,7 @@ Tensor Event::jvp_params(const Saved& saved, const ParamTangents& of) const {
 }
 
 void Event::accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
-                       const Tensor*, const Shared*) const {
+                       const Tensor* substitute, const Shared*) const {
   Slot *to_weight = store.of(*weight_), *to_delay = delay_ ? store.of(*delay_) : nullptr,
        *to_threshold = log_threshold_ ? store.of(*log_threshold_) : nullptr;
   if (!to_weight && !to_delay && !to_threshold) return;
@@ -157,7 +154,9 @@ void Event::accumulate(const Saved& saved, const Tensor& cot, double scale, Stor
   if (!to_weight && !to_delay) return;
   const Tensor seen = form_.rows_of(saved.t[0], INFINITY);
   if (to_delay)
-    to_delay->add(plain::delay_credit(seen, times, q, matrix(weight_->value), delay_matrix())
+    to_delay->add(plain::delay_credit(seen, times, q,
+                                      matrix(substitute ? *substitute : weight_->value),
+                                      delay_matrix())
                       .view(delay_->value.sizes()),
                   scale);
   if (!to_weight) return;

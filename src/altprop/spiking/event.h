@@ -43,6 +43,13 @@ class Event final : public Op {
  public:
   /// @throws Refusal for settings out of range
   explicit Event(const EventSettings& settings);
+  /// Shares these parameters; null: one that the settings ask for is its own.
+  Event(const EventSettings& settings, ParamPtr weight, ParamPtr log_threshold, ParamPtr delay)
+      : Event(settings) {
+    weight_ = std::move(weight);
+    log_threshold_ = std::move(log_threshold);
+    delay_ = std::move(delay);
+  }
 
   std::string type() const override { return form_.image() ? "relpsp_event_conv" : "relpsp_event"; }
   std::string settings() const override;

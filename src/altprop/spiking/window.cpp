@@ -40,6 +40,7 @@ Takes Window::takes(int) const {
 }
 
 Spec Window::infer(std::span<const Spec> inputs) const {
+  if (weight_) form_.expect_weight(weight_->value, inputs[0]);
   return {.shape = form_.output_shape(inputs[0]), .kind = Kind::SpikeTime};
 }
 

@@ -38,6 +38,10 @@ struct WindowSettings {
 class Window final : public Op {
  public:
   explicit Window(const WindowSettings& settings);
+  /// Shares this weight.
+  Window(const WindowSettings& settings, ParamPtr weight) : Window(settings) {
+    weight_ = std::move(weight);
+  }
 
   std::string type() const override {
     return form_.image() ? "relpsp_window_conv" : "relpsp_window";

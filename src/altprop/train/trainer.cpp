@@ -92,6 +92,7 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
     updater_.set_group(std::move(group));
   const Traits traits = net_.traits();
   updater_.set_in_place(rule_.allows_in_place() && !traits.reuses && !traits.penalises);
+  updater_.set_steps_alone(rule_.steps_alone());
   updater_.refuse_bounds(params);
   updater_.bind(params);
   warnings_ = settings_.without_effect();

@@ -39,6 +39,18 @@ OdeToOde::OdeToOde(Settings settings)
                      "'; it is euler or midpoint");
 }
 
+OdeToOde::OdeToOde(const OdeToOde& of)
+    : settings_(of.settings_),
+      grid_(of.grid_),
+      width_(of.width_),
+      flow_(of.flow_),
+      activation_(of.activation_) {
+  if (width_ == 0)
+    throw UsageError(
+        "ode-to-ode: the operation whose weights are to be shared has none yet; add it to a graph "
+        "first");
+}
+
 Spec OdeToOde::infer(std::span<const Spec> inputs) const {
   const Spec& in = inputs[0];
   expect_real(type(), in);
@@ -143,8 +155,17 @@ Tensor OdeToOde::push(const Saved& saved, const Tensor& tangent,
   return stepped(grid_, tangent, along);
 }
 
-Credits OdeToOde::credit(const Saved& saved, const Tensor& cot, Wanted wanted, const Tensor*,
-                         Sweep& sweep) const {
+namespace {
+void refuse(const Tensor* substitute) {
+  if (substitute)
+    throw Refusal("ode-to-ode", "its weights are made anew along the way, so none can be substituted",
+                  "use backprop, or a network of the library's layers");
+}
+}  // namespace
+
+Credits OdeToOde::credit(const Saved& saved, const Tensor& cot, Wanted wanted,
+                         const Tensor* substitute, Sweep& sweep) const {
+  refuse(substitute);
   if (!wanted[0]) return {Tensor()};
   if (!sweep.sink || !sweep.shared) return {pull(saved, cot, nullptr)};
   Shared shared{cot, {}};
@@ -153,7 +174,8 @@ Credits OdeToOde::credit(const Saved& saved, const Tensor& cot, Wanted wanted, c
   return {out};
 }
 
-Tensor OdeToOde::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {
+Tensor OdeToOde::vjp(const Saved& saved, const Tensor& cot, int, const Tensor* substitute) const {
+  refuse(substitute);
   return pull(saved, cot, nullptr);
 }
 

@@ -35,6 +35,9 @@ class OdeToOde : public Op {
  public:
   /// @throws UsageError if the settings name what there is not
   explicit OdeToOde(Settings settings);
+  /// Shares the flow of the weights, and so all parameters, of one that has been built.
+  /// @throws UsageError if `of` has not
+  OdeToOde(const OdeToOde& of);
 
   std::string type() const override { return "ode-to-ode"; }
   std::string settings() const override { return settings_.text(); }

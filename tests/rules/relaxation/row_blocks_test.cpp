@@ -5,7 +5,10 @@
 #include <atomic>
 
 #include "altprop/network/architecture.h"
+#include "altprop/network/ops/activation.h"
+#include "altprop/network/ops/aten_box.h"
 #include "altprop/network/ops/autograd.h"
+#include "altprop/network/ops/linear.h"
 #include "altprop/probes/kernels.h"
 #include "rules/relaxation/fixture.h"
 #include "support/threads.h"
@@ -123,6 +126,26 @@ TEST(RowBlocks, DrawTheMasksOfTheWholeBatchToTheLastBit) {
         EXPECT_FALSE(at::equal(next.at(name), gradient)) << "the masks matter: " << name;
       }
     }
+}
+
+/// A box in which samples meet keeps the batch whole, whoever has not said so.
+TEST(RowBlocks, ACentredModelLearnsTheSameOnTwoThreads) {
+  if (!test::test_device().is_cpu()) GTEST_SKIP() << "blocks are for the CPU";
+  Graph net;
+  int at = net.add(linear(8), {net.input({{6}})}, "in");
+  at = net.add(aten_box({.program = R"([
+      {"op": "aten::mean", "overload": "dim", "args": [{"v": 0}, [0], true, null]},
+      {"op": "aten::sub", "overload": "Tensor", "args": [{"v": 0}, {"v": 1}, 1]}])"}),
+               {at}, "centred");
+  net.output(net.add(linear(5), {net.add(activation("tanh"), {at})}, "out"));
+  net.to(at::kCPU, at::kDouble);
+  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+  const BatchOf batch = draw_batch({64, 6}, 5);
+  const OptionValues settings = {{"pc.mode", "strict"}, {"pc.eta", "0.1"}, {"pc.steps", "8"}};
+  const auto alone = gradients_on(1, "predictive-coding", settings, net, batch),
+             shared = gradients_on(2, "predictive-coding", settings, net, batch);
+  for (const auto& [name, gradient] : alone)
+    EXPECT_LT(distance(shared.at(name), gradient), 1e-12) << name;
 }
 
 TEST(RowBlocks, CoverEveryRowOnce) {

@@ -192,50 +192,121 @@ class AtenProgram {
 
 class AtenBox : public AutogradOp {
  public:
-  AtenBox(std::shared_ptr<const AtenProgram> program, std::shared_ptr<std::vector<Tensor>> leaves,
-          const AtenBoxParts& parts)
-      : AutogradOp(
-            "aten_box",
-            [program, leaves, constants = parts.constants](std::span<const Tensor> inputs) {
-              std::vector<c10::IValue> values(inputs.begin(), inputs.end());
-              values.insert(values.end(), constants.begin(), constants.end());
-              values.insert(values.end(), leaves->begin(), leaves->end());
-              return program->run(std::move(values), inputs[0].size(0));
-            },
-            parts.inputs),
-        program_(std::move(program)),
-        leaves_(std::move(leaves)),
-        params_(parts.params) {}
+  explicit AtenBox(AtenBoxParts parts)
+      : AutogradOp("aten_box", nullptr, parts.inputs),
+        program_(parts.program),
+        constants_(std::move(parts.constants)),
+        params_(std::move(parts.params)) {}
 
-  std::string settings() const override { return program_->names(); }
+  std::string settings() const override { return program_.names(); }
   std::vector<ParamPtr> params() const override { return params_; }
   Traits traits() const override {
     return {.substitutable = params_.empty(),
-            .draws_for_batch = program_->draws(),
+            .draws_for_batch = program_.draws(),
+            .couples_samples = couples_samples_,
             .reuses = !params_.empty()};
+  }
+  void build(std::span<const Spec> inputs) override {
+    AutogradOp::build(inputs);
+    // Of a box that draws nothing can be seen: a part of the batch draws other numbers.
+    if (!program_.draws()) couples_samples_ |= mixes_samples(inputs);
   }
 
  protected:
+  Tensor run(std::span<const Tensor> inputs, std::span<const Tensor> leaves) const override {
+    std::vector<c10::IValue> values(inputs.begin(), inputs.end());
+    values.insert(values.end(), constants_.begin(), constants_.end());
+    values.insert(values.end(), leaves.begin(), leaves.end());
+    return program_.run(std::move(values), inputs[0].size(0));
+  }
+  bool may_draw() const override { return program_.draws(); }
   std::vector<Tensor> leaves() const override {
-    leaves_->clear();
+    std::vector<Tensor> out;
     for (const ParamPtr& param : params_)
-      leaves_->push_back(param->value.detach().requires_grad_(param->value.is_floating_point()));
-    return *leaves_;
+      out.push_back(param->value.detach().requires_grad_(param->value.is_floating_point()));
+    return out;
   }
 
  private:
-  std::shared_ptr<const AtenProgram> program_;
-  std::shared_ptr<std::vector<Tensor>> leaves_;  ///< of the pass that is being recorded
+  bool mixes_samples(std::span<const Spec> inputs) const;
+  std::vector<Tensor> probe(std::span<const Spec> inputs, bool positive, bool integers) const;
+
+  AtenProgram program_;
+  std::vector<Tensor> constants_;
   std::vector<ParamPtr> params_;
+  bool couples_samples_ = false;
 };
+
+/// Two of these make the batch of the probe: an odd number, so that operators which take samples by
+/// pairs show.
+constexpr int64_t kProbeRows = 3;
+
+/// Inputs that say something about samples. @param positive real values between 0 and 1, where
+/// logarithms and roots have values @param integers false: zeros, where 1 is no index
+std::vector<Tensor> AtenBox::probe(std::span<const Spec> inputs, bool positive,
+                                   bool integers) const {
+  const auto options = params_.empty() ? at::TensorOptions(at::kFloat)
+                                       : params_[0]->value.options().requires_grad(false);
+  std::vector<Tensor> out;
+  for (const Spec& spec : inputs) {
+    std::vector<int64_t> shape = spec.shape;
+    if (spec.batched) shape.insert(shape.begin(), 2 * kProbeRows);
+    const Stream draw = Stream(1).at("samples").at(static_cast<int64_t>(out.size()));
+    if (spec.dtype == Dtype::Float) {
+      out.push_back(positive ? draw.uniform(0.1, 0.9, shape, options)
+                             : draw.normal(shape, options));
+    } else {
+      const Tensor bits = draw.uniform(0, integers ? 2 : 1, shape, options).floor();
+      out.push_back(bits.to(spec.dtype == Dtype::Bool ? at::kBool : at::kLong));
+    }
+  }
+  return out;
+}
+
+/// A batch is given whole and in parts. What fails on a part, too, is not of single samples.
+bool AtenBox::mixes_samples(std::span<const Spec> inputs) const {
+  const at::NoGradGuard off;
+  const auto differs = [&](const std::vector<Tensor>& whole) {
+    const std::vector<Tensor> used = leaves();
+    const Tensor together = run(whole, used);
+    std::vector<Tensor> apart;
+    for (const int64_t from : {int64_t{0}, kProbeRows}) {
+      std::vector<Tensor> rows;
+      for (size_t i = 0; i < whole.size(); ++i)
+        rows.push_back(inputs[i].batched ? whole[i].narrow(0, from, kProbeRows) : whole[i]);
+      apart.push_back(run(rows, used));
+    }
+    const Tensor beside = at::cat(apart);
+    if (beside.sizes() != together.sizes()) return true;
+    if (!together.is_floating_point()) return !at::equal(beside, together);
+    // Products of fewer rows may sum in another order, or of shorter numbers on a GPU.
+    const bool exact = together.is_cpu() && !at::isReducedFloatingType(together.scalar_type());
+    const double rounding = exact ? 1e-4 : 1e-2;
+    const Tensor finite = together.masked_select(together.isfinite());
+    const double size = finite.numel() ? finite.abs().mean().item<double>() : 0;
+    return !at::allclose(beside, together, rounding, rounding * size, /*equal_nan=*/true);
+  };
+  for (const bool positive : {false, true}) {
+    bool found = true;
+    for (const bool integers : {true, false}) {
+      try {
+        found = differs(probe(inputs, positive, integers));
+        break;
+      } catch (const c10::Error&) {
+        // With zeros for integers then; where these fail, too, the worse is taken for true.
+      }
+    }
+    if (found) return true;
+  }
+  return false;
+}
 
 }  // namespace
 
 OpPtr aten_box(AtenBoxParts parts) {
   if (parts.inputs < 1)
     throw UsageError("aten box: it has at least one input, which says how many samples there are");
-  return std::make_shared<AtenBox>(std::make_shared<AtenProgram>(parts.program),
-                                   std::make_shared<std::vector<Tensor>>(), parts);
+  return std::make_shared<AtenBox>(std::move(parts));
 }
 
 }  // namespace altprop

@@ -22,6 +22,8 @@ struct AtenBoxParts {
   int inputs = 1;
 };
 
+/// Whether samples depend on each other in it (batch norm, `x - x.mean(0)`) is tried when it is built:
+/// a batch of random values whole and in parts. Of one that draws it is not known, and not said.
 /// @throws UsageError if the program is none, or libtorch has no such operator
 OpPtr aten_box(AtenBoxParts parts);
 

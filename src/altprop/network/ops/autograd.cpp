@@ -1,6 +1,6 @@
 #include "altprop/network/ops/autograd.h"
 
-#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -23,24 +23,41 @@ struct AutogradOp::Tape {
 
 namespace {
 
-/// Seeds ATen's generators for one run and puts the CPU's back.
+/// Seeds ATen's generators for one run and puts them back. One run at a time: of two at once the
+/// second would take the first one's numbers for the user's and leave them behind.
 class Draws {
  public:
-  explicit Draws(uint64_t seed) : generator_(at::detail::getDefaultCPUGenerator()) {
-    {
-      std::lock_guard lock(generator_.mutex());
-      kept_ = generator_.get_state();
-    }
-    at::manual_seed(seed);
+  explicit Draws(uint64_t seed) : alone_(one_at_a_time()) {
+    keep(at::Device(at::kCPU), seed);
+    const auto accelerator = at::getAccelerator();
+    if (!accelerator) return;
+    const auto count =
+        at::globalContext().getAcceleratorHooksInterface(accelerator).deviceCount();
+    for (c10::DeviceIndex i = 0; i < static_cast<c10::DeviceIndex>(count); ++i)
+      keep(at::Device(*accelerator, i), seed);
   }
   ~Draws() {
-    std::lock_guard lock(generator_.mutex());
-    generator_.set_state(kept_);
+    for (auto& [generator, state] : kept_) {
+      std::lock_guard lock(generator.mutex());
+      generator.set_state(state);
+    }
   }
 
  private:
-  at::Generator generator_;
-  Tensor kept_;
+  /// Recursive: a function may run operations of this kind inside.
+  static std::recursive_mutex& one_at_a_time() {
+    static std::recursive_mutex mutex;
+    return mutex;
+  }
+  void keep(at::Device device, uint64_t seed) {
+    at::Generator generator = at::globalContext().defaultGenerator(device);
+    std::lock_guard lock(generator.mutex());
+    kept_.emplace_back(generator, generator.get_state());
+    generator.set_current_seed(seed);
+  }
+
+  std::lock_guard<std::recursive_mutex> alone_;
+  std::vector<std::pair<at::Generator, Tensor>> kept_;
 };
 
 std::vector<std::pair<const void*, int64_t>> versions_of(const std::vector<ParamPtr>& params) {
@@ -67,8 +84,8 @@ std::vector<Tensor> gradients(const Tensor& output, const Tensor& cot,
 
 }  // namespace
 
-AutogradOp::AutogradOp(std::string type, Function function, int arity)
-    : type_(std::move(type)), function_(std::move(function)), arity_(arity) {}
+AutogradOp::AutogradOp(std::string type, Function function, int arity, Samples samples)
+    : type_(std::move(type)), function_(std::move(function)), arity_(arity), samples_(samples) {}
 
 Takes AutogradOp::takes(int) const {
   return {.dtypes = {Dtype::Float, Dtype::Int64, Dtype::Bool}, .unbatched = true};
@@ -89,9 +106,9 @@ Spec AutogradOp::infer(std::span<const Spec> inputs) const {
   }
   try {
     at::AutoGradMode off(false);
-    leaves();
+    const std::vector<Tensor> used = leaves();
     set_training(false);
-    const Tensor out = function_(zeros);
+    const Tensor out = run(zeros, used);
     if (out.dim() < 1 || out.size(0) != 2)
       throw Refusal(type_, text::cat("of 2 samples it makes an output of shape ",
                                      shape_text(out.sizes()), ", not one row per sample"));
@@ -123,11 +140,11 @@ std::shared_ptr<const AutogradOp::Tape> AutogradOp::record(std::span<const Tenso
   tape->versions = versions_of(params());
   set_training(train);
   std::optional<Draws> draws;
-  if (train) draws.emplace(seed);
+  if (train && may_draw()) draws.emplace(seed);
   // Views, so that a function which returns its input does not return a leaf.
   std::vector<Tensor> arguments;
   for (const Tensor& x : tape->inputs) arguments.push_back(x.view_as(x));
-  tape->output = function_(arguments);
+  tape->output = run(arguments, tape->leaves);
   return tape;
 }
 
@@ -271,8 +288,8 @@ void AutogradOp::accumulate(const Saved& saved, const Tensor& cot, double scale,
     if (Slot* slot = store.of(*owned[i])) slot->add(all[i], scale);
 }
 
-OpPtr autograd_op(std::string type, AutogradOp::Function function, int arity) {
-  return std::make_shared<AutogradOp>(std::move(type), std::move(function), arity);
+OpPtr autograd_op(std::string type, AutogradOp::Function function, int arity, Samples samples) {
+  return std::make_shared<AutogradOp>(std::move(type), std::move(function), arity, samples);
 }
 
 }  // namespace altprop

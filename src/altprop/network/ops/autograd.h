@@ -8,10 +8,15 @@
 
 namespace altprop {
 
-/// One forward pass on autograd's tape. A pass that draws random numbers from ATen's generator
-/// (torch::nn::Dropout) draws them from Pass::draws: the generator is seeded for the pass and put
-/// back afterwards. Such draws belong to the batch as a whole: they know no sample numbers
-/// (Pass::ids), so that a part of a batch, or the batch in another order, draws others.
+/// What whoever hands over a function says of its samples: nothing, so that they may depend on each
+/// other in training as those of a batch norm do, or that each output follows from its own sample.
+enum class Samples { Unknown, Apart };
+
+/// One forward pass on autograd's tape. A pass that draws random numbers from ATen's generators
+/// (torch::nn::Dropout) draws them from Pass::draws: the generators are seeded for the pass and put
+/// back afterwards, and one such pass runs at a time. Such draws belong to the batch as a whole:
+/// they know no sample numbers (Pass::ids), so that a part of a batch, or the batch in another
+/// order, draws others.
 ///
 /// vjp, jvp and accumulate use the tape of the forward pass; if a parameter has changed since, the
 /// pass is repeated with the new values first ("new weights, same activity"). Saved.t = the inputs;
@@ -22,7 +27,8 @@ class AutogradOp : public Op {
 
   /// @param function of `arity` tensors, [B, ...] or of a shared value [...]; must be
   /// differentiable twice for jvp
-  AutogradOp(std::string type, Function function, int arity = 1);
+  AutogradOp(std::string type, Function function, int arity = 1,
+             Samples samples = Samples::Unknown);
 
   std::string type() const override { return type_; }
   int arity() const override { return arity_; }
@@ -43,10 +49,19 @@ class AutogradOp : public Op {
                   const Tensor* substitute, const Shared* shared) const override;
   bool keeps_output() const override { return true; }
   Traits traits() const override {
-    return {.substitutable = false, .draws_for_batch = true, .reuses = true};
+    return {.substitutable = false,
+            .draws_for_batch = true,
+            .couples_samples = samples_ != Samples::Apart,
+            .reuses = true};
   }
 
  protected:
+  /// The function at work. @param leaves those of this run, which is one of several at a time
+  virtual Tensor run(std::span<const Tensor> inputs, std::span<const Tensor> leaves) const {
+    return function_(inputs);
+  }
+  /// False: nothing is drawn in training, and nobody's generator is touched.
+  virtual bool may_draw() const { return true; }
   /// The leaves that accumulate differentiates, in the order of params(); called before each run.
   virtual std::vector<Tensor> leaves() const { return {}; }
   /// Switches between training and evaluation.
@@ -68,11 +83,13 @@ class AutogradOp : public Op {
   std::string type_;
   Function function_;
   int arity_;
+  Samples samples_;
   std::vector<char> shared_;  ///< per input; empty before `build`
 };
 
 /// The user's own operation without parameters, e.g.
-///   autograd_op("swish", [](auto x) { return x[0] * at::sigmoid(x[0]); })
-OpPtr autograd_op(std::string type, AutogradOp::Function function, int arity = 1);
+///   autograd_op("swish", [](auto x) { return x[0] * at::sigmoid(x[0]); }, 1, Samples::Apart)
+OpPtr autograd_op(std::string type, AutogradOp::Function function, int arity = 1,
+                  Samples samples = Samples::Unknown);
 
 }  // namespace altprop

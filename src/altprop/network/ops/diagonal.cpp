@@ -3,6 +3,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
+#include "altprop/network/ops/feature_rows.h"
 
 namespace altprop {
 
@@ -45,6 +46,12 @@ void Diagonal::accumulate(const Saved& saved, const Tensor& cot, double scale, S
   const Tensor delta = fold_rows(cot, saved.t[0].size(0));
   if (Slot* slot = store.of(*weight_)) slot->add_rows(delta * saved.t[0], scale);
   if (Slot* slot = bias_ ? store.of(*bias_) : nullptr) slot->add_rows(delta, scale);
+}
+
+std::optional<WeightRows> Diagonal::rows(const Saved& saved, const Tensor& cot) const {
+  const int64_t features = weight_->value.numel();
+  return feature_rows(last_feature_rows(saved.t[0], features),
+                      last_feature_rows(fold_rows(cot, saved.t[0].size(0)), features));
 }
 
 std::vector<ParamPtr> Diagonal::params() const {

@@ -27,6 +27,7 @@ class Diagonal : public Op {
   Saved saved_for(const Tensor& input) const override {
     return {.t = {input}, .shape = input.sizes().vec()};
   }
+  std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const override;
   std::vector<ParamPtr> params() const override;
   ParamPtr weight() const override { return weight_; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override { return inputs[0].numel(); }

@@ -3,6 +3,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
+#include "altprop/network/ops/feature_rows.h"
 
 namespace altprop {
 
@@ -98,6 +99,12 @@ void GroupNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, 
   const auto rows = [&](const Tensor& t) { return t.reshape({t.size(0), t.size(1), -1}).sum(-1); };
   if (to_gain) to_gain->add_rows(rows(delta * normalised(saved, delta)), scale);
   if (to_bias) to_bias->add_rows(rows(delta), scale);
+}
+
+std::optional<WeightRows> GroupNorm::rows(const Saved& saved, const Tensor& cot) const {
+  const Tensor& x = saved.t[0];
+  return feature_rows(channels_last_rows(normalised(saved, x)),
+                      channels_last_rows(fold_rows(cot, x.size(0))));
 }
 
 std::vector<ParamPtr> GroupNorm::params() const {

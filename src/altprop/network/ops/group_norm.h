@@ -29,6 +29,7 @@ class GroupNorm : public Op {
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
+  std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const override;
   std::vector<ParamPtr> params() const override;
   ParamPtr gain() const override { return gain_; }
 

@@ -77,7 +77,8 @@ Tensor Linear::jvp_params(const Saved& saved, const ParamTangents& of) const {
 std::optional<WeightRows> Linear::rows(const Saved& saved, const Tensor& cot) const {
   auto [credits, inputs] = gradient_factors(saved, cot);
   const int64_t samples = saved.t[0].size(0), each = samples ? inputs.size(0) / samples : 1;
-  WeightRows out{samples, each, inputs, credits};
+  WeightRows out{
+      .samples = samples, .per_sample = each, .inputs = inputs, .credits = credits};
   out.of = [=, inputs = inputs, credits = credits](int64_t from, int64_t to) {
     const int64_t n = (to - from) * each;
     return std::pair(inputs.narrow(0, from * each, n), credits.narrow(0, from * each, n));

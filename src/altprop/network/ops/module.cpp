@@ -12,8 +12,8 @@ void point_at(const Tensor& mine, const Tensor& value) {
 }
 }  // namespace
 
-ModuleOp::ModuleOp(std::shared_ptr<torch::nn::Module> module, Function function)
-    : AutogradOp("module", std::move(function)), module_(std::move(module)) {
+ModuleOp::ModuleOp(std::shared_ptr<torch::nn::Module> module, Function function, Samples samples)
+    : AutogradOp("module", std::move(function), 1, samples), module_(std::move(module)) {
   for (const auto& entry : module_->named_parameters()) {
     if (!entry.value().requires_grad()) continue;
     leaves_.push_back(entry.value());

@@ -19,7 +19,8 @@ namespace altprop {
 /// given, also on a moved state (batch_norm() of this library keeps those of the repeated pass).
 class ModuleOp : public AutogradOp {
  public:
-  ModuleOp(std::shared_ptr<torch::nn::Module> module, Function function);
+  ModuleOp(std::shared_ptr<torch::nn::Module> module, Function function,
+           Samples samples = Samples::Unknown);
   std::vector<ParamPtr> params() const override { return params_; }
   std::vector<std::pair<std::string, Tensor*>> buffers() override;
 
@@ -38,14 +39,14 @@ class ModuleOp : public AutogradOp {
 
 /// `module(std::make_shared<MyModuleImpl>(...))`
 template <class M>
-OpPtr module(std::shared_ptr<M> m) {
+OpPtr module(std::shared_ptr<M> m, Samples samples = Samples::Unknown) {
   return std::make_shared<ModuleOp>(
-      m, [m](std::span<const Tensor> x) -> Tensor { return m->forward(x[0]); });
+      m, [m](std::span<const Tensor> x) -> Tensor { return m->forward(x[0]); }, samples);
 }
-/// `module(torch::nn::Linear(3, 4))`
+/// `module(torch::nn::Linear(3, 4), Samples::Apart)`
 template <class M>
-OpPtr module(const torch::nn::ModuleHolder<M>& holder) {
-  return module(holder.ptr());
+OpPtr module(const torch::nn::ModuleHolder<M>& holder, Samples samples = Samples::Unknown) {
+  return module(holder.ptr(), samples);
 }
 
 }  // namespace altprop

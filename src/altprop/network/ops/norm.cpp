@@ -3,6 +3,7 @@
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
+#include "altprop/network/ops/feature_rows.h"
 
 namespace altprop {
 
@@ -163,6 +164,14 @@ void BatchNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, 
                 sum_but_channels(delta), scale, store);
 }
 
+std::optional<WeightRows> BatchNorm::rows(const Saved& saved, const Tensor& cot) const {
+  if (over_batch(saved)) expect_same_rows(saved, cot);
+  const Tensor& x = saved.t[0];
+  const Tensor normalised = (x - per_channel(saved.t[1], x)).mul_(per_channel(saved.t[2], x));
+  return feature_rows(channels_last_rows(normalised),
+                      channels_last_rows(fold_rows(cot, x.size(0))));
+}
+
 std::vector<ParamPtr> BatchNorm::params() const {
   return gain_ ? std::vector<ParamPtr>{gain_, bias_} : std::vector<ParamPtr>{};
 }
@@ -260,6 +269,13 @@ void LayerNorm::accumulate(const Saved& saved, const Tensor& cot, double scale, 
   const auto [unused, to_gain, to_bias] =
       backward(saved, fold_rows(cot, saved.t[0].size(0)), gain_->value, {false, true, true});
   add_gradients(gain_, bias_, to_gain, to_bias, scale, store);
+}
+
+std::optional<WeightRows> LayerNorm::rows(const Saved& saved, const Tensor& cot) const {
+  const Tensor& x = saved.t[0];
+  const int64_t features = gain_->value.numel();
+  return feature_rows(last_feature_rows((x - saved.t[1]).mul_(saved.t[2]), features),
+                      last_feature_rows(fold_rows(cot, x.size(0)), features));
 }
 
 std::vector<ParamPtr> LayerNorm::params() const {

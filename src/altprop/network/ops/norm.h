@@ -1,6 +1,7 @@
 // Normalisation. Gains are no feedback weights (weight() is null): credit crosses a norm exactly,
 // whatever the rule. A substitute given to vjp stands for the gain, for rules that refuse to
-// transport even that.
+// transport even that. They are affine in the gain, which has a number for each feature, and `rows`
+// are the inputs as they are normalised.
 #pragma once
 
 #include "altprop/network/op.h"
@@ -41,6 +42,7 @@ class BatchNorm : public Op {
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
+  std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const override;
   std::vector<ParamPtr> params() const override;
   std::vector<std::pair<std::string, Tensor*>> buffers() override;
 
@@ -97,6 +99,7 @@ class LayerNorm : public Op {
   Tensor jvp_params(const Saved& saved, const ParamTangents& of) const override;
   void accumulate(const Saved& saved, const Tensor& cot, double scale, Store& store,
                   const Tensor* substitute, const Shared* shared) const override;
+  std::optional<WeightRows> rows(const Saved& saved, const Tensor& cot) const override;
   std::vector<ParamPtr> params() const override;
 
   ParamPtr gain() const override { return gain_; }

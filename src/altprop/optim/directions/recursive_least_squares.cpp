@@ -9,7 +9,8 @@
 // any rule's credit may take the gradient's place, and any optimizer the step's, is its own remark.
 //
 // Rows of a convolution are its windows, of a map over a sequence all steps, and of operations that
-// share a weight those of all of them: one P each, or one for each block of rls.max-dim inputs.
+// share a weight those of all of them: one P each, or one for each block of rls.max-dim inputs. A
+// weight with a number for each feature (norms) has a P for each feature (feature_correlation.h).
 #include <algorithm>
 #include <map>
 #include <set>
@@ -18,6 +19,7 @@
 #include "altprop/base/text.h"
 #include "altprop/network/graph.h"
 #include "altprop/optim/direction.h"
+#include "altprop/optim/directions/feature_correlation.h"
 #include "altprop/optim/directions/inverse_correlation.h"
 
 namespace altprop {
@@ -65,7 +67,7 @@ class RecursiveLeastSquares : public Direction {
               {"inputs of one map or block, with the bias's, up to which their square is kept",
                "numbers"});
     o.choice("rls.rest", rest_, {"refuse", "plain"},
-             {"parameters that are not those of an affine map (norms, tables): refused, or left to "
+             {"parameters that are not those of an affine map (tables, groups): refused, or left to "
               "their plain gradient"});
   }
 
@@ -80,6 +82,7 @@ class RecursiveLeastSquares : public Direction {
                     "set rls.lambda below 1, for example to 0.95, or use rls.mode=exact");
     params_ = params;
     layers_.clear();
+    features_.clear();
     std::set<std::string> names;
     for (const ParamPtr& param : params_) {
       if (!names.insert(param->name).second)
@@ -87,7 +90,7 @@ class RecursiveLeastSquares : public Direction {
                               "', by which their state is kept; give them names of their own"));
       if (const auto found = without_rows_.find(param.get());
           found != without_rows_.end() && refuses())
-        refuse_rest(*param, "is a parameter of " + found->second + ", which has no affine map");
+        refuse_rest(*param, "is a parameter of " + found->second + ", which shows no rows of a map");
     }
   }
 
@@ -97,7 +100,7 @@ class RecursiveLeastSquares : public Direction {
   }
 
   void absorb(const LocalSignal& signal, Store& gradients) override {
-    const ParamPtr weight = signal.op->weight();
+    const ParamPtr weight = signal.op->weight() ? signal.op->weight() : signal.op->gain();
     if (signal.stand_in) refuse_twin(*signal.stand_in);
     if (weight) refuse_twin(*weight);
     signal.accumulate(gradients);
@@ -105,6 +108,10 @@ class RecursiveLeastSquares : public Direction {
     const std::optional<WeightRows> rows = signal.rows();
     if (!rows) return;
     if (rows->samples == 0) return;
+    if (rows->elementwise) {
+      const ParamPtr bias = bias_of(weight, *signal.op, weight->value.numel(), gradients);
+      return features_.of(weight, bias).take(*rows);
+    }
     Layer& layer = layers_[weight->name];
     if (!layer.weight) place(layer, weight, *signal.op, rows->of(0, 1).first.size(1), gradients);
     layer.take(*rows, c_.exact());
@@ -112,16 +119,25 @@ class RecursiveLeastSquares : public Direction {
 
   void finish(const std::string& group, const StepFacts&, Store& gradients) override {
     std::set<const Param*> done;
-    std::vector<const Layer*> stepped;
+    std::vector<std::pair<std::string, Tensor>> sound;
     for (auto& [name, layer] : layers_) {
       if (!layer.has_rows() || layer.weight->group != group) continue;
       advance(layer, gradients);
-      stepped.push_back(&layer);
       done.insert(layer.weight.get());
       if (layer.bias) done.insert(layer.bias.get());
-      for (Block& block : layer.blocks) block.seen.clear();
+      for (Block& block : layer.blocks) {
+        block.seen.clear();
+        sound.emplace_back(name, block.p.sound());
+      }
     }
-    check_finite(stepped);
+    for (auto& [name, features] : features_.all()) {
+      if (!features.has_rows() || features.weight()->group != group) continue;
+      features.advance(gradients, l1_);
+      done.insert(features.weight().get());
+      if (features.bias()) done.insert(features.bias().get());
+      sound.emplace_back(name, features.sound());
+    }
+    check_finite(sound);
     for (const ParamPtr& param : params_) {
       if (param->group != group || param->twin || done.count(param.get())) continue;
       if (const Slot* slot = gradients.of(*param); slot && !slot->fresh && refuses())
@@ -161,10 +177,19 @@ class RecursiveLeastSquares : public Direction {
       } else {
         read(io, param->name, param->value.scalar_type());
       }
+      features_.state(io, param->name);
     }
   }
 
  private:
+  /// The operation's other parameter with as many numbers as outputs, if it learns.
+  static ParamPtr bias_of(const ParamPtr& weight, const Op& op, int64_t outputs, Store& gradients) {
+    ParamPtr out;
+    for (const ParamPtr& param : op.params())
+      if (param != weight && param->value.numel() == outputs && gradients.of(*param)) out = param;
+    return out;
+  }
+
   /// Some of a map's inputs, one behind the other.
   struct Block {
     int64_t from;
@@ -252,17 +277,24 @@ class RecursiveLeastSquares : public Direction {
                     "use a form of the rule without them, or direction=accumulate");
   }
 
-  /// Notes parameters of operations that are not affine, with a name for the operation.
+  /// Notes parameters of operations that are not affine, or whose channels are in groups, with a
+  /// name for the operation.
   void look_at(const Graph& net) {
     for (const Node& node : net.nodes()) {
       if (!node.op) continue;
       if (const Graph* parts = node.op->parts()) {
         look_at(*parts);
-      } else if (!node.op->traits().affine || !node.op->weight()) {
+      } else if (!shows_rows(*node.op)) {
         for (const ParamPtr& param : node.op->params())
           without_rows_[param.get()] = "the " + node.op->type() + " '" + node.name + "'";
       }
     }
+  }
+
+  static bool shows_rows(const Op& op) {
+    if (op.gain()) return true;
+    const std::optional<Channels> channels = op.channels();
+    return op.traits().affine && op.weight() && !(channels && channels->groups > 1);
   }
 
   void place(Layer& layer, const ParamPtr& weight, const Op& op, int64_t inputs,
@@ -270,9 +302,7 @@ class RecursiveLeastSquares : public Direction {
     layer.weight = weight;
     layer.inputs = inputs;
     const int64_t outputs = weight->value.numel() / layer.inputs;
-    for (const ParamPtr& param : op.params())
-      if (param != weight && param->value.numel() == outputs && gradients.of(*param))
-        layer.bias = param;
+    layer.bias = bias_of(weight, op, outputs, gradients);
     const int64_t all = layer.inputs + (layer.bias ? 1 : 0), most = max_dim_ > 0 ? max_dim_ : all;
     if (std::min(all, most) > max_inputs_)
       throw Refusal(kRls,
@@ -321,18 +351,15 @@ class RecursiveLeastSquares : public Direction {
   }
 
   /// Looks at the numbers of all layers at once, because reading one stops a GPU.
-  static void check_finite(const std::vector<const Layer*>& layers) {
+  static void check_finite(const std::vector<std::pair<std::string, Tensor>>& sound) {
     std::vector<Tensor> all;
-    for (const Layer* layer : layers)
-      for (const Block& block : layer->blocks) all.push_back(block.p.sound().to(at::kDouble));
+    for (const auto& [weight, number] : sound) all.push_back(number.to(at::kDouble));
     if (all.empty() || at::stack(all).isfinite().all().item<bool>()) return;
-    for (const Layer* layer : layers)
-      for (const Block& block : layer->blocks)
-        if (!block.p.sound().isfinite().item<bool>())
-          throw Diverged(
-              text::cat(kRls, ": the autocorrelation of the inputs of '", layer->weight->name,
-                        "' is no longer finite; use a smaller learning rate, or rls.lambda "
-                        "nearer to 1"));
+    for (const auto& [weight, number] : sound)
+      if (!number.isfinite().item<bool>())
+        throw Diverged(text::cat(kRls, ": the autocorrelation of the inputs of '", weight,
+                                 "' is no longer finite; use a smaller learning rate, or rls.lambda "
+                                 "nearer to 1"));
   }
 
   CorrelationSettings c_;
@@ -341,6 +368,7 @@ class RecursiveLeastSquares : public Direction {
   std::string rest_ = "refuse";
   std::vector<ParamPtr> params_;
   std::map<std::string, Layer> layers_;  ///< by the weight's name
+  FeatureCorrelations features_{c_};
   std::map<const Param*, std::string> without_rows_;
 };
 
