@@ -14,6 +14,7 @@
 #include "altprop/rules/corinfomax/corinfomax.h"
 
 #include "altprop/base/error.h"
+#include "altprop/base/index.h"
 #include "altprop/base/text.h"
 #include "altprop/network/init.h"
 #include "altprop/rules/corinfomax/tied_network.h"
@@ -112,7 +113,7 @@ void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
 }
 
 void CorInfoMax::set_up() {
-  flat_ = net().flattened();
+  flat_ = net().flattened(&sites_);
   layers_ = dense_chain(flat_);
   lateral_settings_.exact = lateral_kind_ == "exact";
   std::vector<int64_t> sizes;
@@ -224,7 +225,7 @@ void CorInfoMax::send(const Op& op, const Node* node, Tensor seen, Tensor credit
   LocalSignal signal{&op, nullptr, nullptr, std::move(credit), scale};
   signal.input = std::move(seen);
   if (!node) return sink.take(signal);
-  const Site site{*node, node->id};
+  const Site site{*node, sites_[at(node->id)]};
   signal.site = &site;
   sink.take(signal);
 }

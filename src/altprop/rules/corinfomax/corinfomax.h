@@ -85,6 +85,7 @@ class CorInfoMax : public Rule {
   Graph flat_;  ///< the network without blocks: what the layers are nodes of
   std::vector<DenseLayer> layers_;
   std::vector<int64_t> offsets_;    ///< of the layers' rates in a row of all rates
+  std::vector<int> sites_;  ///< per node of it: its number in the network
   std::vector<ParamPtr> backward_;  ///< W_fb; the first is null; empty if tied
   std::vector<std::unique_ptr<Linear>> backward_maps_;  ///< the same as operations
   Lateral lateral_;

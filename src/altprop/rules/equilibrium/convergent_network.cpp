@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "altprop/base/error.h"
@@ -363,9 +364,17 @@ bool ConvergentNetwork::one_weight_each() const {
 
 ConvergentNetwork convergent_network(const Graph& net, const Loss& loss, const std::string& readout,
                                      Admitted admitted) {
-  if (net.has_composites())
-    return convergent_network(net.flattened(), loss, readout, admitted);
-  return ConvergentCutter(net, loss, readout, admitted).cut();
+  std::vector<int> sites;
+  ConvergentNetwork out;
+  if (net.has_composites()) {
+    out = ConvergentCutter(net.flattened(&sites), loss, readout, admitted).cut();
+  } else {
+    sites.resize(net.nodes().size());
+    std::iota(sites.begin(), sites.end(), 0);
+    out = ConvergentCutter(net, loss, readout, admitted).cut();
+  }
+  out.graph.stand_at(sites);
+  return out;
 }
 
 }  // namespace altprop

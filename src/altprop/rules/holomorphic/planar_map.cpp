@@ -75,7 +75,7 @@ Tensor PlanarMap::run(std::span<const Tensor> inputs, const PlanarRows& rows,
 
 void PlanarMap::send(const Node& node, const Saved& saved, const PlanarRows& rows,
                      const Tensor& cot, const Delivery& to) const {
-  const Site site{node, node.id};
+  const Site site = map_->site(node.id);
   for (const ParamPtr& param : node.op->params()) {
     const std::vector<const Param*> only = {param.get()};
     if (param != node.op->weight()) {
