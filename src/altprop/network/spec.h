@@ -48,6 +48,12 @@ Dtype dtype_of(const Tensor& value);
 bool legal(const Tensor& value, Kind kind);
 
 /// What an operation takes at one of its inputs: real numbers of the network's type, one value for
+/// Both ends belong to it; they may be infinite.
+struct Interval {
+  double low, high;
+  bool operator==(const Interval&) const = default;
+};
+
 /// each sample, unless it says otherwise.
 struct Takes {
   std::vector<Kind> kinds = {Kind::Real};
