@@ -269,7 +269,8 @@ void CorInfoMax::after_update(const StepFacts&, const Step& step) {
   try {
     lateral_.update(rates);
   } catch (const Diverged&) {
-    if (const std::string fault = not_finite_in(step.inputs, step.targets); !fault.empty())
+    if (const std::string fault = not_finite_in(step.inputs, Kind::Real, step.targets);
+        !fault.empty())
       throw Diverged("corinfomax: " + fault);
     throw;
   }
