@@ -90,21 +90,6 @@ class UnreadOptions : public EveryRule {
     return out;
   }
 
-  /// Other values of an option that it admits, in front those that are likely to act.
-  std::vector<std::string> others(const Options::Entry& option) const {
-    std::vector<std::string> wanted = option.choices;
-    if (option.type == "flag") wanted = {"true", "false"};
-    if (option.type == "integer") wanted = {"1", "2", "5", "40"};
-    if (option.type == "number") wanted = {"0.5", "1e-4", "2", "0.05", "45"};
-    if (option.type == "list") wanted = {"fc2", "fc1", "2", "1,2"};
-    if (option.type == "text") wanted = {"normal:0.5", "0.7", "3", "fc2>fc1"};
-    std::vector<std::string> out;
-    const std::string now = option.text();
-    for (const std::string& value : wanted)
-      if (value != now && admits(option.name, value)) out.push_back(value);
-    return out;
-  }
-
   bool admits(const std::string& option, const std::string& value) const {
     const auto rule = entry().make();
     Options options;
@@ -125,7 +110,8 @@ class UnreadOptions : public EveryRule {
     rule->declare(options);
     for (const Options::Entry& option : options.entries())
       if (option.type == "choice" || option.type == "flag")
-        for (const std::string& value : others(option)) out.push_back({{option.name, value}});
+        for (const std::string& value : other_values(entry(), option))
+          out.push_back({{option.name, value}});
       else if (option.type == "integer" && option.text() != "0" && admits(option.name, "0"))
         out.push_back({{option.name, "0"}});
     return out;
@@ -153,7 +139,7 @@ class UnreadOptions : public EveryRule {
     for (const Options::Entry& option : options.entries()) {
       if (values.count(option.name) || kActsElsewhere.count(option.name)) continue;
       bool tried = false, acts = false;
-      for (const std::string& value : others(option)) {
+      for (const std::string& value : other_values(entry(), option)) {
         OptionValues changed = values;
         changed[option.name] = value;
         const std::optional<Weights> then = trained(changed);

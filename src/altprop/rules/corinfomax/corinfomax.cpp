@@ -90,8 +90,7 @@ std::vector<Unread> CorInfoMax::unread() const {
        {"cim.lambda", "cim.gamma", "cim.lateral-tolerance", "cim.symmetrise-every"})
     unless(lateral_kind_ != "off", out, option, "cim.lateral=off");
   unless(phases_ == "three", out, "cim.third-from", "cim.phases=two");
-  unless(phases_ != "three" || third_from_ != "free", out, "cim.sign",
-         "two opposite nudges of the free state");
+  unless(!nudges_both_ways(), out, "cim.sign", "two opposite nudges of the free state");
   unless(feedback_ == "learned", out, "cim.feedback-init", "cim.feedback=transpose");
   bool hidden = false;  // layers with multipliers of their own
   for (size_t l = 0; l + 1 < layers_.size(); ++l) hidden |= layers_[l].domain == RateDomain::Sparse;
@@ -190,7 +189,7 @@ void CorInfoMax::pull(RateState& state, const Tensor& targets, double beta, int6
 
 /// Fills pair_ and nudged_, whose first rows are those of the nudge by `beta`.
 void CorInfoMax::contrast(const Tensor& targets, double beta) {
-  const bool three = phases_ == "three", stacked = three && third_from_ == "free";
+  const bool three = phases_ == "three", stacked = nudges_both_ways();
   dynamics_.copy(free_, nudged_, stacked ? 2 : 1);
   pull(nudged_, targets, beta, stacked ? 2 : 1);
   if (stacked) {
