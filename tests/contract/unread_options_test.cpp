@@ -15,19 +15,6 @@
 namespace altprop::contract {
 namespace {
 
-/// Options of which it is right that none of the values tried here changes training, and why.
-const std::map<std::string, std::string> kActsElsewhere = {
-    {"dfa.max-outputs", "a bound beyond which networks are refused"},
-    {"cim.reference", "what instruments compare with"},
-    {"cim.symmetrise-every", "acts on what rounding does to a symmetric matrix"},
-    {"dfa.place", "on plain networks both places give the same, by design"},
-    {"pc.values", "on plain networks the same while Jacobians stay"},
-    {"pc.level", "acts on networks with ways of different length"},
-    {"hep.check-every", "acts on batches that settle before the last step"},
-    {"hep.drop-above", "acts on samples that do not settle"},
-    {"hep.fallback-above", "acts on samples that do not settle"},
-};
-
 class UnreadOptions : public EveryRule {
  protected:
   using Weights = std::vector<Tensor>;
@@ -137,7 +124,8 @@ class UnreadOptions : public EveryRule {
       EXPECT_TRUE(options.has(name)) << name << " is no option of " << entry().name;
     options.set_all(with_few_steps(values));
     for (const Options::Entry& option : options.entries()) {
-      if (values.count(option.name) || kActsElsewhere.count(option.name)) continue;
+      // What acts on something that these runs lack shows nothing, wherever it is read.
+      if (values.count(option.name) || !option.doc.acts_on.empty()) continue;
       bool tried = false, acts = false;
       for (const std::string& value : other_values(entry(), option)) {
         OptionValues changed = values;

@@ -74,14 +74,15 @@ void CorInfoMax::declare(Options& o) {
   o.integer("cim.symmetrise-every", lateral_settings_.symmetrise_every, {.min = 0},
             {"make the lateral matrices exactly symmetric again after so many updates, or after "
              "1/(1 - lambda) if that is less; 0: never",
-             "steps"});
+             "steps", "", "what rounding has done to symmetric matrices"});
   o.number("cim.multiplier-hidden", dynamics_settings_.multiplier_hidden, {.min = 0},
            {"step size of the multipliers of sparse hidden layers", "1", code});
   o.number("cim.multiplier-output", dynamics_settings_.multiplier_output, {.min = 0},
            {"step size of the multiplier of a sparse output", "1", code});
   o.choice("cim.reference", reference_, {"tied", "backprop"},
            {"what gradient instruments compare with: the exact gradient of the network with tied "
-            "weights, times epsilon; or backprop through the feed-forward network"});
+            "weights, times epsilon; or backprop through the feed-forward network",
+            "", "", "what instruments compare with"});
 }
 
 std::vector<Unread> CorInfoMax::unread() const {
