@@ -72,18 +72,15 @@ void check_ode_gradients(RunSettings settings, bool json) {
 void check(RunSettings settings, bool json) {
   settings.dtype = "float64";
   Experiment e(settings);
-  auto* rule = dynamic_cast<Rule*>(&e.rule());
-  if (!rule)
-    throw UsageError("rule '" + e.settings().rule +
-                     "' has no gradient to check: it trains by other means than local signals");
+  Rule& rule = with_gradient(e.rule(), e.settings().rule);
   const data::Batch batch = batch_to_check(e);
   const Stream draws = Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0});
   const Step step = Step::look_at({.inputs = batch.inputs, .ids = batch.ids, .draws = draws},
                                   batch.targets);
   for (const std::string& warning : e.trainer().warnings())
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
-  const auto rows = compare_gradients(*rule, step);
-  const auto settling = watch_settling(*rule, step);
+  const auto rows = compare_gradients(rule, step);
+  const auto settling = watch_settling(rule, step);
   if (json) {
     nlohmann::json layers = nlohmann::json::array();
     for (const GradientRow& row : rows)
@@ -93,7 +90,7 @@ void check(RunSettings settings, bool json) {
                         {"magnitude_ratio", number(row.s.magnitude_ratio)}});
     nlohmann::json out{{"rule", e.settings().rule},
                        {"net", e.settings().net},
-                       {"reference", rule->reference_name()},
+                       {"reference", rule.reference_name()},
                        {"layers", layers}};
     if (settling) out["relaxation"] = settling_json(*settling);
     if (!e.trainer().warnings().empty()) out["warnings"] = e.trainer().warnings();
@@ -102,13 +99,13 @@ void check(RunSettings settings, bool json) {
   }
   std::printf(
       "gradients of %s against %s, float64, %ld samples of %s\n\n%-28s %12s %10s %16s %16s\n",
-      e.settings().rule.c_str(), rule->reference_name().c_str(), static_cast<long>(batch.size),
+      e.settings().rule.c_str(), rule.reference_name().c_str(), static_cast<long>(batch.size),
       e.settings().data.c_str(), "parameter", "cosine", "angle deg", "magnitude ratio",
       "relative error");
   for (const GradientRow& row : rows)
     std::printf("%-28s %12.6f %10.3f %16.6g %16.3e\n", row.name.c_str(), row.s.cosine,
                 row.s.angle_degrees, row.s.magnitude_ratio, row.s.relative_error);
-  if (rule->is_stochastic())
+  if (rule.is_stochastic())
     std::printf("\nthe rule's gradient is a random estimate; these figures are those of one draw\n");
   if (settling) std::printf("\n%s", settling_table(*settling).c_str());
 }

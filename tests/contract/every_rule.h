@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "altprop/base/error.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
 #include "support/device.h"
@@ -51,6 +52,15 @@ inline void expect_equal(const std::vector<Tensor>& a, const std::vector<Tensor>
   for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << "parameter " << i;
 }
 
+inline std::pair<Tensor, Tensor> batch(const RunSettings& s, int64_t n) {
+  data::LoaderOptions options;
+  options.batch = n;
+  options.device = test::test_device();
+  options.dtype = s.dtype == "float64" ? at::kDouble : at::kFloat;
+  const data::Batch b = data::Loader(data::first(glyphs()->train, n), options).at(0, 0);
+  return {b.inputs, b.targets};
+}
+
 class EveryRule : public ::testing::TestWithParam<size_t> {
  protected:
   const RuleEntry& entry() const { return rule_entries()[GetParam()]; }
@@ -58,15 +68,33 @@ class EveryRule : public ::testing::TestWithParam<size_t> {
     return Step::train(e.trainer().updater(),
                        {.inputs = x, .ids = at::arange(x.size(0)), .draws = Stream(3)}, y);
   }
-  static std::pair<Tensor, Tensor> batch(const RunSettings& s, int64_t n) {
-    data::LoaderOptions options;
-    options.batch = n;
-    options.device = test::test_device();
-    options.dtype = s.dtype == "float64" ? at::kDouble : at::kFloat;
-    const data::Batch b = data::Loader(data::first(glyphs()->train, n), options).at(0, 0);
-    return {b.inputs, b.targets};
-  }
 };
+
+/// Other values of an option that it admits, in front those that are likely to act.
+inline std::vector<std::string> other_values(const RuleEntry& entry, const Options::Entry& option) {
+  std::vector<std::string> wanted = option.choices;
+  if (option.type == "flag") wanted = {"true", "false"};
+  if (option.type == "integer") wanted = {"1", "2", "5", "40"};
+  if (option.type == "number") wanted = {"0.5", "1e-4", "2", "0.05", "45"};
+  if (option.type == "list") wanted = {"fc2", "fc1", "2", "1,2"};
+  if (option.type == "text") wanted = {"normal:0.5", "0.7", "3", "fc2>fc1"};
+  const auto admits = [&](const std::string& value) {
+    const auto rule = entry.make();
+    Options options;
+    rule->declare(options);
+    try {
+      options.set(option.name, value);
+      return true;
+    } catch (const UsageError&) {
+      return false;
+    }
+  };
+  std::vector<std::string> out;
+  const std::string now = option.text();
+  for (const std::string& value : wanted)
+    if (value != now && admits(value)) out.push_back(value);
+  return out;
+}
 
 /// Of a rule, as part of the name of a test.
 inline std::string test_name(const ::testing::TestParamInfo<size_t>& info) {

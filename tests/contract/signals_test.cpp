@@ -1,9 +1,12 @@
 // Promises about the signals that a rule sends, or, of a learner without signals, about its moves.
+#include <set>
+
 #include "contract/every_rule.h"
 
 #include "altprop/network/architecture.h"
 #include "altprop/network/gradients.h"
 #include "altprop/network/init.h"
+#include "altprop/network/sites.h"
 #include "altprop/probes/similarity.h"
 #include "altprop/rules/rule.h"
 
@@ -201,6 +204,85 @@ TEST_P(EveryRulesSignals, ABlockAtTwoPlacesIsItsLayersAtBoth) {
     found.push_back(sink.of_params(learner->trained()));
   }
   expect_same(found[1], found[0], 1e-12);
+}
+
+/// Looks where the signals of a network's operations say that they come from.
+struct SeenPlaces : Sink {
+  const Sites& sites;
+  std::set<const Op*> ops;
+  int seen = 0;  ///< signals that name their parameter or their place
+  explicit SeenPlaces(const Sites& sites) : sites(sites) {
+    for (const SiteInfo& site : sites.all()) ops.insert(site.op());
+  }
+  void take(const ParamSignal&) override { ++seen; }
+  void take(const LocalSignal& signal) override {
+    if (!signal.site || !ops.count(signal.op)) return;  // of a graph of the rule's own
+    ++seen;
+    ASSERT_LT(static_cast<size_t>(signal.site->number), sites.size());
+    EXPECT_EQ(sites[signal.site->number].op(), signal.op) << signal.site->name();
+    EXPECT_EQ(sites[signal.site->number].name, signal.site->name());
+  }
+};
+
+TEST_P(EveryRulesSignals, ComeFromTheSitesThatTheyName) {
+  const RunSettings s = in_float64(settings_for(entry()));
+  const auto [x, y] = batch(s, 8);
+  const auto loss = make_loss(entry().example_loss);
+  for (const bool nested : {false, true}) {
+    Graph net = network(s.net, {.input_shape = glyphs()->train.sample_shape(), .classes = 10});
+    if (nested) net = in_a_block(net);
+    net.to(test::test_device(), at::kDouble);
+    initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+    auto learner = entry().make();
+    auto* rule = dynamic_cast<Rule*>(learner.get());
+    if (!rule) GTEST_SKIP() << "no signals";
+    if (nested && !refusal_of(entry(), net, *loss).empty()) continue;  // see above
+    learner->bind(net, *loss, 1);
+    const Sites sites(net);
+    SeenPlaces places(sites);
+    Step step = Step::look_at({.inputs = x, .ids = at::arange(8), .draws = Stream(3)}, y);
+    rule->assign(step, places);
+    EXPECT_GT(places.seen, 0);
+  }
+}
+
+TEST_P(EveryRulesSignals, ASecondForwardIsAnotherPassOrIsRefused) {
+  const RunSettings s = in_float64(settings_for(entry()));
+  const auto [x, y] = batch(s, 8);
+  Experiment e(s, glyphs());
+  auto* rule = dynamic_cast<Rule*>(&e.rule());
+  if (!rule) GTEST_SKIP() << "no signals";
+  const Objective objective(e.loss(), y, 8);
+  const auto look_at = [&](const Tensor& inputs, int64_t index) {
+    return Look{.inputs = inputs,
+                .ids = at::arange(8),
+                .draws = Stream(3).at(index),
+                .index = index};
+  };
+  const auto credited = [&](Trace& trace) {
+    Gradients sink;
+    rule->credit(trace, objective, sink);
+    return sink.of_params(rule->trained());
+  };
+  const auto equal = [](const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) {
+      ASSERT_EQ(a[i].defined(), b[i].defined());
+      if (a[i].defined()) {
+        EXPECT_TRUE(at::equal(a[i], b[i])) << "parameter " << i;
+      }
+    }
+  };
+  const Tensor others = x * 0.5;
+  const auto of_first = credited(*rule->forward(look_at(x, 1))),
+             of_second = credited(*rule->forward(look_at(others, 2)));
+  const TracePtr first = rule->forward(look_at(x, 1)),
+                 second = rule->forward(look_at(others, 2));
+  try {
+    equal(credited(*first), of_first);
+  } catch (const Error&) {  // its states are those of the last pass
+  }
+  equal(credited(*second), of_second);
 }
 
 TEST_P(EveryRulesSignals, DropoutGoesByTheSample) {

@@ -15,19 +15,6 @@
 namespace altprop::contract {
 namespace {
 
-/// Options of which it is right that none of the values tried here changes training, and why.
-const std::map<std::string, std::string> kActsElsewhere = {
-    {"dfa.max-outputs", "a bound beyond which networks are refused"},
-    {"cim.reference", "what instruments compare with"},
-    {"cim.symmetrise-every", "acts on what rounding does to a symmetric matrix"},
-    {"dfa.place", "on plain networks both places give the same, by design"},
-    {"pc.values", "on plain networks the same while Jacobians stay"},
-    {"pc.level", "acts on networks with ways of different length"},
-    {"hep.check-every", "acts on batches that settle before the last step"},
-    {"hep.drop-above", "acts on samples that do not settle"},
-    {"hep.fallback-above", "acts on samples that do not settle"},
-};
-
 class UnreadOptions : public EveryRule {
  protected:
   using Weights = std::vector<Tensor>;
@@ -90,21 +77,6 @@ class UnreadOptions : public EveryRule {
     return out;
   }
 
-  /// Other values of an option that it admits, in front those that are likely to act.
-  std::vector<std::string> others(const Options::Entry& option) const {
-    std::vector<std::string> wanted = option.choices;
-    if (option.type == "flag") wanted = {"true", "false"};
-    if (option.type == "integer") wanted = {"1", "2", "5", "40"};
-    if (option.type == "number") wanted = {"0.5", "1e-4", "2", "0.05", "45"};
-    if (option.type == "list") wanted = {"fc2", "fc1", "2", "1,2"};
-    if (option.type == "text") wanted = {"normal:0.5", "0.7", "3", "fc2>fc1"};
-    std::vector<std::string> out;
-    const std::string now = option.text();
-    for (const std::string& value : wanted)
-      if (value != now && admits(option.name, value)) out.push_back(value);
-    return out;
-  }
-
   bool admits(const std::string& option, const std::string& value) const {
     const auto rule = entry().make();
     Options options;
@@ -125,7 +97,8 @@ class UnreadOptions : public EveryRule {
     rule->declare(options);
     for (const Options::Entry& option : options.entries())
       if (option.type == "choice" || option.type == "flag")
-        for (const std::string& value : others(option)) out.push_back({{option.name, value}});
+        for (const std::string& value : other_values(entry(), option))
+          out.push_back({{option.name, value}});
       else if (option.type == "integer" && option.text() != "0" && admits(option.name, "0"))
         out.push_back({{option.name, "0"}});
     return out;
@@ -151,9 +124,10 @@ class UnreadOptions : public EveryRule {
       EXPECT_TRUE(options.has(name)) << name << " is no option of " << entry().name;
     options.set_all(with_few_steps(values));
     for (const Options::Entry& option : options.entries()) {
-      if (values.count(option.name) || kActsElsewhere.count(option.name)) continue;
+      // What acts on something that these runs lack shows nothing, wherever it is read.
+      if (values.count(option.name) || !option.doc.acts_on.empty()) continue;
       bool tried = false, acts = false;
-      for (const std::string& value : others(option)) {
+      for (const std::string& value : other_values(entry(), option)) {
         OptionValues changed = values;
         changed[option.name] = value;
         const std::optional<Weights> then = trained(changed);

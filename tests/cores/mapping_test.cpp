@@ -9,9 +9,23 @@
 #include "altprop/network/init.h"
 #include "cores/support.h"
 #include "network/check_op.h"
+#include "rules/own_operations.h"
 
 namespace altprop::cores::testing {
 namespace {
+
+/// The same network, its dropouts replaced by operations that are called otherwise.
+Graph with_own_masks(const Graph& net) {
+  Graph out;
+  for (const Node& node : net.nodes())
+    if (!node.op)
+      out.input(node.spec, node.name);
+    else
+      out.add(node.op->traits().masks ? std::make_shared<own::Drop>() : node.op, node.inputs,
+              node.name);
+  out.output(net.output_node());
+  return out;
+}
 
 Graph small_net(
     const std::string& text = "chain: cores 3 patch=4 stride=2, cores 6, class-sums 3") {
@@ -127,6 +141,7 @@ TEST(CoreMapping, NetworksThatAreNoChainsOfCoresAreRefused) {
       "at a sum of 0");
   Graph dropped = network("chain: cores 6, dropout 0.5, class-sums 3", info);
   EXPECT_EQ(mapping_of(dropped).votes.size(), 6u) << "dropout is for training";
+  EXPECT_EQ(mapping_of(with_own_masks(dropped)).votes.size(), 6u) << "whatever it is called";
 }
 
 }  // namespace

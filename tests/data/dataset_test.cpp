@@ -130,7 +130,10 @@ TEST(Dataset, CallersTensorsAreChecked) {
   expect_error([&] { from_tensors(x, y - 1); }, {"label -1 at sample 0", "-1 to 1"});
   expect_error([&] { from_tensors(x, y - 5); }, {"label -5", "-5 to -3"});
   expect_error([&] { from_tensors(x, at::rand({4}), {}, {}, 3); }, {"class ids as int64"});
-  expect_error([&] { from_tensors(x / 0.0, y); }, {"not finite"});
+  expect_error([&] { from_tensors(-x / 0.0, y); }, {"not finite"});
+  const Splits silent = from_tensors(x / 0.0, y);  // spikes that never come
+  expect_error([&] { require_finite(silent.train); }, {"not finite", "in 4 of its 4"});
+  expect_error([&] { prepare(silent, {}); }, {"not finite"});
   expect_error([&] { from_tensors(x, y, at::rand({4, 3}), y); }, {"[2]", "[3]"});
   expect_error([&] { from_tensors({}, y); }, {"no inputs"});
   expect_error(

@@ -102,13 +102,16 @@ TEST(DropoutBySample, ReplayKeepsTheMask) {
 }
 
 TEST(DropoutBySample, GradientsGoByTheSampleUnderRules) {
-  for (const char* rule_name : {"backprop", "feedback-alignment", "activation-relaxation",
-                                "predictive-coding", "equilibrium-propagation"}) {
+  int looked_at = 0;
+  for (const RuleEntry& entry : rule_entries()) {
     Graph net = network("mlp:6-8-5:tanh:dropout=0.4");
     net.to(at::kCPU, at::kDouble);
     initialise(net, Initialiser("xavier"), Stream(1).at("init"));
-    const auto loss = make_loss("cross-entropy");
-    const auto rule = make_rule(rule_name, {});
+    const auto loss = make_loss(entry.example_loss);
+    const auto rule = entry.make();
+    if (!dynamic_cast<Rule*>(rule.get()) || !refusal_of(entry, net, *loss).empty()) continue;
+    SCOPED_TRACE(entry.name);
+    ++looked_at;
     rule->bind(net, *loss, 1);
     const Tensor x = batch_of_rows().cpu(), y = at::arange(kRowsOfBatch).remainder(5),
                  ids = at::arange(kRowsOfBatch) * 3 + 1,
@@ -122,12 +125,13 @@ TEST(DropoutBySample, GradientsGoByTheSampleUnderRules) {
                  permuted = of(order, ids.index_select(0, order)), misplaced = of(order, ids);
       double apart = 0;
       for (const auto& [name, gradient] : once) {
-        EXPECT_LT(distance(permuted.at(name), gradient), 1e-10) << rule_name << ' ' << name;
+        EXPECT_LT(distance(permuted.at(name), gradient), 1e-10) << name;
         apart = std::max(apart, distance(misplaced.at(name), gradient));
       }
-      EXPECT_GT(apart, 1e-3) << rule_name;
+      EXPECT_GT(apart, 1e-3);
     }
   }
+  EXPECT_GE(looked_at, 10);
 }
 
 TEST(DropoutBySample, TraitsSayWhatDraws) {

@@ -244,7 +244,7 @@ TEST(OdeConstants, NamesInsideHideThoseOutside) {
 TEST(OdeConstants, OneEulerStepIsAResidualBlockUnderEveryRule) {
   at::NoGradGuard no_grad;
   const auto loss = make_loss("cross-entropy");
-  for (const auto& [name, rule, options] : pathways::rules_that_sweep()) {
+  for (const auto& [name, rule, options] : pathways::rules_for_blocks()) {
     SCOPED_TRACE(name);
     std::vector<altprop::testing::NamedGradients> found;
     for (const bool as_block : {true, false}) {

@@ -59,7 +59,7 @@ TEST_P(FlowWithin, GradientMethodsAgree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rules, FlowWithin, ::testing::ValuesIn(pathways::rules_that_sweep()),
+INSTANTIATE_TEST_SUITE_P(Rules, FlowWithin, ::testing::ValuesIn(pathways::rules_for_blocks()),
                          [](const auto& info) { return info.param.name; });
 
 /// Whether feedback reaches the trace: with random feedback the gradient of weights that only the

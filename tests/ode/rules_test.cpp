@@ -123,7 +123,7 @@ TEST(OdeRules, TheBatchLearnsWhatEachSampleAloneDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(OdeRules, OdeWithin, ::testing::ValuesIn(pathways::rules_that_sweep()),
+INSTANTIATE_TEST_SUITE_P(OdeRules, OdeWithin, ::testing::ValuesIn(pathways::rules_for_blocks()),
                          [](const auto& info) { return info.param.name; });
 
 /// Backprop through the continuous adjoint is compared with the exact gradient, not with itself.

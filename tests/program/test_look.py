@@ -18,7 +18,9 @@ def test_check(tmp_path):
     other = altprop("check", *TINY, "--rule", "fa", "--json").json
     assert other["rule"] == "feedback-alignment" and abs(other["layers"][0]["cosine"]) < 0.9
     text = altprop("check", *TINY, "--rule", "bp").out
-    assert "fc1.weight" in text and "relative error" in text
+    assert "fc1.weight" in text and "relative error" in text and "random estimate" not in text
+    assert "the rule's gradient is a random estimate; these figures are those of one draw" in \
+        altprop("check", *TINY, "--rule", "batchwise-random-sign").out
 
 
 def test_check_of_trained_weights(run):

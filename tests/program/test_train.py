@@ -114,8 +114,13 @@ def test_rule_options_in_three_spellings(tmp_path):
     train(tmp_path / "a", "--epochs", 1, "--rule", "fa", "--rule.feedback.scale", "0.5", "--rule.feedback.seed=7")
     train(tmp_path / "b", "--epochs", 1, "--rule", "fa[feedback.scale=0.5, feedback.seed=7]")
     assert_same_run(tmp_path / "a", tmp_path / "b")
+    assert "stochastic" not in summary(tmp_path / "a")
     assert summary(tmp_path / "a")["label"] == "fa[feedback.scale=0.5,feedback.seed=7]"
     assert summary(tmp_path / "b")["label"] == "fa[feedback.scale=0.5, feedback.seed=7]"
+
+
+def test_a_gradient_that_is_drawn_is_marked(tmp_path):
+    assert train(tmp_path / "drawn", "--epochs", 1, "--rule", "batchwise-random-sign")["stochastic"] is True
 
 
 def test_overwrite(run, tmp_path):

@@ -38,7 +38,7 @@ struct Equilibrium : Rule {
         Tensor below = l ? s[l - 1] : x;
         Tensor drive = layers[l].affine->op->forward(std::span<const Tensor>(&below, 1), scratch, {});
         if (l + 1 < layers.size()) {
-          drive = drive + layers[l + 1].affine->op->vjp({.t = {s[l]}}, s[l + 1]);
+          drive = drive + layers[l + 1].affine->op->vjp(layers[l + 1].affine->op->saved_for(s[l]), s[l + 1]);
         } else if (beta.defined()) {
           drive = drive - beta * (s[l] - y);
         }

@@ -149,7 +149,7 @@ TEST(ProofSampledLayer, APrimaryScoreThatIsNotMadeIsSaid) {
 
 /// A primary score that is no number in some epochs.
 struct SilentAtFirst : DeployedByDraws {
-  int64_t epoch = 0;
+  mutable int64_t epoch = 0;
   std::vector<double> scores;
   Scores evaluate(const Look& look, const Tensor& targets) override {
     Scores out = judge(predict(look), targets);
@@ -158,7 +158,7 @@ struct SilentAtFirst : DeployedByDraws {
   }
   std::string primary_score() const override { return "own"; }
   std::vector<std::string> passes(int64_t now, int64_t) const override {
-    const_cast<SilentAtFirst*>(this)->epoch = now;
+    epoch = now;
     return {"train"};
   }
 };

@@ -57,9 +57,9 @@ Graph nested_net() {
 
 using pathways::RuleInside;
 
-/// Rules that sweep, and those that see through a block in other ways.
+/// Rules for any block, and those that see through a graph inside of a graph in other ways.
 std::vector<RuleInside> rules_inside() {
-  std::vector<RuleInside> out = pathways::rules_that_sweep();
+  std::vector<RuleInside> out = pathways::rules_for_blocks();
   out.insert(out.end(),
              {{"direct", "direct-feedback-alignment", {}},
               {"direct_to_activations", "direct-feedback-alignment", {{"dfa.place", "activation"}}},

@@ -6,7 +6,8 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/max_pool2d.h>
 
-#include "altprop/network/op.h"
+#include "altprop/network/ops/planar_form.h"
+#include "altprop/tensor/softmax_pool.h"
 
 namespace altprop::own {
 
@@ -252,6 +253,90 @@ class LargestOfFour : public Op {
   /// [B, C, h, w, 4]
   static Tensor windows(const Tensor& x) {
     return x.unflatten(3, {-1, 2}).unflatten(2, {-1, 2}).permute({0, 1, 2, 4, 3, 5}).flatten(4);
+  }
+};
+
+/// Dropout of a third of the numbers.
+class Drop : public Op {
+ public:
+  std::string type() const override { return "own-drop"; }
+  Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
+  Traits traits() const override {
+    return {.draws = true, .masks = true, .response = Response::Linear};
+  }
+  Takes takes(int) const override { return {.kinds = {Kind::Real, Kind::Probability}}; }
+  Tensor mask(const Stream& draws, const RowIds& rows, IntArrayRef shape,
+              at::TensorOptions options) const override {
+    return draws.bernoulli_rows(1 - kShare, rows, shape, options).div_(1 - kShare);
+  }
+  Saved saved_with(const Tensor& mask) const override { return {.t = {at::ones({1}), mask}}; }
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override {
+    const Tensor& x = inputs[0];
+    if (pass.mode == Mode::Eval) saved.t.clear();
+    if (pass.mode == Mode::Train)
+      saved = saved_with(mask(pass.draws, pass.rows(), x.sizes(), x.options()));
+    return saved.t.empty() ? x.clone() : x * saved.t[1];
+  }
+  Tensor vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const override {
+    return saved.t.empty() ? cot : cot * match_rows(saved.t[1], cot);
+  }
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int) const override {
+    return vjp(saved, tangent, 0, nullptr);
+  }
+
+  static constexpr double kShare = 0.3;
+};
+
+/// The nearest number from 0 to 1, or from 0 on.
+class Nearest : public Op {
+ public:
+  explicit Nearest(double high) : high_(high) {}
+  std::string type() const override { return "own-nearest"; }
+  Spec infer(std::span<const Spec> inputs) const override { return inputs[0]; }
+  Traits traits() const override {
+    return {.activation = true, .nearest_in = Interval{0, high_}};
+  }
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const override {
+    saved.t.assign(1, inputs[0].clamp(0, high_));
+    return saved.t[0].clone();
+  }
+  Tensor vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const override {
+    const Tensor y = match_rows(saved.t[0], cot);
+    return cot * y.gt(0).logical_and(y.lt(high_));
+  }
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int) const override {
+    return vjp(saved, tangent, 0, nullptr);
+  }
+
+ private:
+  double high_;
+};
+
+/// The mean of each 2 x 2 window, weighted by a softmax.
+class SoftestOfFour : public Op, public PlanarForm {
+ public:
+  std::string type() const override { return "own-softest"; }
+  Spec infer(std::span<const Spec> inputs) const override {
+    const std::vector<int64_t>& s = inputs[0].shape;
+    return {{s[0], s[1] / 2, s[2] / 2}};
+  }
+  const PlanarForm* planar() const override { return this; }
+  Tensor planar_forward(const Tensor& x, const PlanarRows& rows, Saved& saved) const override {
+    SoftmaxPooled pooled = softmax_pool(x, rows, 2, 1);
+    saved.t = {at::ones({1}), pooled.slope};
+    return pooled.out;
+  }
+  Tensor planar_pull(const Saved& saved, const Tensor& cot, const PlanarRows& rows) const override {
+    return softmax_pool_pull(saved.t[1], cot, rows, 2);
+  }
+  Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const override {
+    return planar_forward(inputs[0], {inputs[0].size(0), 0}, saved);
+  }
+  Tensor vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const override {
+    return softmax_pool_pull(match_rows(saved.t[1], cot), cot, {cot.size(0), 0}, 2);
+  }
+  Tensor jvp(const Saved& saved, const Tensor& tangent, int) const override {
+    return softmax_pool_push(match_rows(saved.t[1], tangent), tangent, 2);
   }
 };
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "altprop/network/ops/dropout.h"
+#include "altprop/network/ops/softmax_pool.h"
 #include "network/check_op.h"
 #include "rules/own_operations.h"
 #include "rules/pathways.h"
@@ -19,6 +20,43 @@ TEST(OwnOperation, KeepsTheContract) {
   check_op(std::make_shared<own::Sine>(), {{4, 6}});
   check_op(std::make_shared<own::Gain>(), {{4, 6}});
   check_op(std::make_shared<own::LargestOfFour>(), {{2, 3, 4, 6}});
+  check_op(std::make_shared<own::Drop>(), {{4, 6}});
+  check_op(std::make_shared<own::Nearest>(1), {{4, 6}});
+  check_op(std::make_shared<own::SoftestOfFour>(), {{2, 3, 4, 6}});
+}
+
+/// What Traits::masks promises, which rules and conversions rest on.
+TEST(OwnOperation, AMaskIsWhatTrainingMultipliesBy) {
+  const Tensor x = random({5, 7}), cot = random({5, 7}, 3);
+  const Stream draws = Stream(4);
+  for (const OpPtr& op : {dropout(0.3), OpPtr(std::make_shared<own::Drop>())}) {
+    ASSERT_TRUE(op->traits().masks);
+    const Pass pass{.mode = Mode::Train, .draws = draws, .ids = at::arange(5) + 2};
+    const Tensor mask = op->mask(draws, pass.rows(), x.sizes(), x.options());
+    EXPECT_GT(mask.eq(0).sum().item<int64_t>(), 0);
+    Saved saved;
+    EXPECT_TRUE(at::equal(op->forward({&x, 1}, saved, pass), x * mask));
+    Saved other = op->saved_with(mask * 2);
+    EXPECT_TRUE(at::equal(op->forward({&x, 1}, other, {.mode = Mode::Replay}), x * mask * 2));
+    EXPECT_TRUE(at::equal(op->vjp(other, cot), cot * mask * 2));
+    EXPECT_TRUE(at::equal(op->forward({&x, 1}, saved, {.mode = Mode::Eval}), x));
+  }
+  EXPECT_FALSE(activation("tanh")->traits().masks);
+  EXPECT_THROW(activation("tanh")->mask(draws, {}, {5, 7}, at::kDouble), Refusal);
+  EXPECT_THROW(activation("tanh")->saved_with(x), Refusal);
+}
+
+TEST(OwnOperation, ANearestNumberIsThatOfItsInterval) {
+  const Tensor x = random({200}) * 3;
+  int known = 0;
+  for (const std::string& name : Activation::names())
+    if (const OpPtr op = activation(name); const auto nearest = op->traits().nearest_in) {
+      ++known;
+      Saved saved;
+      const Tensor y = op->forward({&x, 1}, saved, {});
+      EXPECT_TRUE(at::equal(y, x.clamp(nearest->low, nearest->high))) << name;
+    }
+  EXPECT_EQ(known, 3) << "relu, hard-sigmoid and the centred one";
 }
 
 /// Rules with the settings in which they look at operations most closely.
@@ -209,6 +247,67 @@ TEST(OwnOperation, AnActivationIsOneOrIsRefused) {
   Graph net = make(true);
   EXPECT_NE(refusal_by({"", "equilibrium-propagation", {}}, net).find("own-squash does not say"),
             std::string::npos);
+}
+
+TEST(OwnOperation, AMaskIsDropoutWhateverItsName) {
+  for (const char* function : {"relu", "hard-sigmoid", "dsilu"}) {
+    SCOPED_TRACE(function);
+    const Maker make = [&](bool own) {
+      Graph net;
+      int x = net.input({{9}});
+      for (const int64_t out : {12, 8, 5}) {
+        if (x > 0) {
+          x = net.add(activation(function), {x});
+          x = net.add(own ? std::make_shared<own::Drop>() : dropout(own::Drop::kShare), {x},
+                      text::cat("drop", out));
+        }
+        x = net.add(linear(out), {x}, text::cat("fc", out));
+      }
+      net.output(x);
+      return net;
+    };
+    EXPECT_EQ(compare_twins(make, "drop"), Names());
+  }
+}
+
+TEST(OwnOperation, AnActivationNamesADomainOfRatesByItsInterval) {
+  for (const auto& [function, high] : {std::pair{"hard-sigmoid", 1.0}, {"relu", INFINITY}}) {
+    SCOPED_TRACE(function);
+    const Maker make = [&, f = function, h = high](bool own) {
+      Graph net;
+      int x = net.input({{9}});
+      for (const int64_t out : {12, 8, 5}) {
+        if (x > 0)
+          x = net.add(own ? std::make_shared<own::Nearest>(h) : activation(f), {x},
+                      text::cat("nearest", out));
+        x = net.add(linear(out, false), {x}, text::cat("fc", out));
+      }
+      net.output(x);
+      return net;
+    };
+    Graph net = make(true);
+    EXPECT_EQ(refusal_by({"", "corinfomax", {}}, net), "");
+    const Names refused = compare_twins(make, "nearest");
+    EXPECT_EQ(std::count(refused.begin(), refused.end(), "corinfomax"), 0);
+  }
+  Graph net;
+  int x = net.add(linear(8, false), {net.input({{9}})}, "fc1");
+  x = net.add(std::make_shared<own::Nearest>(6), {x}, "nearest");
+  net.output(net.add(linear(5, false), {x}, "fc2"));
+  EXPECT_NE(refusal_by({"", "corinfomax", {}}, net).find("own-nearest names no domain of rates"),
+            std::string::npos);
+}
+
+TEST(OwnOperation, APoolingIsAnalyticWhateverItsName) {
+  const Maker make = [&](bool own) {
+    OpPtr pool = softmax_pool2d(2);
+    if (own) pool = std::make_shared<own::SoftestOfFour>();
+    return images(conv2d({.out = 4, .kernel = 3, .padding = 1}),
+                  conv2d({.out = 6, .kernel = 3, .padding = 1}), pool, "dsilu");
+  };
+  EXPECT_EQ(compare_twins(make, "pool"), Names());
+  Graph net = make(true);
+  EXPECT_EQ(refusal_by({"", "holomorphic-ep", {}}, net), "");
 }
 
 TEST(OwnOperation, AWeightThatIsNotAffineIsRefusedWhereThatMatters) {

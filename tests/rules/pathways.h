@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "altprop/network/architecture.h"
 #include "altprop/network/ops/combine.h"
 #include "altprop/network/ops/conv.h"
 #include "altprop/network/ops/norm.h"
@@ -33,22 +34,28 @@ struct RuleInside {
 // googletest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
 inline void PrintTo(const RuleInside& c, std::ostream* out) { *out << c.name; }
 
-/// Backprop and the rules that send its sweep through feedback of their own.
-inline std::vector<RuleInside> rules_that_sweep() {
-  return {{"backprop", "backprop", {}},
-          {"feedback_alignment", "feedback-alignment", {}},
-          {"clipped", "feedback-alignment", {{"feedback.grad-clip", "0.01"}}},
-          {"sparse", "feedback-alignment", {{"feedback.density", "0.5"}}},
-          {"uniform_sign", "uniform-sign", {}},
-          {"fixed_sign", "fixed-random-sign", {}},
-          {"batchwise_sign", "batchwise-random-sign", {}},
-          {"kolen_pollack", "kolen-pollack", {}},
-          {"implicit_kolen_pollack", "kolen-pollack", {{"kp.form", "implicit"}}},
-          {"weight_mirror", "weight-mirror", {}},
-          {"product_activity", "product-feedback-alignment", {{"pfa.form", "activity"}}},
-          {"product", "product-feedback-alignment", {{"pfa.form", "product"}}},
-          {"product_implicit", "product-feedback-alignment", {{"pfa.form", "implicit"}}},
-          {"last_layer_only", "last-layer-only", {}}};
+/// All rules that admit a block whose parts come and go (an ODE block), and some of them with
+/// other settings.
+inline std::vector<RuleInside> rules_for_blocks() {
+  const Graph net =
+      network("chain: linear 6, ode{linear 6, tanh} solver=euler steps=1, linear 5",
+              {.input_shape = {9}});
+  std::vector<RuleInside> out;
+  for (const RuleEntry& entry : rule_entries()) {
+    if (!dynamic_cast<Rule*>(entry.make().get())) continue;  // no signals that could be compared
+    if (!refusal_of(entry, net, *make_loss(entry.example_loss)).empty()) continue;
+    std::string name = entry.name;
+    std::replace(name.begin(), name.end(), '-', '_');
+    out.push_back({name, entry.name, {}});
+  }
+  for (const RuleInside& setting : std::vector<RuleInside>{
+           {"clipped", "feedback-alignment", {{"feedback.grad-clip", "0.01"}}},
+           {"sparse", "feedback-alignment", {{"feedback.density", "0.5"}}},
+           {"implicit_kolen_pollack", "kolen-pollack", {{"kp.form", "implicit"}}},
+           {"product", "product-feedback-alignment", {{"pfa.form", "product"}}},
+           {"product_implicit", "product-feedback-alignment", {{"pfa.form", "implicit"}}}})
+    out.push_back(setting);
+  return out;
 }
 
 /// |a - b| / |b| over all entries: zero only if direction and magnitude agree.

@@ -13,6 +13,7 @@
 #include "altprop/train/trainer.h"
 #include "network/spikes.h"
 #include "network/support.h"
+#include "rules/own_operations.h"
 #include "spiking/support.h"
 
 namespace altprop::spiking::testing {
@@ -103,6 +104,16 @@ TEST(SpikingConversion, ATrainedNetworkPredictsTheSame) {
     EXPECT_GT(silent, 100);
     EXPECT_EQ(found.net.params(), net.params());
   }
+}
+
+TEST(SpikingConversion, AMaskIsForTrainingWhateverItsName) {
+  const Tensor x = Stream(2).uniform({20, 9});
+  Graph net;
+  int h = net.add(relu(), {net.add(linear(12), {net.input({{9}})}, "fc1")});
+  h = net.add(std::make_shared<own::Drop>(), {h}, "drop");
+  net.output(net.add(linear(3), {h}, "fc2"));
+  initialise(net, Initialiser("xavier"), Stream(1));
+  expect_close(convert_relu_network(net, x, 2).net.predict(x), net.predict(x), 1e-5, "");
 }
 
 TEST(SpikingConversion, RefusesWhatHasNoCounterpart) {

@@ -75,6 +75,40 @@ TEST(TheoryForms, SweepIsTheHiddenFormInFloat32) {
     }
 }
 
+/// NaN and infinity in the first error or in the first Z of one repetition reach what they reach in
+/// the library's calls, and no other repetition.
+TEST(TheoryForms, OnePassOverZHidesNoNumberThatIsNotFinite) {
+  const Size size{7, 12, 45};
+  for (const double planted : {double(NAN), double(INFINITY), -double(INFINITY)})
+    for (const bool in_z : {false, true})
+      for (const bool exact : {false, true}) {
+        SCOPED_TRACE(::testing::Message()
+                     << planted << (in_z ? " in Z" : " in the error") << exact);
+        const Draws whole = draws_of(Psi::Relu, size, at::kFloat);
+        const Draws draws = [&](int64_t r) {
+          Draw one = whole(r);
+          if (r == 1) (in_z ? one.w[3] : one.y)[2] = planted;
+          return one;
+        };
+        HiddenForm plain(Psi::Relu, exact, 3, draws);
+        ReluSweep sweep(exact, 3, draws), unplanted(exact, 3, whole);
+        for (int step = 0; step < 3; ++step) {
+          EXPECT_TRUE(at::equal(sweep.error().isfinite(), plain.error().isfinite())) << step;
+          if (std::isnan(planted)) {
+            EXPECT_TRUE(at::equal(sweep.error().isnan(), plain.error().isnan())) << step;
+          }
+          EXPECT_TRUE(at::equal(sweep.alignment().isfinite(), plain.alignment().isfinite()));
+          for (int64_t r : {0, 2})
+            EXPECT_TRUE(at::equal(sweep.error()[r], unplanted.error()[r])) << step;
+          plain.step(1e-3, 0.7);
+          sweep.step(1e-3, 0.7);
+          unplanted.step(1e-3, 0.7);
+        }
+        EXPECT_FALSE(sweep.error()[1].isfinite().any().item<bool>()) << "all samples share Z";
+        EXPECT_FALSE(sweep.gram()[1].isfinite().all().item<bool>());
+      }
+}
+
 TEST(TheoryForms, EachRepetitionGoesItsOwnWay) {
   const Draws draws = draws_of(Psi::Relu, {6, 15, 40}),
               narrow = draws_of(Psi::Relu, {6, 15, 40}, at::kFloat);

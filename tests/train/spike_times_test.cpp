@@ -2,6 +2,9 @@
 // a run with such units has not diverged.
 #include <gtest/gtest.h>
 
+#include <functional>
+
+#include "altprop/base/error.h"
 #include "altprop/network/gradients.h"
 #include "altprop/network/ops/activation.h"
 #include "altprop/network/ops/linear.h"
@@ -27,6 +30,16 @@ Graph spiking_net(bool ends_in_times = false) {
   net.output(ends_in_times ? first
                            : net.add(linear(3),
                                      {net.add(std::make_shared<Decay>(), {first}, "rate")}, "fc2"));
+  net.to(test_device(), at::kDouble);
+  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+  return net;
+}
+
+/// Times from outside -> real values -> fc1.
+Graph net_of_times() {
+  Graph net;
+  const int t = net.input({.shape = {4}, .kind = Kind::SpikeTime});
+  net.output(net.add(linear(3), {net.add(std::make_shared<Decay>(), {t}, "rate")}, "fc1"));
   net.to(test_device(), at::kDouble);
   initialise(net, Initialiser("xavier"), Stream(1).at("init"));
   return net;
@@ -84,12 +97,27 @@ RunSettings spiking_run() {
   return s;
 }
 
+/// Spikes of which every third never comes.
+data::Splits times_with_silence() {
+  Tensor x = few_rows().to(at::kFloat).cpu().abs();
+  x.view(-1).slice(0, 0, {}, 3).fill_(INFINITY);
+  return data::from_tensors(x, at::arange(12).remainder(3), x, at::arange(12).remainder(3));
+}
+
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
 /// Trains; writes NaN into a parameter after some steps if it is named.
-std::string end_of_run(const std::string& rule_name, const std::string& poisoned) {
-  Graph net = spiking_net();
+std::string end_of_run(const std::string& rule_name, const std::string& poisoned,
+                       Graph net = spiking_net(), const data::Splits& data = small_data()) {
   const auto loss = make_loss("cross-entropy");
   const auto rule = make_rule(rule_name);
-  const data::Splits data = small_data();
   Trainer trainer(net, *rule, *loss, data, spiking_run());
   struct Poison : Observer {
     Graph& net;
@@ -116,6 +144,32 @@ TEST(SpikeTimes, ARunWithSilentUnitsHasNotDiverged) {
   EXPECT_TRUE(contains(behind, "the parameter 'fc2.")) << behind;
   const std::string before = end_of_run("last-layer-only", "fc1.bias");
   EXPECT_TRUE(contains(before, "'fc1")) << before;
+}
+
+TEST(SpikeTimes, InputsThatNeverFireAreDataOfNetworksOfTimes) {
+  EXPECT_EQ(end_of_run("backprop", "", net_of_times(), times_with_silence()), "done");
+  const std::string poisoned =
+      end_of_run("backprop", "fc1.bias", net_of_times(), times_with_silence());
+  EXPECT_TRUE(contains(poisoned, "the parameter 'fc1.")) << poisoned;
+  EXPECT_TRUE(contains(error_of([] {
+                         end_of_run("backprop", "", spiking_net(), times_with_silence());
+                       }),
+                       "has inputs that are not finite numbers, in 12 of its 12 samples"));
+}
+
+TEST(SpikeTimes, WhatCannotBeLearntFromIsSaidByTheKindOfTheInputs) {
+  Tensor x = at::ones({3, 2});
+  x[1][0] = INFINITY;
+  EXPECT_EQ(not_finite_in(x, Kind::SpikeTime), "");
+  EXPECT_TRUE(contains(not_finite_in(x, Kind::Real), "the inputs of 1 of 3 samples"));
+  EXPECT_TRUE(
+      contains(not_finite_in(at::ones({3, 2}), Kind::SpikeTime, x), "the targets of 1 of 3"));
+  for (const float never : {-INFINITY, NAN}) {
+    x[2][1] = never;
+    EXPECT_TRUE(contains(not_finite_in(x, Kind::SpikeTime), "of 1 of 3 samples")) << never;
+    EXPECT_TRUE(contains(error_of([&] { data::from_tensors(x, at::arange(3)); }),
+                         "not finite numbers, in 1 of its 3 samples"));
+  }
 }
 
 TEST(SpikeTimes, ALossOfRealValuesIsRefusedWhenTheRunIsMade) {

@@ -27,6 +27,9 @@ struct OptionDoc {
   std::string help;         ///< one sentence
   std::string unit = "";    ///< "steps", "epochs", "1" for pure numbers, "" where none makes sense
   std::string source = "";  ///< publication or code the default comes from
+  /// What it acts on, of an option that may leave a short run of an example network as it is: the
+  /// contract tests, which try all options on one, do not look for an effect of it.
+  std::string acts_on = "";
 };
 
 /// Admissible numbers: min <= value <= max, or strictly greater than min.

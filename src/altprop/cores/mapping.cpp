@@ -214,7 +214,7 @@ Mapping mapping_of(const Graph& net) {
       out.classes = sums->classes();
       for (size_t j = 0; j < here.size(); ++j)
         out.votes.push_back({here[j].core, here[j].index, static_cast<int64_t>(j) % out.classes});
-    } else if (!node.op->traits().rearranges && node.op->type() != "dropout") {
+    } else if (!node.op->traits().rearranges && !node.op->traits().masks) {
       refuse(text::cat("no core holds the operation ", node.op->type()));
     }
     last = node.id;

@@ -10,7 +10,9 @@ namespace altprop::cores {
 class Probabilities final : public Op {
  public:
   std::string type() const override { return "probabilities"; }
-  Takes takes(int) const override { return {.kinds = {Kind::Real, Kind::Probability}}; }
+  Takes takes(int) const override {
+    return {.kinds = {Kind::Real, Kind::Probability}, .within = Interval{0, 1}};
+  }
   Spec infer(std::span<const Spec> inputs) const override;
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved&, const Tensor& cot, int, const Tensor*) const override { return cot; }

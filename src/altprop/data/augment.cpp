@@ -146,6 +146,13 @@ Tensor normalised(const Tensor& inputs, const Dataset& data, at::ScalarType dtyp
   return out;
 }
 
+std::pair<double, double> normalised_range(const Dataset& data, at::ScalarType dtype) {
+  const Tensor flat = data.inputs.reshape({data.size(), data.channels(), -1});
+  const Tensor ends = at::stack({flat.amin({0, 2}), flat.amax({0, 2})});  // [2, channels]
+  const auto [low, high] = at::aminmax(normalised(ends, data, dtype));
+  return {low.item<double>(), high.item<double>()};
+}
+
 Tensor as_stored(const Tensor& x, const Dataset& data) {
   Tensor out = x.to(at::kCPU, at::kDouble);
   const auto of_channels = [&](const std::vector<double>& values, double without) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "altprop/data/dataset.h"
@@ -40,6 +41,8 @@ Tensor gather(const Tensor& source, const Tensor& ids, const Augment* augment, c
 /// (inputs * scale - mean) / stddev in `dtype`, computed in float64 and rounded once. @param inputs
 /// some rows of data.inputs, contiguous CPU; the values depend on `data`'s constants only
 Tensor normalised(const Tensor& inputs, const Dataset& data, at::ScalarType dtype);
+/// Least and largest of all numbers that `normalised` makes of a data set's inputs.
+std::pair<double, double> normalised_range(const Dataset& data, at::ScalarType dtype);
 /// The other way round, in float64: x * stddev + mean, over scale. @param x any device
 Tensor as_stored(const Tensor& x, const Dataset& data);
 

@@ -1,5 +1,7 @@
 #include "altprop/data/dataset.h"
 
+#include <cmath>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/data/labels.h"
@@ -42,9 +44,10 @@ namespace {
   throw Error("data set '" + data.name + "' " + what);
 }
 
-void check_finite(const Dataset& data, const Tensor& values, const std::string& what) {
-  if (values.isfinite().all().item<bool>()) return;
-  const Tensor lost = values.reshape({values.size(0), -1}).isfinite().all(1).logical_not();
+/// @param good per value of `values`: it is one
+void check_finite(const Dataset& data, const Tensor& good, const std::string& what) {
+  if (good.all().item<bool>()) return;
+  const Tensor lost = good.reshape({good.size(0), -1}).all(1).logical_not();
   fail(data,
        text::cat("has ", what, " that are not finite numbers, in ", lost.sum().item<int64_t>(),
                  " of its ", data.size(), " samples; the first is number ",
@@ -73,7 +76,7 @@ void check_targets(const Dataset& data) {
          text::cat("needs regression targets as floating [N, K], but they are ", y.scalar_type(),
                    " ", shape_text(y.sizes()), "; for class ids give the number of classes"));
   } else {
-    check_finite(data, y, "targets");
+    check_finite(data, y.isfinite(), "targets");
   }
 }
 
@@ -116,7 +119,8 @@ void check(const Dataset& data, bool needs_targets) {
     fail(data, "has samples without values: its inputs are " + shape_text(data.inputs.sizes()));
   if (data.vocabulary > 0) check_tokens(data);
   if (data.labelled()) check_targets(data);
-  if (data.inputs.is_floating_point()) check_finite(data, data.inputs, "inputs");
+  if (data.inputs.is_floating_point())
+    check_finite(data, data.inputs.gt(-INFINITY), "inputs");  // which NaN is not
   const auto channels = static_cast<size_t>(data.channels());
   if (data.mean.size() != data.stddev.size() ||
       (!data.mean.empty() && data.mean.size() != channels))
@@ -125,6 +129,11 @@ void check(const Dataset& data, bool needs_targets) {
   if (!data.class_names.empty() && static_cast<int64_t>(data.class_names.size()) != data.classes)
     fail(data, text::cat("has ", data.classes, " classes, but ", data.class_names.size(),
                          " class names"));
+}
+
+void require_finite(const Dataset& data) {
+  if (!data.empty() && data.inputs.is_floating_point())
+    check_finite(data, data.inputs.isfinite(), "inputs");
 }
 
 void check_alike(const Dataset& data, const Dataset& train) {

@@ -63,10 +63,14 @@ Dataset subset(const Dataset& data, const Tensor& ids);
 Dataset first(const Dataset& data, int64_t n);
 
 /// Inputs present, and targets if they are needed, of admissible types, as many of one as of the
-/// other, class ids in [0, classes), values finite, normalisation fitting the channels. An empty
-/// data set passes.
+/// other, class ids in [0, classes), values finite or, of inputs, +inf, which is a spike that never
+/// comes; normalisation fitting the channels. An empty data set passes.
 /// @throws Error naming the data set.
 void check(const Dataset& data, bool needs_targets = true);
+
+/// No input is +inf either: for whoever takes other numbers than spike times.
+/// @throws Error naming the data set
+void require_finite(const Dataset& data);
 
 /// Both halves fit together: equal sample shape, classes or target width, and bytes in all parts or
 /// in none. @throws Error

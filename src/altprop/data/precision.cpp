@@ -16,6 +16,7 @@ constexpr double kMostLoss = 1e-3;  // of the range of a channel
 struct Extent {
   double low = std::numeric_limits<double>::infinity(), high = -low, loss = 0;
   void take(double value) {
+    if (value == std::numeric_limits<double>::infinity()) return;  // a spike that never comes
     low = std::min(low, value);
     high = std::max(high, value);
     loss = std::max(loss, std::abs(value - static_cast<double>(static_cast<float>(value))));

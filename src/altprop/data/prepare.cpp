@@ -185,10 +185,13 @@ void prepare_new(Dataset& data, const Dataset& train, const PrepareOptions& opti
   pad(data, options.image_size);
   check_alike(data, train);
   check(data, false);
+  require_finite(data);
 }
 
 Splits prepare(Splits splits, const PrepareOptions& options) {
   check(splits);
+  for (const Dataset* part : {&splits.train, &splits.validation, &splits.test})
+    require_finite(*part);
   const Stream stream = Stream(static_cast<uint64_t>(options.seed)).at("data");
   hold_out(splits, options.validation, stream.at("validation"));
   normalise(splits, options.normalise);

@@ -200,6 +200,11 @@ const std::vector<char>& Graph::needs_credit() const { return plan().needs_credi
 
 int Graph::site_of(int node) const { return plan().site_of[static_cast<size_t>(node)]; }
 
+Site Graph::site(int id) const {
+  const Node& here = node(id);
+  return {here, here.site >= 0 ? here.site : site_of(id)};
+}
+
 std::vector<int> Graph::site_numbers(const std::vector<int>& nodes) const {
   std::vector<int> out;
   for (int node : nodes) out.push_back(site_of(node));

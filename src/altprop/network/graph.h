@@ -26,6 +26,7 @@ struct Node {
   Spec spec;  ///< of the output
   int id = 0;
   int draws = 0;  ///< key of its random draws: the number in the network it was cut from
+  int site = -1;  ///< number among the sites of the network it was cut from; -1: it was not
 };
 
 /// What one forward pass leaves behind: reused from step to step so that nothing is allocated
@@ -89,15 +90,17 @@ class Graph : public Composite {
   void output(int node);
   /// Lets a node draw what node `key` of another network would draw at the same place.
   void draw_as(int node, int key) { nodes_[static_cast<size_t>(node)].draws = key; }
+  /// Lets the signals of a node be those of site `number` of the network that this was cut from.
+  void stand_at(int node, int number) { nodes_[static_cast<size_t>(node)].site = number; }
   /// Splices a copy of the nodes of `other` (the same operations: tied weights) in; returns its
   /// outputs' numbers here.
   std::vector<int> splice(const Graph& other, std::vector<int> inputs,
                           const std::string& prefix = "");
 
   /// The same network without graphs inside graphs: their nodes take their place, "block.fc", with
-  /// the same operations and parameters. @throws Refusal for other operations that are made of
-  /// parts
-  Graph flattened() const;
+  /// the same operations and parameters. @param sites filled with the number that each of its nodes
+  /// has among the sites of this @throws Refusal for other operations that are made of parts
+  Graph flattened(std::vector<int>* sites = nullptr) const;
   /// True if some operation is made of others.
   bool has_composites() const;
 
@@ -112,6 +115,9 @@ class Graph : public Composite {
   int output_node() const;
   /// Number of a node among the graph's sites (see Sites): its id, if no composite is before it.
   int site_of(int node) const;
+  /// The place of a node as its signals name it: where it stands in the network that this was cut
+  /// from (stand_at), else in this.
+  Site site(int node) const;
   std::vector<int> site_numbers(const std::vector<int>& nodes) const;
   /// All sites: nodes and, of composites, their parts.
   int site_count() const;

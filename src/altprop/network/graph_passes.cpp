@@ -252,7 +252,8 @@ TangentCredits Graph::reverse(Activity& activity, std::vector<Seed> seeds, Tange
     const Node& node = nodes_[k];
     const Tensor moved = second && node.op ? of_tangents.take(k) : Tensor();
     if (!node.op || !(wanted[k] || moved.defined())) continue;
-    const Site site{node, outer.first_site + plan.site_of[k], outer.use, outer.around};
+    const int number = node.site >= 0 ? node.site : outer.first_site + plan.site_of[k];
+    const Site site{node, number, outer.use, outer.around};
     Tensor cot = feedback.arrive(site, credit.take(k));
     const bool composite = plan.composite[k], signals = sink && plan.learns[k] && !composite;
     // Inside of a graph credit may begin where none arrived from outside.

@@ -29,13 +29,15 @@ bool Graph::has_composites() const {
                      [](const Node& node) { return node.op && node.op->parts(); });
 }
 
-Graph Graph::flattened() const {
+Graph Graph::flattened(std::vector<int>* sites) const {
   Graph out;
+  if (sites) sites->clear();
   std::vector<int> here(nodes_.size(), -1);
   for (const Node& node : nodes_) {
     const size_t id = static_cast<size_t>(node.id);
     if (!node.op) {
       here[id] = out.input(node.spec, node.name);
+      if (sites) sites->push_back(site_of(node.id));
       continue;
     }
     std::vector<int> inputs;
@@ -43,8 +45,14 @@ Graph Graph::flattened() const {
     const Graph* parts = node.op->parts();
     if (!parts) {
       here[id] = out.add(node.op, inputs, node.name);
+      if (sites) sites->push_back(site_of(node.id));
     } else if (parts == node.op.get()) {
-      here[id] = out.splice(parts->flattened(), inputs, node.name + ".").at(0);
+      std::vector<int> inside;
+      const Graph flat = parts->flattened(&inside);
+      here[id] = out.splice(flat, inputs, node.name + ".").at(0);
+      for (const Node& part : flat.nodes())
+        if (sites && part.op)
+          sites->push_back(site_of(node.id) + 1 + inside[static_cast<size_t>(part.id)]);
     } else {
       throw Refusal("node '" + node.name + "'",
                     "the rule holds the values of layers as states, and '" + node.op->type() +

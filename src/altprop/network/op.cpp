@@ -80,6 +80,19 @@ Tensor Op::jvp_sites(const Saved&, std::span<const SiteTangent>) const {
                 "use a rule that sends credit back through the network, such as backprop");
 }
 
+namespace {
+[[noreturn]] void refuse_mask(const std::string& type) {
+  throw Refusal(type, "it says that it masks its input (Traits::masks), and has no mask",
+                "override Op::mask and Op::saved_with");
+}
+}  // namespace
+
+Tensor Op::mask(const Stream&, const RowIds&, IntArrayRef, at::TensorOptions) const {
+  refuse_mask(type());
+}
+
+Saved Op::saved_with(const Tensor&) const { refuse_mask(type()); }
+
 Saved Op::saved_for(const Tensor&) const {
   throw Refusal(type(), "what its parameters learn does not follow from an input alone",
                 "send a signal with what the operation has saved");

@@ -61,6 +61,7 @@ struct Saved {
 };
 
 class Graph;
+struct PlanarForm;
 
 /// A direction in the space of parameters.
 using ParamTangents = std::function<Tensor(const Param&)>;
@@ -101,6 +102,8 @@ struct Traits {
   bool needs_others = false;     ///< a training batch of one sample is refused
   bool reuses = false;           ///< its parameters are used more than once in a step
   bool penalises = false;        ///< it has penalties on its parameters to send (Op::penalise)
+  /// In training its one input times a mask that it draws (Op::mask), else its input as it is.
+  bool masks = false;
 
   Response response = Response::Curved;
   /// A map of one input that is affine in it and in its weight (linear, convolutions): where a
@@ -110,6 +113,8 @@ struct Traits {
   /// derivative relaxation rules may leave out, or take at another value than that of the forward
   /// pass.
   bool activation = false;
+  /// ... which gives the nearest number from `low` to `high`, and these are known.
+  std::optional<Interval> nearest_in = {};
   /// The output is a value that relaxation rules hold although no affine map reads it (gates and
   /// cell of an LSTM): a state under Cut::Blocks.
   bool holds_state = false;
@@ -239,6 +244,13 @@ class Op {
   /// it. @throws Refusal where the parameters' gradients do not depend on the input alone
   virtual Saved saved_for(const Tensor& input) const;
 
+  /// Of an operation that masks: what Mode::Train multiplies an input of this shape by; undefined
+  /// where it leaves the input as it is. @param rows whose masks these are
+  virtual Tensor mask(const Stream& draws, const RowIds& rows, IntArrayRef shape,
+                      at::TensorOptions options) const;
+  /// What a pass with that mask leaves for the derivative and for Mode::Replay.
+  virtual Saved saved_with(const Tensor& mask) const;
+
   /// The graph that the operation is made of, if it is made of others: its parts are sites of their
   /// own, and learn by their own signals. A graph's parts are its own nodes.
   virtual const Graph* parts() const { return nullptr; }
@@ -285,6 +297,9 @@ class Op {
   virtual int64_t multiply_adds(std::span<const Spec> inputs) const { return 0; }
   /// Its parts, if it is a dense map, for those who know products that are faster than its passes.
   virtual std::optional<DenseMap> dense() const { return std::nullopt; }
+  /// How it is evaluated at complex numbers, of one without parameters whose response is curved;
+  /// null: it is not.
+  virtual const PlanarForm* planar() const { return nullptr; }
   /// True if the derivative needs the output rather than the input, so that forward may overwrite
   /// its input.
   virtual bool works_in_place() const { return false; }

@@ -2,6 +2,7 @@
 // and whether every sample has its own; and what an operation takes of that.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,12 +48,20 @@ Dtype dtype_of(const Tensor& value);
 /// unit that never fires. NaN and -inf are never legal.
 bool legal(const Tensor& value, Kind kind);
 
+/// Both ends belong to it; they may be infinite.
+struct Interval {
+  double low, high;
+  bool operator==(const Interval&) const = default;
+};
+
 /// What an operation takes at one of its inputs: real numbers of the network's type, one value for
 /// each sample, unless it says otherwise.
 struct Takes {
   std::vector<Kind> kinds = {Kind::Real};
   std::vector<Dtype> dtypes = {Dtype::Float};
   bool unbatched = false;  ///< also one value for the whole batch
+  /// Where all numbers have to lie: data are asked for it before a run, others when they come.
+  std::optional<Interval> within = {};
   /// What to do where something else comes, a clause; "": what follows from the above.
   std::string instead = "";
   /// The same where spike times come, which most operations have no meaning for.

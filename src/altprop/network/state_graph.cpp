@@ -1,6 +1,7 @@
 #include "altprop/network/state_graph.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "altprop/base/error.h"
@@ -181,7 +182,12 @@ StateGraph::Edge edge_to_node(const Graph& net, const Cutter& cutter, int to,
 StateGraph states(const Graph& net, Cut cut) {
   if (net.output_nodes().empty())
     throw Refusal("network", "it has no output", "mark a node with Graph::output");
-  if (net.has_composites()) return states(net.flattened(), cut);
+  if (net.has_composites()) {
+    std::vector<int> sites;
+    StateGraph out = states(net.flattened(&sites), cut);
+    out.stand_at(sites);
+    return out;
+  }
   const Cutter cutter(net, cut);
   StateGraph out;
   std::vector<int> state_of(net.nodes().size(), -1);
@@ -194,7 +200,16 @@ StateGraph states(const Graph& net, Cut cut) {
   }
   for (const StateGraph::State& state : out.states)
     if (!state.input) out.edges.push_back(edge_to_node(net, cutter, state.node, state_of));
+  std::vector<int> sites(net.nodes().size());
+  std::iota(sites.begin(), sites.end(), 0);
+  out.stand_at(sites);
   return out;
+}
+
+void StateGraph::stand_at(const std::vector<int>& sites) {
+  for (Edge& edge : edges)
+    for (size_t n = 0; n < edge.node.size(); ++n)
+      edge.map.stand_at(static_cast<int>(n), sites[at(edge.node[n])]);
 }
 
 int StateGraph::edge_to(int state) const {

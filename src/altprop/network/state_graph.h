@@ -4,7 +4,8 @@
 //   StateGraph g = states(net, Cut::Blocks);
 //   for (const StateGraph::Edge& edge : g.edges) ... edge.map is a Graph with edge.from as inputs
 //
-// Edges share the operations, and so the parameters, of the network they were cut from.
+// Edges share the operations, and so the parameters, of the network they were cut from, and their
+// signals name its sites.
 #pragma once
 
 #include <string>
@@ -56,6 +57,9 @@ struct StateGraph {
   std::vector<int> hops_to_output(bool longest = true) const;
   /// True if all ways from a state to the outputs are equally long, for every state.
   bool levelled() const;
+
+  /// Lets the edges' signals name places of the network. @param sites per node of what was cut
+  void stand_at(const std::vector<int>& sites);
 
   /// Values of all states in a forward pass: inputs, then every edge in turn. Random masks are
   /// those of Graph::run of the whole network.

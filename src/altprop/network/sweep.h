@@ -23,7 +23,8 @@ struct Feedback;
 /// two.
 struct Site {
   const Node& node;
-  /// In the numbering of Sites: of a network without graphs inside, the node's id.
+  /// In the numbering of Sites: of a network without graphs inside, the node's id. Of an operation
+  /// that a rule brings along: of the rule's own graph.
   int number = 0;
   /// Which of several evaluations that a block makes in one pass (the stages of a solver); 0 else.
   int use = 0;

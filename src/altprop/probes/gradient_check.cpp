@@ -1,5 +1,6 @@
 #include "altprop/probes/gradient_check.h"
 
+#include "altprop/base/error.h"
 #include "altprop/network/buffer_guard.h"
 #include "altprop/network/gradients.h"
 #include "altprop/ode/block.h"
@@ -17,6 +18,12 @@ std::vector<Tensor> gradients_of(Rule& rule, Pass pass) {
 }
 
 }  // namespace
+
+Rule& with_gradient(Learner& learner, const std::string& name) {
+  if (auto* rule = dynamic_cast<Rule*>(&learner)) return *rule;
+  throw UsageError("rule '" + name +
+                   "' has no gradient to check: it trains by other means than local signals");
+}
 
 std::vector<GradientRow> compare_gradients(Rule& rule, const Step& step) {
   const std::vector<ParamPtr> params = rule.net().params();

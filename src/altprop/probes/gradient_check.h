@@ -14,6 +14,10 @@ struct GradientRow {
   Similarity s;
 };
 
+/// The learner as one whose gradient can be looked at. @throws UsageError, naming it as `name`, if
+/// it trains by other means than local signals
+Rule& with_gradient(Learner& learner, const std::string& name);
+
 /// One row per parameter of the network. Nothing is changed: weights, gradients, running statistics, draws.
 /// @param step the batch to look at; its updater is ignored
 std::vector<GradientRow> compare_gradients(Rule& rule, const Step& step);

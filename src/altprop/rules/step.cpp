@@ -1,5 +1,7 @@
 #include "altprop/rules/step.h"
 
+#include <cmath>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 
@@ -14,10 +16,12 @@ Look Look::part(int64_t first, int64_t count) const {
   return out;
 }
 
-std::string not_finite_in(const Tensor& inputs, const Tensor& targets) {
+std::string not_finite_in(const Tensor& inputs, Kind kind, const Tensor& targets) {
+  const bool times = kind == Kind::SpikeTime;
   for (const auto& [values, what] : {std::pair{&inputs, "inputs"}, {&targets, "targets"}}) {
     if (!values->defined() || !values->is_floating_point() || values->numel() == 0) continue;
-    const Tensor lost = values->isfinite().reshape({values->size(0), -1}).all(1).logical_not();
+    const Tensor good = times && values == &inputs ? values->gt(-INFINITY) : values->isfinite();
+    const Tensor lost = good.reshape({values->size(0), -1}).all(1).logical_not();
     if (!lost.any().item<bool>()) continue;
     return text::cat("the ", what, " of ", lost.sum().item<int64_t>(), " of ", lost.size(0),
                      " samples of the batch are not finite, the first is number ",

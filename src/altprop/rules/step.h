@@ -40,8 +40,9 @@ inline double share_of(const Look& look) {
 }
 
 /// What nobody can learn from: "the inputs of sample 3 of the batch are not finite; check the data";
-/// "" if inputs and targets are finite. For whoever is about to blame something else.
-std::string not_finite_in(const Tensor& inputs, const Tensor& targets = {});
+/// "" if targets are finite and inputs are what their kind may be. For whoever is about to blame
+/// something else. @param kind of the inputs: spike times may be +inf
+std::string not_finite_in(const Tensor& inputs, Kind kind, const Tensor& targets = {});
 
 struct Step : Look {
   /// A batch to learn from. @param targets as the loss takes them

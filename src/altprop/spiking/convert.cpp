@@ -101,7 +101,7 @@ Conversion convert_relu_network(const Graph& net, const Tensor& batch, double ma
       here = out.net.add(earliest_pool2d(w.kernel, w.stride, w.padding), {here}, node.name);
     } else if (node.op->traits().reshapes) {
       here = out.net.add(node.op, {here}, node.name);
-    } else if (node.op->type() != "dropout") {
+    } else if (!node.op->traits().masks) {
       refuse(node, "a " + node.op->type() + " has no counterpart of spike times",
              "train a chain of linear, conv, relu, maxpool, flatten and dropout");
     }

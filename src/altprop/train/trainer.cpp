@@ -124,30 +124,6 @@ Trainer::Trainer(Graph& net, Learner& rule, const Loss& loss, const data::Splits
   steps_lost_ = at::zeros({}, sums_.options().dtype(at::kLong));
 }
 
-void Trainer::admit_data() const {
-  if (loss_.of_flows()) {
-    ode::flow_of(net_);
-  } else if (data_.train.classes > 0 && ode::is_flow(net_)) {
-    throw Refusal("network",
-                  "it is a normalising flow, whose output is no class but what a sample has become "
-                  "and the change of its log density",
-                  "use --loss likelihood");
-  }
-  for (const data::Dataset* part : {&data_.train, &data_.validation, &data_.test})
-    if (!part->empty()) loss_.admit(net_.node(net_.output_node()).spec.shape, part->targets);
-  const int64_t n = data_.train.size(), left_over = n % settings_.batch;
-  if (!net_.traits().needs_others || n == 0) return;
-  const char* why = "a norm of the network takes mean and variance over the samples of a batch";
-  if (settings_.batch == 1 || n == 1)
-    throw Refusal("batch", text::cat(why, ", but its batches have one"),
-                  "use a larger --batch, or layer norm");
-  if (left_over == 1 && !settings_.drop_last)
-    throw Refusal("batch",
-                  text::cat(why, ", but of ", n, " training samples in batches of ",
-                            settings_.batch, " the last has one"),
-                  "leave it out with --drop-last, or change --batch");
-}
-
 Look Trainer::look_of(const data::Batch& batch) const {
   return {.inputs = batch.inputs,
           .ids = batch.ids,
@@ -321,7 +297,8 @@ std::string Trainer::first_not_finite(const Tensor& inputs) {
 }
 
 void Trainer::report_divergence(const Tensor& inputs, int64_t step, int64_t epoch) {
-  if (const std::string fault = not_finite_in(inputs); !fault.empty())
+  const Kind kind = net_.node(net_.input_nodes()[0]).spec.kind;
+  if (const std::string fault = not_finite_in(inputs, kind); !fault.empty())
     end_diverged(step, epoch, fault);
   end_diverged(
       step, epoch,

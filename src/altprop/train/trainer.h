@@ -100,6 +100,8 @@ class Trainer {
  private:
   /// Refuses data that the loss, or a network that couples samples, cannot be trained on.
   void admit_data() const;
+  /// Refuses numbers that the network's inputs, or what reads them, are not for.
+  void admit_inputs(const data::Dataset& part) const;
   /// @param last whether the epoch has no pass after it
   void train_pass(const std::string& pass, bool last);
   void train_step(const data::Batch& batch, const std::string& pass);

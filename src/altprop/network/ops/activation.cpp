@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
@@ -220,8 +221,14 @@ double Activation::steepest() const {
 
 Traits Activation::traits() const {
   const bool same = is_identity();
+  std::optional<Interval> nearest;
+  if (form_->epilogue == Epilogue::Relu) nearest = Interval{0, INFINITY};
+  if (const auto squash = form_->bounded ? form_->bounded->squash : std::nullopt;
+      squash && squash->kind == Squash::Kind::Clamp && squash->gain == 1 && squash->shift == 0)
+    nearest = Interval{squash->low, squash->high};
   return {.response = same ? Response::Linear : Response::Curved,
           .activation = true,
+          .nearest_in = nearest,
           .reshapes = same,
           .views = same};
 }
@@ -244,6 +251,10 @@ Tensor Activation::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents,
   const Tensor &kept = saved.t[0], &tangent = tangents[0];
   const Tensor moved = fold_tangents(cot * match_rows(tangent, cot), tangent.size(0), kept.size(0));
   return moved * match_rows(form_->bend(kept, parameter_), moved);
+}
+
+Tensor Activation::slope_at(const Tensor& kept) const {
+  return form_->pull(at::ones_like(kept), kept, parameter_);
 }
 
 Tensor Activation::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {

@@ -61,6 +61,8 @@ class Activation final : public Op {
   bool works_in_place() const override { return form_->from_output; }
   bool keeps_output() const override { return true; }
 
+  /// Its slope, where `kept` is the output if slope_from_output, else the input.
+  Tensor slope_at(const Tensor& kept) const;
   /// What a producer may apply in this activation's place; None if it cannot.
   Epilogue epilogue() const { return form_->epilogue; }
   const std::optional<Bounded>& bounded() const { return form_->bounded; }

@@ -13,7 +13,9 @@ class Dropout final : public Op {
  public:
   explicit Dropout(double p);
   std::string type() const override { return "dropout"; }
-  Traits traits() const override { return {.draws = true, .response = Response::Linear}; }
+  Traits traits() const override {
+    return {.draws = true, .masks = true, .response = Response::Linear};
+  }
   std::string settings() const override;
   /// Of probabilities, too, which become real numbers where some are scaled up.
   Takes takes(int input) const override { return {.kinds = {Kind::Real, Kind::Probability}}; }
@@ -22,10 +24,10 @@ class Dropout final : public Op {
     if (out.kind == Kind::Probability) out.kind = Kind::Real;
     return out;
   }
-  /// What Train multiplies inputs of this shape by: 0 or 1 / (1 - p); undefined where p is 0.
-  /// @param rows whose masks these are
+  /// 0 or 1 / (1 - p); undefined where p is 0.
   Tensor mask(const Stream& draws, const RowIds& rows, IntArrayRef shape,
-              at::TensorOptions options) const;
+              at::TensorOptions options) const override;
+  Saved saved_with(const Tensor& mask) const override { return {.t = {mask}}; }
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass& pass) const override;
   Tensor vjp(const Saved& saved, const Tensor& cot, int input,
              const Tensor* substitute) const override;

@@ -28,9 +28,18 @@ Spec SoftmaxPool::infer(std::span<const Spec> inputs) const {
 }
 
 Tensor SoftmaxPool::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
-  SoftmaxPooled pooled = softmax_pool(inputs[0], {inputs[0].size(0), 0}, kernel_, temperature_);
+  return planar_forward(inputs[0], {inputs[0].size(0), 0}, saved);
+}
+
+Tensor SoftmaxPool::planar_forward(const Tensor& x, const PlanarRows& rows, Saved& saved) const {
+  SoftmaxPooled pooled = softmax_pool(x, rows, kernel_, temperature_);
   saved.t.assign(1, pooled.slope);
   return pooled.out;
+}
+
+Tensor SoftmaxPool::planar_pull(const Saved& saved, const Tensor& cot,
+                                const PlanarRows& rows) const {
+  return softmax_pool_pull(saved.t[0], cot, rows, kernel_);
 }
 
 Tensor SoftmaxPool::vjp(const Saved& saved, const Tensor& cot, int, const Tensor*) const {

@@ -2,13 +2,13 @@
 // arXiv 2209.00530, section 4.
 #pragma once
 
-#include "altprop/network/op.h"
+#include "altprop/network/ops/planar_form.h"
 
 namespace altprop {
 
 /// [B, C, H, W], windows of `kernel` squared side by side; a remainder at the far border is left
 /// out. Low temperatures approach max pooling, high ones average pooling. Saved.t = {dout/dinput}.
-class SoftmaxPool final : public Op {
+class SoftmaxPool final : public Op, public PlanarForm {
  public:
   /// @throws Refusal for a kernel below 1 or a temperature that is not positive
   SoftmaxPool(int64_t kernel, double temperature);
@@ -20,8 +20,9 @@ class SoftmaxPool final : public Op {
              const Tensor* substitute) const override;
   Tensor jvp(const Saved& saved, const Tensor& tangent, int input) const override;
 
-  int64_t kernel() const { return kernel_; }
-  double temperature() const { return temperature_; }
+  const PlanarForm* planar() const override { return this; }
+  Tensor planar_forward(const Tensor& x, const PlanarRows& rows, Saved& saved) const override;
+  Tensor planar_pull(const Saved& saved, const Tensor& cot, const PlanarRows& rows) const override;
 
  private:
   int64_t kernel_;

@@ -1,10 +1,10 @@
 #include "altprop/rules/corinfomax/chain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "altprop/base/error.h"
-#include "altprop/network/ops/activation.h"
 
 namespace altprop {
 
@@ -20,10 +20,11 @@ namespace {
 }
 
 RateDomain domain_of(const Node& node) {
-  const std::string type = node.op->type();
-  if (type == "hard-sigmoid") return RateDomain::AntiSparse;
-  if (type == "relu") return RateDomain::Sparse;
-  refuse("node '" + node.name + "'", "its activation " + type + " names no domain of rates");
+  const std::optional<Interval> nearest = node.op->traits().nearest_in;
+  if (nearest == Interval{0, 1}) return RateDomain::AntiSparse;
+  if (nearest == Interval{0, INFINITY}) return RateDomain::Sparse;
+  refuse("node '" + node.name + "'",
+         "its activation " + node.op->type() + " names no domain of rates");
 }
 
 const Op& dense(const Node& node, const std::vector<DenseLayer>& before) {
@@ -52,7 +53,7 @@ std::vector<DenseLayer> dense_chain(const Graph& net) {
       refuse("node '" + node.name + "'", "it is not one of a chain");
     last = node.id;
     if (layers.empty() && node.op->traits().reshapes) continue;
-    if (open && dynamic_cast<const Activation*>(node.op.get())) {
+    if (open && node.op->traits().activation) {
       layers.back().domain = domain_of(node);
       open = false;
       continue;

@@ -14,6 +14,7 @@
 #include "altprop/rules/corinfomax/corinfomax.h"
 
 #include "altprop/base/error.h"
+#include "altprop/base/index.h"
 #include "altprop/base/text.h"
 #include "altprop/network/init.h"
 #include "altprop/rules/corinfomax/tied_network.h"
@@ -73,14 +74,15 @@ void CorInfoMax::declare(Options& o) {
   o.integer("cim.symmetrise-every", lateral_settings_.symmetrise_every, {.min = 0},
             {"make the lateral matrices exactly symmetric again after so many updates, or after "
              "1/(1 - lambda) if that is less; 0: never",
-             "steps"});
+             "steps", "", "what rounding has done to symmetric matrices"});
   o.number("cim.multiplier-hidden", dynamics_settings_.multiplier_hidden, {.min = 0},
            {"step size of the multipliers of sparse hidden layers", "1", code});
   o.number("cim.multiplier-output", dynamics_settings_.multiplier_output, {.min = 0},
            {"step size of the multiplier of a sparse output", "1", code});
   o.choice("cim.reference", reference_, {"tied", "backprop"},
            {"what gradient instruments compare with: the exact gradient of the network with tied "
-            "weights, times epsilon; or backprop through the feed-forward network"});
+            "weights, times epsilon; or backprop through the feed-forward network",
+            "", "", "what instruments compare with"});
 }
 
 std::vector<Unread> CorInfoMax::unread() const {
@@ -89,8 +91,7 @@ std::vector<Unread> CorInfoMax::unread() const {
        {"cim.lambda", "cim.gamma", "cim.lateral-tolerance", "cim.symmetrise-every"})
     unless(lateral_kind_ != "off", out, option, "cim.lateral=off");
   unless(phases_ == "three", out, "cim.third-from", "cim.phases=two");
-  unless(phases_ != "three" || third_from_ != "free", out, "cim.sign",
-         "two opposite nudges of the free state");
+  unless(!nudges_both_ways(), out, "cim.sign", "two opposite nudges of the free state");
   unless(feedback_ == "learned", out, "cim.feedback-init", "cim.feedback=transpose");
   bool hidden = false;  // layers with multipliers of their own
   for (size_t l = 0; l + 1 < layers_.size(); ++l) hidden |= layers_[l].domain == RateDomain::Sparse;
@@ -112,7 +113,7 @@ void CorInfoMax::admit(const Graph& net, const Loss& loss) const {
 }
 
 void CorInfoMax::set_up() {
-  flat_ = net().flattened();
+  flat_ = net().flattened(&sites_);
   layers_ = dense_chain(flat_);
   lateral_settings_.exact = lateral_kind_ == "exact";
   std::vector<int64_t> sizes;
@@ -189,7 +190,7 @@ void CorInfoMax::pull(RateState& state, const Tensor& targets, double beta, int6
 
 /// Fills pair_ and nudged_, whose first rows are those of the nudge by `beta`.
 void CorInfoMax::contrast(const Tensor& targets, double beta) {
-  const bool three = phases_ == "three", stacked = three && third_from_ == "free";
+  const bool three = phases_ == "three", stacked = nudges_both_ways();
   dynamics_.copy(free_, nudged_, stacked ? 2 : 1);
   pull(nudged_, targets, beta, stacked ? 2 : 1);
   if (stacked) {
@@ -224,7 +225,7 @@ void CorInfoMax::send(const Op& op, const Node* node, Tensor seen, Tensor credit
   LocalSignal signal{&op, nullptr, nullptr, std::move(credit), scale};
   signal.input = std::move(seen);
   if (!node) return sink.take(signal);
-  const Site site{*node, node->id};
+  const Site site{*node, sites_[at(node->id)]};
   signal.site = &site;
   sink.take(signal);
 }
@@ -268,7 +269,8 @@ void CorInfoMax::after_update(const StepFacts&, const Step& step) {
   try {
     lateral_.update(rates);
   } catch (const Diverged&) {
-    if (const std::string fault = not_finite_in(step.inputs, step.targets); !fault.empty())
+    if (const std::string fault = not_finite_in(step.inputs, Kind::Real, step.targets);
+        !fault.empty())
       throw Diverged("corinfomax: " + fault);
     throw;
   }

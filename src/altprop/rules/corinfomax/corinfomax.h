@@ -21,7 +21,7 @@ class CorInfoMax : public Rule {
   bool allows_in_place() const override { return true; }
 
   bool needs_loss() const override { return true; }
-  bool is_stochastic() const override { return sign_ == "random"; }
+  bool is_stochastic() const override { return sign_ == "random" && !nudges_both_ways(); }
   void after_update(const StepFacts&, const Step& step) override;
   Tensor predict(const Look& look) override {
     require_bound(look);
@@ -53,6 +53,8 @@ class CorInfoMax : public Rule {
 
  private:
   bool learns_feedback() const { return feedback_ == "learned"; }
+  /// The free state is nudged once by either sign, so that it does not matter which is the first.
+  bool nudges_both_ways() const { return phases_ == "three" && third_from_ == "free"; }
   bool has_lateral() const { return lateral_kind_ != "off"; }
   /// Upper bound of what the lateral drive of a layer can be to its rates.
   double lateral_bound(size_t k) const {
@@ -83,6 +85,7 @@ class CorInfoMax : public Rule {
               reference_ = "tied";
 
   Graph flat_;  ///< the network without blocks: what the layers are nodes of
+  std::vector<int> sites_;  ///< per node of it: its number in the network
   std::vector<DenseLayer> layers_;
   std::vector<int64_t> offsets_;    ///< of the layers' rates in a row of all rates
   std::vector<ParamPtr> backward_;  ///< W_fb; the first is null; empty if tied

@@ -26,7 +26,7 @@ void Adjoint::move_to(const Field& states) {
   slope_.assign(states.size(), Tensor());
   for (size_t s = 0; s < states.size(); ++s)
     if (net_.moves(static_cast<int>(s)) && net_.sigma[s])
-      slope_[s] = net_.sigma[s]->vjp({.t = {states[s]}}, at::ones_like(states[s]), 0, nullptr);
+      slope_[s] = net_.sigma[s]->slope_at(states[s]);
   for (size_t e = 0; e < net_.graph.edges.size(); ++e)
     if (net_.moves(net_.graph.edges[e].to) && (!net_.from_inputs[e] || !forward_[e].batch)) run(e);
 }

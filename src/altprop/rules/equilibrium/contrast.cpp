@@ -29,7 +29,7 @@ struct Redirect : PassingSink {
   using PassingSink::take;
   void take(const LocalSignal& signal) override {
     LocalSignal moved = signal;
-    const Site site{to.node(signal.site->node.id), signal.site->number};
+    const Site site = to.site(signal.site->node.id);
     moved.site = &site;
     moved.op = site.node.op.get();
     if (!signal.only.empty()) moved.only = {moved.op->weight().get()};  // none is but the weight
@@ -41,11 +41,10 @@ struct Redirect : PassingSink {
 /// Keeps the credit that arrives at the only operation with parameters.
 struct Arrived : Sink {
   Tensor cot;
-  int node = -1, site = -1;
+  int node = -1;
   void take(const LocalSignal& signal) override {
     cot = signal.cot;
     node = signal.site->node.id;
-    site = signal.site->number;
   }
   void take(const ParamSignal&) override {}
 };
@@ -60,7 +59,7 @@ void contrast_at_weight(const Graph& map, Activity& at_plus, const Tensor& plus,
   map.sweep(at_minus, {{map.output_node(), minus}}, exact, &second, {});
   if (!first.cot.defined()) return;  // it is frozen
   const Node& node = map.node(first.node);
-  const Site site{node, first.site};
+  const Site site = map.site(first.node);
   const Tensor &seen_plus = at_plus.saved[at(node.id)].t[0],
                &seen_minus = at_minus.saved[at(node.id)].t[0];
   LocalSignal signal{node.op.get(), &site, nullptr, first.cot - second.cot, scale};

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "altprop/base/error.h"
 #include "altprop/base/index.h"
 #include "altprop/base/text.h"
-#include "altprop/network/ops/softmax_pool.h"
-#include "altprop/rules/equilibrium/edge_masks.h"
 
 namespace altprop {
 
@@ -46,7 +45,7 @@ std::string objection_to_weight(const Op& op) {
 std::string objection(const OpPtr& op, Admitted admitted) {
   if (const auto sigma = sigma_of(op)) return objection_to(*sigma, admitted);
   const bool analytic = admitted == Admitted::Analytic;
-  if (analytic && std::dynamic_pointer_cast<SoftmaxPool>(op)) return "";
+  if (analytic && op->planar() && op->params().empty()) return "";
   const Traits traits = op->traits();
   if (op->gain()) return "a norm is no term of an energy, so it has no symmetric feedback";
   if (traits.activation)
@@ -60,7 +59,7 @@ std::string objection(const OpPtr& op, Admitted admitted) {
   if (!op->params().empty() && !traits.affine)
     return op->type() + " is not affine in its parameters, so a contrast of two phases does not make "
                         "their gradient";
-  if (is_dropout(*op))
+  if (traits.masks)
     return analytic ? "masks are defined for the phases of equilibrium propagation, not for its "
                       "holomorphic form"
                     : "";
@@ -99,7 +98,7 @@ std::string nearest_convergent(const Graph& net, Admitted admitted) {
     }
     if (node.inputs != std::vector<int>{node.id - 1}) return "";
     if (node.op->gain()) continue;
-    if (is_dropout(*node.op) && admitted == Admitted::Analytic) continue;
+    if (node.op->traits().masks && admitted == Admitted::Analytic) continue;
     const std::string word = word_of(node.op);
     if (word.empty()) return "";
     words.push_back(word);
@@ -343,7 +342,7 @@ int ConvergentNetwork::matrix(int number) const {
   if (edge.from.size() != 1 || graph.states[at(edge.from[0])].input) return -1;
   const auto behind_dropout = [&](int id) -> const Node& {
     const Node* node = &edge.map.node(id);
-    while (node->op && is_dropout(*node->op)) node = &edge.map.node(node->inputs[0]);
+    while (node->op && node->op->traits().masks) node = &edge.map.node(node->inputs[0]);
     return *node;
   };
   const Node& last = behind_dropout(edge.map.output_node());
@@ -363,9 +362,17 @@ bool ConvergentNetwork::one_weight_each() const {
 
 ConvergentNetwork convergent_network(const Graph& net, const Loss& loss, const std::string& readout,
                                      Admitted admitted) {
-  if (net.has_composites())
-    return convergent_network(net.flattened(), loss, readout, admitted);
-  return ConvergentCutter(net, loss, readout, admitted).cut();
+  std::vector<int> sites;
+  ConvergentNetwork out;
+  if (net.has_composites()) {
+    out = ConvergentCutter(net.flattened(&sites), loss, readout, admitted).cut();
+  } else {
+    sites.resize(net.nodes().size());
+    std::iota(sites.begin(), sites.end(), 0);
+    out = ConvergentCutter(net, loss, readout, admitted).cut();
+  }
+  out.graph.stand_at(sites);
+  return out;
 }
 
 }  // namespace altprop

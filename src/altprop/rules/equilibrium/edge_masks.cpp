@@ -1,22 +1,18 @@
 #include "altprop/rules/equilibrium/edge_masks.h"
 
-#include "altprop/network/ops/dropout.h"
 #include "altprop/rules/equilibrium/fields.h"
 
 namespace altprop {
-
-bool is_dropout(const Op& op) { return dynamic_cast<const Dropout*>(&op) != nullptr; }
 
 EdgeMasks::EdgeMasks(const StateGraph& graph, const Stream& draws, int64_t rows, const RowIds& ids,
                      at::TensorOptions options)
     : masks_(graph.edges.size()) {
   for (size_t e = 0; e < masks_.size(); ++e)
     for (const Node& node : graph.edges[e].map.nodes()) {
-      if (!node.op || !is_dropout(*node.op)) continue;
+      if (!node.op || !node.op->traits().masks) continue;
       std::vector<int64_t> shape = node.spec.shape;
       shape.insert(shape.begin(), rows);
-      const Tensor mask = static_cast<const Dropout&>(*node.op).mask(draws.at(int64_t{node.draws}),
-                                                                     ids, shape, options);
+      const Tensor mask = node.op->mask(draws.at(int64_t{node.draws}), ids, shape, options);
       if (mask.defined()) masks_[e].push_back({static_cast<size_t>(node.id), mask});
     }
 }
@@ -27,7 +23,8 @@ Tensor EdgeMasks::run(size_t edge, const Graph& map, std::span<const Tensor> par
   activity.saved.resize(map.nodes().size());
   for (Saved& saved : activity.saved) saved.clear();
   for (const Mask& mask : masks_[edge])
-    activity.saved[mask.node].t = {match_rows(mask.value, parents[0])};
+    activity.saved[mask.node] =
+        map.nodes()[mask.node].op->saved_with(match_rows(mask.value, parents[0]));
   return map.run(parents, activity, {Mode::Replay});
 }
 

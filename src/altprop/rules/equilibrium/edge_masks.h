@@ -1,5 +1,6 @@
-// Dropout of a settling network: masks on its edges, drawn once for a mini-batch and kept through
-// all phases and steps, so that the phases differ by the nudge alone.
+// Dropout of a settling network (Traits::masks), the one kind of draws that it can hold: masks on
+// its edges, drawn once for a mini-batch and kept through all phases and steps, so that the phases
+// differ by the nudge alone.
 //
 //   Phi(x, s) = sum over edges of < s_to, op(mask * s_from) >
 //
@@ -11,9 +12,6 @@
 #include "altprop/tensor/row_blocks.h"
 
 namespace altprop {
-
-/// The operation whose masks these are: the one kind of draws that a settling network can hold.
-bool is_dropout(const Op& op);
 
 class EdgeMasks {
  public:

@@ -37,7 +37,8 @@ class DirectFeedbackAlignment : public FeedbackRule {
         "dfa.place", place_, {"weight-input", "activation"},
         {"what the projected error replaces: the input credit of each weight operation, or the "
          "credit of whole activations",
-         "", "Sanfiz & Akrout 2021, arXiv 2108.13446; Nokland 2016, arXiv 1609.01596"});
+         "", "Sanfiz & Akrout 2021, arXiv 2108.13446; Nokland 2016, arXiv 1609.01596",
+         "networks with more than maps and activations between layers"});
     o.choice("dfa.error", error_, {"e", "sign", "target"},
              {"what is projected: the output error, its sign, or the target", "",
               "Frenkel, Lefebvre, Bol 2021, arXiv 1909.01311 (sign, target)"});
@@ -49,7 +50,8 @@ class DirectFeedbackAlignment : public FeedbackRule {
            {"activation placement: operations whose outputs receive the projected error; default: "
             "all that feed a weight operation"});
     o.integer("dfa.max-outputs", max_outputs_, {.min = 1},
-              {"largest number of values of a spatial output", "values"});
+              {"largest number of values of a spatial output", "values", "",
+               "networks beyond it, which are refused"});
   }
 
   std::vector<Unread> unread() const override {

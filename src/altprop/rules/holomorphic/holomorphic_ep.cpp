@@ -86,6 +86,10 @@ class HolomorphicEp : public Rule {
   }
 
   bool needs_loss() const override { return true; }
+  bool is_stochastic() const override {
+    if (s_.estimator == "implicit") return false;
+    return s_.noise > 0 || (s_.homeostasis > 0 && homeostasis_ && !homeostasis_->closed());
+  }
 
   /// The exact gradient at the free equilibrium, however long that takes.
   Tensor reference(const Look& look, const Objective& objective, Sink& sink) override {

@@ -15,7 +15,7 @@ namespace {
 void send_weight(const PlanarMap& map, const Tensor& input, const Tensor& credit, double scale,
                  Sink& sink) {
   const Node& node = map.graph().node(map.graph().output_node());
-  const Site site{node, node.id};
+  const Site site = map.graph().site(node.id);
   LocalSignal signal{node.op.get(), &site, nullptr, credit, scale, 0, {node.op->weight().get()}};
   signal.input = input;
   sink.take(signal);

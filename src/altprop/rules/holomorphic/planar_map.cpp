@@ -2,9 +2,8 @@
 
 #include "altprop/base/error.h"
 #include "altprop/base/index.h"
-#include "altprop/network/ops/softmax_pool.h"
+#include "altprop/network/ops/planar_form.h"
 #include "altprop/rules/equilibrium/backward_weights.h"
-#include "altprop/tensor/softmax_pool.h"
 
 namespace altprop {
 
@@ -57,11 +56,8 @@ Tensor PlanarMap::run(std::span<const Tensor> inputs, const PlanarRows& rows,
     Saved& saved = passed.saved[id];
     saved.clear();
     Tensor& out = values[id];
-    if (const auto* pool = dynamic_cast<const SoftmaxPool*>(node.op.get())) {
-      SoftmaxPooled pooled =
-          softmax_pool(values[at(node.inputs[0])], rows, pool->kernel(), pool->temperature());
-      saved.t.assign(1, pooled.slope);
-      out = pooled.out;
+    if (const PlanarForm* bent = node.op->planar()) {
+      out = bent->planar_forward(values[at(node.inputs[0])], rows, saved);
       continue;
     }
     arguments.clear();
@@ -75,7 +71,7 @@ Tensor PlanarMap::run(std::span<const Tensor> inputs, const PlanarRows& rows,
 
 void PlanarMap::send(const Node& node, const Saved& saved, const PlanarRows& rows,
                      const Tensor& cot, const Delivery& to) const {
-  const Site site{node, node.id};
+  const Site site = map_->site(node.id);
   for (const ParamPtr& param : node.op->params()) {
     const std::vector<const Param*> only = {param.get()};
     if (param != node.op->weight()) {
@@ -110,8 +106,8 @@ void PlanarMap::sweep(const Passed& passed, const Tensor& cot, std::vector<Tenso
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const size_t from = at(node.inputs[i]);
       if (!credits && !learns_[from]) continue;
-      if (const auto* pool = dynamic_cast<const SoftmaxPool*>(node.op.get())) {
-        add_credit(credit[from], softmax_pool_pull(saved.t[0], here, passed.rows, pool->kernel()));
+      if (const PlanarForm* bent = node.op->planar()) {
+        add_credit(credit[from], bent->planar_pull(saved, here, passed.rows));
       } else {
         add_credit(credit[from], ops_[id]->vjp(saved, here, static_cast<int>(i), nullptr));
       }

@@ -1,8 +1,8 @@
 // An edge of a convergent network at complex states, held as planes of real numbers.
 //
 // All weights are real, so that a layer is one real product over the rows of all parts (its bias
-// goes to real parts alone); only softmax pooling is evaluated in complex arithmetic. Derivatives
-// are holomorphic: no conjugation anywhere.
+// goes to real parts alone); only what bends is evaluated in complex arithmetic (PlanarForm).
+// Derivatives are holomorphic: no conjugation anywhere.
 #pragma once
 
 #include "altprop/network/graph.h"
@@ -38,7 +38,7 @@ class PlanarMap {
   const Graph& graph() const { return *map_; }
   /// True if the derivative depends on where it is taken.
   bool bends() const { return bends_; }
-  /// True if that is because of softmax pooling, which also has second derivatives.
+  /// True if that is because of operations that also have second derivatives (softmax pooling).
   bool curved() const { return curved_; }
 
  private:

@@ -42,7 +42,8 @@ void HolomorphicSettings::declare(Options& o) {
             "its steps are done",
             "1"});
   o.integer("hep.check-every", check_every, {.min = 1},
-            {"steps between two looks at what hep.tolerance bounds", "steps"});
+            {"steps between two looks at what hep.tolerance bounds", "steps", "",
+             "batches that settle before the last step"});
   o.number("hep.damping", damping, {.min = 0, .max = 1, .min_excluded = true},
            {"part of the way that a step goes; below 1 the same equilibria, reached by networks "
             "that swing",
@@ -64,11 +65,11 @@ void HolomorphicSettings::declare(Options& o) {
   o.number("hep.drop-above", drop_above, {.min = 0},
            {"leave samples out whose free states two more steps move by more than this, as a norm "
             "over the sample's states; 0: never",
-            "1", first + ", code"});
+            "1", first + ", code", "samples that do not settle"});
   o.number("hep.fallback-above", fallback_above, {.min = 0},
            {"use the two points +radius and -radius for samples whose complex points two more "
             "steps move by more than this, as a geometric mean over these points; 0: never",
-            "1", first + ", code"});
+            "1", first + ", code", "samples that do not settle"});
 }
 
 std::vector<Unread> HolomorphicSettings::unread() const {

@@ -283,7 +283,8 @@ class PredictiveCoding : public Rule {
   [[noreturn]] void diverge(const Trace& trace, const Objective& objective, double before,
                             double after) {
     const std::string fault =
-        not_finite_in(trace.look.inputs, objective.has_loss() ? objective.targets() : Tensor());
+        not_finite_in(trace.look.inputs, Kind::Real,
+                      objective.has_loss() ? objective.targets() : Tensor());
     if (!fault.empty()) throw Diverged("predictive-coding: " + fault);
     if (!std::isfinite(before))
       throw Diverged(

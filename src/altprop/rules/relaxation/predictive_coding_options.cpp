@@ -57,9 +57,11 @@ void PredictiveCodingOptions::declare(Options& o) {
              "said where that happens before pc.time",
              "steps"});
   o.flag("pc.level", level,
-         {"insert identity states on short ways, so that credit arrives at each state once"});
+         {"insert identity states on short ways, so that credit arrives at each state once", "", "",
+          "networks with ways of different length"});
   o.choice("pc.values", values, {"post", "pre"},
-           {"a value is what a layer's activation returns, or what enters it"});
+           {"a value is what a layer's activation returns, or what enters it", "", "",
+            "modes in which Jacobians move, and networks that are no plain chain"});
   o.integer("pc.ipc-warmup", ipc_warmup, {.min = 0},
             {"mode ipc: value steps before the first weight step", "steps"});
   o.integer("pc.ipc-interval", ipc_interval, {.min = 1},
