@@ -88,7 +88,8 @@ nlohmann::json Trainer::probe() {
                              {"silent", finite_or_null(row.silent)},
                              {"dead", finite_or_null(row.dead)},
                              {"median_time", finite_or_null(row.median)},
-                             {"events", finite_or_null(row.events)}});
+                             {"events", finite_or_null(row.events)},
+                             {"events_deviation", finite_or_null(row.events_deviation)}});
   if (const Anytime decided = anytime_accuracy(net_, batch.inputs, batch.targets);
       !decided.times.empty())
     out["anytime"] = {{"time", decided.times}, {"accuracy", decided.accuracy}};
