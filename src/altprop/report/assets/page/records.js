@@ -6,12 +6,13 @@ const DASHES = [null, '7 3', '2 3', '9 3 2 3'];
 const isBackprop = (summary, label) =>
     /^(bp|backprop|backpropagation)$/.test(text(summary.rule) || label.replace(/\[.*$/s, ''));
 
-function readRun({summary, epochs}) {
+function readRun({summary, epochs, deployment}) {
   const at = new Map();  // a resumed run may repeat an epoch: the later line counts
   epochs.forEach((record, index) => at.set(number(record.epoch) ?? index, record));
   const status = text(summary.status);
   return {
     summary,
+    deployment,
     at,
     status,
     seed: text(summary.seed),
