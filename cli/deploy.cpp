@@ -55,18 +55,20 @@ void print_deployed(const cores::Deployed& found, const nlohmann::json& about, b
 }
 
 /// Runs the cores on the images, and prints.
-void deploy_on(const cores::Mapping& mapping, const data::Dataset& part,
-               const nlohmann::json& about, const cores::DeploySettings& settings,
-               const DeployArguments& a) {
-  const ImagesForCores images = images_for_cores(part, a.images);
+/// @param sums of the trained network, if there is one
+cores::Deployed deploy_on(const cores::Mapping& mapping, const ImagesForCores& images,
+                          const Tensor& sums, const nlohmann::json& about,
+                          const cores::DeploySettings& settings, const DeployArguments& a) {
   interrupt::install();
-  const cores::Deployed found = cores::deploy(mapping, images.values, images.ids, images.targets,
-                                              settings, [] { return !interrupt::requested(); });
+  cores::Deployed found =
+      cores::deploy(mapping, images.values, images.ids, images.targets, settings,
+                    [] { return !interrupt::requested(); }, sums);
   if (interrupt::requested()) {
     exit_code = 1;
     std::fprintf(stderr, "interrupted; what follows is of the draws before\n");
   }
   print_deployed(found, about, a.json);
+  return found;
 }
 
 /// Cores that stand in a file, on a data set that is named beside it.
@@ -80,7 +82,8 @@ void deploy_file(const cores::DeploySettings& settings, const DeployArguments& a
   of_data.data_options["normalise"] = "unit";
   if (!a.data_dir.empty()) set_data_folder(of_data, a.data_dir);
   const auto data = load_data(of_data);
-  deploy_on(mapping, part_of(*data, a.split), nlohmann::json::object(), settings, a);
+  deploy_on(mapping, images_for_cores(part_of(*data, a.split), a.images), {},
+            nlohmann::json::object(), settings, a);
 }
 
 void deploy_run(const DeployArguments& a) {
@@ -99,7 +102,15 @@ void deploy_run(const DeployArguments& a) {
   run.restore();
   const data::Dataset& part = part_of(run.experiment->data(), a.split);
   const cores::Mapping mapping = cores::mapping_of(run.experiment->net());
-  deploy_on(mapping, part, about_deployed(*run.experiment, part), settings, a);
+  const ImagesForCores images = images_for_cores(part, a.images);
+  const Graph& net = run.experiment->net();
+  nlohmann::json all = about_deployed(*run.experiment, part);
+  const cores::Deployed found = deploy_on(
+      mapping, images, network_sums(net, images.values, settings.encoding(), settings.ticks), all,
+      settings, a);
+  if (interrupt::requested()) return;
+  all.update(found.json());
+  write_deployment(a.run, run.file, of_run, all, settings, a.split);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "altprop/base/error.h"
-
+#include "altprop/cores/spikes.h"
 #include "altprop/train/compare.h"
 #include "altprop/train/export_cores.h"
 #include "altprop/train/folder_records.h"
@@ -38,6 +38,11 @@ void add_export(CLI::App& program) {
   app->add_option("--images", a->cores.images,
                   "cores: write the spikes of the first so many test images, too (0)")
       ->check(CLI::NonNegativeNumber);
+  app->add_option("--input", a->cores.input,
+                  "cores: what values of these images become, as of deploy (bernoulli)")
+      ->check(CLI::IsMember(cores::encoding_names()));
+  app->add_option("--ticks", a->cores.ticks, "cores: ticks of input for each of these images (1)")
+      ->check(CLI::Range(1, 1000));
   app->add_option("--state", a->state,
                   "which weights: auto (best if there are validation data)|best|last")
       ->check(CLI::IsMember({"auto", "best", "last"}));
@@ -58,7 +63,8 @@ void add_export(CLI::App& program) {
     }
     if (!(a->cores == CoresExport()))
       throw UsageError(
-          "--member, --seed, --leak and --images are for cores; give --as cores, or leave them out");
+          "--member, --seed, --leak, --images, --input and --ticks are for cores; give --as cores, "
+          "or leave them out");
     const std::filesystem::path out =
         a->out.empty() ? dir / kExportedWeights : std::filesystem::path(a->out);
     export_run(run, out);

@@ -19,7 +19,7 @@ namespace altprop::cli {
 namespace {
 
 struct Arguments {
-  std::string dir, data, data_dir, split = "test", state = "auto", out, leave_out;
+  std::string dir, data, data_dir, split = "test", state = "auto", out, leave_out, as = "network";
   data::NewFiles files;
   int64_t samples = 0, seed = 0;
   bool json = false;
@@ -122,7 +122,17 @@ void predict(const Arguments& a) {
   run.restore();
   if (a.samples > 0) return print_samples(a, *run.experiment);
   const data::NewSamples samples = samples_of(a, *run.experiment);
-  print(a, predict(*run.experiment, samples.data), samples);
+  if (a.as == "network") return print(a, predict(*run.experiment, samples.data), samples);
+  const spiking::Conversion spikes = as_spikes(*run.experiment);
+  std::vector<std::string> windows;
+  for (const double window : spikes.windows) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.4g", window);
+    windows.emplace_back(digits);
+  }
+  std::fprintf(stderr, "as a network of first spikes, in windows of %s\n",
+               text::join(windows, ", ").c_str());
+  print(a, predict(*run.experiment, samples.data, &spikes.net), samples);
 }
 
 }  // namespace
@@ -163,6 +173,11 @@ void add_predict(CLI::App& program) {
   app->add_option("--seed", a->seed, "seed of --sample (0)")
       ->check(CLI::NonNegativeNumber)
       ->needs(draws);
+  app->add_option("--as", a->as,
+                  "network|spikes: what predicts, the network or, of one of ReLUs, the network of "
+                  "first spikes that it converts to (network)")
+      ->check(CLI::IsMember({"network", "spikes"}))
+      ->excludes(draws);
   app->add_option("--state", a->state,
                   "which weights: auto (best if there are validation data)|best|last")
       ->check(CLI::IsMember({"auto", "best", "last"}));

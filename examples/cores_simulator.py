@@ -10,8 +10,8 @@ needs nothing but Python. It expects to print
     1000 images, 250 output neurons each: all spikes as written
     accuracy 87.3 %
 
-with the accuracy of your network, if the folder has inputs.txt (the spikes of each image), outputs.txt
-(what the cores fired) and classes.txt (what the images are).
+with the accuracy of your network, if the folder has inputs.txt (the spikes of each image, a line for each
+of its ticks), outputs.txt (what the cores fired) and classes.txt (what the images are).
 """
 import json
 import pathlib
@@ -69,12 +69,10 @@ class Network:
             fired.append(core.fire(inputs, fired, self.at_zero))
         return [fired[core][neuron] for core, neuron, _ in self.votes]
 
-    def decide(self, spikes):
-        """The class with the most spikes; of several the lowest."""
-        counts = [0] * self.classes
+    def count(self, spikes, counts):
+        """Adds the spikes to those of their classes."""
         for spike, (_, _, of_class) in zip(spikes, self.votes):
             counts[of_class] += spike
-        return counts.index(max(counts))
 
 
 def bits(line):
@@ -95,14 +93,21 @@ def main():
     classes = lines_of(folder / "classes.txt")
     if not inputs:
         sys.exit(f"{folder} has no inputs.txt; export with --images")
+    if not classes or len(inputs) != len(outputs) or len(inputs) % len(classes):
+        sys.exit(f"{folder}: inputs.txt, outputs.txt and classes.txt are not of the same images")
+    ticks = len(inputs) // len(classes)  # of each image, one after the other
     right = 0
-    for number, line in enumerate(inputs):
-        spikes = network.run(bits(line))
-        if spikes != bits(outputs[number]):
-            sys.exit(f"image {number}: other spikes than in outputs.txt")
-        right += network.decide(spikes) == int(classes[number])
-    print(f"{len(inputs)} images, {len(network.votes)} output neurons each: all spikes as written")
-    print(f"accuracy {100 * right / len(inputs):.1f} %")
+    for image, of_class in enumerate(classes):
+        counts = [0] * network.classes
+        for line in range(image * ticks, (image + 1) * ticks):
+            spikes = network.run(bits(inputs[line]))
+            if spikes != bits(outputs[line]):
+                sys.exit(f"line {line} of inputs.txt: other spikes than in outputs.txt")
+            network.count(spikes, counts)
+        # The class with the most spikes; of several the lowest.
+        right += counts.index(max(counts)) == int(of_class)
+    print(f"{len(classes)} images, {len(network.votes)} output neurons each: all spikes as written")
+    print(f"accuracy {100 * right / len(classes):.1f} %")
 
 
 if __name__ == "__main__":

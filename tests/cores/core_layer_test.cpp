@@ -70,15 +70,43 @@ TEST(CoreLayer, GradientsAreAutogradsOfTheDefinition) {
 }
 
 TEST(CoreLayer, KeepsThePromisesOfAnOperation) {
+  // What stands for the connections stands in the mean alone.
+  const CheckOptions of_cores{.probabilities = true, .whole_substitute = false};
   for (const CoreLayout& layout : layouts())
-    check_op(core_layer(layout), {{4, layout.inputs}}, {.probabilities = true});
+    check_op(core_layer(layout), {{4, layout.inputs}}, of_cores);
   check_op(core_layer(overlapping(), {.continuity = Continuity::Half, .fire_on_zero = true}),
-           {{4, 9}}, {.probabilities = true});
-  check_op(core_layer(over_inputs({1, 4, 4}, {3, 1}, 2, {})), {{3, 1, 4, 4}},
-           {.probabilities = true});
+           {{4, 9}}, of_cores);
+  check_op(core_layer(over_inputs({1, 4, 4}, {3, 1}, 2, {})), {{3, 1, 4, 4}}, of_cores);
   check_op(probabilities(), {{4, 2, 3}}, {.probabilities = true});
   for (const ClassScore score : {ClassScore::Sums, ClassScore::Means, ClassScore::Majority})
     check_op(class_sums(3, score), {{4, 12}}, {.probabilities = true});
+}
+
+/// dL/dx = G1 (c'.s)^T with c' for the connections: neither they nor squares of c' are in it.
+TEST(CoreLayer, FeedbackGoesThroughTheMeanAlone) {
+  for (const bool frozen : {false, true}) {
+    Built built(single(7, 5), {.exact_variance = !frozen});
+    const Tensor x = probabilities_of({4, 7}), cot = Stream(7).normal({4, 5}, at::kDouble),
+                 feedback = Stream(8).normal({5, 7}, at::kDouble);
+    Saved saved;
+    built.forward(x, saved);
+    const Tensor found = built.layer->vjp(saved, cot, 0, &feedback);
+    // phi(z) / sqrt(var), by hand.
+    const Tensor p = x.unsqueeze(1) * built.connections(), s = built.strengths();
+    const Tensor mu = (p * s).sum(2) + built.leaks(), var = (p * (1 - p) * s * s).sum(2);
+    const Tensor by_mean = normal_density(mu / var.sqrt()) / var.sqrt();
+    expect_close(found, at::mm(cot * by_mean, feedback * s), 1e-12, "G1 alone");
+    const Tensor twice = 2 * feedback;
+    expect_close(built.layer->vjp(saved, cot, 0, &twice), 2 * found, 1e-13, "no squares");
+    // The connections' own gradient is local: it is whole.
+    Gradients store;
+    built.layer->accumulate(saved, cot, 1, store, nullptr, nullptr);
+    const Found exact = by_autograd(built, x, cot, frozen);
+    expect_close(store.of_param(*built.layer->weight()), exact.dc, 1e-12, "connections");
+    const Tensor own = built.layer->vjp(saved, cot, 0, &built.connections());
+    EXPECT_EQ(distance(own, exact.dx) < 1e-12, frozen)
+        << "feedback of the connections themselves is the gradient by the mean";
+  }
 }
 
 /// Of the specification: one core, four axons, two neurons.

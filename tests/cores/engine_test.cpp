@@ -13,9 +13,18 @@
 #include "altprop/network/init.h"
 #include "cores/support.h"
 #include "network/check_op.h"
+#include "support/special_values.h"
 
 namespace altprop::cores::testing {
 namespace {
+
+/// With every set of instructions that the loops are compiled for.
+class CoreEngines : public test::UnderSwitches {};
+class CoreSpikes : public test::UnderSwitches {};
+INSTANTIATE_TEST_SUITE_P(Under, CoreEngines, ::testing::ValuesIn(test::all_switches()),
+                         test::name_of_switches);
+INSTANTIATE_TEST_SUITE_P(Under, CoreSpikes, ::testing::ValuesIn(test::all_switches()),
+                         test::name_of_switches);
 
 /// Two layers over an image of 6 x 6 in patches of 4, with a sum for each of three classes.
 Mapping some_mapping(const std::string& options = "", uint64_t seed = 1) {
@@ -52,7 +61,7 @@ Spikes run(EngineKind kind, const Mapping& mapping, int64_t members, const Tenso
   return out;
 }
 
-TEST(CoreEngines, AllGiveTheSpikesOfThePlainestWay) {
+TEST_P(CoreEngines, AllGiveTheSpikesOfThePlainestWay) {
   // Cores of 4 axon types in words that are not full; many and few axons of a type; both edges.
   for (const char* options : {"", "fire-on-zero=true", "strengths=signs"}) {
     const Mapping mapping = some_mapping(options);
@@ -86,7 +95,7 @@ TEST(CoreEngines, AllGiveTheSpikesOfThePlainestWay) {
   }
 }
 
-TEST(CoreEngines, FullCoresGiveTheSameSpikes) {
+TEST_P(CoreEngines, FullCoresGiveTheSameSpikes) {
   Graph net = network("truenorth:5", {.input_shape = {1, 28, 28}, .classes = 10});
   initialise(net, Initialiser("zero"), Stream(2).at("init"));
   const Mapping mapping = mapping_of(net);
@@ -97,7 +106,7 @@ TEST(CoreEngines, FullCoresGiveTheSameSpikes) {
   EXPECT_TRUE(at::equal(fast.counts, plain.counts));
 }
 
-TEST(CoreEngines, DrawsBelongToMemberTickAndImage) {
+TEST(CoreDraws, DrawsBelongToMemberTickAndImage) {
   const Mapping mapping = some_mapping();
   const Tensor x = some_images(40, mapping), ids = at::arange(40, at::kLong);
   const Tensor whole = run(EngineKind::Popcount, mapping, 6, x, ids).votes;
@@ -114,7 +123,28 @@ TEST(CoreEngines, DrawsBelongToMemberTickAndImage) {
   EXPECT_FALSE(at::equal(run(EngineKind::Popcount, mapping, 6, x, ids, 1).votes, whole));
 }
 
-TEST(CoreSpikes, BlocksOfMembersAreWhatIsWrittenOutBitByBit) {
+/// The key alone differs: the members that see the spikes are the same.
+TEST(CoreDraws, SpikesBelongToSeedBlockAndTick) {
+  const Mapping mapping = some_mapping();
+  const Tensor chance = chances(some_images(40, mapping), Encoding::Bernoulli, 0, 1),
+               ids = at::arange(40, at::kLong);
+  const auto engine = make_engine(EngineKind::Popcount, mapping);
+  engine->add(draw_member(mapping, 5, 0, LeakMode::Round));
+  const auto votes = [&](uint64_t seed, int64_t block, int64_t tick) {
+    Tensor counts = at::zeros({1, 40, mapping.classes}, at::kInt),
+           out = at::zeros({1, 40, static_cast<int64_t>(mapping.votes.size())}, at::kByte);
+    engine->run(chance, ids, spike_key(seed, block, tick), counts, &out);
+    return out;
+  };
+  const Tensor first = votes(5, 0, 0);
+  EXPECT_TRUE(at::equal(votes(5, 0, 0), first));
+  EXPECT_FALSE(at::equal(votes(5, 0, 1), first)) << "tick";
+  EXPECT_FALSE(at::equal(votes(5, 1, 0), first)) << "block of members";
+  EXPECT_FALSE(at::equal(votes(6, 0, 0), first)) << "seed";
+  EXPECT_FALSE(at::equal(votes(5, 0, 1), votes(5, 1, 0))) << "tick and block are not added up";
+}
+
+TEST_P(CoreSpikes, BlocksOfMembersAreWhatIsWrittenOutBitByBit) {
   const int64_t inputs = 21;
   std::vector<int32_t> chance;
   for (int64_t i = 0; i < inputs; ++i)
@@ -131,7 +161,7 @@ TEST(CoreSpikes, BlocksOfMembersAreWhatIsWrittenOutBitByBit) {
     }
 }
 
-TEST(CoreSpikes, ComeAsOftenAsTheirChanceSays) {
+TEST(CoreChances, ComeAsOftenAsTheirChanceSays) {
   const std::vector<int32_t> chance = {16, 6554, 32768, 60000};
   constexpr int64_t kImages = 4000;
   std::vector<double> sum(4, 0);
@@ -147,7 +177,7 @@ TEST(CoreSpikes, ComeAsOftenAsTheirChanceSays) {
   }
 }
 
-TEST(CoreSpikes, Encodings) {
+TEST(CoreChances, Encodings) {
   const Tensor v = at::tensor({0.0, 0.2, 0.5, 0.51, 1.0}, at::kDouble);
   constexpr int64_t kTicks = 5;
   const auto spikes = [&](Encoding encoding) {
@@ -173,7 +203,7 @@ TEST(CoreSpikes, Encodings) {
                    "scale the data to [0, 1]");
 }
 
-TEST(CoreEngines, SquaresOfBitsAreTurned) {
+TEST_P(CoreEngines, SquaresOfBitsAreTurned) {
   std::vector<uint64_t> words(64), turned;
   for (size_t i = 0; i < 64; ++i) words[i] = Stream(3).bits(i);
   turned = words;
@@ -182,7 +212,7 @@ TEST(CoreEngines, SquaresOfBitsAreTurned) {
     for (size_t j = 0; j < 64; ++j) ASSERT_EQ(turned[i] >> j & 1, words[j] >> i & 1);
 }
 
-TEST(CoreEngines, MembersHaveToBeDrawnAndAreAtMostSixtyFour) {
+TEST(CoreDraws, MembersHaveToBeDrawnAndAreAtMostSixtyFour) {
   const Mapping mapping = some_mapping();
   const auto engine = make_engine(EngineKind::Popcount, mapping);
   EXPECT_THROW(engine->add(mapping), Error);

@@ -48,7 +48,9 @@ void expect_in_bounds(Graph& net) {
 }
 
 TEST(CoresLearn, ByBackpropAndTheDeployedNetworkDoesToo) {
-  Experiment e(settings_of_cores("backprop"), glyphs_for_cores());
+  RunSettings s = settings_of_cores("backprop");
+  s.data_options["glyphs.test"] = "3000";  // the difference of two accuracies is asked for
+  Experiment e(s);
   e.trainer().run();
   expect_in_bounds(e.net());
   const Tensor& c = e.net().params()[0]->value;
@@ -58,9 +60,10 @@ TEST(CoresLearn, ByBackpropAndTheDeployedNetworkDoesToo) {
   const ImagesForCores images = images_for_cores(e.data().test);
   const Deployed found = deploy(mapping_of(e.net()), images.values, images.ids, images.targets,
                                 {.members = "1,64", .draws = 2});
-  const double one = found.scores[0].accuracy[0], many = found.scores[1].accuracy[0];
+  const double one = found.scores[0].accuracy[0],
+               many = (found.scores[1].accuracy[0] + found.scores[1].accuracy[1]) / 2;
   EXPECT_LT(one, many);
-  EXPECT_NEAR(many, trained, 0.05);
+  test::expect_learnt_at_most("what 64 members lose", std::abs(trained - many), 0.025);
   test::expect_learnt_at_least("one drawn network", one, 0.25);
 }
 
@@ -143,9 +146,12 @@ TEST(CoresLearn, ByFeedbackAlignment) {
                                *e.trainer().evaluate(e.data().test).accuracy(), 0.4);
 }
 
-/// Feedback that has become the connections is backprop: strengths are known on both ways.
+/// Feedback that has become the connections is backprop by the mean: strengths are known on both
+/// ways.
 TEST(CoresLearn, FeedbackThatEqualsTheConnectionsIsBackprop) {
-  RunSettings s = settings_of_cores("backprop");
+  RunSettings s = settings_of_cores("backprop",
+                                    "chain: cores 16 patch=16 stride=12 variance=frozen, cores 100 "
+                                    "variance=frozen, class-sums *");
   s.dtype = "float64";
   Experiment e(s, glyphs_for_cores());
   const Node& node = e.net().node(e.net().find("cores2"));

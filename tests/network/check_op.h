@@ -25,6 +25,7 @@ struct CheckOptions {
   double float_tolerance = 2e-4;
   bool has_float32 = true;
   bool along_parameters = true;  ///< false: tangents along parameters must be refused
+  bool whole_substitute = true;  ///< false: a substitute stands for a part of what the weight does
 };
 
 inline double largest(const Tensor& t) { return t.numel() == 0 ? 0 : t.abs().max().item<double>(); }
@@ -396,7 +397,7 @@ class OpCheck {
         EXPECT_THROW(op_->vjp(saved_, cot_, 0, &any), Refusal);
       }
     }
-    if (!weight) return;
+    if (!weight || !options_.whole_substitute) return;
     const Tensor other =
         stream_.at("other").normal(weight->value.sizes(), test::on_device(at::kDouble));
     const Tensor substituted = op_->vjp(saved_, cot_, 0, &other), kept = weight->value;

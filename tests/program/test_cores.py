@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from program import altprop
+from program import altprop, records
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -39,6 +39,43 @@ def test_deploy_says_accuracy_by_members_and_energy(trained):
     assert f"{100 * eight['accuracy']:.2f}" in table
 
 
+def test_energy_goes_by_the_power_of_a_core(trained):
+    usual, other = (deployed(trained, "--members", "2", "--draws", "1", *more)["ensembles"][0]["energy_estimate"]
+                    for more in ((), ("--energy.core-power", "82e-6")))
+    assert other == pytest.approx(usual * 82 / 63)
+    table = altprop("deploy", trained, "--members", "2", "--draws", "1", "--energy.core-power", "70e-6").out
+    assert "at 70 uW a core; the published figures make 63 to 82 uW" in table
+
+
+def test_what_was_deployed_is_kept_in_the_folder_of_the_run(trained):
+    found = deployed(trained, "--members", "1,4", "--draws", "3", "--images", "50", "--seed", "3")
+    kept = json.loads((trained / "deploy.json").read_text())
+    assert {key: kept[key] for key in found} == found
+    how = {"split": "test", "input": "bernoulli", "ticks": 1, "leak": "round", "seed": 3}
+    assert {key: kept[key] for key in how} == how
+    assert kept["state"].endswith(".safetensors") and kept["run"]
+    one, four = (row["rms_distance"] for row in found["ensembles"])
+    assert found["limit"]["spread"] > 0 and one > four > 0
+    assert [layer["name"] for layer in found["connections"]] == ["cores1", "cores2"]
+    altprop("report", trained)
+    assert '"rms_distance"' in (trained / "report.html").read_text()
+
+
+def test_records_tell_how_decided_synapses_are(tmp_path):
+    flags = ("--net", NET, "--data.normalise", "unit", "--data.glyphs.train", "200", "--data.glyphs.test", "50",
+             "--optimizer", "adam", "--lr", "0.02", "--epochs", "1", "--threads", "1")
+    altprop("train", *flags, "--out", tmp_path / "run")
+    last = records(tmp_path / "run")[-1]
+    assert [layer["name"] for layer in last["connections"]] == ["cores1", "cores2"]
+    for layer in last["connections"]:  # not far yet from uniform in [0, 1]
+        assert layer["distance"] == pytest.approx(0.25, abs=0.03) and layer["half_way"] == pytest.approx(0.8, abs=0.06)
+    # What was deployed is gone with the run that it was of.
+    altprop("deploy", tmp_path / "run", "--members", "1", "--draws", "1", "--images", "5")
+    assert (tmp_path / "run/deploy.json").exists()
+    altprop("train", *flags, "--out", tmp_path / "run", "--overwrite")
+    assert not (tmp_path / "run/deploy.json").exists()
+
+
 def test_engines_and_threads_change_nothing(trained):
     flags = ("--members", "3", "--draws", "2", "--ticks", "2", "--leak", "stochastic")
     usual = deployed(trained, *flags)["ensembles"]
@@ -58,6 +95,35 @@ def test_the_simulator_fires_as_the_deployed_network(trained, tmp_path, member):
     core["connections"] = ["".join("10"[int(bit)] for bit in row) for row in core["connections"]]
     (tmp_path / "mapping.json").write_text(json.dumps(mapping))
     assert subprocess.run(simulator, capture_output=True).returncode != 0
+
+
+def simulated(folder):
+    """The accuracy that the plain simulator finds, in per cent."""
+    simulator = [sys.executable, str(ROOT / "examples/cores_simulator.py"), str(folder)]
+    said = subprocess.run(simulator, capture_output=True, text=True, check=True).stdout
+    assert "all spikes as written" in said
+    return float(said.split("accuracy ")[1].split()[0])
+
+
+@pytest.mark.parametrize("encoding", [("--input", "threshold"), ("--input", "rate", "--ticks", "3"),
+                                      ("--input", "bernoulli", "--ticks", "2")], ids=lambda flags: flags[1])
+def test_what_is_exported_is_what_was_deployed(tmp_path, encoding):
+    core = "synapse=deterministic fire-on-zero=true"
+    net = f"chain: cores 16 patch=16 stride=12 {core}, cores 100 {core}, class-sums *"
+    altprop("train", "--net", net, "--data.normalise", "unit", "--data.glyphs.train", "600", "--data.glyphs.test", "150",
+            "--optimizer", "adam", "--lr", "0.02", "--batch", "50", "--epochs", "2", "--probe-every", "0", "--threads", "1",
+            "--out", tmp_path / "run")
+    found = deployed(tmp_path / "run", "--members", "1", "--draws", "1", *encoding)
+    altprop("export", tmp_path / "run", "--as", "cores", "--images", "150", "--out", tmp_path / "map", *encoding)
+    ticks = int(encoding[3]) if len(encoding) > 2 else 1
+    assert len((tmp_path / "map/inputs.txt").read_text().split()) == 150 * ticks
+    assert len((tmp_path / "map/classes.txt").read_text().split()) == 150
+    assert simulated(tmp_path / "map") == pytest.approx(100 * found["ensembles"][0]["accuracy"], abs=0.051)
+    if encoding == ("--input", "threshold"):
+        assert found["network_accuracy"] == found["ensembles"][0]["accuracy"]
+    told = altprop("export", tmp_path / "run", "--as", "ranc", "--images", "3", "--out", tmp_path / "ranc", *encoding).err
+    assert len(json.loads((tmp_path / "ranc/input.json").read_text())["packets"]) == 3 * ticks
+    assert ("line k + 2" if ticks == 1 else f"line {ticks} k + t + 2") in told
 
 
 def test_a_mapping_is_deployed_from_its_file(trained, tmp_path):

@@ -1,4 +1,6 @@
 """Networks of spike times from the command line: training, what is told, what is refused, what is resumed."""
+import json
+
 import pytest
 
 from program import altprop, records
@@ -9,9 +11,11 @@ EVENT = ["--net", "relpsp:*-40-*", "--loss", "spike-cross-entropy", "--optimizer
 
 def test_a_run_tells_what_fires(tmp_path):
     told = altprop("train", *GLYPHS, *EVENT, "--epochs", 2, "--out", tmp_path / "a", "--threads", 1)
-    assert "spikes per sample" in told.err and "% of units silent" in told.err
+    for part in (" spikes and ", " synaptic operations per sample, ", "% of units silent"):
+        assert part in told.err
     last = records(tmp_path / "a")[-1]
     assert [row["name"] for row in last["firing"]] == ["latency", "layer1", "layer2"]
+    assert last["firing"][0]["events"] == 0 and last["firing"][1]["events"] > 0 < last["firing"][1]["events_deviation"]
     for row in last["firing"]:
         assert 0 <= row["silent"] <= 1 and 0 <= row["spikes"] <= row["units"]
         assert row["spikes"] == pytest.approx((1 - row["silent"]) * row["units"])
@@ -19,6 +23,29 @@ def test_a_run_tells_what_fires(tmp_path):
     assert last["anytime"]["accuracy"] == sorted(last["anytime"]["accuracy"])
     assert [len(row["times"]) for row in last["raster"]] == [100, 40, 10]
     altprop("report", tmp_path / "a")
+
+
+def test_potentials_that_are_read_have_operations_and_no_spikes(tmp_path):
+    altprop("train", *GLYPHS, "--net", "chain: latency, relpsp-window 20, membrane *", "--epochs", 1, "--threads", 1,
+            "--out", tmp_path / "a")
+    window, membrane = records(tmp_path / "a")[-1]["firing"][1:]
+    assert membrane["spikes"] is None and membrane["silent"] is None
+    assert membrane["events"] == pytest.approx(10 * window["spikes"])
+
+
+def test_a_network_of_relus_predicts_the_same_as_spikes(tmp_path):
+    altprop("train", *GLYPHS, "--net", "mlp:*-30-*", "--optimizer", "adam", "--lr", 3e-3, "--epochs", 2, "--threads", 1,
+            "--probe-every", 0, "--out", tmp_path / "a")
+    plain, spikes = (json.loads(altprop("predict", tmp_path / "a", "--json", *more).out)
+                     for more in ((), ("--as", "spikes")))
+    assert [row["prediction"] for row in plain["predictions"]] == [row["prediction"] for row in spikes["predictions"]]
+    assert plain["accuracy"] == spikes["accuracy"] > 0.2
+    assert spikes["loss"] == pytest.approx(plain["loss"], abs=1e-4) and spikes["loss"] != plain["loss"]
+    told = altprop("predict", tmp_path / "a", "--as", "spikes", "--out", tmp_path / "table.csv").err
+    assert "network of first spikes, in windows of 1, " in told
+    altprop("train", *GLYPHS, "--net", "mlp:*-9-*:tanh", "--epochs", 1, "--out", tmp_path / "b", "--probe-every", 0)
+    refused = altprop("predict", tmp_path / "b", "--as", "spikes", code=2)
+    assert "must be followed by relu" in refused.err and len(refused.err) < 700
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):

@@ -74,6 +74,28 @@ TEST_F(Report, EmbedsTheRunsOfAComparison) {
   EXPECT_EQ(data["runs"][1]["epochs"][0]["epoch"], 2);
 }
 
+TEST_F(Report, EmbedsWhatWasDeployed) {
+  put("summary.json",
+      R"({"runs": [{"label": "a", "folder": "a-0"}, {"label": "b", "folder": "b-0"}]})");
+  for (const char* folder : {"a-0", "b-0"})
+    put(fs::path(folder) / "metrics.jsonl", "{\"epoch\": 1}\n");
+  put("b-0/deploy.json", R"({"ensembles": [{"members": 4}]})");
+  json data = embedded(page());
+  EXPECT_TRUE(data["runs"][0]["deployment"].is_null());
+  EXPECT_EQ(data["runs"][1]["deployment"]["ensembles"][0]["members"], 4);
+  EXPECT_EQ(data["notes"], json::array());
+  for (const char* damaged : {"{", "[1, 2]", ""}) {
+    put("b-0/deploy.json", damaged);
+    data = embedded(page());
+    EXPECT_TRUE(data["runs"][1]["deployment"].is_null());
+    ASSERT_EQ(data["notes"].size(), 1u);
+    EXPECT_EQ(data["notes"][0].get<std::string>().rfind("'b-0/deploy.json' is damaged", 0), 0u);
+  }
+  put("summary.json", "{}");
+  put("deploy.json", R"({"cores": 5})");
+  EXPECT_EQ(embedded(page())["runs"][0]["deployment"]["cores"], 5);
+}
+
 TEST_F(Report, IsOnePageThatLoadsNothing) {
   put("summary.json", "{}");
   const std::string text = page();

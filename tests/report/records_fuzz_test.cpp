@@ -58,6 +58,25 @@ TEST(Fuzz, EpochRecords) {
   EXPECT_GT(noted, 200);
 }
 
+TEST(Fuzz, Deployments) {
+  TempFolder folder;
+  data::testing::write(folder / "summary.json", kRun);
+  data::testing::write(folder / "metrics.jsonl", kLines);
+  int64_t noted = 0;
+  for (int64_t i = 0; i < 1000; ++i) {
+    const std::string input = fuzz::mutated(
+        {R"({"cores": 5, "ensembles": [{"members": 1, "accuracy": 0.9}], "limit": {"rest": 0.1}})"},
+        Stream(2).at(i));
+    data::testing::write(folder / "deploy.json", input);
+    SCOPED_TRACE(input);
+    ASSERT_NO_THROW(read_folder(folder.path()));
+    const Records records = read_records(folder.path());
+    EXPECT_EQ(records.runs[0].deployment.is_null(), !records.notes.empty());
+    noted += !records.notes.empty();
+  }
+  EXPECT_GT(noted, 200);
+}
+
 TEST(Fuzz, DeeplyNestedRecords) {
   TempFolder folder;
   const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');

@@ -34,7 +34,7 @@ def test_spikes_are_drawn(tmp_path):
     for found in browser.look(report(tmp_path), browser.VIEWS):
         assert_sound(found)
         charts = " ".join(found["charts"])
-        for figure in ("firing-silent:", "firing-spikes:", "firing-median:", "anytime:", "raster:"):
+        for figure in ("firing-silent:", "firing-spikes:", "firing-events:", "firing-median:", "anytime:", "raster:"):
             assert figure in charts, charts
 
 

@@ -221,6 +221,38 @@ TEST(SpikingEvent, GradientsAreCentralDifferences) {
   compare(t, two.credits[0]);
 }
 
+TEST(SpikingEvent, WeightsOfAnInputThatNeverFiresHaveNoGradientAtAll) {
+  for (const bool plain : {false, true}) {
+    const KernelsOff off(plain ? OwnKernels{OwnKernel::SpikeEvents} : OwnKernels{});
+    TwoLayers two(6, 9, 4);
+    two.weight(0).copy_(some_weights(1, 9, 6, 0.5, 0.6));
+    two.weight(1).copy_(some_weights(2, 4, 9, 0.4, 0.4));
+    Tensor t = some_times(3, 7, 6, 1, 0.15);
+    t.select(1, 2).fill_(INFINITY);
+    two.run(t, [](const Tensor& out) { return out.isfinite().to(at::kDouble); });
+    const Tensor found = two.sink.of_param(*two.net.params()[0]);
+    for (int64_t i = 0; i < 6; ++i)
+      EXPECT_EQ(largest(found.select(1, i)) == 0, i == 2) << "input " << i;
+  }
+}
+
+/// Whatever number of spikes comes in a sample, and of a convolution whatever its windows hold.
+TEST(SpikingEvent, TimesAndSlopesAreAllThatIsKept) {
+  const auto kept = [](const OpPtr& layer, const Tensor& t) {
+    Graph net = chain_of(t.sizes().slice(1).vec(), {layer});
+    Activity activity;
+    const Tensor out = net.run(t, activity, {});
+    std::vector<std::vector<int64_t>> shapes;
+    for (const Tensor& saved : activity.saved[1].t) shapes.push_back(saved.sizes().vec());
+    return shapes;
+  };
+  using Shapes = std::vector<std::vector<int64_t>>;
+  EXPECT_EQ(kept(event(9), some_times(3, 7, 20)), (Shapes{{7, 20}, {7, 9}, {7, 9}}));
+  const EventSettings conv{.out = 4, .kernel = {.height = 3, .padding = 1}};
+  EXPECT_EQ(kept(std::make_shared<Event>(conv), some_times(3, 2, 50).view({2, 2, 5, 5})),
+            (Shapes{{2, 2, 5, 5}, {50, 4}, {50, 4}}));
+}
+
 TEST(SpikingEvent, ASimulationInTimeConvergesToIt) {
   const Tensor t = some_times(3, 5, 12, 1, 0.2), w = some_weights(4, 8, 12, 0.25, 0.5);
   const Tensor exact = fired(t, w);

@@ -5,7 +5,6 @@
 #include "altprop/base/error.h"
 #include "altprop/network/architecture.h"
 #include "altprop/network/gradients.h"
-#include "altprop/probes/firing.h"
 #include "altprop/rules/registry.h"
 #include "altprop/spiking/event.h"
 #include "altprop/spiking/fire_at.h"
@@ -73,6 +72,12 @@ TEST(SpikingNetworks, WhatHasNoMeaningIsRefusedWithWhatToDo) {
       "dag: t = latency(flatten(input)); a = relpsp-event(t, 9); "
       "output relpsp-event(multiply(a, a), 3)",
       "no product");
+  // Units fire once: nothing goes round, and no word unrolls spike times over steps.
+  expect(
+      "dag: t = latency(flatten(input)); a = relpsp-event(concat(t, a), 9); "
+      "output relpsp-event(a, 3)",
+      "no node of that name");
+  expect(front + "rnn 9, relpsp-event *", "no operation 'rnn'");
   expect("relpsp:64-9-3:event:head=membrane", "use variant=window");
   expect("relpsp", "sizes are missing");
   expect("chain: latency, relpsp-window 9 slope=constant clamp=3, membrane *",
@@ -300,35 +305,6 @@ TEST(SpikingNetworks, TheMedianUnitFiresWhenItIsTold) {
                          fire_at(dark, at::zeros({5, 4}), 1);
                        }),
                        "no input of 'layer1' fires"));
-}
-
-TEST(SpikingNetworks, FiringIsCounted) {
-  Graph net = chain_of({2}, {[] {
-                         EventSettings s{.out = 3};
-                         return std::make_shared<Event>(s);
-                       }()});
-  net.params()[0]->value.copy_(table({2, 0, -1, -1, 0, 1}, {3, 2}));
-  // Unit 0 fires half a time unit behind input 0, unit 1 never, unit 2 one behind input 1.
-  const Tensor t = table({0, 0.25, 0, INFINITY, INFINITY, 1}, {3, 2});
-  const std::vector<FiringRow> rows = firing(net, t);
-  ASSERT_EQ(rows.size(), 1u);
-  EXPECT_EQ(rows[0].units, 3);
-  EXPECT_NEAR(rows[0].spikes, (2 + 1 + 1) / 3.0, 1e-12);
-  EXPECT_NEAR(rows[0].silent, 5 / 9.0, 1e-12);
-  EXPECT_NEAR(rows[0].dead, 1 / 3.0, 1e-12);
-  // Times 0.5, 1.25, 0.5, 2, of which the median is the lower middle one.
-  EXPECT_NEAR(rows[0].median, 0.5, 1e-12);
-  // Sample 0: both before units 0 (0.5) and 2 (1.25), and unit 1 saw both; samples 1 and 2: one
-  // each.
-  EXPECT_NEAR(rows[0].events, (6 + 3 + 3) / 3.0, 1e-12);
-  const Anytime decided = anytime_accuracy(net, t, at::tensor({0, 2, 2}, at::kLong), 2);
-  ASSERT_EQ(decided.times.size(), 2u);
-  EXPECT_NEAR(decided.times[1], 2, 1e-12);
-  EXPECT_NEAR(decided.accuracy[0], 1 / 3.0, 1e-12);
-  EXPECT_NEAR(decided.accuracy[1], 2 / 3.0, 1e-12);
-  EXPECT_TRUE(firing(network("mlp:4-3-2"), at::zeros({2, 4})).empty());
-  EXPECT_TRUE(anytime_accuracy(network("mlp:4-3-2"), at::zeros({2, 4}), at::zeros({2}, at::kLong))
-                  .times.empty());
 }
 
 }  // namespace

@@ -138,6 +138,13 @@ const std::vector<Work>& works() {
        .optimizers = {"adam"},
        .rules = {"backprop", "feedback-alignment"},
        .probabilities = true},
+      {.name = "cores-30",
+       .net = "truenorth:30",
+       .input_shape = {1, 28, 28},
+       .batch = 100,
+       .optimizers = {"adam"},
+       .rules = {"backprop"},
+       .probabilities = true},
       // For the rules that need rates in [0, 1].
       {"mlp-box",
        "mlp:784-500-10:hard-sigmoid:bias=false",

@@ -169,9 +169,9 @@ Tensor CoreLayer::rounded_mean() const {
 }
 
 CoreFactors CoreLayer::factors(const Saved& saved, const Tensor* substitute) const {
-  const Tensor& c = substitute ? *substitute : connections_->value;
-  if (saved.t.size() > 2) return core_factors(c, strengths_);
-  return {deterministic() && !substitute ? rounded_mean() : c * strengths_, {}};
+  if (substitute) return {*substitute * strengths_, {}};
+  if (saved.t.size() > 2) return core_factors(connections_->value, strengths_);
+  return {deterministic() ? rounded_mean() : connections_->value * strengths_, {}};
 }
 
 // ---- passes ----

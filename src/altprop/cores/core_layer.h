@@ -53,7 +53,9 @@ struct CoreSettings {
 /// Saved.t = {[x | x.x] by axon, [B, cores, 2 axons]; phi / sqrt(var); -phi z / (2 var)}, the last
 /// two [B, N]; of deterministic synapses {rounded x; sigmoid'}.
 ///
-/// A substitute stands for c, in c.s and where c is squared: strengths are known on both ways.
+/// A substitute stands for c in c.s: strengths are known on both ways. Credit then crosses the mean
+/// alone, G1 (c'.s)^T; what the variance adds would take c itself across, or squares of feedback
+/// that says nothing of a variance.
 class CoreLayer final : public Op {
  public:
   /// @throws Refusal if the layout is none
@@ -91,8 +93,8 @@ class CoreLayer final : public Op {
   const Tensor& strengths() const { return strengths_; }
 
  private:
-  /// Those of the connections, or of what stands for them; the variance's undefined where nothing
-  /// of it was saved.
+  /// Those of the connections, or the mean's alone of what stands for them; the variance's
+  /// undefined where nothing of it was saved, too.
   CoreFactors factors(const Saved& saved, const Tensor* substitute) const;
   /// c.s of deterministic synapses.
   Tensor rounded_mean() const;

@@ -52,7 +52,7 @@ class Block {
   }
 
   Tensor counts(const Tensor& values, const Tensor& ids) const {
-    const auto encoding = one_of<Encoding>(settings_.input, encoding_names());
+    const Encoding encoding = settings_.encoding();
     std::vector<Tensor> parts;
     for (int64_t from = 0; from < values.size(0); from += kImagesInMemory) {
       const int64_t n = std::min(kImagesInMemory, values.size(0) - from);
@@ -131,6 +131,14 @@ EngineKind DeploySettings::engine_kind() const {
   return engine == "float" ? EngineKind::Float : EngineKind::Popcount;
 }
 
+Encoding DeploySettings::encoding() const { return one_of<Encoding>(input, encoding_names()); }
+
+double EnsembleScore::rms_distance() const {
+  double squares = 0;
+  for (const double d : distance) squares += d * d;
+  return std::sqrt(squares / static_cast<double>(distance.size()));
+}
+
 Tensor decisions(const Tensor& counts) {
   const Tensor rows = counts.to(at::kInt).contiguous();
   const int64_t classes = rows.size(1);
@@ -144,12 +152,14 @@ Tensor decisions(const Tensor& counts) {
 
 Deployed deploy(const Mapping& mapping, const Tensor& values, const Tensor& ids,
                 const Tensor& targets, const DeploySettings& settings,
-                const std::function<bool()>& goes_on) {
+                const std::function<bool()>& goes_on, const Tensor& sums) {
   validate(mapping);
   check_images(mapping, values, ids, targets);
   const std::vector<int64_t> sizes = settings.sizes();
   const int64_t most = sizes.back(), all = most * settings.draws;
-  Deployed out{.cores = static_cast<int64_t>(mapping.cores.size()), .images = values.size(0)};
+  Deployed out{.cores = static_cast<int64_t>(mapping.cores.size()),
+               .images = values.size(0),
+               .core_power = settings.core_power};
   for (const int64_t size : sizes)
     out.scores.push_back({.members = size,
                           .energy = static_cast<double>(out.cores * size * settings.ticks) *
@@ -162,13 +172,24 @@ Deployed deploy(const Mapping& mapping, const Tensor& values, const Tensor& ids,
     for (int64_t m = 0; m < members; ++m) {
       const int64_t in_draw = (first + m) % most;
       sum = in_draw == 0 ? counts[m].clone() : sum.add_(counts[m]);
-      for (EnsembleScore& score : out.scores)
-        if (score.members == in_draw + 1)
-          score.accuracy.push_back(
-              decisions(sum).eq(targets).to(at::kDouble).mean().item<double>());
+      for (EnsembleScore& score : out.scores) {
+        if (score.members != in_draw + 1) continue;
+        score.accuracy.push_back(decisions(sum).eq(targets).to(at::kDouble).mean().item<double>());
+        if (!sums.defined()) continue;
+        const auto n = static_cast<double>(score.members * settings.ticks);
+        const Tensor each = sum.to(at::kDouble) / n;
+        score.distance.push_back((each - sums).square().mean().sqrt().item<double>());
+      }
     }
   }
   return out;
+}
+
+std::optional<EnsembleLimit> Deployed::limit() const {
+  std::vector<std::pair<int64_t, double>> distances;
+  for (const EnsembleScore& score : scores)
+    if (!score.distance.empty()) distances.emplace_back(score.members, score.rms_distance());
+  return ensemble_limit(distances);
 }
 
 nlohmann::json Deployed::json() const {
@@ -183,24 +204,49 @@ nlohmann::json Deployed::json() const {
                     {"draws", score.accuracy.size()},
                     {"accuracies", score.accuracy},
                     {"energy_estimate", score.energy}});
+    if (!score.distance.empty()) rows.back()["rms_distance"] = score.rms_distance();
   }
-  return {{"cores", cores},
-          {"images", images},
-          {"core_power_range", {kLeastCorePower, kMostCorePower}},
-          {"ensembles", std::move(rows)}};
+  nlohmann::json out{{"cores", cores},
+                     {"images", images},
+                     {"core_power", core_power},
+                     {"core_power_range", {kLeastCorePower, kMostCorePower}},
+                     {"ensembles", std::move(rows)}};
+  if (const auto fitted = limit())
+    out["limit"] = {{"rest", fitted->rest}, {"spread", fitted->spread}};
+  return out;
 }
 
 std::string Deployed::table() const {
-  std::string out = "members  accuracy %  deviation  least   most    energy (estimate)\n";
+  const bool compared = std::any_of(scores.begin(), scores.end(),
+                                    [](const EnsembleScore& s) { return !s.distance.empty(); });
+  std::string out = text::cat("members  accuracy %  deviation  least   most    ",
+                              compared ? "distance  " : "", "energy (estimate)\n");
+  char line[200];
   for (const EnsembleScore& score : scores) {
     const Moments m = moments_of(score.accuracy);
-    char line[160];
-    std::snprintf(line, sizeof line, "%-7lld  %-10.2f  %-9.2f  %-6.2f  %-6.2f  %.3g uJ an image\n",
+    std::snprintf(line, sizeof line, "%-7lld  %-10.2f  %-9.2f  %-6.2f  %-6.2f  ",
                   static_cast<long long>(score.members), m.mean * 100, m.deviation * 100,
-                  m.least * 100, m.most * 100, score.energy * 1e6);
+                  m.least * 100, m.most * 100);
+    out += line;
+    if (compared && score.distance.empty()) out += "          ";
+    if (!score.distance.empty()) {
+      std::snprintf(line, sizeof line, "%-8.3g  ", score.rms_distance());
+      out += line;
+    }
+    std::snprintf(line, sizeof line, "%.3g uJ an image\n", score.energy * 1e6);
     out += line;
   }
-  return out;
+  if (const auto fitted = limit()) {
+    std::snprintf(line, sizeof line,
+                  "distance: of a member's class sums from the network's, root mean square; as "
+                  "sqrt(a^2 + b^2 / members) with a = %.3g, b = %.3g\n",
+                  fitted->rest, fitted->spread);
+    out += line;
+  }
+  std::snprintf(line, sizeof line,
+                "energy: at %.3g uW a core; the published figures make %.3g to %.3g uW\n",
+                core_power * 1e6, kLeastCorePower * 1e6, kMostCorePower * 1e6);
+  return out + line;
 }
 
 }  // namespace altprop::cores

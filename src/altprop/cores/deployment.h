@@ -9,6 +9,7 @@
 
 #include "altprop/base/options.h"
 #include "altprop/cores/engine.h"
+#include "altprop/cores/ensemble_limit.h"
 #include "altprop/cores/mapping.h"
 
 namespace altprop::cores {
@@ -31,6 +32,7 @@ struct DeploySettings {
   /// Ascending. @throws UsageError if they are none
   std::vector<int64_t> sizes() const;
   EngineKind engine_kind() const;
+  Encoding encoding() const;
 };
 
 /// Ensembles of one size.
@@ -38,13 +40,22 @@ struct EnsembleScore {
   int64_t members = 1;
   std::vector<double> accuracy;  ///< of each draw, 0 to 1
   double energy = 0;             ///< estimate, joules for one image
+  /// Of each draw: root mean square distance of the class sums of a member and tick from the
+  /// network's. Empty: these were not given.
+  std::vector<double> distance;
+  /// The same over all draws.
+  double rms_distance() const;
 };
 
 struct Deployed {
   int64_t cores = 0, images = 0;
+  double core_power = kLeastCorePower;  ///< that energies are estimated with, in watts
   std::vector<EnsembleScore> scores;
+  /// Fitted to the distances; none where there are none.
+  std::optional<EnsembleLimit> limit() const;
   nlohmann::json json() const;
-  /// A row for each size: mean, deviation, least and most of the accuracy, energy.
+  /// A row for each size: mean, deviation, least and most of the accuracy, distance from the
+  /// network's class sums, energy; and what the energy rests on.
   std::string table() const;
 };
 
@@ -53,11 +64,13 @@ struct Deployed {
 /// scores the lowest class wins. The result depends neither on threads nor on how images are cut.
 /// @param values [N, ...] in [0, 1] @param ids int64 [N], numbers of the images
 /// @param targets int64 [N], classes
+/// @param sums    [N, classes] of the trained network, which ensembles are compared with: spikes of
+/// a class to expect in a tick. Undefined: none
 /// @param goes_on asked between blocks of members; false: stop, with what is whole. Null: always
 /// @throws UsageError for values or targets that do not fit
 Deployed deploy(const Mapping& mapping, const Tensor& values, const Tensor& ids,
                 const Tensor& targets, const DeploySettings& settings,
-                const std::function<bool()>& goes_on = {});
+                const std::function<bool()>& goes_on = {}, const Tensor& sums = {});
 
 /// Largest count of each row; of equal ones the lowest class. @param counts int32 [N, classes]
 Tensor decisions(const Tensor& counts);

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "altprop/spiking/synaptic_events.h"
+
 namespace altprop {
 
 namespace {
@@ -13,13 +15,27 @@ bool makes_spikes(const Node& node) {
          !node.op->traits().rearranges;
 }
 
-/// Spikes in front of each unit of a dense layer, per sample; of other operations 0.
-double events_before(const Op& op, const Tensor& arrivals, const Tensor& times) {
-  const ParamPtr weight = op.weight();
-  if (!weight || weight->value.dim() != 2 || arrivals.dim() != 2) return 0;
-  // A silent unit has seen all that came; +inf is behind every finite time.
-  const Tensor seen = at::searchsorted(std::get<0>(arrivals.sort(1)), times.contiguous());
-  return seen.sum(1).to(at::kDouble).mean().item<double>();
+const spiking::CountsSynapticEvents* counting(const Node& node) {
+  return dynamic_cast<const spiking::CountsSynapticEvents*>(node.op.get());
+}
+
+void count_spikes(FiringRow& row, const Tensor& times) {
+  const Tensor fires = times.isfinite();
+  row.silent = 1 - mean_of(fires);
+  row.spikes = (1 - row.silent) * static_cast<double>(row.units);
+  row.dead = mean_of(fires.any(0).logical_not());
+  const Tensor spikes = times.masked_select(fires);
+  row.median = spikes.numel() > 0 ? spikes.median().item<double>() : NAN;
+}
+
+void count_events(FiringRow& row, const Node& node, const Tensor& arrivals, const Tensor& out) {
+  if (const auto* op = counting(node)) {
+    const Tensor events = op->synaptic_events(arrivals, out);
+    row.events = mean_of(events);
+    row.events_deviation = events.numel() > 1 ? events.std().item<double>() : 0;
+  } else if (node.op->weight()) {
+    row.events = row.events_deviation = NAN;
+  }
 }
 
 }  // namespace
@@ -27,22 +43,17 @@ double events_before(const Op& op, const Tensor& arrivals, const Tensor& times) 
 std::vector<FiringRow> firing(const Graph& net, const Tensor& inputs) {
   std::vector<FiringRow> out;
   bool any = false;
-  for (const Node& node : net.nodes()) any |= makes_spikes(node);
+  for (const Node& node : net.nodes()) any |= makes_spikes(node) || counting(node);
   if (!any || inputs.size(0) == 0) return out;
   Activity activity;
   net.run(inputs, activity, {Mode::Eval}, {.keep_values = true});
   for (const Node& node : net.nodes()) {
-    if (!makes_spikes(node)) continue;
-    const Tensor times = activity.values[static_cast<size_t>(node.id)].flatten(1);
-    const Tensor fires = times.isfinite();
-    FiringRow row{.name = node.name, .units = times.size(1)};
-    row.silent = 1 - mean_of(fires);
-    row.spikes = (1 - row.silent) * static_cast<double>(row.units);
-    row.dead = mean_of(fires.any(0).logical_not());
-    const Tensor spikes = times.masked_select(fires);
-    row.median = spikes.numel() > 0 ? spikes.median().item<double>() : NAN;
-    row.events = events_before(*node.op, activity.values[static_cast<size_t>(node.inputs[0])],
-                               activity.values[static_cast<size_t>(node.id)]);
+    if (!makes_spikes(node) && !counting(node)) continue;
+    const Tensor& values = activity.values[static_cast<size_t>(node.id)];
+    FiringRow row{.name = node.name, .units = node.spec.numel()};
+    row.spikes = row.silent = row.dead = row.median = NAN;
+    if (makes_spikes(node)) count_spikes(row, values.flatten(1));
+    count_events(row, node, activity.values[static_cast<size_t>(node.inputs[0])], values);
     out.push_back(row);
   }
   return out;

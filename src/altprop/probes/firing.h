@@ -12,12 +12,15 @@ namespace altprop {
 struct FiringRow {
   std::string name;   ///< of the operation
   int64_t units = 0;  ///< of one sample
+  // Of units that do not fire (potentials that are read as real values) these four are NaN.
   double spikes = 0;  ///< mean number of units of a sample that fire
   double silent = 0;  ///< share of units, over samples, that do not
   double dead = 0;    ///< share of units that fire for no sample of the batch
   double median = 0;  ///< time of the spikes; NaN if there are none
-  double events = 0;  ///< mean number per sample of spikes that reach a unit before it fires, or at
-                      ///< all if it never does: what event-driven hardware computes; 0 of codes
+  /// Synaptic operations of a sample, mean and deviation over samples: spikes that reach a unit for
+  /// which they count (spiking/synaptic_events.h), what event-driven hardware computes. 0 of
+  /// operations without synapses; NaN of foreign ones that have weights and do not say.
+  double events = 0, events_deviation = 0;
 };
 
 /// Where a network that decides by its first output spike stands after some time.
@@ -26,8 +29,8 @@ struct Anytime {
   std::vector<double> accuracy;  ///< share of all samples that have decided by then, and rightly
 };
 
-/// Per operation that makes spike times, in the order of the forward pass; empty if none does.
-/// Operations that only move them about (flatten) are left out.
+/// Per operation that makes spike times or counts them, in the order of the forward pass; empty if
+/// there is none. Operations that only move them about (flatten) are left out.
 std::vector<FiringRow> firing(const Graph& net, const Tensor& inputs);
 
 /// Empty unless the output is spike times [B, C] and targets are class numbers [B].

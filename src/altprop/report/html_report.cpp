@@ -53,7 +53,8 @@ std::string fill(std::string_view page, const std::string& data) {
 std::string html(const Records& records) {
   json runs = json::array();
   for (const Run& run : records.runs)
-    runs.push_back({{"summary", run.summary}, {"epochs", run.epochs}});
+    runs.push_back(
+        {{"summary", run.summary}, {"epochs", run.epochs}, {"deployment", run.deployment}});
   return fill(assets::page, script_safe({{"summary", records.summary},
                                          {"runs", std::move(runs)},
                                          {"notes", records.notes},

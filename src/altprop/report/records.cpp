@@ -58,13 +58,27 @@ std::vector<json> read_epochs(const fs::path& path, const std::string& shown,
   return epochs;
 }
 
+/// What `altprop deploy` has left of a run, if anything.
+json read_deployment(const fs::path& path, const std::string& shown,
+                     std::vector<std::string>& notes) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return nullptr;
+  try {
+    json found = read_json_file(path);
+    if (found.is_object()) return found;
+  } catch (const Error&) {
+  }
+  notes.push_back(text::cat("'", shown, "' is damaged, so this run's ensembles are left out."));
+  return nullptr;
+}
+
 /// The records of one folder must not pull in files of another: no absolute paths, no "..".
 bool stays_inside(const fs::path& folder) {
   return folder.is_relative() && std::find(folder.begin(), folder.end(), "..") == folder.end();
 }
 
 Run read_run(const fs::path& dir, const json& summary, std::vector<std::string>& notes) {
-  Run run{summary, {}};
+  Run run{.summary = summary};
   const auto folder = summary.find("folder");
   if (folder == summary.end() || !folder->is_string()) {
     notes.push_back("'summary.json' lists a run without its folder, so this run has no curves.");
@@ -78,6 +92,8 @@ Run read_run(const fs::path& dir, const json& summary, std::vector<std::string>&
   }
   const fs::path metrics = relative / "metrics.jsonl";
   run.epochs = read_epochs(dir / metrics, metrics.generic_string(), notes);
+  const fs::path deployment = relative / "deploy.json";
+  run.deployment = read_deployment(dir / deployment, deployment.generic_string(), notes);
   return run;
 }
 
@@ -89,7 +105,8 @@ Records read_records(const fs::path& dir) {
   records.summary = read_summary(path);
   if (!records.summary.contains("runs")) {
     records.runs.push_back(
-        {records.summary, read_epochs(dir / "metrics.jsonl", "metrics.jsonl", records.notes)});
+        {records.summary, read_epochs(dir / "metrics.jsonl", "metrics.jsonl", records.notes),
+         read_deployment(dir / "deploy.json", "deploy.json", records.notes)});
     return records;
   }
   const json runs = records.summary["runs"];

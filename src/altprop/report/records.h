@@ -14,6 +14,8 @@ namespace altprop::report {
 struct Run {
   nlohmann::json summary;              ///< an object
   std::vector<nlohmann::json> epochs;  ///< objects, in the order of metrics.jsonl; may be empty
+  /// deploy.json beside it: ensembles for neuromorphic cores; null if there is none.
+  nlohmann::json deployment = nullptr;
 };
 
 struct Records {

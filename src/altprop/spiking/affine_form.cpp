@@ -1,5 +1,7 @@
 #include "altprop/spiking/affine_form.h"
 
+#include <cmath>
+
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
 #include "altprop/network/ops/check.h"
@@ -121,6 +123,11 @@ Tensor AffineForm::from_rows(const Tensor& rows, IntArrayRef shape) const {
 
 Tensor AffineForm::output_rows(const Tensor& y) const {
   return image() ? y.flatten(2).transpose(1, 2).flatten(0, 1) : y;
+}
+
+Tensor AffineForm::spikes_delivered(const Tensor& times) const {
+  const Tensor fired = rows_of(times, INFINITY).isfinite();
+  return fired.reshape({times.size(0), -1}).sum(1).to(at::kDouble) * out_;
 }
 
 Tensor AffineForm::output_of(const Tensor& rows, int64_t batch, IntArrayRef shape) const {

@@ -48,7 +48,11 @@ class AffineForm {
   Tensor from_rows(const Tensor& rows, IntArrayRef shape) const;
   /// [B, out] as it is; [B, out, H', W'] as [B * positions, out].
   Tensor output_rows(const Tensor& y) const;
-  /// The other way round. @param batch number of samples @param shape of a sample's output
+  /// By sample, how often a spike reaches a unit if all come in time: the number of its spikes,
+  /// each as often as the kernel covers it, times that of the outputs. float64 [B]
+  Tensor spikes_delivered(const Tensor& times) const;
+  /// The other way round of output_rows. @param batch number of samples @param shape of a sample's
+  /// output
   Tensor output_of(const Tensor& rows, int64_t batch, IntArrayRef shape) const;
 
  private:

@@ -6,6 +6,7 @@
 #include "altprop/base/text.h"
 #include "altprop/network/ops/pool.h"
 #include "altprop/spiking/affine_form.h"
+#include "altprop/spiking/synaptic_events.h"
 
 namespace altprop::spiking {
 
@@ -125,7 +126,7 @@ class EarliestPool : public Op {
   OpPtr largest_;
 };
 
-class Membrane : public Op {
+class Membrane : public Op, public CountsSynapticEvents {
  public:
   Membrane(int64_t out, double window, ParamPtr weight)
       : form_("membrane", out, {}), window_(window), weight_(std::move(weight)) {
@@ -152,6 +153,9 @@ class Membrane : public Op {
   ParamPtr weight() const override { return weight_; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override {
     return form_.multiply_adds(inputs[0]);
+  }
+  Tensor synaptic_events(const Tensor& arrivals, const Tensor&) const override {
+    return form_.spikes_delivered(arrivals);
   }
 
   Tensor forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const override {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "altprop/spiking/affine_form.h"
+#include "altprop/spiking/synaptic_events.h"
 
 namespace altprop::spiking {
 
@@ -25,7 +26,7 @@ struct ConstantSlopeSettings {
 
 /// Times [B, n] or [B, C, H, W]; W [out, n] or [out, C, height, width], b [out]. Saved.t = {a, 1
 /// where 0 < z < T and else 0, 1 where an input fires and else 0}.
-class ConstantSlope final : public Op {
+class ConstantSlope final : public Op, public CountsSynapticEvents {
  public:
   explicit ConstantSlope(const ConstantSlopeSettings& settings);
   /// With parameters of another map; `bias` may be null.
@@ -49,6 +50,10 @@ class ConstantSlope final : public Op {
   ParamPtr weight() const override { return weight_; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override {
     return form_.multiply_adds(inputs[0]);
+  }
+  /// All inputs' spikes have come when the units' own window opens.
+  Tensor synaptic_events(const Tensor& arrivals, const Tensor&) const override {
+    return form_.spikes_delivered(arrivals);
   }
 
  private:

@@ -181,6 +181,21 @@ void Event::penalise(double share, Sink& sink) const {
   if (log_threshold_) sink.take(ParamSignal{log_threshold_.get(), low * theta, each});
 }
 
+Tensor Event::synaptic_events(const Tensor& arrivals, const Tensor& out) const {
+  const Tensor rows = form_.rows_of(arrivals, INFINITY),
+               times = form_.output_rows(out).contiguous();
+  Tensor reached;  // by row
+  if (!delay_) {
+    reached = at::searchsorted(std::get<0>(rows.sort(1)), times).sum(1);
+  } else {
+    const Tensor delays = delay_matrix();
+    reached = at::zeros({rows.size(0)}, rows.options().dtype(at::kLong));
+    for (int64_t j = 0; j < s_.out; ++j)
+      reached += (rows + delays[j]).lt(times.narrow(1, j, 1)).sum(1);
+  }
+  return reached.view({arrivals.size(0), -1}).sum(1).to(at::kDouble);
+}
+
 void Event::project() const {
   if (!delay_) return;
   delay_->value.clamp_min_(0);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "altprop/spiking/affine_form.h"
+#include "altprop/spiking/synaptic_events.h"
 
 namespace altprop::spiking {
 
@@ -39,7 +40,7 @@ struct EventSettings {
 /// Spike times [B, n] or [B, C, H, W] to those of the units, W [out, n] or [out, C, height, width];
 /// what lies around an image never fires. Saved.t = {times of the inputs, times and 1 / slopes of
 /// the outputs as rows [B * positions, out]}.
-class Event final : public Op {
+class Event final : public Op, public CountsSynapticEvents {
  public:
   /// @throws Refusal for settings out of range
   explicit Event(const EventSettings& settings);
@@ -75,6 +76,9 @@ class Event final : public Op {
   int64_t multiply_adds(std::span<const Spec> inputs) const override {
     return form_.multiply_adds(inputs[0]);
   }
+
+  /// Spikes that arrive, their delays included, before a unit fires; of a silent unit all.
+  Tensor synaptic_events(const Tensor& arrivals, const Tensor& out) const override;
 
   const EventSettings& chosen() const { return s_; }
   const AffineForm& form() const { return form_; }

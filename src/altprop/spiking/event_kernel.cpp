@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "altprop/spiking/event_plain.h"
@@ -120,11 +121,12 @@ ALTPROP_VECTORISED void add_weight_credit(T* __restrict sum, int64_t stride, con
   }
 }
 
-/// The same for the credit of the row's arrivals.
+/// The same for the credit of the row's arrivals. @param slot of each spike: where its credit goes
 template <class T, int W>
 ALTPROP_VECTORISED void add_arrivals_credit(T* __restrict credit, const T* __restrict weight,
                                             int64_t stride, const T* times, const int32_t* order,
-                                            int64_t count, T latest, const T* __restrict out,
+                                            const int32_t* slot, int64_t count, T latest,
+                                            const T* __restrict out,
                                             const T* __restrict q) {
   for (int64_t k = 0; k < count; ++k) {
     const T t = times[k];
@@ -138,7 +140,7 @@ ALTPROP_VECTORISED void add_arrivals_credit(T* __restrict credit, const T* __res
     }
     T sum = 0;
     for (int l = 0; l < kLanes; ++l) sum += sums[l];
-    credit[order[k]] += sum;
+    credit[slot[k]] += sum;
   }
 }
 
@@ -215,15 +217,13 @@ void cross_tile(int64_t width, Operands... o) {
 }
 
 template <class T>
-Crossings crossings_of(const Tensor& arrivals, const Tensor& weight, const Tensor& thresholds) {
-  const int64_t rows = arrivals.size(0), n = arrivals.size(1), m = weight.size(0),
-                stride = padded(m);
-  const Spikes<T> spikes = spikes_of<T>(arrivals, sort_row<T>);
+Crossings crossings_of(const Spikes<T>& spikes, const Tensor& weight, const Tensor& thresholds) {
+  const int64_t rows = spikes.rows, n = weight.size(1), m = weight.size(0), stride = padded(m);
   const std::vector<T> turned = by_tile<T>(weight, stride);
   std::vector<T> reach(static_cast<size_t>(stride), kNever<T>);  // padding never fires
   const Tensor dense = thresholds.contiguous();
   std::copy_n(dense.const_data_ptr<T>(), m, reach.begin());
-  Crossings out{at::empty({rows, m}, arrivals.options()), at::empty({rows, m}, arrivals.options())};
+  Crossings out{at::empty({rows, m}, weight.options()), at::empty({rows, m}, weight.options())};
   T* times = out.times.mutable_data_ptr<T>();
   T* slopes = out.slopes.mutable_data_ptr<T>();
   const auto block = [&](int64_t tile_from, int64_t tile_to, int64_t row_from, int64_t row_to) {
@@ -231,8 +231,8 @@ Crossings crossings_of(const Tensor& arrivals, const Tensor& weight, const Tenso
     for_tiles(stride, tile_from, tile_to, [&](int64_t begin, int64_t width) {
       for (int64_t r = row_from; r < row_to; ++r) {
         const int64_t count = spikes.count[static_cast<size_t>(r)];
-        const T* seen = spikes.times.data() + r * n;
-        const int32_t* order = spikes.order.data() + r * n;
+        const T* seen = spikes.times.data() + r * spikes.most;
+        const int32_t* order = spikes.order.data() + r * spikes.most;
         if (spikes.lost(r)) {
           std::fill_n(t, kWide, std::numeric_limits<T>::quiet_NaN());
           std::fill_n(s, kWide, std::numeric_limits<T>::quiet_NaN());
@@ -252,16 +252,16 @@ Crossings crossings_of(const Tensor& arrivals, const Tensor& weight, const Tenso
   return out;
 }
 
+/// @param slots null: the credit of a spike is its input's
+/// @returns [R, credits_of_row]
 template <class T>
-Tensor arrivals_credit_of(const Tensor& arrivals, const Tensor& times, const Tensor& q,
-                          const Tensor& weight) {
-  const int64_t rows = arrivals.size(0), n = arrivals.size(1), m = weight.size(0),
-                stride = padded(m);
-  const Spikes<T> spikes = spikes_of<T>(arrivals, list_row<T>);
+Tensor arrivals_credit_of(const Spikes<T>& spikes, const Tensor& times, const Tensor& q,
+                          const Tensor& weight, const int32_t* slots, int64_t credits_of_row) {
+  const int64_t rows = spikes.rows, n = weight.size(1), m = weight.size(0), stride = padded(m);
   const std::vector<T> turned = by_tile<T>(weight, stride);
   const Tensor out = times.contiguous(), by = q.contiguous();
   const T *t = out.const_data_ptr<T>(), *credits = by.const_data_ptr<T>();
-  Tensor sum = at::zeros({rows, n}, arrivals.options());
+  Tensor sum = at::zeros({rows, credits_of_row}, weight.options());
   T* to = sum.mutable_data_ptr<T>();
   at::parallel_for(0, rows, grain(n * m), [&](int64_t from, int64_t end) {
     for_tiles(stride, 0, tiles_of(stride), [&](int64_t begin, int64_t width) {
@@ -270,14 +270,18 @@ Tensor arrivals_credit_of(const Tensor& arrivals, const Tensor& times, const Ten
         if (count == 0) continue;
         const TileCredit<T> tile(t + r * m, credits + r * m, begin, width, m);
         if (!tile.any) continue;
+        const T* seen = spikes.times.data() + r * spikes.most;
+        const int32_t* order = spikes.order.data() + r * spikes.most;
+        const int32_t* slot = slots ? slots : order;
+        T* credit = to + r * credits_of_row;
         if (width == kWide) {
-          vectorised<add_arrivals_credit<T, kWide>>(
-              to + r * n, turned.data() + begin * n, width, spikes.times.data() + r * n,
-              spikes.order.data() + r * n, count, tile.latest, tile.out, tile.q);
+          vectorised<add_arrivals_credit<T, kWide>>(credit, turned.data() + begin * n, width, seen,
+                                                    order, slot, count, tile.latest, tile.out,
+                                                    tile.q);
         } else {
-          vectorised<add_arrivals_credit<T, kLanes>>(
-              to + r * n, turned.data() + begin * n, width, spikes.times.data() + r * n,
-              spikes.order.data() + r * n, count, tile.latest, tile.out, tile.q);
+          vectorised<add_arrivals_credit<T, kLanes>>(credit, turned.data() + begin * n, width, seen,
+                                                     order, slot, count, tile.latest, tile.out,
+                                                     tile.q);
         }
       }
     });
@@ -295,14 +299,13 @@ void put_transposed(const T* tile, int64_t inputs, int64_t width, int64_t kept, 
   }
 }
 
+/// @param n number of inputs
 template <class T>
-Tensor weight_credit_of(const Tensor& arrivals, const Tensor& times, const Tensor& q) {
-  const int64_t rows = arrivals.size(0), n = arrivals.size(1), m = times.size(1),
-                stride = padded(m);
-  const Spikes<T> spikes = spikes_of<T>(arrivals, list_row<T>);
+Tensor weight_credit_of(const Spikes<T>& spikes, const Tensor& times, const Tensor& q, int64_t n) {
+  const int64_t rows = spikes.rows, m = times.size(1), stride = padded(m);
   const Tensor out = times.contiguous(), by = q.contiguous();
   const T *t = out.const_data_ptr<T>(), *credits = by.const_data_ptr<T>();
-  Tensor sum = at::empty({m, n}, arrivals.options());
+  Tensor sum = at::empty({m, n}, times.options());
   T* to = sum.mutable_data_ptr<T>();
   // By tile, so that every sum belongs to one thread and is made in one order.
   at::parallel_for(0, tiles_of(stride), grain(rows * n * kWide), [&](int64_t from, int64_t end) {
@@ -316,8 +319,8 @@ Tensor weight_credit_of(const Tensor& arrivals, const Tensor& times, const Tenso
         if (count == 0) continue;
         const TileCredit<T> credit(t + r * m, credits + r * m, begin, width, m);
         if (!credit.any) continue;
-        const T* seen = spikes.times.data() + r * n;
-        const int32_t* which = spikes.order.data() + r * n;
+        const T* seen = spikes.times.data() + r * spikes.most;
+        const int32_t* which = spikes.order.data() + r * spikes.most;
         if (width == kWide) {
           vectorised<add_weight_credit<T, kWide>>(tile.data(), width, seen, which, count,
                                                   credit.latest, credit.out, credit.q);
@@ -338,30 +341,71 @@ bool takes(const Tensor& arrivals, const Tensor& other) {
          (arrivals.scalar_type() == at::kFloat || arrivals.scalar_type() == at::kDouble);
 }
 
+/// Calls f with a number of the type of `like`, float or double.
+template <class F>
+auto by_width(const Tensor& like, F&& f) {
+  return like.scalar_type() == at::kFloat ? f(0.0f) : f(0.0);
+}
+
 }  // namespace
 
 Crossings first_crossings(const Tensor& arrivals, const Tensor& weight, const Tensor& thresholds) {
   if (!takes(arrivals, weight) || thresholds.scalar_type() != weight.scalar_type())
     return plain::first_crossings(arrivals, weight, thresholds);
   const Announced as("altprop::first_crossings", arrivals, weight);
-  return arrivals.scalar_type() == at::kFloat ? crossings_of<float>(arrivals, weight, thresholds)
-                                              : crossings_of<double>(arrivals, weight, thresholds);
+  return by_width(arrivals, [&](auto number) {
+    using T = decltype(number);
+    return crossings_of(spikes_of<T>(arrivals, sort_row<T>), weight, thresholds);
+  });
 }
 
 Tensor arrivals_credit(const Tensor& arrivals, const Tensor& times, const Tensor& q,
                        const Tensor& weight) {
   if (!takes(arrivals, q)) return plain::arrivals_credit(arrivals, times, q, weight);
   const Announced as("altprop::arrivals_credit", arrivals, weight);
-  return arrivals.scalar_type() == at::kFloat
-             ? arrivals_credit_of<float>(arrivals, times, q, weight)
-             : arrivals_credit_of<double>(arrivals, times, q, weight);
+  return by_width(arrivals, [&](auto number) {
+    using T = decltype(number);
+    return arrivals_credit_of(spikes_of<T>(arrivals, list_row<T>), times, q, weight, nullptr,
+                              arrivals.size(1));
+  });
 }
 
 Tensor weight_credit(const Tensor& arrivals, const Tensor& times, const Tensor& q) {
   if (!takes(arrivals, q)) return plain::weight_credit(arrivals, times, q);
   const Announced as("altprop::event_weight_credit", arrivals, q);
-  return arrivals.scalar_type() == at::kFloat ? weight_credit_of<float>(arrivals, times, q)
-                                              : weight_credit_of<double>(arrivals, times, q);
+  return by_width(arrivals, [&](auto number) {
+    using T = decltype(number);
+    return weight_credit_of(spikes_of<T>(arrivals, list_row<T>), times, q, arrivals.size(1));
+  });
+}
+
+Crossings first_crossings(const SpikeLists& spikes, const Tensor& weight,
+                          const Tensor& thresholds) {
+  if (!takes(spikes.times, weight) || thresholds.scalar_type() != weight.scalar_type())
+    return plain::first_crossings(spikes, weight, thresholds);
+  return by_width(weight, [&](auto number) {
+    return crossings_of(spikes_of<decltype(number)>(spikes, weight.size(1)), weight, thresholds);
+  });
+}
+
+Tensor arrivals_credit(const SpikeLists& spikes, const Tensor& times, const Tensor& q,
+                       const Tensor& weight) {
+  if (!takes(spikes.times, q)) return plain::arrivals_credit(spikes, times, q, weight);
+  const int64_t most = spikes.times.size(1);
+  std::vector<int32_t> slots(static_cast<size_t>(most));
+  std::iota(slots.begin(), slots.end(), 0);
+  return by_width(weight, [&](auto number) {
+    return arrivals_credit_of(spikes_of<decltype(number)>(spikes, weight.size(1)), times, q, weight,
+                              slots.data(), most);
+  });
+}
+
+Tensor weight_credit(const SpikeLists& spikes, const Tensor& times, const Tensor& q,
+                     int64_t inputs) {
+  if (!takes(spikes.times, q)) return plain::weight_credit(spikes, times, q, inputs);
+  return by_width(times, [&](auto number) {
+    return weight_credit_of(spikes_of<decltype(number)>(spikes, inputs), times, q, inputs);
+  });
 }
 
 }  // namespace altprop::spiking

@@ -40,4 +40,21 @@ Tensor arrivals_credit(const Tensor& arrivals, const Tensor& times, const Tensor
 /// transpose.
 Tensor weight_credit(const Tensor& arrivals, const Tensor& times, const Tensor& q);
 
+/// Spikes of each row as a list, in which an input may come any number of times: what an event
+/// camera delivers. Each is a ramp of its own in the sums above.
+struct SpikeLists {
+  Tensor times;   ///< [R, most], ascending in each row; +inf behind a row's last spike
+  Tensor inputs;  ///< int32 [R, most], the input of each, 0 to n_in - 1, behind the last one too
+};
+
+// As the functions above, with one entry for each spike in place of one for each input.
+
+Crossings first_crossings(const SpikeLists& spikes, const Tensor& weight, const Tensor& thresholds);
+/// By spike, [R, most].
+Tensor arrivals_credit(const SpikeLists& spikes, const Tensor& times, const Tensor& q,
+                       const Tensor& weight);
+/// By weight, [n_out, inputs], summed over the spikes of an input.
+Tensor weight_credit(const SpikeLists& spikes, const Tensor& times, const Tensor& q,
+                     int64_t inputs);
+
 }  // namespace altprop::spiking

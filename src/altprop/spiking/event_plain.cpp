@@ -102,6 +102,50 @@ Crossings first_crossings(const Tensor& arrivals, const Tensor& weight, const Te
   return out;
 }
 
+Crossings first_crossings(const SpikeLists& spikes, const Tensor& weight,
+                          const Tensor& thresholds) {
+  if (spikes.times.size(1) == 0) {
+    const std::vector<int64_t> shape = {spikes.times.size(0), weight.size(0)};
+    return {never(shape, weight), at::zeros(shape, weight.options())};
+  }
+  return run(
+      spikes.times.unsqueeze(1), thresholds,
+      [&](int64_t k) { return weight.t().index_select(0, spikes.inputs.select(1, k)); },
+      weight.size(0));
+}
+
+Tensor arrivals_credit(const SpikeLists& spikes, const Tensor& times, const Tensor& q,
+                       const Tensor& weight) {
+  Tensor sum = at::zeros_like(spikes.times);
+  const int64_t rows = spikes.times.size(0), most = spikes.times.size(1);
+  const Tensor which = spikes.inputs.reshape({-1}).to(at::kLong);
+  for_outputs(rows, most, times.size(1), [&](int64_t from, int64_t count) {
+    const Causes causes(spikes.times, times, {}, from, count);
+    const Tensor seen = weight.narrow(0, from, count).index_select(1, which);
+    sum += causes
+               .only(q.narrow(1, from, count).unsqueeze(2) *
+                     seen.view({count, rows, most}).transpose(0, 1))
+               .sum(1);
+  });
+  return sum;
+}
+
+Tensor weight_credit(const SpikeLists& spikes, const Tensor& times, const Tensor& q,
+                     int64_t inputs) {
+  Tensor sum = at::zeros({times.size(1), inputs}, times.options());
+  const Tensor which = spikes.inputs.reshape({-1}).to(at::kLong);
+  for_outputs(spikes.times.size(0), spikes.times.size(1), times.size(1),
+              [&](int64_t from, int64_t count) {
+                const Causes causes(spikes.times, times, {}, from, count);
+                const Tensor lead =
+                    causes.only(causes.arrive - times.narrow(1, from, count).unsqueeze(2));
+                const Tensor each = causes.only(lead * q.narrow(1, from, count).unsqueeze(2));
+                sum.narrow(0, from, count)
+                    .index_add_(1, which, each.transpose(0, 1).reshape({count, -1}));
+              });
+  return sum;
+}
+
 Tensor arrivals_credit(const Tensor& arrivals, const Tensor& times, const Tensor& q,
                        const Tensor& weight, const Tensor& delays) {
   Tensor sum = at::zeros_like(arrivals);

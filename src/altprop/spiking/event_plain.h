@@ -11,8 +11,13 @@ namespace altprop::spiking::plain {
 /// @param delays [n_out, n_in], or undefined: none
 Crossings first_crossings(const Tensor& arrivals, const Tensor& weight, const Tensor& thresholds,
                           const Tensor& delays = {});
+Crossings first_crossings(const SpikeLists& spikes, const Tensor& weight, const Tensor& thresholds);
 Tensor arrivals_credit(const Tensor& arrivals, const Tensor& times, const Tensor& q,
                        const Tensor& weight, const Tensor& delays = {});
+Tensor arrivals_credit(const SpikeLists& spikes, const Tensor& times, const Tensor& q,
+                       const Tensor& weight);
+Tensor weight_credit(const SpikeLists& spikes, const Tensor& times, const Tensor& q,
+                     int64_t inputs);
 /// @param q credit over slope, [R, n_out] @returns [n_out, n_in]
 Tensor weight_credit(const Tensor& arrivals, const Tensor& times, const Tensor& q,
                      const Tensor& delays = {});

@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "altprop/tensor/tensor.h"
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+#include "altprop/spiking/event_kernel.h"
 
 namespace altprop::spiking {
 
@@ -23,13 +25,13 @@ constexpr T kNever = std::numeric_limits<T>::infinity();
 /// The spikes of all rows.
 template <class T>
 struct Spikes {
-  int64_t rows, inputs;
-  std::vector<T> times;        ///< [rows, inputs], `count` of each row
+  int64_t rows, most;          ///< `most` has room for a row's
+  std::vector<T> times;        ///< [rows, most], `count` of each row
   std::vector<int32_t> order;  ///< the inputs that they are of
   std::vector<int32_t> count;
   /// Its times are all NaN, where one of them was.
   bool lost(int64_t row) const {
-    const T first = times[static_cast<size_t>(row * inputs)];
+    const T first = times[static_cast<size_t>(row * most)];
     return count[static_cast<size_t>(row)] > 0 && first != first;
   }
 };
@@ -136,6 +138,35 @@ Spikes<T> spikes_of(const Tensor& arrivals, Row&& row) {
                        std::copy_n(order.data(), count, out.order.data() + r * n);
                      }
                    });
+  return out;
+}
+
+/// Of lists, which are in their order. @param inputs that they may be of. @throws UsageError for
+/// others
+template <class T>
+Spikes<T> spikes_of(const SpikeLists& lists, int64_t inputs) {
+  const Tensor times = lists.times.contiguous(), which = lists.inputs.to(at::kInt).contiguous();
+  Spikes<T> out{times.size(0), times.size(1)};
+  const T* from = times.const_data_ptr<T>();
+  const int32_t* order = which.const_data_ptr<int32_t>();
+  out.times.assign(from, from + times.numel());
+  out.order.assign(order, order + times.numel());
+  for (int64_t r = 0; r < out.rows; ++r, from += out.most, order += out.most) {
+    int32_t count = 0;
+    bool lost = false;
+    for (int64_t k = 0; k < out.most && from[k] != kNever<T>; ++k, ++count) {
+      lost |= !(from[k] > -kNever<T>);
+      if (order[k] < 0 || order[k] >= inputs)
+        throw UsageError(text::cat("spikes: row ", r, " has one of input ", order[k],
+                                   ", but the weights are of ", inputs));
+      if (k > 0 && from[k] < from[k - 1])
+        throw UsageError(text::cat("spikes: those of row ", r,
+                                   " are not in the order of their times; sort them"));
+    }
+    if (lost)
+      std::fill_n(out.times.begin() + r * out.most, count, std::numeric_limits<T>::quiet_NaN());
+    out.count.push_back(count);
+  }
   return out;
 }
 

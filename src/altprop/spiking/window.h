@@ -19,6 +19,7 @@
 #pragma once
 
 #include "altprop/spiking/affine_form.h"
+#include "altprop/spiking/synaptic_events.h"
 
 namespace altprop::spiking {
 
@@ -35,7 +36,7 @@ struct WindowSettings {
 
 /// Times [B, n] or [B, C, H, W] from 0 to T or +inf; W [out, n] or [out, C, height, width]. Saved.t
 /// = {times of the inputs, dt/dI, dt/dS}.
-class Window final : public Op {
+class Window final : public Op, public CountsSynapticEvents {
  public:
   explicit Window(const WindowSettings& settings);
   /// Shares this weight.
@@ -61,6 +62,10 @@ class Window final : public Op {
   ParamPtr weight() const override { return weight_; }
   int64_t multiply_adds(std::span<const Spec> inputs) const override {
     return 2 * form_.multiply_adds(inputs[0]);
+  }
+  /// A layer's window opens when that of its inputs has closed, so that all their spikes have come.
+  Tensor synaptic_events(const Tensor& arrivals, const Tensor&) const override {
+    return form_.spikes_delivered(arrivals);
   }
   const WindowSettings& chosen() const { return s_; }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "altprop/ode/flow.h"
+#include "altprop/probes/connections.h"
 #include "altprop/probes/credit_growth.h"
 #include "altprop/probes/firing.h"
 #include "altprop/probes/gradient_check.h"
@@ -88,7 +89,8 @@ nlohmann::json Trainer::probe() {
                              {"silent", finite_or_null(row.silent)},
                              {"dead", finite_or_null(row.dead)},
                              {"median_time", finite_or_null(row.median)},
-                             {"events", finite_or_null(row.events)}});
+                             {"events", finite_or_null(row.events)},
+                             {"events_deviation", finite_or_null(row.events_deviation)}});
   if (const Anytime decided = anytime_accuracy(net_, batch.inputs, batch.targets);
       !decided.times.empty())
     out["anytime"] = {{"time", decided.times}, {"accuracy", decided.accuracy}};
@@ -97,6 +99,10 @@ nlohmann::json Trainer::probe() {
     for (const double time : row.times) times.push_back(finite_or_null(time));
     out["raster"].push_back({{"name", row.name}, {"units", row.units}, {"times", times}});
   }
+  for (const ConnectionRow& row : connections(net_))
+    out["connections"].push_back({{"name", row.name},
+                                  {"distance", finite_or_null(row.distance)},
+                                  {"half_way", finite_or_null(row.half_way)}});
   if (const auto settling = watch_settling(rule_, step))
     out["relaxation"] = settling_json(*settling);
   return out;

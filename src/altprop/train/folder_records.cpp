@@ -12,7 +12,8 @@ namespace {
 
 std::vector<std::string> record_files() {
   return {"config.toml",   "compare.json",   "metrics.jsonl", kNewestCheckpoint,
-          kBestCheckpoint, kExportedWeights, "summary.json",  "report.html"};
+          kBestCheckpoint, kExportedWeights, "summary.json",  "report.html",
+          kDeployment};
 }
 
 std::vector<std::string> part_files() {

@@ -10,6 +10,7 @@ namespace altprop {
 inline constexpr const char* kNewestCheckpoint = "checkpoint.safetensors";
 inline constexpr const char* kBestCheckpoint = "best.safetensors";
 inline constexpr const char* kExportedWeights = "weights.safetensors";
+inline constexpr const char* kDeployment = "deploy.json";
 
 /// What a kill left of files that were being written.
 void remove_parts(const std::filesystem::path& dir);

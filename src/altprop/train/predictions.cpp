@@ -49,9 +49,19 @@ void add_batch(PredictionColumns& columns, const Tensor& linked, const data::Bat
   columns.targets.push_back(targets.index_select(0, rows));
 }
 
+/// Loss and accuracy of outputs that no learner has made.
+Scores judged(const Loss& loss, const Tensor& output, const Tensor& targets) {
+  const double n = static_cast<double>(output.size(0));
+  Scores out;
+  out.add("loss", loss.value(output, targets).to(at::kDouble).sum().item<double>(), n);
+  if (const Tensor right = loss.right(output, targets); right.defined())
+    out.add("accuracy", right.item<double>(), n, true);
+  return out;
+}
+
 }  // namespace
 
-Predictions predict(Experiment& experiment, const data::Dataset& data) {
+Predictions predict(Experiment& experiment, const data::Dataset& data, const Graph* instead) {
   at::NoGradGuard no_grad;
   // A likelihood is known without targets, and looks at none.
   const bool density = experiment.loss().of_flows(), with_targets = data.labelled() && !density;
@@ -66,10 +76,14 @@ Predictions predict(Experiment& experiment, const data::Dataset& data) {
   for (int64_t i = 0; i < loader.batches(); ++i) {
     const data::Batch batch = loader.at(0, i);
     const Look look = experiment.trainer().evaluated(batch);
-    add_batch(columns, experiment.loss().link(experiment.rule().predict(look)), batch, data,
-              with_targets);
+    const Tensor output =
+        instead ? instead->predict(look.inputs) : experiment.rule().predict(look);
+    add_batch(columns, experiment.loss().link(output), batch, data, with_targets);
     refuse_lost_outputs(columns.outputs.back(), columns.samples.back(), data);
-    if (with_targets || density) out.scores.add(experiment.rule().evaluate(look, batch.targets));
+    if (instead && with_targets)
+      out.scores.add(judged(experiment.loss(), output, batch.targets));
+    else if (with_targets || density)
+      out.scores.add(experiment.rule().evaluate(look, batch.targets));
   }
   out.outputs = joined(columns.outputs);
   out.samples = joined(columns.samples);
@@ -81,6 +95,15 @@ Predictions predict(Experiment& experiment, const data::Dataset& data) {
     out.classes = out.outputs.argmax(1);
   }
   return out;
+}
+
+spiking::Conversion as_spikes(Experiment& experiment) {
+  constexpr int64_t kSamples = 1000;
+  at::NoGradGuard no_grad;
+  data::LoaderOptions options = evaluation_options(experiment.settings());
+  options.batch = kSamples;
+  const data::Loader loader(data::first(experiment.data().train, kSamples), options);
+  return spiking::convert_relu_network(experiment.net(), loader.at(0, 0).inputs);
 }
 
 }  // namespace altprop

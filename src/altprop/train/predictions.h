@@ -2,6 +2,7 @@
 #pragma once
 
 #include "altprop/data/dataset.h"
+#include "altprop/spiking/convert.h"
 #include "altprop/train/experiment.h"
 
 namespace altprop {
@@ -21,8 +22,16 @@ struct Predictions {
   int64_t size() const { return outputs.defined() ? outputs.size(0) : 0; }
 };
 
-/// @param data prepared as the experiment's own (data/new_samples.h). @throws Error naming the
-/// sample if an output is no number, Refusal if the loss cannot mean the targets
-Predictions predict(Experiment& experiment, const data::Dataset& data);
+/// @param data prepared as the experiment's own (data/new_samples.h)
+/// @param instead the outputs are this network's, which takes the same inputs; null: the
+/// experiment's own
+/// @throws Error naming the sample if an output is no number, Refusal if the loss cannot mean the
+/// targets
+Predictions predict(Experiment& experiment, const data::Dataset& data,
+                    const Graph* instead = nullptr);
+
+/// The experiment's network of ReLUs as one of first spikes (spiking/convert.h), whose windows go
+/// by the first thousand training samples. @throws Refusal, UsageError as convert_relu_network
+spiking::Conversion as_spikes(Experiment& experiment);
 
 }  // namespace altprop

@@ -25,12 +25,14 @@ std::string clock_text(double seconds) {
   return buffer;
 }
 
-/// "  154 spikes per sample, 12.3 % silent": of all units behind the code of the inputs.
+/// "  154 spikes and 9.1e+04 synaptic operations per sample, 12.3 % of units silent": of all units
+/// behind the code of the inputs.
 std::string firing_text(const nlohmann::json& record) {
   const auto found = record.find("firing");
   if (found == record.end()) return "";
-  double spikes = 0, silent = 0, units = 0;
+  double spikes = 0, silent = 0, units = 0, operations = 0;
   for (const auto& row : *found) {
+    if (row["events"].is_number()) operations += row["events"].get<double>();
     if (!row["spikes"].is_number() || !row["silent"].is_number()) continue;
     spikes += row["spikes"].get<double>();
     if (&row == &found->front()) continue;  // what is coded, and not what units do
@@ -38,9 +40,10 @@ std::string firing_text(const nlohmann::json& record) {
     silent += row["silent"].get<double>() * n;
     units += n;
   }
-  char buffer[80];
-  std::snprintf(buffer, sizeof buffer, "  %.0f spikes per sample, %.1f %% of units silent", spikes,
-                units > 0 ? 100 * silent / units : 0.0);
+  char buffer[120];
+  std::snprintf(buffer, sizeof buffer,
+                "  %.0f spikes and %.3g synaptic operations per sample, %.1f %% of units silent",
+                spikes, operations, units > 0 ? 100 * silent / units : 0.0);
   return buffer;
 }
 

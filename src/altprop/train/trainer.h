@@ -61,7 +61,7 @@ class Trainer {
   void require_finite();
   /// Gradient angles, feedback alignment, what units fire and how states settle, on the probe batch:
   /// {"gradient": [...], "alignment": [...], "firing": [...], "anytime": {...}, "raster": [...],
-  /// "relaxation": {...}}.
+  /// "connections": [...], "relaxation": {...}}.
   nlohmann::json probe();
 
   /// The run was begun for so many epochs, where it now has others: checked against its position

@@ -16,15 +16,15 @@ function spreadWords(point, format) {
                                         ` (${format(point.low)} to ${format(point.high)})`;
 }
 
-/** What the lines and bands of this chart are. */
-function lineNote(lines, clipped, format) {
+/** What the lines and bands of this chart are. @param each what a mean is over: a seed, if not said */
+function lineNote(lines, clipped, format, each = 'seed') {
   const most = Math.max(1, ...lines.flatMap((line) => line.points.map((p) => p.n || 1)));
   const words = [];
   if (most > 1)
     words.push({
-      deviation: `Lines: mean of up to ${most} seeds. Bands: ${PLUS_MINUS} one standard deviation.`,
-      range: `Lines: mean of up to ${most} seeds. Bands: lowest to highest seed.`,
-      runs: 'Thick lines: mean over seeds. Thin lines: single runs.',
+      deviation: `Lines: mean of up to ${most} ${each}s. Bands: ${PLUS_MINUS} one standard deviation.`,
+      range: `Lines: mean of up to ${most} ${each}s. Bands: lowest to highest ${each}.`,
+      runs: `Thick lines: mean over ${each}s. Thin lines: single runs.`,
     }[state.spread]);
   if (lines.some((line) => (line.singles || []).some((single) => single.diverged)))
     words.push('A large cross marks the last record of a run that diverged.');
@@ -37,7 +37,8 @@ function lineNote(lines, clipped, format) {
  * A line chart, or null when no visible rule has a point.
  * @param spec title, unit, quantity (see axisFor; also format, at: a reference line, clipStart),
  *   lines: [{label, color, dash, marker, dots, points: [{x, mean, ...}], singles}], xName: what
- *   runs to the right if not epochs
+ *   runs to the right if not epochs, xLog: on a logarithmic scale, each: what means are over if not
+ *   seeds
  */
 function lineChart(spec) {
   const keep = (points) => points.filter((p) => spec.xName || !state.late || p.x >= halfway);
@@ -61,7 +62,7 @@ function lineChart(spec) {
     lines,
     xs,
     framed,
-    note: [spec.note, lineNote(lines, clipped, spec.quantity.format)].filter(Boolean).join(' '),
+    note: [spec.note, lineNote(lines, clipped, spec.quantity.format, spec.each)].filter(Boolean).join(' '),
     draw: drawLines,
     numbers: lineNumbers,
   };
@@ -93,9 +94,10 @@ function drawLines(spec, width) {
   const means = lines.flatMap((line) => line.points.map((p) => p.mean));
   const axis = axisFor(values, quantity, 5, means);
   const left = Math.max(30, 10 + Math.max(...axis.marks.map(([, label]) => textWidth(label))));
-  const first = xs[0] === xs[xs.length - 1] ? xs[0] - 1 : xs[0];
-  const last = first === xs[0] ? xs[xs.length - 1] : xs[0] + 1;
-  const X = (x) => left + ((x - first) / (last - first)) * (width - left - right);
+  const across = spec.xLog ? Math.log10 : (x) => x;
+  const alone = xs[0] === xs[xs.length - 1];
+  const first = across(xs[0]) - (alone ? 1 : 0), last = across(xs[xs.length - 1]) + (alone ? 1 : 0);
+  const X = (x) => left + ((across(x) - first) / (last - first)) * (width - left - right);
   const yOf = (scaled) => top + ((axis.high - scaled) / (axis.high - axis.low)) * (height - top - bottom);
   const Y = (v) => Math.max(top - 40, Math.min(height + 40, yOf(axis.scale(v))));
   const points = (list) => list.map(([x, v]) => `${X(x).toFixed(1)},${Y(v).toFixed(1)}`).join(' ');
@@ -112,8 +114,11 @@ function drawLines(spec, width) {
     chart.append(
         gridLine(left, yOf(at), width - right, yOf(at)),
         s('text', {x: left - 7, y: yOf(at) + 4, 'text-anchor': 'end'}, label));
-  for (const x of ticks(first, last, Math.min(6, width / 70), true))
-    if (x >= 0) chart.append(s('text', {x: X(x), y: height - bottom + 17, 'text-anchor': 'middle'}, text(x)));
+  const below = spec.xLog ? logTicks(first, last) :
+                            ticks(first, last, Math.min(6, width / 70), true).filter((x) => x >= 0);
+  for (const x of below)
+    chart.append(
+        s('text', {x: X(x), y: height - bottom + 17, 'text-anchor': 'middle'}, spec.xLog ? logTick(x) : text(x)));
   const rule = (y, look) => s('line', {x1: left, x2: width - right, y1: y, y2: y, ...look});
   chart.append(rule(height - bottom, {stroke: 'var(--faint)'}), unitText(width - right, height - 3, spec.xName, 'end'));
   if (known(quantity.at) && !axis.log)
@@ -147,7 +152,7 @@ function drawLines(spec, width) {
   inspect(chart, {
     find: (x) => {
       const at = first + ((x - left) / (width - left - right)) * (last - first);
-      return xs.reduce((a, b) => (Math.abs(b - at) < Math.abs(a - at) ? b : a));
+      return xs.reduce((a, b) => (Math.abs(across(b) - at) < Math.abs(across(a) - at) ? b : a));
     },
     next: (spot, dx) => xs[spot === null ? xs.length - 1 : shifted(xs.indexOf(spot), dx, xs.length)],
     show: (x) => {

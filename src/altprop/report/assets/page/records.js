@@ -13,12 +13,13 @@ const lineLook = (label, i) => ({
 const isBackprop = (summary, label) =>
     /^(bp|backprop|backpropagation)$/.test(text(summary.rule) || label.replace(/\[.*$/s, ''));
 
-function readRun({summary, epochs}) {
+function readRun({summary, epochs, deployment}) {
   const at = new Map();  // a resumed run may repeat an epoch: the later line counts
   epochs.forEach((record, index) => at.set(number(record.epoch) ?? index, record));
   const status = text(summary.status);
   return {
     summary,
+    deployment,
     at,
     status,
     seed: text(summary.seed),

@@ -53,7 +53,7 @@ const breakable = (name) =>
 // ---- words
 
 const MINUS = '\u2212', TIMES = '\u00d7', DEGREE = '\u00b0', DASH = '\u2013', THIN = '\u202f';
-const PLUS_MINUS = '\u00b1', ELLIPSIS = '\u2026';
+const PLUS_MINUS = '\u00b1', ELLIPSIS = '\u2026', SQUARED = '\u00b2';
 const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 /** "a, b and c", with nodes or texts as items. */

@@ -16,6 +16,13 @@ const FIRING = [
     quantity: {floor: 0, format: significant},
     pick: (entry) => number(entry.spikes),
   },
+  {
+    key: 'events',
+    title: 'Synaptic operations',
+    unit: 'spikes that reach a unit, per sample',
+    quantity: {floor: 0, format: significant},
+    pick: (entry) => number(entry.events),
+  },
   {key: 'median', title: 'When they fire', unit: 'median time', quantity: {format: significant}, pick: (entry) => number(entry.median_time)},
 ];
 
