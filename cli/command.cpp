@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 
 #include "altprop/base/error.h"
@@ -215,7 +216,8 @@ RunSettings RunFlags::settings(const CLI::App& app) const {
                  : settings.data_options)[option] = value;
   }
   if (!names) name_run(settings, rule_flags);
-  drop_foreign_options(settings);
+  if (const std::string notice = drop_foreign_options(settings); !notice.empty())
+    std::fprintf(stderr, "note: %s\n", notice.c_str());
   return settings;
 }
 

@@ -42,7 +42,9 @@ data::Batch batch_to_check(Experiment& e) {
 void check_ode_gradients(RunSettings settings, bool json) {
   settings.dtype = "float64";
   const int64_t checkpoints = settings.ode_checkpoints, graph_stages = settings.ode_graph_stages;
+  const ode::AdjointSteps adjoint = settings.ode_adjoint;
   settings.ode_checkpoints = settings.ode_graph_stages = 0;
+  settings.ode_adjoint = {};
   settings.ode_gradient = RunSettings().ode_gradient;
   settings.ode_memory.clear();
   Experiment e(settings);
@@ -54,7 +56,8 @@ void check_ode_gradients(RunSettings settings, bool json) {
   const Stream draws = Stream(static_cast<uint64_t>(e.settings().seed)).at("step").at(int64_t{0});
   const auto rows = compare_ode_gradients(
       e.net(), {batch.inputs}, {e.loss(), batch.targets, static_cast<double>(batch.size)},
-      {.mode = Mode::Train, .draws = draws, .ids = batch.ids}, checkpoints, graph_stages);
+      {.mode = Mode::Train, .draws = draws, .ids = batch.ids}, checkpoints, graph_stages,
+      adjoint);
   if (json) {
     const nlohmann::json out{{"net", e.settings().net},
                              {"reference", "naive"},

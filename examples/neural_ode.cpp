@@ -6,27 +6,20 @@
 #include <altprop/network/ops/activation.h>
 #include <altprop/network/ops/linear.h>
 #include <altprop/ode/block.h>
+#include <altprop/ode/odeint.h>
 
 #include <cstdio>
 
 using namespace altprop;
 
-namespace {
-
-/// x(t1) of dx/dt = f(t, x) from x(t0), for functions that are no networks.
-Tensor odeint(const std::function<Tensor(double, const Tensor&)>& f, const Tensor& x, double t0,
-              double t1, const ode::StepSizes& sizes = {.rtol = 1e-8, .atol = 1e-8}) {
-  const ode::Field field = [&f](double t, const Tensor& at) { return ode::Evaluation{f(t, at)}; };
-  return ode::integrate(ode::tableau("dopri5"), field, x, t0, t1, sizes, {});
-}
-
-}  // namespace
-
 int main() try {
   const Tensor spiral = at::tensor({-0.1F, 2.0F, -2.0F, -0.1F}).view({2, 2});
   const Tensor from = Stream(1).at("points").normal({256, 2});
-  const Tensor to = odeint([&](double, const Tensor& x) { return x.mm(spiral.t()); }, from, 0, 1,
-                           {.rtol = 1e-5, .atol = 1e-5});
+  const auto rotates = ode::function(
+      {.value = [&](const Tensor&, const Tensor& x, auto) { return x.mm(spiral.t()); }}, {2});
+  const ode::Solution solved =
+      ode::odeint(rotates, from, {0, 1}, {.sizes = {.rtol = 1e-5, .atol = 1e-5}});
+  const Tensor to = solved.outputs.select(1, 1);
 
   auto f = std::make_shared<Graph>();
   int h = f->add(linear(32), {f->input({{2}}, "z")}, "a");

@@ -73,5 +73,30 @@ TEST(Toys, NormalSamplesHaveTheCovarianceOfTheSeed) {
   EXPECT_FALSE(at::equal(a.train.inputs.narrow(0, 0, 10), b.train.inputs));
 }
 
+TEST(Spirals, AreThreeArmsOfTheirFormula) {
+  const Splits data = load("3spirals", {{"spirals.train", "3000"}, {"spirals.test", "60"}});
+  EXPECT_EQ(data.train.classes, 3);
+  EXPECT_TRUE(at::equal(at::bincount(data.train.targets), at::full({3}, 1000, at::kLong)));
+  const Tensor x = data.train.inputs.to(at::kDouble) / 2, r = x.norm(2, 1);
+  EXPECT_GE(r.min().item<double>(), 0.05);
+  EXPECT_LE(r.max().item<double>(), 1.05 + 1e-6);
+  EXPECT_NEAR((r - 0.05).square().mean().item<double>(), 0.5, 0.02) << "even over the disc";
+  // What is left of the angle is the noise.
+  const Tensor off = at::atan2(x.select(1, 1), x.select(1, 0)) - 0.9 * 2 * M_PI * r -
+                     2 * M_PI / 3 * data.train.targets;
+  const Tensor noise = off - 2 * M_PI * (off / (2 * M_PI)).round();
+  EXPECT_NEAR(noise.mean().item<double>(), 0, 0.01);
+  EXPECT_NEAR(noise.std().item<double>(), 0.1, 0.005);
+  const Splits fewer = load("3spirals", {{"spirals.train", "90"}}),
+               other = load("3spirals", {{"spirals.train", "90"}, {"spirals.seed", "1"}});
+  EXPECT_TRUE(at::equal(fewer.train.inputs, data.train.inputs.narrow(0, 0, 90)));
+  EXPECT_FALSE(at::equal(other.train.inputs, fewer.train.inputs));
+  EXPECT_FALSE(at::equal(data.test.inputs, data.train.inputs.narrow(0, 0, 60)));
+  EXPECT_EQ(fewer.train.size() + fewer.test.size(), 90 + 900);
+  // Delivered as they are.
+  const Batch batch = Loader(fewer.train, {.batch = 90, .shuffle = false}).at(0, 0);
+  EXPECT_TRUE(at::allclose(batch.inputs, fewer.train.inputs));
+}
+
 }  // namespace
 }  // namespace altprop::data

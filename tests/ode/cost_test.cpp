@@ -103,6 +103,37 @@ TEST(OdeCost, TheFastestThatFitsIsTaken) {
   }
 }
 
+/// What a run says in front of its first step, after one pass over a batch.
+TEST(OdeCost, WarningsSayWhatThePassHasShown) {
+  at::NoGradGuard no_grad;
+  const auto warnings = [](const std::string& solver, double rate, at::ScalarType type) {
+    auto f = std::make_shared<Graph>();
+    f->output(f->add(linear(1, false), {f->input({{1}}, "z")}, "map"));
+    Graph net;
+    Problem problem{.solver = solver, .end_time = 5};
+    if (solver == "dopri8") problem.sizes.rtol = problem.sizes.atol = 1e-8;
+    net.output(net.add(block(f, problem), {net.input({{1}})}, "ode1"));
+    net.to(at::kCPU, type);
+    f->params()[0]->value.fill_(-rate);
+    std::vector<Profile> seen = profiles(net, 2);
+    const Tally tally = measure_steps(net, at::ones({2, 1}, type), seen);
+    return warnings_of(seen, net, Gradient::Symplectic, &tally);
+  };
+  const auto expect_in = [](const std::vector<std::string>& said,
+                            const std::vector<std::string>& parts) {
+    ASSERT_EQ(said.size(), 1u);
+    for (const std::string& part : parts)
+      EXPECT_NE(said[0].find(part), std::string::npos) << said[0] << "\nnot: " << part;
+  };
+  EXPECT_TRUE(warnings("dopri5", 1, at::kDouble).empty());
+  expect_in(warnings("dopri5", 2000, at::kDouble),
+            {"equation is stiff: in 1 of 1 integrations", "altprop has none", "steps-of=sample"});
+  expect_in(warnings("dopri8", 1, at::kFloat),
+            {"rounding errors of float32", "times its tolerance", "raise rtol or atol",
+             "--dtype float64"});
+  EXPECT_TRUE(warnings("dopri8", 1, at::kDouble).empty());
+}
+
 TEST(OdeCost, SizesOfMemoryAreRead) {
   EXPECT_EQ(bytes_of_text("2GB"), 2'000'000'000);
   EXPECT_EQ(bytes_of_text(" 1.5 kB "), 1500);

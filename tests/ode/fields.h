@@ -37,6 +37,19 @@ inline std::shared_ptr<Graph> one_dimensional(
   return f;
 }
 
+/// f = p0 tanh(x) + p1 t + p2 x t with p = (1.2, -0.5, 0.3).
+inline std::shared_ptr<Graph> fixture_field() {
+  const OpPtr map = linear(1, false);
+  auto f = one_dimensional(
+      [](const Tensor& t, const Tensor& z) {
+        const Tensor time = at::zeros_like(z) + t;
+        return at::cat({at::tanh(z), time, z * time}, 1);
+      },
+      map);
+  map->params()[0]->value = at::tensor({1.2, -0.5, 0.3}, at::kDouble).view({1, 3});
+  return f;
+}
+
 inline const std::vector<Gradient> kExact = {Gradient::Naive, Gradient::OneCheckpoint,
                                              Gradient::Aca, Gradient::Symplectic,
                                              Gradient::Binomial};

@@ -187,6 +187,7 @@ TEST_P(ByMethod, AFixtureWithALossAlongTheTrajectory) {
         0.704403622679855}},
       {"dopri8",
        {1.75745818109702, 2.0915543332407, 1.0631927266486, 0.528729311442082, 0.704403412279206}}};
+  if (!known.contains(GetParam())) GTEST_SKIP() << "not among those that were computed elsewhere";
   const std::vector<double>& expected = known.at(GetParam());
   const OpPtr map = linear(1, false);
   const auto from = [](double begin) {
@@ -251,53 +252,6 @@ TEST(OdeGradients, InFloat32TheyAreThoseOfFloat64) {
       EXPECT_LE(apart(found.of_params[i].to(at::kDouble), expected.of_params[i]), 5e-6)
           << name_of(gradient);
   }
-}
-
-TEST(OdeGradients, TheContinuousAdjointIsWrongByTheOrderOfTheMethod) {
-  at::NoGradGuard no_grad;
-  for (const std::string solver : {"euler", "midpoint", "bosh3", "rk4"}) {
-    std::vector<double> errors;
-    for (const int64_t n : {16, 32, 64}) {
-      const auto block = drawn_block({.solver = solver, .sizes = {.steps = n}});
-      const Found exact = pass(*block, Gradient::Symplectic, draw("x"), draw("cot")),
-                  found = pass(*block, Gradient::Adjoint, draw("x"), draw("cot"));
-      EXPECT_TRUE(at::equal(exact.out, found.out));
-      errors.push_back(apart(found.of_params[0], exact.of_params[0]));
-    }
-    const int order = tableau(solver).order();
-    EXPECT_NEAR(std::log2(errors[1] / errors[2]), order, 0.25) << solver;
-    EXPECT_GT(errors[2], 1e-12) << solver;
-  }
-}
-
-TEST(OdeGradients, TheContinuousAdjointFollowsItsTolerance) {
-  at::NoGradGuard no_grad;
-  double before = 1;
-  for (const double tolerance : {1e-3, 1e-5, 1e-8}) {
-    const auto block = drawn_block({.sizes = {.rtol = tolerance, .atol = tolerance}});
-    const Found exact = pass(*block, Gradient::Symplectic, draw("x"), draw("cot")),
-                found = pass(*block, Gradient::Adjoint, draw("x"), draw("cot"));
-    const double error = apart(found.of_params[0], exact.of_params[0]);
-    EXPECT_LT(error, 30 * tolerance);
-    EXPECT_LT(error, before);
-    before = error;
-  }
-}
-
-/// rk4 forwards and backwards through z' = theta z multiplies by (1 + z^6/72 + z^8/576) a step.
-TEST(OdeGradients, TheContinuousAdjointDriftsWhereTheEquationContracts) {
-  at::NoGradGuard no_grad;
-  auto f = std::make_shared<Graph>();
-  f->output(f->add(linear(1, false), {f->input({{1}}, "z")}, "map"));
-  f->params()[0]->value = at::full({1, 1}, -20.0, at::kDouble);
-  const StepSizes sizes{.steps = 40};
-  const Field field = field_of(*f, {}, false);
-  const Tensor there =
-      integrate(tableau("rk4"), field, at::ones({1, 1}, at::kDouble), 0, 1, sizes, {});
-  const Tensor back = integrate(tableau("rk4"), field, there, 1, 0, sizes, {});
-  const double z = -0.5;
-  EXPECT_NEAR(back.item<double>(), std::pow(1 + std::pow(z, 6) / 72 + std::pow(z, 8) / 576, 40),
-              1e-10);
 }
 
 TEST(OdeGradients, APassThatWasFreedIsNotCreditedAgain) {

@@ -39,6 +39,7 @@ TEST_P(Convergence, OneStepOfALinearEquationIsTheStabilityPolynomial) {
       {"euler", {1}},
       {"midpoint", {1, 1}},
       {"heun", {1, 1}},
+      {"ralston", {1, 1}},
       {"fehlberg2", {1, 1, 0.00583648682}},
       {"bosh3", {1, 1, 1}},
       {"rk4", {1, 1, 1, 1}},

@@ -86,6 +86,48 @@ TEST(Leapfrog, AllExactMethodsAgreeAndMaliTakesOneEvaluationAStep) {
   }
 }
 
+/// Of 100 steps there and back: 2e-6 with 0.9 elsewhere, and 3e6 with 0.8.
+TEST(Leapfrog, HowManyDigitsAreLostIsKnownBefore) {
+  const Tensor x = draw("x"), v = kWave(0, x).slope;
+  const auto error = [&](double eta) {
+    const Leapfrog method(eta);
+    Tensor y = method.carry(x, v);
+    for (int i = 0; i < 100; ++i)
+      y = take_step(method, kWave, i * 0.01, 0.01, y, nullptr, false).end;
+    for (int i = 100; i-- > 0;)
+      y = method
+              .invert([&](int, const Tensor& k) { return kWave(i * 0.01 + 0.005, k); }, 0.01, y)
+              .begin;
+    return (method.state(y) - x).abs().max().item<double>();
+  };
+  EXPECT_LE(error(1), 1e-13);
+  EXPECT_GT(error(0.9), 1e-9);
+  EXPECT_LT(error(0.9), 1e-4);
+  EXPECT_GT(error(0.8), 1e3);
+  // A warning comes where |1 / (2 eta - 1)|^N eps is above 1e-4.
+  Graph net;
+  net.output(net.add(linear(1), {net.input({{1}})}, "any"));
+  net.to(at::kCPU, at::kDouble);
+  const auto warned = [&](double eta, int64_t steps) {
+    const std::vector<Profile> one = {
+        {.name = "ode1",
+         .steps = steps,
+         .inverts = true,
+         .growth_of_inverse = Leapfrog(eta).growth_of_inverse()}};
+    const auto said = warnings_of(one, net, Gradient::Mali, nullptr);
+    return said.empty() ? "" : said.at(0);
+  };
+  EXPECT_EQ(warned(1, 1'000'000), "");
+  EXPECT_EQ(warned(0.9, 100), "");
+  EXPECT_EQ(warned(0.9, 123), "");  // 1.25^123 1.1e-16 = 9.1e-5
+  for (const auto& [eta, steps] : {std::pair(0.9, 124), std::pair(0.8, 100)}) {
+    const std::string said = warned(eta, steps);
+    for (const std::string part : {"block 'ode1'", "damping eta", "ode.gradient=symplectic"})
+      EXPECT_NE(said.find(part), std::string::npos) << said;
+  }
+  EXPECT_NE(warned(0.8, 100).find("more than the state itself"), std::string::npos);
+}
+
 TEST(Leapfrog, AGradientOfLostDigitsIsAnErrorAndForeseen) {
   at::NoGradGuard no_grad;
   const Problem problem{.solver = "alf", .sizes = {.steps = 100}, .eta = 0.75};

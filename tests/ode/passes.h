@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
+#include "altprop/base/error.h"
 #include "altprop/network/gradients.h"
 #include "altprop/tensor/memory.h"
 #include "ode/fields.h"

@@ -1,11 +1,10 @@
 // Learning rules inside of ODE blocks: an Euler block of one step is a residual block, gradient
-// methods agree under every kind of feedback, and what a method keeps in memory.
+// methods agree under every kind of feedback.
 #include <ATen/core/grad_mode.h>
 
 #include "altprop/base/error.h"
 #include "altprop/network/ops/dropout.h"
 #include "altprop/probes/gradient_check.h"
-#include "altprop/tensor/memory.h"
 #include "ode/fields.h"
 #include "rules/pathways.h"
 
@@ -303,91 +302,28 @@ TEST(OdeRules, StatisticsOfTheBatchInsideAreRefused) {
   }
 }
 
-// ---- memory ----
-
-/// Most bytes alive in a forward and reverse pass, above what was before.
-int64_t bytes_of_pass(const Graph& net, Gradient gradient, const Tensor& x, const Tensor& cot) {
-  set_gradient(net, gradient);
-  Gradients sink;
-  Feedback exact;
-  for (int warm = 0; warm < 2; ++warm) {  // the first pass makes the gradients' tensors
-    Activity activity;
-    sink.restart();
-    memory::reset_peak(at::kCPU);
-    const int64_t before = memory::alive(at::kCPU);
-    const Tensor out = net.run(x, activity, {Mode::Train});
-    net.sweep(activity, {{net.output_node(), cot}}, exact, &sink, {.release = true});
-    const int64_t peak = memory::peak(at::kCPU);
-    activity.clear();
-    if (warm == 1) {
-      // Nothing stays behind but the result, whose block may be a little larger than itself.
-      EXPECT_LE(memory::alive(at::kCPU), before + out.nbytes() + 64);
-      return peak - before;
+TEST(OdeRules, FunctionsThatGiveOtherValuesThenAreRefused) {
+  at::NoGradGuard no_grad;
+  const auto said = [](const AutogradOp::Function& function, Mode mode) {
+    auto f = std::make_shared<Graph>();
+    f->output(f->add(autograd_op("own", function), {f->input({{3}}, "z")}, "own"));
+    const Block block(f, {.solver = "rk4", .sizes = {.steps = 2}});
+    Saved saved;
+    try {
+      block.forward(std::vector<Tensor>{pathways::random({4, 3})}, saved, {mode});
+    } catch (const Refusal& refusal) {
+      return std::string(refusal.what());
     }
-  }
-  return 0;
-}
-
-TEST(OdeMemory, IsWhatTellsGradientMethodsApart) {
-  at::NoGradGuard no_grad;
-  memory::install();
-  const int64_t steps = 24, stages = 4, rows = 64, width = 16, hidden = 256;
-  Graph net;
-  net.output(net.add(block(timed_mlp(width, hidden), {.solver = "rk4", .sizes = {.steps = steps}}),
-                     {net.input({{width}})}, "ode"));
-  net.to(at::kCPU, at::kDouble);
-  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
-  const Tensor x = Stream(1).at("x").normal({rows, width}, at::kDouble),
-               cot = Stream(1).at("cot").normal({rows, width}, at::kDouble);
-  std::map<Gradient, int64_t> bytes;
-  for (const std::string& name : gradient_names())
-    if (name != "mali")  // for a solver of its own (leapfrog_test.cpp)
-      bytes[gradient_of(name)] = bytes_of_pass(net, gradient_of(name), x, cot);
-  const int64_t state = rows * width * 8, kept = rows * (hidden + width + 1) * 8;  // X and U
-  const auto expect_between = [&](Gradient gradient, int64_t least, int64_t most) {
-    EXPECT_GE(bytes[gradient], least) << gradient_names()[static_cast<size_t>(gradient)];
-    EXPECT_LE(bytes[gradient], most) << gradient_names()[static_cast<size_t>(gradient)];
+    return std::string();
   };
-  // A sweep through f holds, beside what was kept, a hidden layer's credit or two.
-  const int64_t slack = 4 * kept;
-  expect_between(Gradient::Naive, steps * stages * kept,
-                 steps * stages * (kept + 2 * state) + slack);
-  expect_between(Gradient::OneCheckpoint, steps * stages * kept,
-                 steps * stages * (kept + 2 * state) + slack);
-  expect_between(Gradient::Aca, stages * kept + (steps - 1) * state,
-                 stages * (kept + 2 * state) + steps * state + slack);
-  expect_between(Gradient::Symplectic, kept + (steps - 1) * state,
-                 kept + (steps + stages + 2) * state + slack);
-  expect_between(Gradient::Adjoint, kept, kept + 2 * (stages + 4) * state + slack);
-  EXPECT_LT(bytes[Gradient::Adjoint], bytes[Gradient::Symplectic]);
-  EXPECT_LT(bytes[Gradient::Symplectic], bytes[Gradient::Aca]);
-  EXPECT_LT(3 * bytes[Gradient::Aca], bytes[Gradient::OneCheckpoint]);
-  for (const auto& [gradient, count] : bytes)
-    RecordProperty("bytes_" + std::to_string(static_cast<int>(gradient)), std::to_string(count));
-}
-
-/// One more step costs symplectic and ACA one state, and the others everything that f keeps.
-TEST(OdeMemory, GrowsWithStepsByOneState) {
-  at::NoGradGuard no_grad;
-  memory::install();
-  const int64_t rows = 64, width = 16, hidden = 256, state = rows * width * 8;
-  const auto measured = [&](Gradient gradient, int64_t steps) {
-    Graph net;
-    net.output(
-        net.add(block(timed_mlp(width, hidden), {.solver = "dopri5", .sizes = {.steps = steps}}),
-                {net.input({{width}})}, "ode"));
-    net.to(at::kCPU, at::kDouble);
-    initialise(net, Initialiser("xavier"), Stream(1).at("init"));
-    return bytes_of_pass(net, gradient, Stream(1).at("x").normal({rows, width}, at::kDouble),
-                         Stream(1).at("cot").normal({rows, width}, at::kDouble));
-  };
-  // Blocks of the heap are a little larger than what is in them.
-  constexpr double kRounding = 2048;
-  for (const Gradient gradient : {Gradient::Aca, Gradient::Symplectic})
-    EXPECT_NEAR(measured(gradient, 40) - measured(gradient, 20), 20 * state, kRounding);
-  EXPECT_NEAR(measured(Gradient::Adjoint, 40), measured(Gradient::Adjoint, 20), kRounding);
-  EXPECT_GT(measured(Gradient::Naive, 40) - measured(Gradient::Naive, 20),
-            20 * 6 * rows * hidden * 8);
+  const auto drifts = [calls = std::make_shared<int>(0)](auto x) { return x[0] * ++*calls; };
+  const std::string refusal = said(drifts, Mode::Train);
+  for (const char* part : {"other values when it is evaluated again", "leave random numbers"})
+    EXPECT_NE(refusal.find(part), std::string::npos) << refusal;
+  EXPECT_EQ(said(drifts, Mode::Eval), "") << "nobody evaluates it again";
+  EXPECT_EQ(said([](auto x) { return at::tanh(x[0]); }, Mode::Train), "");
+  // What it draws from ATen's generator is drawn again as it was.
+  EXPECT_EQ(said([](auto x) { return at::dropout(x[0], 0.5, true); }, Mode::Train), "");
 }
 
 }  // namespace

@@ -114,6 +114,20 @@ TEST(OdeText, ADescriptionSaysWhatTheBlockCosts) {
   EXPECT_EQ(row.parameters, 6 * 8 + 8 + 8 * 6 + 6);
 }
 
+TEST(OdeText, WhatABlockSaysOfItsStepsMakesItAgain) {
+  for (const std::string words :
+       {"solver=rk4 step=0.3", "solver=dopri5 rtol=0.01 atol=1e-06 reference-steps=true"}) {
+    const Graph net = network("chain: ode{linear 6} " + words + ", linear *", kInfo);
+    std::string said = net.nodes()[1].op->settings();
+    std::replace(said.begin(), said.end(), ',', ' ');
+    EXPECT_TRUE(contains(said, words.substr(words.rfind(' ') + 1))) << said;
+    const Graph again = network("chain: ode{linear 6} " + said + ", linear *", kInfo);
+    EXPECT_EQ(again.nodes()[1].op->settings(), net.nodes()[1].op->settings());
+  }
+  const Graph short_steps = network("ode-mlp:*-6-8-*:tanh:solver=rk4,step=0.4", kInfo);
+  EXPECT_EQ(describe(short_steps).rows[2].multiply_adds, 3 * 4 * (7 * 8 + 9 * 6));
+}
+
 TEST(OdeText, SaysWhatIsWrongAndWhere) {
   struct Bad {
     std::string text;
@@ -136,6 +150,12 @@ TEST(OdeText, SaysWhatIsWrongAndWhere) {
       {"chain: ode{linear 6} solver=rk4, linear *", {"item 1", "steps=8"}},
       {"chain: ode{linear 6} steps=4 rtol=1e-5, linear *", {"item 1", "no effect"}},
       {"chain: ode{linear 6} T=0, linear *", {"item 1", "T"}},
+      {"chain: ode{linear 6} step=0.1 rtol=1e-5, linear *", {"item 1", "with step=", "no effect"}},
+      {"chain: ode{linear 6} step=0.1 reference-steps=true, linear *", {"item 1", "no effect"}},
+      {"chain: ode{linear 6} step=0.1 steps=4, linear *", {"item 1", "leave one out"}},
+      {"chain: ode{linear 6} step=-0.1, linear *", {"item 1", "step"}},
+      {"chain: ode{linear 6} step=1e-8, linear *", {"item 1", "make step longer"}},
+      {"chain: ode{linear 6} step=0.1 learn-T=sqrt, linear *", {"item 1", "learnt T", "steps=8"}},
       {"chain: ode{linear 6} rtol=-1, linear *", {"item 1", "rtol"}},
       {"chain: ode{linear 6} rtol=0 atol=0, linear *", {"item 1", "rtol and atol are not both 0"}},
       {"chain: ode{batch-norm, linear 6}, linear *", {"item 1", "layer-norm"}},

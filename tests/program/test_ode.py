@@ -1,4 +1,5 @@
 """Networks with ODE blocks from the command line: training, resuming, gradient methods, errors."""
+import re
 import subprocess
 
 import pytest
@@ -34,6 +35,21 @@ def test_a_check_compares_the_adjoint_with_the_exact_gradient():
         return max(row["relative_error"] for row in layers)
     assert worst("symplectic") < 1e-13
     assert 1e-9 < worst("adjoint") < 1e-1
+
+
+def test_the_adjoint_takes_tolerances_of_its_own(tmp_path):
+    def adjoint(*options):
+        rows = altprop("check", *SMALL, "--ode.gradient", "all", *options, "--json").json["methods"]
+        return next(row for row in rows if row["method"].startswith("adjoint"))
+    usual, tight, full = adjoint(), adjoint("--ode.adjoint-rtol", "1e-8", "--ode.adjoint-atol", "1e-8"), adjoint("--ode.adjoint-seminorm", "false")
+    # What is left of its error is that of the block's own steps.
+    assert tight["gradient_error"] < usual["gradient_error"] and "rtol 1e-08" in tight["method"]
+    assert tight["reverse_evaluations"] > 2 * usual["reverse_evaluations"]
+    assert full["reverse_evaluations"] != usual["reverse_evaluations"]
+    no_effect = altprop("train", *SMALL, "--ode.adjoint-rtol", "1e-8", "--out", tmp_path / "n", code=2).err
+    assert "ode.adjoint-rtol" in no_effect and "ode.gradient=adjoint" in no_effect
+    both = altprop("train", *SMALL, "--ode.adjoint-rtol", "1e-8", "--ode.memory", "1GB", "--out", tmp_path / "n", code=2).err
+    assert "left out" in both
 
 
 def test_describe_says_which_rules_refuse():
@@ -136,6 +152,17 @@ def test_records_tell_how_far_credit_inside_of_a_block_is_from_the_exact_one(tmp
     assert "ode_credit" not in records(tmp_path / "backprop")[0]
 
 
+def test_records_watch_the_bound_on_the_credit_of_weights_that_flow(tmp_path):
+    data = ["--data.glyphs.train", 200, "--data.glyphs.test", 50, "--epochs", 1, "--quiet", "--threads", 1]
+    for flow in ("iso", "constant"):
+        altprop("train", "--net", f"ode-to-ode:*-8-*:tanh:flow={flow},steps=10", *data, "--out", tmp_path / flow)
+    [row] = records(tmp_path / "iso")[0]["credit_growth"]
+    assert (row["lower_bound"], row["upper_bound"]) == pytest.approx((0.9**10, 1.1**10))
+    assert row["lower_bound"] <= row["least"] < row["most"] <= row["upper_bound"]
+    [free] = records(tmp_path / "constant")[0]["credit_growth"]
+    assert free["least"] < free["most"] and free.get("upper_bound") is None
+
+
 OF_EACH = NET.replace("rtol=1e-3", "rtol=1e-3 steps-of=sample")
 
 
@@ -172,3 +199,15 @@ def test_constants_reversible_steps_and_outputs_between_steps_train(tmp_path):
 def test_the_page_on_events_runs():
     out = subprocess.run([BUILD / "example_bouncing_ball"], capture_output=True, text=True, timeout=300)
     assert out.returncode == 0 and "1.500 m" in out.stdout, out
+
+
+def test_the_page_on_a_neural_ode_fits_its_spiral():
+    out = subprocess.run([BUILD / "example_neural_ode"], capture_output=True, text=True, timeout=600)
+    assert out.returncode == 0 and float(out.stdout.split()[-1]) < 1e-2, out
+
+
+def test_the_page_on_evolution_strategies_comes_close_to_the_best_controller():
+    out = subprocess.run([BUILD / "example_evolution_strategies"], capture_output=True, text=True, timeout=1800)
+    assert out.returncode == 0, out
+    ratio = re.search(r"double integrator: (\S+) times the lowest cost", out.stdout)
+    assert 1 <= float(ratio.group(1)) <= 1.2, out.stdout

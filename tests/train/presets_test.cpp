@@ -120,6 +120,24 @@ TEST(Presets, AnotherRuleDropsTheOptionsOfThePresets) {
   EXPECT_EQ(s.rule_options, (OptionValues{{"feedback.density", "0.5"}}));
 }
 
+TEST(Presets, OtherDataDropTheOptionsThatTheyDoNotHave) {
+  RunSettings s;
+  apply_preset(s, "cnf-power");
+  const OptionValues all = s.data_options;
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(drop_foreign_options(s), "");
+  EXPECT_EQ(s.data_options, all);
+  s.data = "normal";
+  s.data_options["normal.values"] = "6";
+  s.data_options["npy.test-x"] = "mine.npy";  // the user's own mistake, which is told as such
+  const std::string said = drop_foreign_options(s);
+  EXPECT_EQ(s.data_options, (OptionValues{{"normal.values", "6"},
+                                          {"npy.test-x", "mine.npy"},
+                                          {"validation", "0.1"}}));
+  for (const char* part : {"'cnf-power' is for data 'npy'", "'normal'", "npy.task, npy.train-x,"})
+    EXPECT_NE(said.find(part), std::string::npos) << said;
+}
+
 TEST(Presets, SurviveTheConfigurationFile) {
   RunSettings s, read;
   apply_preset(s, "corinfomax-sparse-cifar10");

@@ -209,8 +209,8 @@ void Adaptive::decide(const TimeStep& step, const StepResult& result) {
       ++clock.accepted;
       ++costs_.accepted;
       long_run |= clock.accepted > kWatchedFrom;
-      clock.h =
-          bounded(std::max(clock.clipped ? clock.h : 0.0, length * clock.controller.factor(error)));
+      const double planned = clock.clipped && !sizes_.reference_steps ? clock.h : 0.0;
+      clock.h = bounded(std::max(planned, length * clock.controller.factor(error)));
       continue;
     }
     ++costs_.rejected;

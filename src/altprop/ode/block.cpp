@@ -76,7 +76,17 @@ Block::Block(std::shared_ptr<Graph> f, Problem problem)
                      problem_.solver +
                      "' knows nothing (so do reversible ones); use dopri5, or leave interpolate out");
   const StepSizes& sizes = problem_.sizes;
-  if (sizes.steps == 0 && !scheme_->estimates_error())
+  if (sizes.steps > 0 && sizes.step != 0)
+    throw UsageError(
+        "ode: steps is how many equal steps there are and step how long they are; leave one out");
+  if (!(sizes.step >= 0) || std::isinf(sizes.step))
+    throw UsageError(
+        text::cat("ode: step is the length of equal steps, above 0, but is ", sizes.step));
+  if (sizes.step > 0 && problem_.learnt_time != LearntTime::No)
+    throw UsageError(
+        "ode: with a learnt T times move in proportion, but step is a fixed length; say how many "
+        "steps there are, as in steps=8");
+  if (sizes.is_adaptive() && !scheme_->estimates_error())
     throw UsageError("ode: solver '" + problem_.solver +
                      "' has no estimate of its error; say how many steps it takes, as in steps=8, "
                      "or use dopri5");
@@ -88,10 +98,11 @@ Block::Block(std::shared_ptr<Graph> f, Problem problem)
   if (!(sizes.min_step >= 0) || !(sizes.max_step >= 0) ||
       (sizes.max_step > 0 && sizes.max_step < sizes.min_step))
     throw UsageError("ode: min-step and max-step are not negative, and max-step is the longer one");
-  if (sizes.per_sample && sizes.steps > 0)
+  if (!sizes.is_adaptive()) equal_steps();  // refuses a step that is too short
+  if (sizes.per_sample && !sizes.is_adaptive())
     throw UsageError(
-        "ode: with steps= all steps are equal, so that those of each sample are those of the batch; "
-        "leave steps or steps-of=sample out");
+        "ode: with steps= and step= all steps are equal, so that those of each sample are those of "
+        "the batch; leave them or steps-of=sample out");
   if (sizes.return_early && (span_.stops.size() > 1 || !span_.reads.empty()))
     throw UsageError(
         "ode: on-max-steps=return is for one output and no jumps, because the later ones would not "
@@ -119,7 +130,21 @@ Takes Block::takes(int input) const {
   return {.kinds = {spec.kind}, .dtypes = {spec.dtype}, .unbatched = !spec.batched};
 }
 
+int64_t Block::equal_steps() const {
+  if (problem_.sizes.is_adaptive()) return 0;
+  int64_t out = 0;
+  double from = span_.begin;
+  for (const Stop& stop : span_.stops) {
+    out += problem_.sizes.count(stop.time - from);
+    from = stop.time;
+  }
+  return out;
+}
+
 std::string Block::objection_to(const GradientMethod& method) const {
+  if (method.adjoint != AdjointSteps() && !problem_.sizes.is_adaptive())
+    return "ode.adjoint-rtol, ode.adjoint-atol and ode.adjoint-seminorm are of adaptive steps, but "
+           "here all steps are equal (steps or step); leave them out";
   if (method.kind == Gradient::Adjoint && problem_.sizes.per_sample)
     return "ode.gradient=adjoint integrates all samples backwards with the same steps, but here they "
            "have their own (steps-of=sample); take symplectic, which is exact, or steps-of=batch";
@@ -190,7 +215,7 @@ void Block::build(std::span<const Spec>) {
 
 Traits Block::traits() const {
   Traits out = f_->traits();
-  const int64_t steps = problem_.sizes.steps * stretches();
+  const int64_t steps = equal_steps();
   out.reuses |= steps == 0 || steps * scheme_->stages() > 1 || scheme_->carries_slope();
   // They share the steps, and the norm of the error.
   out.couples_samples |= steps == 0 && !problem_.sizes.per_sample;
@@ -200,7 +225,7 @@ Traits Block::traits() const {
 int64_t Block::multiply_adds(std::span<const Spec> inputs) const {
   // Adaptive: of one step to each stop.
   const int64_t evaluations =
-      scheme_->stages() * std::max<int64_t>(problem_.sizes.steps, 1) * stretches();
+      scheme_->stages() * (problem_.sizes.is_adaptive() ? stretches() : equal_steps());
   return f_->multiply_adds(inputs) * (evaluations + (scheme_->carries_slope() ? 1 : 0));
 }
 

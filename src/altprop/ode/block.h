@@ -96,8 +96,10 @@ class Block : public Composite {
   const Problem& problem() const { return problem_; }
   const Scheme& solver() const { return *scheme_; }
   const std::shared_ptr<const Scheme>& scheme() const { return scheme_; }
-  /// Stretches between the times at which steps have to end, each of which takes `sizes.steps` equal steps.
+  /// Stretches between the times at which steps have to end.
   int64_t stretches() const { return static_cast<int64_t>(span_.stops.size()); }
+  /// Steps of a pass where they are equal; 0 where they are adaptive.
+  int64_t equal_steps() const;
   /// Inputs behind the state.
   size_t constants() const;
   /// Why there is no such gradient here and what to do instead; "" if there is.

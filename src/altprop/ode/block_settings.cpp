@@ -69,6 +69,7 @@ std::string Block::settings() const {
   say(problem_.learnt_time != LearntTime::No, "learn-T",
       problem_.learnt_time == LearntTime::Square ? "sqrt" : "plain");
   if (sizes.steps > 0) return text::cat(out, ",steps=", sizes.steps);
+  if (sizes.step > 0) return text::cat(out, ",step=", sizes.step);
   out = text::cat(out, ",rtol=", sizes.rtol, ",atol=", sizes.atol);
   say(sizes.first_step > 0, "first-step", sizes.first_step);
   say(sizes.control != Control::I, "controller",
@@ -78,6 +79,7 @@ std::string Block::settings() const {
   say(sizes.max_steps != usual.max_steps, "max-steps", sizes.max_steps);
   say(sizes.return_early, "on-max-steps", "return");
   say(sizes.per_sample, "steps-of", "sample");
+  say(sizes.reference_steps, "reference-steps", "true");
   return out;
 }
 

@@ -48,10 +48,11 @@ std::vector<Tensor> constants_at_zero(const Graph& f, const Tensor& x) {
   return out;
 }
 
-/// Bytes that an evaluation keeps, and that its reverse pass takes beside them.
-void measure(const Graph& f, const Tensor& x, Profile& out) {
-  const at::Device device = x.device();
-  const Field keeping = field_of(f, {Mode::Train}, true, constants_at_zero(f, x));
+/// Bytes that an evaluation keeps, the state among them where f keeps it, and that its reverse pass
+/// takes beside them.
+void measure(const Graph& f, const Tensor& like, Profile& out) {
+  const at::Device device = like.device();
+  const Field keeping = field_of(f, {Mode::Train}, true, constants_at_zero(f, like));
   Feedback exact;
   Gradients sink;
   std::vector<char> wanted(f.input_nodes().size(), 0);
@@ -59,7 +60,9 @@ void measure(const Graph& f, const Tensor& x, Profile& out) {
   for (int warm = 0; warm < 2; ++warm) {  // the first reverse pass makes the gradients' tensors
     sink.restart();
     const int64_t before = memory::alive(device);
+    Tensor x = at::zeros_like(like);
     Evaluation one = keeping(0, x);
+    x.reset();
     Tensor cot = at::zeros_like(one.slope);
     one.slope.reset();
     const int64_t kept = memory::alive(device);
@@ -85,8 +88,8 @@ std::vector<Profile> profiles(const Graph& net, int64_t rows) {
     const Scheme& solver = block->solver();
     Profile one{.name = name,
                 .stages = solver.stages(),
-                .steps = sizes.steps * block->stretches(),
-                .max_steps = sizes.steps > 0 ? 0 : sizes.max_steps,
+                .steps = block->equal_steps(),
+                .max_steps = sizes.is_adaptive() ? sizes.max_steps : 0,
                 .carried = solver.carried(),
                 .inverts = solver.inverts(),
                 .runge_kutta = dynamic_cast<const Tableau*>(&solver) != nullptr,

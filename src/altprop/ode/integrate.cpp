@@ -54,20 +54,26 @@ Tensor carried_at_begin(const Scheme& method, const Field& f, const Tensor& x, c
   return y;
 }
 
-/// Equal steps from a time to a stop, the last one of which ends there.
-void add_equal_steps(double from, const Stop& stop, int64_t count, std::vector<TimeStep>& out) {
-  const double n = static_cast<double>(count), length = stop.time - from;
-  for (int64_t i = 0; i < count; ++i)
-    out.push_back({from + length * (static_cast<double>(i) / n), length / n});
+/// Equal steps from a time to a stop, the last one of which ends there and may be shorter.
+void add_equal_steps(double from, const Stop& stop, const StepSizes& sizes,
+                     std::vector<TimeStep>& out) {
+  const double distance = stop.time - from;
+  const int64_t count = sizes.count(distance);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto n = static_cast<double>(i);
+    const double way = sizes.steps > 0 ? distance * (n / static_cast<double>(count))
+                                       : std::copysign(sizes.step, distance) * n;
+    out.push_back({from + way, sizes.length(distance, i)});
+  }
   out.back().output = stop.output;
   out.back().jump = stop.jump;
 }
 
-std::vector<TimeStep> equal_steps(const Span& span, int64_t count) {
+std::vector<TimeStep> equal_steps(const Span& span, const StepSizes& sizes) {
   std::vector<TimeStep> out;
   double from = span.begin;
   for (const Stop& stop : span.stops) {
-    if (stop.time != from) add_equal_steps(from, stop, count, out);
+    if (stop.time != from) add_equal_steps(from, stop, sizes, out);
     from = stop.time;
   }
   // Outputs on the way belong to the step that they lie in.
@@ -84,11 +90,12 @@ std::vector<TimeStep> equal_steps(const Span& span, int64_t count) {
 }
 
 /// Those of every sample side by side.
-std::vector<TimeStep> equal_steps(std::span<const Span> spans, int64_t count, const Tensor& like) {
+std::vector<TimeStep> equal_steps(std::span<const Span> spans, const StepSizes& sizes,
+                                  const Tensor& like) {
   std::vector<std::vector<TimeStep>> all;
   size_t most = 0;
   for (const Span& span : spans) {
-    all.push_back(equal_steps(span, count));
+    all.push_back(equal_steps(span, sizes));
     most = std::max(most, all.back().size());
   }
   std::vector<TimeStep> out;
@@ -181,7 +188,7 @@ Tensor travel_along(const Scheme& method, const Field& f, const Tensor& x, const
 
 Tensor travel(const Scheme& method, const Field& f, const Tensor& x, std::span<const Span> spans,
               const StepSizes& sizes, const Journey& journey) {
-  if (sizes.steps == 0) {
+  if (sizes.is_adaptive()) {
     if (!method.estimates_error())
       throw UsageError("solver '" + method.name() +
                        "' has no estimate of its error: say how many steps it takes, as in "
@@ -189,7 +196,7 @@ Tensor travel(const Scheme& method, const Field& f, const Tensor& x, std::span<c
     return Adaptive(method, f, sizes, journey).run(x, spans);
   }
   const std::vector<TimeStep> steps =
-      spans.size() == 1 ? equal_steps(spans[0], sizes.steps) : equal_steps(spans, sizes.steps, x);
+      spans.size() == 1 ? equal_steps(spans[0], sizes) : equal_steps(spans, sizes, x);
   return travel_along(method, f, x, begin_of(spans), steps, journey);
 }
 

@@ -104,7 +104,8 @@ struct Journey {
   std::vector<int64_t>* cut = nullptr;
 };
 
-/// From the begin through all stops in turn. Equal steps: `steps` to each stop.
+/// From the begin through all stops in turn. Equal steps: `steps` to each stop, or of length
+/// `step`.
 /// @param spans one for all samples, or with steps of their own also one for each
 /// @returns what is carried, at the last stop
 Tensor travel(const Scheme& method, const Field& f, const Tensor& x, std::span<const Span> spans,

@@ -27,16 +27,21 @@ int GradientMethod::graphs(int stages) const {
 }
 
 std::string GradientMethod::text() const {
+  namespace text = altprop::text;
   std::string out = gradient_names()[static_cast<size_t>(kind)];
   const auto counted = [&](int64_t n, const char* what) {
     if (n > 0) out += text::cat(", ", n, " ", what, n == 1 ? "" : "s");
   };
   counted(checkpoints, "checkpoint");
   counted(graph_stages, "graph stage");
+  if (adjoint.rtol > 0) out += ", rtol " + text::from_number(adjoint.rtol);
+  if (adjoint.atol > 0) out += ", atol " + text::from_number(adjoint.atol);
+  if (!adjoint.seminorm) out += ", by the gradient too";
   return out;
 }
 
-GradientMethod gradient_method(const std::string& name, int64_t checkpoints, int64_t graph_stages) {
+GradientMethod gradient_method(const std::string& name, int64_t checkpoints, int64_t graph_stages,
+                               const AdjointSteps& adjoint) {
   const Gradient kind = gradient_of(name);
   if (checkpoints > 0 && kind != Gradient::Binomial)
     throw UsageError("option 'ode.checkpoints' has no effect with ode.gradient=" + name +
@@ -44,7 +49,15 @@ GradientMethod gradient_method(const std::string& name, int64_t checkpoints, int
   if (graph_stages > 0 && kind != Gradient::Symplectic && kind != Gradient::Binomial)
     throw UsageError("option 'ode.graph-stages' has no effect with ode.gradient=" + name +
                      "; leave it out, or take ode.gradient=symplectic or binomial");
-  return {kind, checkpoints, graph_stages};
+  if (adjoint != AdjointSteps() && kind != Gradient::Adjoint)
+    throw UsageError(text::cat(
+        "option '",
+        adjoint.rtol > 0   ? "ode.adjoint-rtol"
+        : adjoint.atol > 0 ? "ode.adjoint-atol"
+                           : "ode.adjoint-seminorm",
+        "' has no effect with ode.gradient=", name,
+        "; leave it out, or take ode.gradient=adjoint"));
+  return {kind, checkpoints, graph_stages, adjoint};
 }
 
 std::string objection(const GradientMethod& method, const Scheme& solver) {

@@ -28,25 +28,36 @@ const std::vector<std::string>& gradient_names();
 /// @throws UsageError with a suggestion
 Gradient gradient_of(const std::string& name);
 
+/// How Adjoint steps backwards where steps are adaptive.
+struct AdjointSteps {
+  double rtol = 0, atol = 0;  ///< 0: the block's own
+  /// Steps go by the errors of state and credit alone, not by those of the gradient as well (Kidger
+  /// et al. 2020, arXiv 2009.09457).
+  bool seminorm = true;
+  bool operator==(const AdjointSteps&) const = default;
+};
+
 struct GradientMethod {
   Gradient kind;
   int64_t checkpoints;   ///< Binomial, c: states kept at once; 0: log2 of the steps
   int64_t graph_stages;  ///< Symplectic, Binomial, g: graphs kept at once; 0: 1
+  AdjointSteps adjoint;  ///< Adjoint
 
   GradientMethod(Gradient kind = Gradient::Symplectic, int64_t checkpoints = 0,
-                 int64_t graph_stages = 0)
-      : kind(kind), checkpoints(checkpoints), graph_stages(graph_stages) {}
+                 int64_t graph_stages = 0, AdjointSteps adjoint = {})
+      : kind(kind), checkpoints(checkpoints), graph_stages(graph_stages), adjoint(adjoint) {}
 
   bool is_exact() const { return kind != Gradient::Adjoint; }
   /// Graphs of f that are kept at once, of a step of s stages.
   int graphs(int stages) const;
-  /// "binomial, 8 checkpoints, 2 graph stages"
+  /// "binomial, 8 checkpoints, 2 graph stages", "adjoint, rtol 1e-8"
   std::string text() const;
   bool operator==(const GradientMethod&) const = default;
 };
 
 /// @throws UsageError if an option has no effect for this kind
-GradientMethod gradient_method(const std::string& name, int64_t checkpoints, int64_t graph_stages);
+GradientMethod gradient_method(const std::string& name, int64_t checkpoints, int64_t graph_stages,
+                               const AdjointSteps& adjoint = {});
 
 /// Why the method cannot be had with this solver and what to do instead; "" if it can.
 std::string objection(const GradientMethod& method, const Scheme& solver);

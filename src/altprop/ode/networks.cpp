@@ -45,7 +45,8 @@ class BlockSettings {
  private:
   /// Equal steps have no tolerance, and a default is none that the user has to leave out.
   bool takes_part(const Options::Entry& entry) const {
-    return entry.given || entry.name != "atol" || !options_->given("steps");
+    return entry.given || entry.name != "atol" ||
+           (!options_->given("steps") && !options_->given("step"));
   }
 
   std::unique_ptr<Word> word_ = word_entry("ode").make();

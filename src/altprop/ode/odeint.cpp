@@ -131,7 +131,7 @@ Solution odeint(const std::shared_ptr<Graph>& f, const Tensor& x0, const Tensor&
                                x0.dim() < 1 ? 0 : x0.size(0), " samples, but have the shape ",
                                shape_text(times.sizes())));
   const Tensor rows = times.to(at::kCPU, at::kDouble).contiguous();
-  options.sizes.per_sample = options.sizes.steps == 0;
+  options.sizes.per_sample = options.sizes.is_adaptive();
   std::vector<Span> spans;
   for (int64_t b = 0; b < rows.size(0); ++b)
     spans.push_back(span_of_times(

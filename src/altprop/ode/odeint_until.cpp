@@ -69,10 +69,10 @@ Arrival odeint_until(const std::shared_ptr<Graph>& f, const Tensor& x0, const Te
         text::cat("ode: times of the begin are one for each sample, [samples], but have "
                   "the shape ",
                   shape_text(t0.sizes())));
-  if (options.sizes.steps > 0 || options.interpolate)
+  if (!options.sizes.is_adaptive() || options.interpolate)
     throw UsageError(
         "ode: until an event steps are adaptive, and its state is all that is read; leave "
-        "steps and interpolate out");
+        "steps, step and interpolate out");
   options.sizes.per_sample = true;
   options.of_times = false;
   const Tensor begin = t0.to(at::kCPU, at::kDouble).contiguous();

@@ -81,13 +81,24 @@ class StatesKept {
   bool all_, binomial_;
 };
 
-/// Steps of a pass, where they are known before it.
+int64_t steps_of(const Span& span, const StepSizes& sizes) {
+  int64_t out = 0;
+  double from = span.begin;
+  for (const Stop& stop : span.stops) {
+    out += stop.time == from ? 0 : sizes.count(stop.time - from);
+    from = stop.time;
+  }
+  return out;
+}
+
+/// Steps of a pass, where they are known before it; 0 where they are not.
 int64_t known_steps(const StepSizes& sizes, const Record& record,
                     const std::vector<TimeStep>& given) {
   if (!given.empty()) return static_cast<int64_t>(given.size());
-  size_t most = 0;
-  for (const Span& span : record.spans) most = std::max(most, span.stops.size());
-  return sizes.steps * static_cast<int64_t>(most);
+  if (sizes.is_adaptive()) return 0;
+  int64_t most = 0;
+  for (const Span& span : record.spans) most = std::max(most, steps_of(span, sizes));
+  return most;
 }
 
 /// The states at the outputs, as steps come to them.

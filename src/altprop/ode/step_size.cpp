@@ -4,6 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "altprop/base/error.h"
+#include "altprop/base/text.h"
+
 namespace altprop::ode {
 
 const std::vector<std::string>& control_names() {
@@ -11,10 +14,41 @@ const std::vector<std::string>& control_names() {
   return names;
 }
 
+int64_t StepSizes::count(double distance) const {
+  constexpr double kMost = 1e6, kRounding = 1e-12;
+  if (steps > 0) return steps;
+  // 2.1 / 0.3 is a little more than 7.
+  const double exact = std::abs(distance) / step * (1 - kRounding);
+  if (!(exact <= kMost))
+    throw UsageError(text::cat("ode: steps of length step=", text::from_number(step),
+                               " are more than ", static_cast<int64_t>(kMost),
+                               " on the way to an output that is ",
+                               text::from_number(std::abs(distance)), " away; make step longer"));
+  return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(exact)));
+}
+
+double StepSizes::length(double distance, int64_t n) const {
+  const int64_t all = count(distance);
+  if (steps > 0) return distance / static_cast<double>(all);
+  const double full = std::copysign(step, distance);
+  return n + 1 < all ? full : distance - full * static_cast<double>(all - 1);
+}
+
 std::vector<double> scaled_norms(const Tensor& value, const Tensor& size, const StepSizes& sizes) {
   const int64_t rows = value.size(0);
   if (value.numel() == 0) return std::vector<double>(sizes.per_sample ? static_cast<size_t>(rows) : 1, 0);
   const Tensor scaled = value / at::add(size * sizes.rtol, sizes.atol);
+  if (!sizes.parts.empty()) {
+    double largest = 0;
+    int64_t from = 0;
+    for (const int64_t n : sizes.parts) {
+      const double norm = scaled.narrow(0, from, n).norm().item<double>();
+      if (std::isnan(norm)) return {norm};
+      largest = std::max(largest, norm / std::sqrt(static_cast<double>(n)));
+      from += n;
+    }
+    return {largest};
+  }
   if (!sizes.per_sample)
     return {scaled.norm().item<double>() / std::sqrt(static_cast<double>(value.numel()))};
   const Tensor norms = at::linalg_vector_norm(scaled.reshape({rows, -1}), 2, {1})

@@ -16,7 +16,8 @@ enum class Control { I, Pi, Pid };
 const std::vector<std::string>& control_names();
 
 struct StepSizes {
-  int64_t steps = 0;                ///< equal steps between outputs; 0: adaptive
+  int64_t steps = 0;  ///< equal steps between outputs; 0: as `step` says
+  double step = 0;    ///< their length, the last one in front of an output shorter; 0: adaptive
   double rtol = 1e-3, atol = 1e-6;  ///< as SciPy's solve_ivp; the state's unit is atol's
   double first_step = 0;            ///< of the adaptive ones, in units of time; 0: estimated
   int64_t max_steps = 10'000;       ///< steps tried, rejected ones too, before giving up
@@ -27,10 +28,23 @@ struct StepSizes {
   bool return_early = false;
   /// Adaptive: every sample has steps of its own, by its own error, as if it were alone.
   bool per_sample = false;
+  /// Adaptive: after a step that was cut at an output or a jump, the next one grows from the cut
+  /// length, as in the code of Matsubara et al. 2021, and is not as long as it would have been.
+  bool reference_steps = false;
+  /// The state is a vector of parts of these lengths, whose largest norm counts; empty: of one.
+  std::vector<int64_t> parts = {};
+
+  bool is_adaptive() const { return steps == 0 && step == 0; }
+  /// Of steps that are known before: how many lead to a time that is so far away, in either
+  /// direction.
+  /// @throws UsageError if `step` makes more than there may be
+  int64_t count(double distance) const;
+  /// Length of the n-th of these, from 0, with the sign of the distance.
+  double length(double distance, int64_t n) const;
 };
 
-/// Root of the mean square of value / (atol + rtol size): [1] over all elements of the whole batch,
-/// or with steps of their own over those of each sample, [rows].
+/// Root of the mean square of value / (atol + rtol size): [1] over all elements of the whole batch
+/// (of `parts` the largest), or with steps of their own over those of each sample, [rows].
 std::vector<double> scaled_norms(const Tensor& value, const Tensor& size, const StepSizes& sizes);
 
 /// The algorithm of Hairer, Norsett, Wanner II.4 for the first step. Takes one evaluation.

@@ -76,6 +76,10 @@ struct OdeWord : Word {
     o.integer("steps", s.steps, {.min = 0, .max = 1e6},
               {"equal steps to each output and jump; 0: as many as the tolerances ask for",
                "steps"});
+    o.number("step", s.step, {.min = 0, .max = 1e9},
+             {"length of equal steps, the last one in front of an output or a jump shorter; 0: as "
+              "steps says",
+              "time"});
     o.number("rtol", s.rtol, {.min = 0, .max = 1},
              {"tolerance of a step's error relative to the state", "1", "SciPy's solve_ivp"});
     o.number("atol", s.atol, {.min = 0, .max = 1e9},
@@ -95,6 +99,9 @@ struct OdeWord : Word {
     o.choice("steps-of", steps_of, {"batch", "sample"},
              {"adaptive: all samples of a batch share the steps, or each has its own, as if it were "
               "alone"});
+    o.flag("reference-steps", s.reference_steps,
+           {"adaptive: behind an output or a jump steps grow from the one that was cut there", "",
+            "Matsubara et al. 2021, arXiv 2102.09750"});
     o.number("eta", problem.eta, {.min = 0.5, .max = 1, .min_excluded = true},
              {"damping of solver alf; 1: none", "1", "Zhuang et al. 2021, arXiv 2102.04668"});
     o.number("coupling", problem.coupling, {.min = 0, .max = 1},
@@ -122,13 +129,15 @@ struct OdeWord : Word {
   int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
     const Problem full = problem_written();
     const StepSizes usual, &s = full.sizes;
-    if (s.steps > 0 && (s.rtol != usual.rtol || s.atol != usual.atol ||
+    if (!s.is_adaptive() && (s.rtol != usual.rtol || s.atol != usual.atol ||
                         s.first_step != usual.first_step || s.max_steps != usual.max_steps ||
                         s.control != usual.control || s.min_step != 0 || s.max_step != 0 ||
-                        s.return_early || s.per_sample))
-      throw UsageError(
-          "with steps= all steps are equal, so that rtol, atol, first-step, max-steps, controller, "
-          "min-step, max-step, on-max-steps and steps-of have no effect; leave them or steps out");
+                        s.return_early || s.per_sample || s.reference_steps))
+      throw UsageError(text::cat(
+          "with ", s.steps > 0 ? "steps" : "step",
+          "= all steps are equal, so that rtol, atol, first-step, max-steps, controller, min-step, "
+          "max-step, on-max-steps, steps-of and reference-steps have no effect; leave them or ",
+          s.steps > 0 ? "steps" : "step", " out"));
     std::vector<int> inputs = in;
     if (augment > 0)
       inputs[0] = net.add(zero_channels(augment), {in[0]}, name.empty() ? "" : name + "_zeros");

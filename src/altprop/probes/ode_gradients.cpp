@@ -90,7 +90,8 @@ OdePass measure_method(const OdeBatch& batch, OdeGradientRow& row) {
 }
 
 std::vector<ode::GradientMethod> methods_of(const std::vector<ode::Block*>& blocks,
-                                            int64_t checkpoints, int64_t graph_stages) {
+                                            int64_t checkpoints, int64_t graph_stages,
+                                            const ode::AdjointSteps& adjoint) {
   using ode::Gradient;
   std::vector<ode::GradientMethod> out = {Gradient::Naive, Gradient::OneCheckpoint, Gradient::Aca};
   int64_t stages = 1;
@@ -100,7 +101,7 @@ std::vector<ode::GradientMethod> methods_of(const std::vector<ode::Block*>& bloc
   out.emplace_back(Gradient::Symplectic, 0, graph_stages);
   out.emplace_back(Gradient::Binomial, checkpoints, graph_stages);
   out.emplace_back(Gradient::Mali);
-  out.emplace_back(Gradient::Adjoint);
+  out.emplace_back(Gradient::Adjoint, 0, 0, adjoint);
   return out;
 }
 
@@ -108,7 +109,8 @@ std::vector<ode::GradientMethod> methods_of(const std::vector<ode::Block*>& bloc
 
 std::vector<OdeGradientRow> compare_ode_gradients(Graph& net, const std::vector<Tensor>& inputs,
                                                   const Objective& objective, const Pass& in,
-                                                  int64_t checkpoints, int64_t graph_stages) {
+                                                  int64_t checkpoints, int64_t graph_stages,
+                                                  const ode::AdjointSteps& adjoint) {
   memory::install();
   const std::vector<ode::Block*> blocks = ode::blocks_of(net);
   if (blocks.empty())
@@ -123,7 +125,8 @@ std::vector<OdeGradientRow> compare_ode_gradients(Graph& net, const std::vector<
   std::vector<OdeGradientRow> rows;
   OdePass exact;
   try {
-    for (const ode::GradientMethod& method : methods_of(blocks, checkpoints, graph_stages)) {
+    for (const ode::GradientMethod& method :
+         methods_of(blocks, checkpoints, graph_stages, adjoint)) {
       OdeGradientRow row{.method = method.text()};
       for (const ode::Block* block : blocks)
         if (row.refused.empty()) row.refused = block->objection_to(method);

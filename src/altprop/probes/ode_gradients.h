@@ -27,7 +27,8 @@ struct OdeGradientRow {
 /// of symplectic; 0: their own, and a row with half of the stages' graphs
 std::vector<OdeGradientRow> compare_ode_gradients(Graph& net, const std::vector<Tensor>& inputs,
                                                   const Objective& objective, const Pass& in,
-                                                  int64_t checkpoints, int64_t graph_stages);
+                                                  int64_t checkpoints, int64_t graph_stages,
+                                                  const ode::AdjointSteps& adjoint = {});
 
 /// Aligned columns.
 std::string ode_gradient_table(const std::vector<OdeGradientRow>& rows);

@@ -90,17 +90,21 @@ void set_ode_gradient(const Graph& net, const RunSettings& settings) {
   const RunSettings usual;
   const bool chosen = settings.ode_gradient != usual.ode_gradient,
              memory = !settings.ode_memory.empty(),
-             counted = settings.ode_checkpoints > 0 || settings.ode_graph_stages > 0;
+             counted = settings.ode_checkpoints > 0 || settings.ode_graph_stages > 0,
+             adjoint = settings.ode_adjoint != usual.ode_adjoint;
   const char* named = chosen                          ? "ode.gradient"
                       : memory                        ? "ode.memory"
                       : settings.ode_checkpoints > 0  ? "ode.checkpoints"
                       : settings.ode_graph_stages > 0 ? "ode.graph-stages"
+                      : adjoint                       ? "ode.adjoint-..."
                                                       : nullptr;
-  if (memory && (chosen || counted))
-    throw UsageError("option 'ode.memory' chooses the gradient method, so that ode.gradient, "
-                     "ode.checkpoints and ode.graph-stages are left out beside it");
-  const ode::GradientMethod method = ode::gradient_method(
-      settings.ode_gradient, settings.ode_checkpoints, settings.ode_graph_stages);
+  if (memory && (chosen || counted || adjoint))
+    throw UsageError("option 'ode.memory' chooses the gradient method, so that ode.gradient and its "
+                     "options (ode.checkpoints, ode.graph-stages, ode.adjoint-...) are left out "
+                     "beside it");
+  const ode::GradientMethod method =
+      ode::gradient_method(settings.ode_gradient, settings.ode_checkpoints,
+                           settings.ode_graph_stages, settings.ode_adjoint);
   if (ode::set_gradient(net, method) == 0 && named)
     throw UsageError(text::cat("option '", named, "' has no effect, because the network has no ODE block; "
                                "leave it out, or write one, as in chain: linear 16, ode{linear 16, tanh}, "
@@ -156,7 +160,7 @@ void Experiment::look_at_ode_blocks() {
   if (blocks.empty() || data_->train.empty()) return;
   ode::GradientMethod method = blocks[0]->gradient();
   const bool adaptive = std::any_of(blocks.begin(), blocks.end(), [](const ode::Block* block) {
-    return block->problem().sizes.steps == 0;
+    return block->problem().sizes.is_adaptive();
   });
   // Of equal steps there is nothing to find out but bytes, and the digits that MALI will lose.
   if (!adaptive && settings_.ode_memory.empty() && method.kind != ode::Gradient::Mali) return;

@@ -1,9 +1,11 @@
 #include "altprop/train/presets.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "altprop/base/error.h"
 #include "altprop/base/text.h"
+#include "altprop/data/source.h"
 #include "altprop/rules/registry.h"
 
 namespace altprop {
@@ -51,14 +53,37 @@ void apply_preset(RunSettings& settings, const std::string& name) {
   settings.preset = found.name;
 }
 
-void drop_foreign_options(RunSettings& settings) {
-  if (settings.preset.empty()) return;
+namespace {
+
+/// Drops what is as the preset has it and what the keeper does not know. @returns the names
+std::vector<std::string> drop_unknown(OptionValues& values, const OptionValues& of_preset,
+                                      const std::function<bool(const std::string&)>& knows) {
+  std::vector<std::string> out;
+  for (const auto& [name, value] : of_preset)
+    if (const auto found = values.find(name);
+        found != values.end() && found->second == value && !knows(name)) {
+      values.erase(found);
+      out.push_back(name);
+    }
+  return out;
+}
+
+}  // namespace
+
+std::string drop_foreign_options(RunSettings& settings) {
+  if (settings.preset.empty()) return "";
   const RunSettings own = settings_of(preset(settings.preset));
-  if (rule_entry(own.rule).name == parse_rule(settings.rule).name) return;
-  for (const auto& [name, value] : own.rule_options)
-    if (const auto found = settings.rule_options.find(name);
-        found != settings.rule_options.end() && found->second == value)
-      settings.rule_options.erase(found);
+  if (rule_entry(own.rule).name != parse_rule(settings.rule).name)
+    drop_unknown(settings.rule_options, own.rule_options, [](const std::string&) { return false; });
+  if (own.data == settings.data) return "";
+  data::Request other(settings.data);
+  const std::vector<std::string> dropped =
+      drop_unknown(settings.data_options, own.data_options,
+                   [&](const std::string& name) { return other.options().has(name); });
+  if (dropped.empty()) return "";
+  return text::cat("preset '", settings.preset, "' is for data '", own.data, "', and '",
+                   settings.data, "' has not its options ", text::join(dropped, ", "),
+                   ", which are left out");
 }
 
 nlohmann::json preset_listing() {

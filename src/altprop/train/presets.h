@@ -36,8 +36,9 @@ const Preset& preset(const std::string& name);
 void apply_preset(RunSettings& settings, const std::string& name);
 
 /// After other settings were put above the preset's: drops the options that it gave its rule if the
-/// rule is another now.
-void drop_foreign_options(RunSettings& settings);
+/// rule is another now, and those that it gave its data set and another does not have.
+/// @returns a sentence about options of the data set that were dropped; "" if none were
+std::string drop_foreign_options(RunSettings& settings);
 
 /// One object per preset: its fields, its rule, and the settings by name.
 nlohmann::json preset_listing();

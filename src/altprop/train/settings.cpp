@@ -50,6 +50,9 @@ void RunSettings::declare(Options& o) {
            {"how credit passes through ODE blocks: all but adjoint are exact and differ in memory and time", "", "Matsubara et al. 2021, arXiv 2102.09750"});
   o.integer("ode.checkpoints", ode_checkpoints, {.min = 0, .max = 1e6}, {"ode.gradient=binomial: states kept at once; 0: 1 + log2 of the steps", "states", "Griewank, Walther 2000"});
   o.integer("ode.graph-stages", ode_graph_stages, {.min = 0, .max = 64}, {"ode.gradient=symplectic or binomial: stages whose activities are kept at once, from 1 (least memory, as 0) to all of a step's (as aca)", "stages"});
+  o.number("ode.adjoint-rtol", ode_adjoint.rtol, {.min = 0, .max = 1}, {"ode.gradient=adjoint: relative tolerance of its steps backwards; 0: the block's", "1"});
+  o.number("ode.adjoint-atol", ode_adjoint.atol, {.min = 0, .max = 1e9}, {"ode.gradient=adjoint: absolute tolerance of its steps backwards; 0: the block's", "of the state"});
+  o.flag("ode.adjoint-seminorm", ode_adjoint.seminorm, {"ode.gradient=adjoint: its steps go by the errors of state and credit alone, not by those of the gradient as well", "", "Kidger et al. 2020, arXiv 2009.09457"});
   o.checked_text("ode.memory", ode_memory, "a number of bytes, as in 2GB", [](const std::string& s) { ode::bytes_of_text(s); }, {"memory for the ODE blocks' gradients: the fastest exact method that fits is taken, and said; empty: ode.gradient", "bytes"});
   o.group("Batches and augmentation");
   o.integer("crop", crop, {.min = 0, .max = 64}, {"augmentation: pad by this much and crop at a random place", "pixels"});

@@ -5,6 +5,7 @@
 
 #include "altprop/base/options.h"
 #include "altprop/network/loss.h"
+#include "altprop/ode/method.h"
 #include "altprop/optim/optimizer_settings.h"
 #include "altprop/optim/schedule.h"
 
@@ -27,6 +28,7 @@ struct RunSettings {
   std::string device = "cpu", dtype = "float32";
   std::string ode_gradient = "symplectic";  ///< of the network's ODE blocks
   int64_t ode_checkpoints = 0, ode_graph_stages = 0;
+  ode::AdjointSteps ode_adjoint;
   std::string ode_memory;  ///< "2GB": the fastest exact gradient that fits; "": as ode_gradient says
   bool device_graphs = true;
   int64_t crop = 0;

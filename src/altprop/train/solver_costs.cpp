@@ -12,7 +12,7 @@ SolverCosts::SolverCosts(const Graph& net) {
     auto* block = dynamic_cast<ode::Block*>(site.node->op.get());
     const bool known = std::any_of(blocks_.begin(), blocks_.end(),
                                    [&](const Counted& one) { return one.block == block; });
-    if (!block || known || block->problem().sizes.steps > 0) continue;
+    if (!block || known || !block->problem().sizes.is_adaptive()) continue;
     blocks_.push_back({site.name, block, std::make_shared<ode::Tally>()});
   }
   clear();
