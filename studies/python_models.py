@@ -121,7 +121,7 @@ def row(altprop, make, name):
         model = without_drops(model).double().eval()
         x = x.double() if x.is_floating_point() else x
         net = altprop.from_torch(model, x[:2])
-        traced = net.lowered(False)
+        traced = net.lowered()
         errors = []
         for training in (False, True):
             model.train(training)

@@ -4,12 +4,18 @@ import warnings
 import torch
 from torch.export.graph_signature import InputKind
 
-from ._core import Refusal
+from .errors import refusal
 
 
 def repeated(example):
     """A batch of two samples at least, so that nothing is concluded from there being one."""
     return torch.cat([example, example]) if example.shape[0] == 1 else example
+
+
+def kept_random_state(model):
+    """The random state of the CPU, and of the GPUs that the model is on, put back at the end."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return torch.random.fork_rng(devices=sorted({t.device.index for t in tensors if t.device.type == "cuda"}))
 
 
 def exported(model, example):
@@ -19,15 +25,16 @@ def exported(model, example):
     """
     batch = torch.export.Dim("batch", min=1, max=1 << 20)
     # Threads of the exporter copy what they are given; parameters stay the model's own.
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
+    with kept_random_state(model), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             program = torch.export.export(model, (repeated(example),), dynamic_shapes=({0: batch},), strict=False)
             return program.run_decompositions({})
         except Exception as problem:  # of many kinds, whose first line says what it is about
             sentence = str(problem).strip().splitlines()
-            raise Refusal(f"the model cannot be exported: {sentence[0] if sentence else type(problem).__name__}; see "
-                          "torch.export for what models may do") from problem
+            what = (sentence[0] if sentence else type(problem).__name__)[:400]
+            raise refusal("the model", f"it cannot be exported: {what}",
+                          "see torch.export for what models may do") from problem
 
 
 def placeholders(program, model):
@@ -46,5 +53,6 @@ def placeholders(program, model):
         elif spec.kind == InputKind.CONSTANT_TENSOR:
             found[name] = program.constants[spec.target]
         else:
-            raise Refusal(f"the model takes '{name}', which is neither a tensor nor its own ({spec.kind})")
+            raise refusal("the model", f"it takes '{name}', which is neither a tensor nor its own ({spec.kind})",
+                          "wrap it in a module whose forward pass takes one tensor")
     return found

@@ -7,7 +7,7 @@ import torch
 from torch.export.graph_signature import OutputKind
 
 from . import _core
-from ._core import Refusal
+from .errors import module_of, place, placed, refusal
 from .export import placeholders
 from .native import NATIVE, NATIVE_OF_SEVERAL, NATIVE_PARTS, parts_of
 from .values import FORMATS, TYPES, Values, is_getitem
@@ -123,6 +123,14 @@ class Lowered:
             keep.append(into[-1] is not None and not isinstance(source, torch.fx.Node) and source.grad is not None)
         return into, keep
 
+    def expect_no_hooks(self):
+        """@raises Refusal if a parameter was given hooks on its gradient, which is written here without autograd"""
+        for source in self.sources:
+            if isinstance(source, torch.Tensor) and (source._backward_hooks or source._post_accumulate_grad_hooks):
+                raise refusal(f"parameter '{self._names.get(id(source))}'",
+                              "it has hooks on its gradient, which altprop.backward would not call",
+                              "remove them, or train through altprop.Learner, whose gradients go through autograd")
+
     def parted(self, tensors, into):
         """Gradients of the model's own tensors, as (tensor, gradient), and of those that are made of some."""
         own, made = [], []
@@ -176,8 +184,12 @@ class Lowered:
             own = self._names.get(id(self.values.own.get(params[0]))) if params and params[0] is not None else None
             name = own.rpartition(".")[0] if own else node.name
         self.operations += 1
-        return self.core.add(kind, settings, [-1 if p is None else self.param(p) for p in params],
-                             [self.ids[one] if isinstance(one, torch.fx.Node) else one for one in inputs], self.named(name or kind))
+        try:
+            return self.core.add(kind, settings, [-1 if p is None else self.param(p) for p in params],
+                                 [self.ids[one] if isinstance(one, torch.fx.Node) else one for one in inputs],
+                                 self.named(name or kind))
+        except _core.UsageError as problem:
+            raise placed(node, problem) from problem
 
     def _lower(self):
         values = self.values
@@ -190,10 +202,12 @@ class Lowered:
         specs = self.program.graph_signature.output_specs
         outputs = [by_name.get(getattr(spec.arg, "name", None)) for spec in specs if spec.kind == OutputKind.USER_OUTPUT]
         if len(outputs) != 1 or outputs[0] is None:
-            raise Refusal("the model has several outputs, or one that is no tensor; wrap it in a module that returns one tensor")
+            raise refusal("the model", "it has several outputs, or one that is no tensor",
+                          "wrap it in a module that returns one tensor")
         self.result = outputs[0]
         if not values.led_by_samples(self.result):
-            raise Refusal("the first dimension of the model's output are no samples")
+            raise refusal(place(self.result), "the first dimension of the model's output are no samples",
+                          "wrap the model in a module that returns [samples, ...]")
         # Operators without a result only look at values.
         todo = [node for node in values.nodes if node in values.dynamic and node.op == "call_function"
                 and "val" in node.meta and not values.is_size(node)]
@@ -219,7 +233,8 @@ class Lowered:
         self.core.output(self.ids[self.result])
         for spec in specs:
             if spec.kind == OutputKind.BUFFER_MUTATION and spec.target not in self.moved:
-                raise Refusal(f"buffer '{spec.target}': the model changes it in a forward pass, which a traced network would not do; "
+                raise refusal(f"buffer '{spec.target}'",
+                              "the model changes it in a forward pass, which a traced network would not do",
                               "leave it out, or call model.eval()")
 
     def _end_of_box(self, todo, place, begin):
@@ -264,10 +279,7 @@ class Lowered:
             self._pack(box, outputs)
         elif box.number[outputs[0]] != box.next - 1:
             box.calls.append({"op": "aten::alias", "overload": "", "args": [{"v": box.number[outputs[0]]}]})
-        inputs = [self.ids[one] for one in box.inputs]
-        made = self.core.box(json.dumps(box.calls), [self.values.constant(one) for one in box.constants],
-                             [self.param(one) for one in box.params], inputs,
-                             self.named(nodes[-1].name if len(nodes) == 1 else f"box_{self.boxes + 1}"))
+        made = self._boxed(box, nodes[-1], nodes[-1].name if len(nodes) == 1 else f"box_{self.boxes + 1}")
         self.boxes += 1
         self.operations += 1
         self.hidden += len(box.params)
@@ -276,11 +288,22 @@ class Lowered:
         else:
             self._unpack(made, outputs)
 
+    def _boxed(self, box, node, name):
+        """Named after the module, for rules that refuse it."""
+        module = module_of(node)
+        try:
+            return self.core.box(json.dumps(box.calls), [self.values.constant(one) for one in box.constants],
+                                 [self.param(one) for one in box.params], [self.ids[one] for one in box.inputs],
+                                 self.named(f"{module}.{name}" if module else name))
+        except _core.UsageError as problem:
+            raise placed(node, problem) from problem
+
     def _pack(self, box, outputs):
         """Several outputs side by side, as one value of each sample."""
         if any(not self.values.tensor(node).is_floating_point() for node in outputs):
-            raise Refusal(f"operators around {outputs[0].target} make integers and real numbers at once from values whose first "
-                          "dimension are no samples")
+            raise refusal(place(outputs[0]),
+                          "integers and real numbers come at once from values whose first dimension are no samples",
+                          "let the first dimension of the values around it be samples")
         rows = []
         for node in outputs:
             box.calls.append({"op": "aten::reshape", "overload": "", "args": [{"v": box.number[node]}, [{"batch": 1}, -1]]})
@@ -293,7 +316,8 @@ class Lowered:
         for node in outputs:
             shape = self.values.shape(node)
             if shape is None:
-                raise Refusal(f"the value of {node.target} has a dimension that grows with the number of samples")
+                raise refusal(place(node), "its value has a second dimension that grows with the number of samples",
+                              "let samples be the first dimension alone")
             width = math.prod(shape)
             calls = [{"op": "aten::narrow", "overload": "", "args": [{"v": 0}, 1, begin, width]},
                      {"op": "aten::reshape", "overload": "", "args": [{"v": 1}, [{"batch": 1}, *shape]]}]

@@ -3,7 +3,7 @@ import operator
 
 import torch
 
-from ._core import Refusal
+from .errors import place, refusal
 
 TYPES = {torch.uint8: 0, torch.int8: 1, torch.int16: 2, torch.int32: 3, torch.int64: 4, torch.float16: 5, torch.float32: 6,
          torch.float64: 7, torch.bool: 11, torch.bfloat16: 15}
@@ -41,10 +41,13 @@ class Values:
     def is_size(self, node):
         return isinstance(node.meta.get("val"), (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool))
 
-    def size(self, value):
-        """A size as JSON has it: a number, or {"batch": k} for k times the number of samples."""
+    def size(self, value, node=None):
+        """A size as JSON has it: a number, or {"batch": k} for k times the number of samples.
+
+        @param node whose it is, for refusals
+        """
         if isinstance(value, torch.fx.Node):
-            value = value.meta["val"]
+            value, node = value.meta["val"], value
         if not isinstance(value, torch.SymInt):
             return value
         expression = value.node.expr
@@ -53,7 +56,9 @@ class Values:
         ratio = expression / self.batch
         if ratio.is_Integer:
             return {"batch": int(ratio)}
-        raise Refusal(f"a size of the model is {expression} for {self.batch} samples, which is no multiple of it")
+        raise refusal(place(node) if node is not None else "the model",
+                      f"a size is {expression} for {self.batch} samples, which is no multiple of it",
+                      "let the first dimension of every value be samples, or whole numbers of rows of each")
 
     def tensor(self, node):
         val = node.meta.get("val")
@@ -62,11 +67,11 @@ class Values:
     def led_by_samples(self, node):
         """The first dimension of the value are the samples."""
         val = self.tensor(node)
-        return val is not None and val.dim() > 0 and self.size(val.shape[0]) == {"batch": 1}
+        return val is not None and val.dim() > 0 and self.size(val.shape[0], node) == {"batch": 1}
 
     def shape(self, node):
         """Of a sample, in numbers; None if it depends on how many samples there are."""
-        found = [self.size(extent) for extent in self.tensor(node).shape[1:]]
+        found = [self.size(extent, node) for extent in self.tensor(node).shape[1:]]
         return None if any(isinstance(extent, dict) for extent in found) else found
 
     def arguments(self, node):

@@ -45,23 +45,40 @@ PYBIND11_MODULE(_core, m) {
       .def("add", &Network::add)
       .def("box", &Network::box)
       .def("output", &Network::output)
-      .def("refresh", &Network::refresh)
+      .def("refresh", &Network::refresh, py::call_guard<py::gil_scoped_release>())
+      .def("draws", &Network::draws)
       .def("describe", &Network::describe);
 
-  py::class_<PythonLoss, std::shared_ptr<PythonLoss>>(m, "Loss").def(
-      py::init<py::function, py::function>());
+  py::class_<PythonLoss, std::shared_ptr<PythonLoss>>(m, "Loss")
+      .def(py::init<py::function, py::function>())
+      .def_readwrite("couples_samples", &PythonLoss::couples_samples);
 
   py::class_<ForwardPass, std::shared_ptr<ForwardPass>>(m, "ForwardPass")
       .def_readonly("output", &ForwardPass::output);
 
+  py::class_<Owned>(m, "Owned")
+      .def_readonly("name", &Owned::name)
+      .def_readonly("value", &Owned::value)
+      .def_readonly("partner", &Owned::partner)
+      .def_readonly("learnt", &Owned::learnt);
+
   py::class_<BoundRule, std::shared_ptr<BoundRule>>(m, "BoundRule")
       .def(py::init<std::shared_ptr<Network>, const std::string&, const OptionValues&,
-                    std::shared_ptr<PythonLoss>, uint64_t, bool>())
+                    std::shared_ptr<PythonLoss>, uint64_t, bool, std::optional<py::dict>>())
       .def("forward", &BoundRule::forward)
       .def("credit", &BoundRule::credit)
       .def("credit_of_loss", &BoundRule::credit_of_loss)
-      .def_property_readonly("owned", &BoundRule::owned)
-      .def_property_readonly("passes", &BoundRule::passes);
+      .def("owned", &BoundRule::owned)
+      .def("carried", &BoundRule::carried)
+      .def("passes", &BoundRule::passes)
+      .def("run_pass", &BoundRule::run_pass)
+      .def("after_update", &BoundRule::after_update)
+      .def("weight_decay", &BoundRule::weight_decay)
+      .def("warnings", &BoundRule::warnings)
+      .def("follows_updates", &BoundRule::follows_updates)
+      .def("steps_itself", &BoundRule::steps_itself)
+      .def("alignment", &BoundRule::alignment)
+      .def("take_over", &BoundRule::take_over);
 
   m.def("rules", [] {
     py::list out;

@@ -128,7 +128,21 @@ int Network::box(const std::string& program, const std::vector<Tensor>& constant
   return graph_.add(aten_box(std::move(parts)), inputs, name);
 }
 
+void Network::expect_own_process() const {
+  if (::getpid() != process_)
+    throw UsageError(
+        "this network belongs to the process that traced it, and this one was forked from that: call "
+        "altprop.from_torch here, too (workers of a DataLoader need no network)");
+}
+
+bool Network::draws() const {
+  const Traits traits = graph_.traits();
+  return traits.draws || traits.draws_for_batch;
+}
+
 void Network::refresh(const std::vector<Tensor>& tensors) {
+  expect_own_process();
+  std::lock_guard lock(one_at_a_time_);
   if (tensors.size() != params_.size())
     throw Error(text::cat("the network has ", params_.size(), " parameters, but is given ",
                           tensors.size(), " tensors"));

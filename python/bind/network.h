@@ -3,6 +3,9 @@
 #pragma once
 
 #include <torch/csrc/utils/pybind.h>
+#include <unistd.h>
+
+#include <mutex>
 
 #include "altprop/network/graph.h"
 
@@ -27,12 +30,22 @@ class Network {
   const std::vector<ParamPtr>& params() const { return params_; }
   Graph& graph() { return graph_; }
   std::string describe() const;
+  /// An operation draws random numbers in training.
+  bool draws() const;
+
+  /// To be held while anything computes with it: boxes keep what they record, norms move, and values
+  /// are taken over, for every rule that is bound to it. Wait for it without the interpreter's lock.
+  std::mutex& one_at_a_time() { return one_at_a_time_; }
+  /// Networks do not go through a fork: libtorch's threads are left behind. @throws UsageError
+  void expect_own_process() const;
 
  private:
   ParamPtr at(const std::vector<int>& numbers, size_t i) const;
 
   Graph graph_;
   std::vector<ParamPtr> params_;
+  std::mutex one_at_a_time_;
+  pid_t process_ = ::getpid();
 };
 
 }  // namespace altprop::python

@@ -236,7 +236,7 @@ def refusal_of(model, x, **how):
 
 def test_what_cannot_be_right_is_refused_in_a_sentence():
     x = torch.randn(2, 4)
-    assert "straight" in (why := refusal_of(StraightThrough(), x).lower()) or "autograd.function" in why
+    assert "torch.autograd.Function" in refusal_of(StraightThrough(), x)
     assert "several outputs" in refusal_of(Two(), x)
     assert "torch.nn.Module" in refusal_of(lambda x: x, x)
     assert "batch" in refusal_of(nn.Linear(4, 3), 3)
@@ -277,5 +277,3 @@ def test_rules_that_ask_the_loss_are_given_it():
     altprop.backward(altprop.Rule("predictive-coding", mode="strict", steps=40, eta=0.1), net, x, y, cross_entropy)
     rows = altprop.check(net, altprop.Rule("predictive-coding", mode="fixed", steps=40, eta=1), x, y, cross_entropy)
     assert all(row["angle_degrees"] < 1e-3 and row["magnitude_ratio"] == pytest.approx(1, rel=1e-6) for row in rows)
-    with pytest.raises(altprop.Refusal, match="mean of those of the samples"):
-        altprop.backward(altprop.Rule("predictive-coding", mode="strict"), net, x, y, nn.CrossEntropyLoss(reduction="sum"))

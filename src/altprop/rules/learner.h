@@ -111,6 +111,13 @@ class Learner {
   virtual void step(Step& step) = 0;
   /// After each update of the group "weights": refresh what depends on the weights.
   virtual void after_update(const StepFacts& facts, const Step& step) {}
+  /// True, once bound, if `after_update` changes states of the rule's or the network's: who updates
+  /// weights without `update` has to call it, too, or it is another rule. Held to it by the contract
+  /// tests, as is the next one.
+  virtual bool follows_updates() const { return false; }
+  /// True if a step of the pass "train" is more than the signals of one forward pass, an update with
+  /// them, and `after_update`: nobody but the rule can take it.
+  virtual bool steps_itself() const { return false; }
   /// Network output for evaluation.
   virtual Tensor predict(const Look& look) { return net().predict(look.inputs); }
   /// What a batch is judged by: its loss and, for class numbers, the accuracy.

@@ -23,6 +23,7 @@ class CorInfoMax : public Rule {
   bool needs_loss() const override { return true; }
   bool is_stochastic() const override { return sign_ == "random" && !nudges_both_ways(); }
   void after_update(const StepFacts&, const Step& step) override;
+  bool follows_updates() const override { return has_lateral(); }
   Tensor predict(const Look& look) override {
     require_bound(look);
     load();

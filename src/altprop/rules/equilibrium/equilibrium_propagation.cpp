@@ -74,6 +74,7 @@ class EquilibriumPropagation : public Rule {
   bool needs_loss() const override { return true; }
   bool is_stochastic() const override { return o_.estimator == "random-sign"; }
 
+  bool steps_itself() const override { return o_.continual; }
   void step(Step& step) override {
     if (!o_.continual) return Rule::step(step);
     const Objective here = objective(step);

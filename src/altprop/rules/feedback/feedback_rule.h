@@ -23,6 +23,7 @@ class FeedbackRule : public Rule, protected Feedback {
   std::vector<Unread> unread() const override;
   void admit(const Graph& net, const Loss& loss) const override;
   void after_update(const StepFacts& facts, const Step& step) override;
+  bool follows_updates() const override { return !norms_.empty(); }
   std::vector<FeedbackFact> feedback() const override;
   bool has_input_credit() const override { return true; }
   void state(StateIO io) override;

@@ -95,6 +95,10 @@ class KolenPollack : public FeedbackRule {
     }
   }
 
+  bool follows_updates() const override {
+    return !pairs_.empty() || FeedbackRule::follows_updates();
+  }
+
   bool allows_in_place() const override {
     return !looks_at_gradients() && AlignmentDecay::fits_in_place(settings_);
   }

@@ -162,6 +162,10 @@ class ProductFeedbackAlignment : public FeedbackRule {
     }
   }
 
+  bool follows_updates() const override {
+    return !products_.empty() || FeedbackRule::follows_updates();
+  }
+
   bool allows_in_place() const override {
     return implicit_ && !looks_at_gradients() && AlignmentDecay::fits_in_place(settings_);
   }

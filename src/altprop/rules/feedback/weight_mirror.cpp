@@ -119,6 +119,10 @@ class WeightMirror : public FeedbackRule {
     for (int64_t i = 0; i < batches_; ++i) mirror(step);
   }
 
+  bool follows_updates() const override {
+    return (batches_ > 0 && !paths_.empty()) || FeedbackRule::follows_updates();
+  }
+
   std::vector<std::string> warnings(const OptimizerSettings&) const override {
     std::vector<std::string> out;
     if (lambda_ == 0)

@@ -92,6 +92,7 @@ class PredictiveCoding : public Rule {
   bool needs_loss() const override { return !o_.linear(); }
   bool has_input_credit() const override { return o_.mode != "zil" && o_.mode != "ipc"; }
 
+  bool steps_itself() const override { return o_.mode == "ipc"; }
   void step(Step& step) override {
     if (o_.mode != "ipc") return Rule::step(step);
     const Objective here = objective(step);
