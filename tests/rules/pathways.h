@@ -52,6 +52,7 @@ inline std::vector<RuleInside> rules_for_blocks() {
            {"clipped", "feedback-alignment", {{"feedback.grad-clip", "0.01"}}},
            {"sparse", "feedback-alignment", {{"feedback.density", "0.5"}}},
            {"implicit_kolen_pollack", "kolen-pollack", {{"kp.form", "implicit"}}},
+           {"product_activity", "product-feedback-alignment", {{"pfa.form", "activity"}}},
            {"product", "product-feedback-alignment", {{"pfa.form", "product"}}},
            {"product_implicit", "product-feedback-alignment", {{"pfa.form", "implicit"}}}})
     out.push_back(setting);
