@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <map>
+#include <set>
 
 #include "altprop/base/error.h"
 #include "altprop/network/ops/activation.h"
@@ -398,14 +399,14 @@ void expect_tangents_from_everywhere(Graph& net, size_t places) {
   Feedback exact;
   net.sweep(activity, {{net.output_node(), cot}}, exact, &credits);
   const Sites sites(net);
-  size_t seen = 0;
+  std::set<std::pair<int, int>> seen;
   net.visit(activity, {.leaf = [&](const Site& site, const Saved& saved) {
               EXPECT_EQ(site.name(), sites[site.number].name);
               const auto found = credits.at.find({site.number, site.use});
               ASSERT_EQ(found != credits.at.end(), !site.node.op->params().empty());
               if (found == credits.at.end()) return;
-              ++seen;
-              const Tensor u = random(found->second.sizes(), 7 + seen);
+              seen.insert({site.number, site.use});
+              const Tensor u = random(found->second.sizes(), 7 + seen.size());
               const Tensor pushed =
                   net.push(activity, Push{.sites = {{site.number, site.use, u}}});
               const double arrives = (cot * pushed).sum().item<double>(),
@@ -414,8 +415,8 @@ void expect_tangents_from_everywhere(Graph& net, size_t places) {
               // What it saw is what its parameters learn from.
               EXPECT_EQ(saved.t[0].size(0), 3);
             }});
-  EXPECT_EQ(seen, places);
-  EXPECT_EQ(seen, credits.at.size());
+  EXPECT_EQ(seen.size(), places) << "each use of each once";
+  EXPECT_EQ(seen.size(), credits.at.size());
   EXPECT_THROW(
       net.push(activity, Push{.sites = {{static_cast<int>(sites.size()), 0, cot}}}), UsageError);
 }

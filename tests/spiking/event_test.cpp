@@ -340,6 +340,29 @@ TEST(SpikingEvent, KeepsTheContractOfOperations) {
   check_op(seen(event(5, {.learn_threshold = true, .delays = true}), {6}), {{4, 6}}, o);
 }
 
+/// Other weights, same activity: also where the gradient of another parameter reads the weight.
+TEST(SpikingEvent, ASubstituteStandsForTheWeightInTheCreditOfDelays) {
+  const auto op = event(5, {.learn_threshold = true, .delays = true});
+  const Spec in{.shape = {6}, .kind = Kind::SpikeTime};
+  op->build({&in, 1});
+  for (const ParamPtr& p : op->params())
+    p->value = Stream(1).at(p->name).uniform(0.1, 0.6, p->value.sizes(), at::kDouble);
+  const Tensor times = Stream(2).uniform(0, 1, {4, 6}, at::kDouble),
+               cot = Stream(3).normal({4, 5}, at::kDouble),
+               other = Stream(4).normal({5, 6}, at::kDouble);
+  Saved saved;
+  op->forward({&times, 1}, saved, {Mode::Train});
+  Gradients own, with, replaced;
+  op->accumulate(saved, cot, 1, own, nullptr, nullptr);
+  op->accumulate(saved, cot, 1, with, &other, nullptr);
+  op->weight()->value = other;
+  op->accumulate(saved, cot, 1, replaced, nullptr, nullptr);
+  for (const ParamPtr& p : op->params())
+    EXPECT_TRUE(at::equal(with.of_param(*p), replaced.of_param(*p))) << p->name;
+  const Param& delay = *op->params().back();
+  EXPECT_FALSE(at::allclose(with.of_param(delay), own.of_param(delay)));
+}
+
 TEST(SpikingEvent, AConvolutionIsTheLayerOnEachWindowWithASilentBorder) {
   const Kernel kernel{.height = 3, .width = 2, .stride = 2, .padding = 1};
   EventSettings s{.out = 4, .kernel = kernel};

@@ -133,8 +133,8 @@ void OwnUpdater::require_params() const {
 
 Target OwnUpdater::target_of(const Block& block) const {
   const OptimizerSettings& s = settings(block.group);
-  if (!in_place_ || steps_alone_ || direction_ || exchange_ || s.clip_norm > 0 || s.clip_tensor_norm > 0 ||
-      s.clip_value > 0 || s.sign_gradient)
+  if (!in_place_ || steps_alone_ || direction_ || exchange_ || s.clip_norm > 0 ||
+      s.clip_tensor_norm > 0 || s.clip_value > 0 || s.sign_gradient)
     return Target::Gradient;
   if (block.twins) return Target::Gradient;
   bool any_twins = false;

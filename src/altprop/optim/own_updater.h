@@ -52,8 +52,9 @@ class OwnUpdater : public Updater {
   void take(const ParamSignal& signal) override;
 
   void apply(const std::string& group = "weights") override;
-  /// Needs values that stay where they are (set_steps_alone, set_gathered). @throws Error where values are gathered, in-place,
-  /// twins of others, bounded by a norm of all, exchanged, or finished by a direction
+  /// Needs values that stay where they are (set_steps_alone, set_gathered). @throws Error where
+  /// values are gathered, in-place, twins of others, bounded by a norm of all, exchanged, or
+  /// finished by a direction
   void apply_to(const Op& op) override;
 
   void set_progress(int64_t epoch, double fraction, int64_t epochs, int64_t step) override;

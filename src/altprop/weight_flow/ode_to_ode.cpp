@@ -158,7 +158,8 @@ Tensor OdeToOde::push(const Saved& saved, const Tensor& tangent,
 namespace {
 void refuse(const Tensor* substitute) {
   if (substitute)
-    throw Refusal("ode-to-ode", "its weights are made anew along the way, so none can be substituted",
+    throw Refusal("ode-to-ode",
+                  "its weights are made anew along the way, so none can be substituted",
                   "use backprop, or a network of the library's layers");
 }
 }  // namespace
