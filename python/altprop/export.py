@@ -32,7 +32,7 @@ def exported(model, example):
             return program.run_decompositions({})
         except Exception as problem:  # of many kinds, whose first line says what it is about
             sentence = str(problem).strip().splitlines()
-            what = (sentence[0] if sentence else type(problem).__name__)[:400]
+            what = (sentence[0] if sentence else type(problem).__name__)[:400].rstrip(".")
             raise refusal("the model", f"it cannot be exported: {what}",
                           "see torch.export for what models may do") from problem
 

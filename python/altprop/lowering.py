@@ -211,7 +211,7 @@ class Lowered:
         # Operators without a result only look at values.
         todo = [node for node in values.nodes if node in values.dynamic and node.op == "call_function"
                 and "val" in node.meta and not values.is_size(node)]
-        place = {node: i for i, node in enumerate(todo)}
+        order = {node: i for i, node in enumerate(todo)}
         i = 0
         while i < len(todo):
             if todo[i] in self.done:
@@ -224,7 +224,7 @@ class Lowered:
                 self.done.update(todo[i].users)
                 i += 1
                 continue
-            end = self._end_of_box(todo, place, i)
+            end = self._end_of_box(todo, order, i)
             if end == i and self._native(todo[i]):
                 i += 1
                 continue
@@ -237,12 +237,12 @@ class Lowered:
                               "the model changes it in a forward pass, which a traced network would not do",
                               "leave it out, or call model.eval()")
 
-    def _end_of_box(self, todo, place, begin):
+    def _end_of_box(self, todo, order, begin):
         """The last node that has to be in one box with `begin`, as values that are not led by samples are seen by nobody else."""
         end, i = begin, begin
         while i <= end:
             if not self.values.led_by_samples(todo[i]):
-                users = [place[user] for user in todo[i].users if user in place]
+                users = [order[user] for user in todo[i].users if user in order]
                 end = max([end, *users])
             i += 1
         return end

@@ -33,8 +33,9 @@ class Network {
   /// An operation draws random numbers in training.
   bool draws() const;
 
-  /// To be held while anything computes with it: boxes keep what they record, norms move, and values
-  /// are taken over, for every rule that is bound to it. Wait for it without the interpreter's lock.
+  /// To be held while anything computes with it: boxes keep what they record, norms move, and
+  /// values are taken over, for every rule that is bound to it. Wait for it without the
+  /// interpreter's lock.
   std::mutex& one_at_a_time() { return one_at_a_time_; }
   /// Networks do not go through a fork: libtorch's threads are left behind. @throws UsageError
   void expect_own_process() const;

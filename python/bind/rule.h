@@ -20,8 +20,8 @@ class PythonLoss : public Loss {
   Tensor link(const Tensor& output) const override { return output; }
   void admit(const std::vector<int64_t>&, const Tensor&) const override {}
 
-  /// What a sample costs depends on the others of its batch (a sum, class weights), so that no rows of
-  /// a batch may be taken apart.
+  /// What a sample costs depends on the others of its batch (a sum, class weights), so that no rows
+  /// of a batch may be taken apart.
   bool couples_samples = false;
 
  private:
@@ -46,7 +46,7 @@ class BoundRule {
  public:
   /// @param loss null: gradients at the output are all that it will get
   /// @param input_credit credits of the network's inputs will be asked for
-  /// @param optimizer what is known of the one that will step the weights (updater.h); none: nothing
+  /// @param optimizer what is known of the one that will step the weights (updater.h); or nothing
   BoundRule(std::shared_ptr<Network> net, const std::string& name, const OptionValues& options,
             std::shared_ptr<PythonLoss> loss, uint64_t seed, bool input_credit,
             const std::optional<pybind11::dict>& optimizer);
@@ -61,7 +61,8 @@ class BoundRule {
                                const std::vector<bool>& keep);
   /// The same of the loss that it was bound with.
   void credit_of_loss(ForwardPass& pass, const Tensor& targets,
-                      const std::vector<std::optional<Tensor>>& into, const std::vector<bool>& keep);
+                      const std::vector<std::optional<Tensor>>& into,
+                      const std::vector<bool>& keep);
 
   std::vector<Owned> owned() const;
   /// The gradient of an own parameter that goes with that of its partner.
@@ -81,8 +82,8 @@ class BoundRule {
   /// Per weight with feedback: name, |feedback - weight|, the factor of the first distance that the
   /// alignment law predicts and the one that is measured (negative: none).
   std::vector<std::tuple<std::string, double, double, double>> alignment() const;
-  /// Goes on from where another one of the same rule is, on another trace of the same model; what they
-  /// own is one from here on. @throws Error if the traces have other weights
+  /// Goes on from where another one of the same rule is, on another trace of the same model; what
+  /// they own is one from here on. @throws Error if the traces have other weights
   void take_over(BoundRule& other);
 
  private:

@@ -8,8 +8,8 @@
 
 namespace altprop::python {
 
-/// Settings of a dict that python/altprop/attached.py makes: kind, lr, momentum, weight_decay, beta1,
-/// beta2, eps. A kind that the library has not means that no law is known of its steps.
+/// Settings of a dict that python/altprop/attached.py makes: kind, lr, momentum, weight_decay,
+/// beta1, beta2, eps. A kind that the library has not means that no law is known of its steps.
 OptimizerSettings optimizer_settings(const pybind11::dict& known);
 
 class ForeignUpdater : public Updater {

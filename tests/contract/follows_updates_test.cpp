@@ -1,6 +1,6 @@
 // What a rule says of its steps is true: whoever sends its signals and updates weights by himself
-// does what the rule's own step does, with `after_update` if the rule follows updates and without it
-// if not, unless it steps by itself. Asked beside every choice, flag and count that the rule has.
+// does what the rule's own step does, with `after_update` if the rule follows updates and without
+// it if not, unless it steps by itself. Asked beside every choice, flag and count that it has.
 #include "altprop/base/error.h"
 #include "contract/every_rule.h"
 
