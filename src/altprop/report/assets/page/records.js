@@ -143,6 +143,10 @@ function curve(group, pick) {
       .filter((point) => known(point.mean));
 }
 
+/** Lines over epochs of what `pick` reads for each name; those without a point are left out. */
+const linesOf = (group, names, pick) => names.map((name, i) => ({...lineLook(name, i), points: curve(group, pick(name))}))
+                                            .filter((line) => line.points.length);
+
 /** The curve of each seed by itself. */
 function singleCurves(group, pick) {
   return group.runs

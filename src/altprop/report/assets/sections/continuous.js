@@ -23,10 +23,6 @@ const blocksWith = (key) =>
         .filter((name) => name.endsWith(`.${key}`))
         .map((name) => name.slice(0, -key.length - 1));
 
-/** Lines over epochs of what `pick` reads for each name; those without a point are left out. */
-const linesOf = (group, names, pick) => names.map((name, i) => ({...lineLook(name, i), points: curve(group, pick(name))}))
-                                            .filter((line) => line.points.length);
-
 const creditOf = (record) => {
   const entries = objects(record?.ode_credit).filter((e) => number(e.step) !== null && number(e.stage) !== null && text(e.name));
   return entries.length ? entries : null;

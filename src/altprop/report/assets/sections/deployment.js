@@ -69,15 +69,7 @@ function deployment() {
       'Synapses are probabilities in training, and are drawn once for a network that cores can run. What several ' +
           'drawn networks reach that vote, over their number and over an estimate of the energy.');
   for (const group of groups) {
-    const lines = (pick) => names
-                                .map((name, i) => ({
-                                       label: name,
-                                       color: `var(--c${i % 7})`,
-                                       dash: DASHES[Math.floor(i / 7) % DASHES.length],
-                                       marker: MARKERS[i % MARKERS.length],
-                                       points: curve(group, inEntry('connections', name, pick)),
-                                     }))
-                                .filter((line) => line.points.length);
+    const lines = (pick) => linesOf(group, names, (name) => inEntry('connections', name, pick));
     const runs = deployed(group);
     if (!runs.length && !SYNAPSES.some((look) => lines(look.pick).length)) continue;
     if (several) node.append(h('h3', {}, named(group)));

@@ -68,15 +68,7 @@ function firing() {
       'Units that fire at most once, on the probe batch: how many never do, how many spikes a sample makes, and when. A ' +
           'unit that is silent for every sample learns nothing but what the remedy for silent units teaches it.');
   for (const group of groups) {
-    const lines = (pick) => names
-                                .map((name, i) => ({
-                                       label: name,
-                                       color: `var(--c${i % 7})`,
-                                       dash: DASHES[Math.floor(i / 7) % DASHES.length],
-                                       marker: MARKERS[i % MARKERS.length],
-                                       points: curve(group, inEntry('firing', name, pick)),
-                                     }))
-                                .filter((line) => line.points.length);
+    const lines = (pick) => linesOf(group, names, (name) => inEntry('firing', name, pick));
     if (!FIRING.some((look) => lines(look.pick).length)) continue;
     if (several) node.append(h('h3', {}, named(group)));
     const charts = grid(node, 'small');
