@@ -207,7 +207,7 @@ def test_the_page_on_a_neural_ode_fits_its_spiral():
 
 
 def test_the_page_on_evolution_strategies_comes_close_to_the_best_controller():
-    out = subprocess.run([BUILD / "example_evolution_strategies"], capture_output=True, text=True, timeout=1800)
+    out = subprocess.run([BUILD / "example_evolution_strategies", "integrator", "60"], capture_output=True, text=True, timeout=600)
     assert out.returncode == 0, out
     ratio = re.search(r"double integrator: (\S+) times the lowest cost", out.stdout)
     assert 1 <= float(ratio.group(1)) <= 1.2, out.stdout
