@@ -31,7 +31,9 @@ void add_help(CLI::App& program) {
   CLI::App* all = &program;
   app->callback([=] {
     const CLI::App* of = name->empty() ? all : command_named(*all, *name);
-    std::printf("%s", of->help(name->empty() ? "" : all->get_name()).c_str());
+    // App::help would be that of the command which was given, this one.
+    const std::string called = all->get_name() + (name->empty() ? "" : " " + *name);
+    std::printf("%s", of->get_formatter()->make_help(of, called, CLI::AppFormatMode::Normal).c_str());
   });
 }
 

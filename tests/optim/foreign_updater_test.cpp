@@ -199,7 +199,8 @@ TEST(ForeignUpdater, TwinsThatItDoesNotKnowAreRefused) {
 
 TEST(ForeignUpdater, BoundsThatItDoesNotKeepAreRefused) {
   const char* net = "chain: cores 20 patch=16 stride=12, cores 50, class-sums *";
-  expect_parts(outcome("backprop", equal_steps(), net),
+  const auto as_probabilities = [](RunSettings& s) { s.data_options["normalise"] = "unit"; };
+  expect_parts(outcome("backprop", equal_steps(), net, as_probabilities),
                {"equal-steps", "cores1.connections", "[0, 1]", "carries no value back"});
   // One that is bound by hand is refused by the learner, before its first update.
   Graph bounded = network("mlp:4-3:relu", {.input_shape = {4}, .classes = 3});
