@@ -89,7 +89,7 @@ void Flags::add(CLI::App& app, const Options& options, const std::vector<std::st
     flag->type_name(text::cat("<", entry.type, ">"));
     if (!entry.group.empty()) flag->group(entry.group);
     flag->take_last();
-    note_values("--" + name, !entry.choices.empty() ? entry.choices
+    note_values(app, "--" + name, !entry.choices.empty() ? entry.choices
                              : entry.type == "flag" ? std::vector<std::string>{"true", "false"}
                                                     : values_of_setting(name));
     if (entry.type == "flag")

@@ -10,13 +10,14 @@ namespace altprop::cli {
 
 namespace {
 
-std::map<std::string, std::vector<std::string>>& noted() {
-  static std::map<std::string, std::vector<std::string>> values;
+using Values = std::map<std::pair<const CLI::App*, std::string>, std::vector<std::string>>;
+Values& noted() {
+  static Values values;
   return values;
 }
 
-std::vector<std::string> values_after(const std::string& flag) {
-  const auto found = noted().find(flag);
+std::vector<std::string> values_after(const CLI::App& command, const std::string& flag) {
+  const auto found = noted().find({&command, flag});
   return found == noted().end() ? std::vector<std::string>() : found->second;
 }
 
@@ -27,7 +28,11 @@ struct Flag {
   std::vector<std::string> values;
 };
 
-/// Options that begin with dashes, and the one sentence on each.
+std::vector<const CLI::App*> commands_of(const CLI::App& program) {
+  return program.get_subcommands([](const CLI::App*) { return true; });
+}
+
+/// Options that begin with dashes, and the one sentence on each; with those of commands below.
 std::vector<Flag> flags_of(const CLI::App& command) {
   std::vector<Flag> out;
   for (const CLI::Option* option : command.get_options())
@@ -36,7 +41,10 @@ std::vector<Flag> flags_of(const CLI::App& command) {
                      option->get_type_name() == "<file>"     ? "files"
                      : option->get_type_name() == "<folder>" ? "folders"
                                                              : nullptr,
-                     values_after(name)});
+                     values_after(command, name)});
+  for (const CLI::App* below : commands_of(command))
+    for (Flag& flag : flags_of(*below))
+      if (flag.name != "--help") out.push_back(std::move(flag));
   return out;
 }
 
@@ -63,45 +71,43 @@ std::string words(const std::vector<std::string>& list) {
   return shell_quoted(text::join(out, " "));
 }
 
-std::vector<const CLI::App*> commands_of(const CLI::App& program) {
-  return program.get_subcommands([](const CLI::App*) { return true; });
+std::vector<std::string> names_of(const std::vector<const CLI::App*>& commands) {
+  std::vector<std::string> out;
+  for (const CLI::App* command : commands) out.push_back(command->get_name());
+  return out;
 }
 
 std::string bash(const CLI::App& program) {
-  std::map<std::string, std::string> completed;  // by flag, which means the same in all commands
-  std::vector<std::string> names;
   std::string by_command;
   for (const CLI::App* command : commands_of(program)) {
-    names.push_back(command->get_name());
     std::vector<std::string> flags;
+    std::string by_flag;
     for (const Flag& flag : flags_of(*command)) {
       flags.push_back(flag.name);
-      if (flag.paths)
-        completed[flag.name] = of_folders(flag) ? "-d" : "-f";
-      else if (!flag.values.empty())
-        completed[flag.name] = "-W " + words(flag.values);
+      const std::string how = flag.paths ? (of_folders(flag) ? "-d" : "-f")
+                              : flag.values.empty() ? "" : "-W " + words(flag.values);
+      if (!how.empty())
+        by_flag += text::cat("        ", flag.name, ") COMPREPLY=($(compgen ", how, " -- \"$word\")); return ;;\n");
     }
-    by_command += text::cat("    ", command->get_name(), ") flags=", words(flags), " ;;\n");
+    by_command += text::cat("    ", command->get_name(), ")\n      case $before in\n", by_flag,
+                            "      esac\n      flags=", words(flags), "\n      below=",
+                            words(names_of(commands_of(*command))), " ;;\n");
   }
-  std::string by_flag;
-  for (const auto& [flag, how] : completed)
-    by_flag += text::cat("    ", flag, ") COMPREPLY=($(compgen ", how, " -- \"$word\")); return ;;\n");
   return text::cat(R"(# Completion of altprop for bash: source <(altprop completion bash)
 _altprop() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} flags=''
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} flags='' below=''
   if ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W )",
-                   words(names), R"( -- "$word"))
+                   words(names_of(commands_of(program))), R"( -- "$word"))
     return
   fi
-  case $before in
-)",
-                   by_flag, R"(  esac
   case ${COMP_WORDS[1]} in
 )",
                    by_command, R"(  esac
   if [[ $word == -* ]]; then
     COMPREPLY=($(compgen -W "$flags" -- "$word"))
+  elif [[ $below && COMP_CWORD -eq 2 ]]; then
+    COMPREPLY=($(compgen -W "$below" -- "$word"))
   else
     COMPREPLY=($(compgen -f -- "$word"))
   fi
@@ -188,8 +194,9 @@ std::string fish(const CLI::App& program) {
 
 }  // namespace
 
-void note_values(const std::string& flag, const std::vector<std::string>& values) {
-  if (!values.empty()) noted()[flag] = values;
+void note_values(const CLI::App& command, const std::string& flag,
+                 const std::vector<std::string>& values) {
+  if (!values.empty()) noted()[{&command, flag}] = values;
 }
 
 std::string completion_script(const CLI::App& program, const std::string& shell) {

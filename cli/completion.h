@@ -7,9 +7,9 @@
 
 namespace altprop::cli {
 
-/// The words that may follow a flag of this name, in any command; of no words nothing is noted.
-/// Files and folders are known by the type names "<file>" and "<folder>" of options.
-void note_values(const std::string& flag, const std::vector<std::string>& values);
+/// The words that may follow a flag of a command; of no words nothing is noted. Files and folders are
+/// known by the type names "<file>" and "<folder>" of options.
+void note_values(const CLI::App& command, const std::string& flag, const std::vector<std::string>& values);
 
 /// @param shell bash, zsh or fish
 std::string completion_script(const CLI::App& program, const std::string& shell);

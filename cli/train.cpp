@@ -92,11 +92,10 @@ void finish_compare(const nlohmann::json& summary, const std::string& dir, bool 
   }
 }
 
-/// What can be known to be wrong before data are read. @throws UsageError
-void check_names(RunSettings settings) {
-  expand_rule(settings);
-  make_rule(settings.rule, settings.rule_options);
-  data::Request request(settings.data);
+/// Whether there are a rule and a data set of these names. @throws UsageError
+void check_names(const std::string& rule, const std::string& data_set) {
+  make_rule(parse_rule(rule).name);
+  data::Request request(data_set);
 }
 
 struct Output {
@@ -132,7 +131,7 @@ void add_train(CLI::App& program) {
   app->callback([=] {
     interrupt::install();
     RunSettings settings = flags->settings(*app);
-    check_names(settings);
+    check_names(settings.rule, settings.data);
     output->require();
     train(std::move(settings), output->dir, output->overwrite, output->json, output->quiet);
   });
@@ -171,11 +170,7 @@ void add_compare(CLI::App& program) {
       settings.rules.push_back(settings.base.rule);
     }
     if (settings.rules.empty()) throw UsageError("option 'rules' names no rule");
-    for (const std::string& rule : settings.rules) {
-      RunSettings one = settings.base;
-      one.rule = rule;
-      check_names(one);
-    }
+    for (const std::string& rule : settings.rules) check_names(rule, settings.base.data);
     output->require();
     interrupt::install();
     finish_compare(compare(settings, output->dir, output->overwrite, !output->quiet), output->dir,

@@ -91,6 +91,8 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _altprop; printf '%s\\n' "${{COMPREPL
 def test_bash_completes_commands_flags_and_values(tmp_path):
     assert set(COMMANDS) <= set(completed("altprop", ""))
     assert completed("altprop", "comp") == ["compare", "completion"]
+    assert completed("altprop", "theory", "") == ["fa2"]
+    assert "--rule" in completed("altprop", "theory", "fa2", "--")
     assert {"--rule", "--net", "--data", "--out", "--lr"} <= set(completed("altprop", "train", "--"))
     assert "--rules" in completed("altprop", "compare", "--") and "--rule" not in completed("altprop", "compare", "--")
     assert completed("altprop", "train", "--optimizer", "ada") == ["adam", "adamw"]

@@ -173,7 +173,10 @@ std::string Trainer::run() {
     }
     finish_record(record);
   }
-  if (settings_.epochs == 0 && position_.step == 0) finish_record(untrained_record());
+  if (settings_.epochs == 0 && position_.step == 0 && !recorded_) {
+    recorded_ = true;
+    finish_record(untrained_record());
+  }
   if (status == "done" && stopped_early()) status = "stopped early";
   for (Observer* observer : observers_) observer->on_stop(*this, status);
   return status;

@@ -166,7 +166,7 @@ class Trainer {
   double best_score_ = 0;
   int64_t best_epoch_ = 0;
   bool improved_ = false;
-  bool recorded_ = false;   ///< the epoch in progress has its partial record
+  bool recorded_ = false;  ///< the epoch in progress has its partial record, or epoch 0 its own
   int64_t epochs_before_ = -1;  ///< negative: as many as now
   bool exploded_ = false;   ///< it has been said
   double first_loss_ = -1;  ///< of the first batch; negative: there was none yet
