@@ -43,7 +43,7 @@ def test_compare_takes_it_for_all_and_for_one(tmp_path):
     (["--direction.rls.k", 0.5], ["accumulate", "rls.k"]),
     ([*RLS, "--direction.rls.kk", 0.5], ["rls.kk", "rls.k"]),
     ([*RLS, "--direction.rls.lambda", 0], ["rls.lambda", "0"]),
-    ([*RLS, "--net", "chain: conv 3 k=3, batch-norm, relu, linear *"], ["batch_norm", "rls.rest=plain"]),
+    ([*RLS, "--net", "chain: conv 4 k=3, conv 4 k=3 groups=2, relu, linear *"], ["'conv2'", "rls.rest=plain"]),
     ([*RLS, "--direction.rls.max-inputs", 100], ["fc1.weight", "785", "rls.max-inputs"]),
 ])
 def test_what_does_not_go_is_said(tmp_path, flags, words):
