@@ -7,6 +7,12 @@ from .rule import expect_plain_autograd
 from .verify import kept
 
 
+def credited(bound, made, cotangent, values):
+    """(gradients of the core's parameters, None for those that do not learn; that of the input)"""
+    into = [torch.empty_like(tensor, requires_grad=False) if tensor.requires_grad else None for tensor in values]
+    return into, bound.core.credit(made, cotangent, into, [False] * len(into))
+
+
 class _ByRule(torch.autograd.Function):
     """Forward pass and credit of a rule; parameters are inputs, so that their gradients go the usual way."""
 
@@ -25,8 +31,7 @@ class _ByRule(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise refusal("Learner", "backward with create_graph=True asks for derivatives of the gradients, and those of a "
                           "rule have none", "call backward without create_graph")
-        into = [torch.empty_like(tensor, requires_grad=False) if tensor.requires_grad else None for tensor in ctx.values]
-        to_input = ctx.bound.core.credit(ctx.made, cotangent, into, [False] * len(into))
+        into, to_input = credited(ctx.bound, ctx.made, cotangent, ctx.values)
         gradients = ctx.lowered.by_parameter(ctx.values, into)
         return (None, to_input, *[gradients.get(id(p)) for p in ctx.learner.parameters_of_model()])
 
@@ -37,8 +42,7 @@ def in_proportion(bound, lowered, x):
         values = lowered.refresh()
         made = bound.core.forward(x, 0, False)
         seen = torch.randn(made.output.shape, generator=torch.Generator().manual_seed(1), dtype=made.output.dtype)
-        into = [torch.empty_like(tensor, requires_grad=False) if tensor.requires_grad else None for tensor in values]
-        bound.core.credit(made, seen.to(made.output.device) * factor, into, [False] * len(into))
+        into, _ = credited(bound, made, seen.to(made.output.device) * factor, values)
         return [g for g in into if g is not None]
 
     with kept(lowered.model), torch.no_grad():

@@ -135,24 +135,31 @@ def expect_apart(model, batch):
                       "them there")
 
 
-def where_outputs_differ(lowered, batch, tolerance):
-    """The first module, in the order of a pass, whose output is not that of its part of the trace."""
-    model, outputs, order = lowered.model, {}, []
+def watched_pass(model, batch, look):
+    """Calls look(path of a module, its output) for every module, in the order of a pass."""
+    def hook_of(name):
+        return lambda _, __, output: look(name, output)
 
-    def keep(name):
-        def hook(_, __, output):
-            if isinstance(output, torch.Tensor):
-                outputs.setdefault(name, []).append(output)
-                order.append(name)
-        return hook
-
-    handles = [module.register_forward_hook(keep(name)) for name, module in model.named_modules() if name]
+    handles = [module.register_forward_hook(hook_of(name)) for name, module in model.named_modules()]
     try:
-        with torch.no_grad(), kept(model):
+        with kept(model):
             model(batch)
     finally:
         for handle in handles:
             handle.remove()
+
+
+def where_outputs_differ(lowered, batch, tolerance):
+    """The first module, in the order of a pass, whose output is not that of its part of the trace."""
+    model, outputs, order = lowered.model, {}, []
+
+    def keep(name, output):
+        if name and isinstance(output, torch.Tensor):
+            outputs.setdefault(name, []).append(output)
+            order.append(name)
+
+    with torch.no_grad():
+        watched_pass(model, batch, keep)
     values = lowered.values
     known, last = {}, {}
     with torch.no_grad(), kept(model):
@@ -187,17 +194,10 @@ def own_function(model, batch):
             todo.extend(before for before, _ in one.next_functions)
         return ""
 
-    def look(name):
-        def hook(_, __, output):
-            if not found and functions(output):
-                found.append((name, functions(output)))
-        return hook
+    def look(name, output):
+        if not found and (function := functions(output)):
+            found.append((name, function))
 
-    handles = [module.register_forward_hook(look(name)) for name, module in model.named_modules()]
-    try:
-        with torch.enable_grad(), kept(model):
-            model(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.enable_grad():
+        watched_pass(model, batch, look)
     return found[0] if found else ("", "")

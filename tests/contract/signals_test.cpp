@@ -105,6 +105,17 @@ TEST_P(EveryRulesSignals, SeveralStoresTakeTheSameSignals) {
   EXPECT_EQ(last.all().size(), 1u);
 }
 
+/// The gradients of a batch, of the rule bound to a network.
+std::vector<Tensor> assigned_to(Rule& rule, Graph& net, const Loss& loss, const Tensor& x,
+                                const Tensor& y) {
+  rule.bind(net, loss, 1);
+  const Look look{.inputs = x, .ids = at::arange(x.size(0)), .draws = Stream(3)};
+  Step step = Step::look_at(look, y);
+  Gradients sink;
+  rule.assign(step, sink);
+  return sink.of_params(rule.trained());
+}
+
 /// The example network's layers, but for the last, in a block of their own.
 Graph in_a_block(const Graph& net) {
   const int cut = net.node(net.output_node()).inputs[0];
@@ -144,11 +155,7 @@ TEST_P(EveryRulesSignals, ABlockOfLayersIsTheLayersInIt) {
       EXPECT_NE(why.find("block"), std::string::npos) << why;
       GTEST_SKIP() << why;
     }
-    learner->bind(net, *loss, 1);
-    Step step = Step::look_at({.inputs = x, .ids = at::arange(16), .draws = Stream(3)}, y);
-    Gradients sink;
-    rule->assign(step, sink);
-    found.push_back(sink.of_params(learner->trained()));
+    found.push_back(assigned_to(*rule, net, *loss, x, y));
   }
   expect_same(found[1], found[0], 1e-12);
 }
@@ -197,11 +204,7 @@ TEST_P(EveryRulesSignals, ABlockAtTwoPlacesIsItsLayersAtBoth) {
       EXPECT_NE(why.find("once"), std::string::npos) << why;
       GTEST_SKIP() << why;
     }
-    learner->bind(net, *loss, 1);
-    Step step = Step::look_at({.inputs = x, .ids = at::arange(16), .draws = Stream(3)}, y);
-    Gradients sink;
-    rule->assign(step, sink);
-    found.push_back(sink.of_params(learner->trained()));
+    found.push_back(assigned_to(*rule, net, *loss, x, y));
   }
   expect_same(found[1], found[0], 1e-12);
 }

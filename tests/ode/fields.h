@@ -54,4 +54,15 @@ inline const std::vector<Gradient> kExact = {Gradient::Naive, Gradient::OneCheck
                                              Gradient::Aca, Gradient::Symplectic,
                                              Gradient::Binomial};
 
+/// stem - ODE block - out.
+inline Graph net_around(const std::shared_ptr<Graph>& f, const Problem& problem,
+                        at::ScalarType type = at::kDouble) {
+  Graph net;
+  const int x = net.add(linear(6), {net.input({{9}})}, "stem");
+  net.output(net.add(linear(5), {net.add(block(f, problem), {x}, "ode")}, "out"));
+  net.to(at::kCPU, type);
+  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
+  return net;
+}
+
 }  // namespace altprop::ode::testing

@@ -13,6 +13,7 @@ namespace {
 using pathways::Batch;
 using pathways::RuleInside;
 using testing::kExact;
+using testing::net_around;
 using NamedGradients = altprop::testing::NamedGradients;
 
 std::shared_ptr<Graph> right_hand_side(bool timed) {
@@ -21,16 +22,6 @@ std::shared_ptr<Graph> right_hand_side(bool timed) {
   const int h = f->add(linear(5), {f->input({{6}}, "z")}, "a");
   f->output(f->add(linear(6), {f->add(activation("tanh"), {h})}, "b"));
   return f;
-}
-
-/// stem - ODE block - out.
-Graph net_with(const std::shared_ptr<Graph>& f, const Problem& problem, at::ScalarType type) {
-  Graph net;
-  const int x = net.add(linear(6), {net.input({{9}})}, "stem");
-  net.output(net.add(linear(5), {net.add(block(f, problem), {x}, "ode")}, "out"));
-  net.to(at::kCPU, type);
-  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
-  return net;
 }
 
 class ExactMethods
@@ -46,7 +37,7 @@ TEST_P(ExactMethods, AgreeUnderEveryRule) {
     for (const Gradient gradient : kExact) {
       SCOPED_TRACE(gradient_names()[static_cast<size_t>(gradient)]);
       Graph net =
-          net_with(right_hand_side(timed), {.solver = solver, .sizes = {.steps = 2}}, type);
+          net_around(right_hand_side(timed), {.solver = solver, .sizes = {.steps = 2}}, type);
       set_gradient(net, gradient);
       const Batch batch(net, 3);
       const auto learner = make_rule(inside.rule, inside.options);
@@ -79,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 /// The loss before each of 50 steps.
 std::vector<double> curve(const Problem& problem, Gradient gradient) {
-  Graph net = net_with(testing::timed_mlp(6), problem, at::kDouble);
+  Graph net = net_around(testing::timed_mlp(6), problem, at::kDouble);
   set_gradient(net, gradient);
   const auto loss = make_loss("cross-entropy");
   const Batch batch(net, 20);

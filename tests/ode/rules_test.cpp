@@ -12,6 +12,7 @@ namespace altprop::ode {
 namespace {
 
 using pathways::Batch;
+using testing::net_around;
 using testing::timed_mlp;
 using NamedGradients = altprop::testing::NamedGradients;
 
@@ -22,17 +23,6 @@ std::shared_ptr<Graph> autonomous() {
   const int z = f->input({{6}});
   f->output(f->add(linear(6), {f->add(activation("tanh"), {f->add(linear(8), {z}, "a")})}, "b"));
   return f;
-}
-
-/// stem - ODE block - out.
-Graph net_around(const std::shared_ptr<Graph>& f, const Problem& problem,
-                 at::ScalarType type = at::kDouble) {
-  Graph net;
-  const int x = net.add(linear(6), {net.input({{9}})}, "stem");
-  net.output(net.add(linear(5), {net.add(block(f, problem), {x}, "ode")}, "out"));
-  net.to(at::kCPU, type);
-  initialise(net, Initialiser("xavier"), Stream(1).at("init"));
-  return net;
 }
 
 Graph residual(at::ScalarType type) {

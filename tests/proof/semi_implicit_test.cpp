@@ -92,20 +92,22 @@ RunSettings semi_implicit_settings() {
   return s;
 }
 
+Graph trained_by(Learner& rule, const RunSettings& s) {
+  const auto data = load_data(s);
+  const auto loss = make_loss(s.loss);
+  Graph net = build_network(s, *data);
+  Trainer(net, rule, *loss, *data, s).run();
+  return net;
+}
+
 TEST(ProofSemiImplicit, ATrainerStepsEachLayerOnceBeforeTheCreditGoesOn) {
   at::NoGradGuard no_grad;
   const RunSettings s = semi_implicit_settings();
-  const auto data = load_data(s);
-  const auto loss = make_loss(s.loss);
-  const auto trained = [&](Learner& rule) {
-    Graph net = build_network(s, *data);
-    Trainer(net, rule, *loss, *data, s).run();
-    return net;
-  };
   SemiImplicit rule;
   ByHand by_hand(s.optimizer.lr, s.optimizer.effective_momentum(), s.optimizer.weight_decay);
   const auto explicit_rule = make_rule("backprop");
-  const Graph found = trained(rule), expected = trained(by_hand), usual = trained(*explicit_rule);
+  const Graph found = trained_by(rule, s), expected = trained_by(by_hand, s),
+              usual = trained_by(*explicit_rule, s);
   EXPECT_LT(largest_difference(found, expected), 1e-12);
   EXPECT_GT(largest_difference(found, usual), 1e-4) << "the order of steps and credit matters";
 }
@@ -118,16 +120,10 @@ TEST(ProofSemiImplicit, OneLayerIsPlainBackprop) {
     RunSettings s = semi_implicit_settings();
     s.optimizer = {.kind = kind, .lr = 0.01, .weight_decay = 0.02};
     s.net = "mlp:784-10:tanh";
-    const auto data = load_data(s);
-    const auto loss = make_loss(s.loss);
-    const auto trained = [&](Learner& rule) {
-      Graph net = build_network(s, *data);
-      Trainer(net, rule, *loss, *data, s).run();
-      return net;
-    };
     SemiImplicit rule;
     const auto usual = make_rule("backprop");
-    const Graph before = build_network(s, *data), found = trained(rule), expected = trained(*usual);
+    const Graph before = build_network(s, *load_data(s)), found = trained_by(rule, s),
+                expected = trained_by(*usual, s);
     EXPECT_GT(largest_difference(found, before), 1e-3) << kind;
     EXPECT_LT(largest_difference(found, expected), 1e-12) << kind;
   }

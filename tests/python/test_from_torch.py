@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from functions import Straight
 from package import altprop
 from torch import nn
 
@@ -201,16 +202,6 @@ def test_any_loss_of_torch(loss):
     altprop.backward(altprop.Rule("backprop"), net, x, y, loss)
     for key, g in gradients(model).items():
         assert torch.allclose(g, right[key], rtol=1e-12, atol=1e-15), key
-
-
-class Straight(torch.autograd.Function):
-    @staticmethod
-    def forward(_, x):
-        return x.sign()
-
-    @staticmethod
-    def backward(_, cot):
-        return cot
 
 
 class StraightThrough(nn.Module):

@@ -24,10 +24,7 @@ def continuous(epoch, **changes):
 
 
 def with_continuous(folder, **changes):
-    make_fixture.make(folder, kind="train", epochs=3)
-    path = folder / "metrics.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text("".join(json.dumps({**r, **continuous(r["epoch"], **changes)}) + "\n" for r in records))
+    make_fixture.make_with(folder, lambda epoch: continuous(epoch, **changes))
 
 
 def test_solvers_and_credit_are_drawn(tmp_path):

@@ -27,10 +27,7 @@ def deployment(**changes):
 
 
 def with_cores(folder, deployed, data=None, **changes):
-    make_fixture.make(folder, kind="train", epochs=3)
-    path = folder / "metrics.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text("".join(json.dumps({**r, **connections(r["epoch"], **changes)}) + "\n" for r in records))
+    make_fixture.make_with(folder, lambda epoch: connections(epoch, **changes))
     if data:
         summary = json.loads((folder / "summary.json").read_text())
         (folder / "summary.json").write_text(json.dumps({**summary, "data": data}))

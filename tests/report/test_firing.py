@@ -23,10 +23,7 @@ def firing(epoch, **changes):
 
 
 def with_firing(folder, **changes):
-    make_fixture.make(folder, kind="train", epochs=3)
-    path = folder / "metrics.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text("".join(json.dumps({**r, **firing(r["epoch"], **changes)}) + "\n" for r in records))
+    make_fixture.make_with(folder, lambda epoch: firing(epoch, **changes))
 
 
 def test_spikes_are_drawn(tmp_path):

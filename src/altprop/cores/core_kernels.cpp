@@ -54,7 +54,8 @@ namespace {
 
 bool fits_core_loops(std::initializer_list<Tensor> all) {
   return std::all_of(all.begin(), all.end(), [](const Tensor& t) {
-    return own_kernel_reaches(OwnKernel::CoreLoops, t) && t.scalar_type() == at::kFloat && t.is_contiguous();
+    return own_kernel_reaches(OwnKernel::CoreLoops, t) && t.scalar_type() == at::kFloat &&
+           t.is_contiguous();
   });
 }
 

@@ -140,6 +140,9 @@ TangentCredits Graph::sweep(Activity& activity, std::vector<Seed> seeds, Tangent
 
 namespace {
 
+/// Of composites, graphs keep what their parts see; others evaluate theirs several times.
+bool is_graph(const Op& op) { return op.parts() == &op; }
+
 /// Credits of nodes as they come together.
 class CreditSums {
  public:
@@ -257,7 +260,7 @@ TangentCredits Graph::reverse(Activity& activity, std::vector<Seed> seeds, Tange
     Tensor cot = feedback.arrive(site, credit.take(k));
     const bool composite = plan.composite[k], signals = sink && plan.learns[k] && !composite;
     // Inside of a graph credit may begin where none arrived from outside.
-    const bool begins = composite && node.op->parts() == node.op.get() && feedback.makes_credit();
+    const bool begins = composite && is_graph(*node.op) && feedback.makes_credit();
     if (!cot.defined() && !begins && !moved.defined()) continue;
     Saved& saved = activity.saved[k];
     Shared shared;
@@ -277,7 +280,7 @@ TangentCredits Graph::reverse(Activity& activity, std::vector<Seed> seeds, Tange
     sweep.around = &site;
     sweep.first_site = site.number + 1;
     // An evaluation of a graph is one of the graphs inside of it, too.
-    sweep.use = composite && node.op->parts() == node.op.get() ? outer.use : 0;
+    sweep.use = composite && is_graph(*node.op) ? outer.use : 0;
     if (arrives && any) {
       sweep.shared = &shared;
       sweep.release = outer.release && !moved.defined();
@@ -361,7 +364,7 @@ void Graph::visit(const Activity& activity, const Visit& visit) const {
       visit.leaf(site, saved);
       continue;
     }
-    const int use = node.op->parts() == node.op.get() ? visit.use : 0;
+    const int use = is_graph(*node.op) ? visit.use : 0;
     node.op->visit_parts(saved, {visit.leaf, &site, site.number + 1, use});
   }
 }

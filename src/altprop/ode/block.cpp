@@ -131,14 +131,7 @@ Takes Block::takes(int input) const {
 }
 
 int64_t Block::equal_steps() const {
-  if (problem_.sizes.is_adaptive()) return 0;
-  int64_t out = 0;
-  double from = span_.begin;
-  for (const Stop& stop : span_.stops) {
-    out += problem_.sizes.count(stop.time - from);
-    from = stop.time;
-  }
-  return out;
+  return problem_.sizes.is_adaptive() ? 0 : steps_of(span_, problem_.sizes);
 }
 
 std::string Block::objection_to(const GradientMethod& method) const {

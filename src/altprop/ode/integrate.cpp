@@ -123,6 +123,16 @@ std::vector<TimeStep> equal_steps(std::span<const Span> spans, const StepSizes& 
 
 }  // namespace
 
+int64_t steps_of(const Span& span, const StepSizes& sizes) {
+  int64_t out = 0;
+  double from = span.begin;
+  for (const Stop& stop : span.stops) {
+    out += stop.time == from ? 0 : sizes.count(stop.time - from);
+    from = stop.time;
+  }
+  return out;
+}
+
 void Costs::add(const Costs& other) {
   if (other.sequences > 0) {
     fewest = sequences > 0 ? std::min(fewest, other.fewest) : other.fewest;

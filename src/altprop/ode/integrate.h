@@ -104,6 +104,9 @@ struct Journey {
   std::vector<int64_t>* cut = nullptr;
 };
 
+/// How many equal steps lead through all stops.
+int64_t steps_of(const Span& span, const StepSizes& sizes);
+
 /// From the begin through all stops in turn. Equal steps: `steps` to each stop, or of length
 /// `step`.
 /// @param spans one for all samples, or with steps of their own also one for each

@@ -81,16 +81,6 @@ class StatesKept {
   bool all_, binomial_;
 };
 
-int64_t steps_of(const Span& span, const StepSizes& sizes) {
-  int64_t out = 0;
-  double from = span.begin;
-  for (const Stop& stop : span.stops) {
-    out += stop.time == from ? 0 : sizes.count(stop.time - from);
-    from = stop.time;
-  }
-  return out;
-}
-
 /// Steps of a pass, where they are known before it; 0 where they are not.
 int64_t known_steps(const StepSizes& sizes, const Record& record,
                     const std::vector<TimeStep>& given) {
