@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Runs the C++ tests and then the files of the program's tests, in as many processes as there are cores; ends with one line
 # of counts.
-# Where there is a GPU, everything runs a second time on it.
+# Where there is a GPU, everything runs a second time on it. Says how long each part took.
 set -uo pipefail
 build=$(cd "${1:-build}" && pwd)
 cd "$(dirname "$0")/.."
 shards=$(nproc)
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
+
+took() { echo "$1: $((SECONDS - begun)) s"; begun=$SECONDS; }
+begun=$SECONDS
 
 crashed=0
 run_all() {  # on the device in $1
@@ -21,14 +24,17 @@ run_all() {  # on the device in $1
     grep -vE '^$|^\[==========\]|^\[  PASSED  \]' "$logs/$1-shard$i.log"
     [[ -s "$logs/$1-shard$i.json" ]] || { echo "shard $i on $1 ended before its tests did"; crashed=1; }
   done
+  took "C++ tests on $1"
   export ALTPROP_BUILD=$build
   # The largest first, so that the last ones are short.
   find tests -name 'test_*.py' -printf '%s %p\n' | sort -rn | cut -d' ' -f2- |
     xargs -P "$shards" -I{} tools/test_file.sh {} "$logs/$1"
+  took "tests of the program and of Python on $1"
 }
 
 run_all cpu
 tools/kernels.sh "$build" || crashed=1
+took "kernels"
 devices=cpu
 if .venv/bin/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
   run_all cuda

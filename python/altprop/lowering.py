@@ -9,7 +9,7 @@ from torch.export.graph_signature import OutputKind
 from . import _core
 from .errors import module_of, place, placed, refusal
 from .export import placeholders
-from .native import NATIVE, NATIVE_OF_SEVERAL, NATIVE_PARTS, parts_of
+from .native import NATIVE, NATIVE_OF_SEVERAL, NATIVE_PARTS, parts_of, rows_of_all
 from .values import FORMATS, TYPES, Values, is_getitem
 
 
@@ -86,6 +86,8 @@ class Lowered:
         self._taken = set()
         self.ids = {}
         self.counted = []    # num_batches_tracked of norms that have seen a batch
+        self.fronts = {}     # a value repeated for each sample -> the learnt value
+        self._transposes, self._made = {}, {}  # and the names of the parameters that they are made of
         self._lower()
 
     # ---- parameters
@@ -97,10 +99,28 @@ class Lowered:
         if key not in self._numbers:
             value = own if own is not None else self.values.evaluated([node])[0]
             learnt = node in self.values.learnt
-            name = self._names.get(id(own), node.name)
+            name = self._names.get(id(own)) or self._made.get(node, node.name)
             self._numbers[key] = self.core.param(name, value, learnt)
             self.sources.append(own if own is not None else node)
         return self._numbers[key]
+
+    def transposed(self, node):
+        """The node of a matrix's transpose."""
+        if node not in self._transposes:
+            graph = node.graph
+            with graph.inserting_after(node):
+                made = graph.call_function(torch.ops.aten.t.default, (node,))
+            made.meta["val"] = node.meta["val"].t()
+            if node in self.values.learnt:
+                self.values.learnt.add(made)
+            self._transposes[node] = made
+            self._made[made] = self._names.get(id(self.values.own.get(node)), node.name)
+        return self._transposes[node]
+
+    def home_of(self, node):
+        """The module that a tensor of the model's belongs to, or None."""
+        name = self._names.get(id(self.values.own.get(node)))
+        return name.rpartition(".")[0] if name else None
 
     def refresh(self):
         """The parameters' values as they are now, known to the core; those made of others are on autograd's tape."""
@@ -181,8 +201,8 @@ class Lowered:
     def add(self, kind, node, inputs, params=(), name=None, **settings):
         """An operation of the library. @param inputs, params nodes; None: none @returns its id"""
         if name is None:
-            own = self._names.get(id(self.values.own.get(params[0]))) if params and params[0] is not None else None
-            name = own.rpartition(".")[0] if own else node.name
+            home = self.home_of(params[0]) if params and params[0] is not None else None
+            name = node.name if home is None else home
         self.operations += 1
         try:
             return self.core.add(kind, settings, [-1 if p is None else self.param(p) for p in params],
@@ -223,6 +243,10 @@ class Lowered:
             if str(todo[i].target) in NATIVE_PARTS and parts_of(self, todo[i], self.values.arguments(todo[i])):
                 self.done.update(todo[i].users)
                 i += 1
+                continue
+            together = rows_of_all(self, todo[i])
+            if together:
+                self.done.update(together)
                 continue
             end = self._end_of_box(todo, order, i)
             if end == i and self._native(todo[i]):
@@ -269,6 +293,8 @@ class Lowered:
         return True
 
     def _box(self, nodes):
+        repeated = {one: None for node in nodes for one in node.all_input_nodes if one in self.fronts}
+        nodes = [*repeated, *nodes]
         box = Box(self.values)
         box.collect(nodes)
         inside = set(nodes)

@@ -207,19 +207,108 @@ def dropout(lowered, node, args):
     return lowered.add("dropout", node, [x], p=p) if training and p > 0 else lowered.ids[x]
 
 
-def of_two(kind):
+def with_learnt(kind, lowered, node, x, value):
+    """A value of the model's parameters that all samples share, as a factor or a summand."""
+    if not real(lowered, x) or value not in lowered.values.learnt:
+        return None
+    own_value, samples = lowered.values.tensor(value), lowered.values.tensor(x)
+    if own_value.dtype != samples.dtype or own_value.dim() > samples.dim() or node.meta["val"].shape != samples.shape:
+        return None
+    if own_value.dim() == samples.dim() and own_value.shape[0] != 1:
+        return None
+    return lowered.add(kind, node, [x], [value])
+
+
+def of_two(kind, learnt):
     def make(lowered, node, args):
         a, b = args[:2]
-        if not real(lowered, a, b) or (len(args) > 2 and args[2] != 1) or a is b:
+        if len(args) > 2 and args[2] != 1:
             return None
-        if lowered.values.shape(a) != lowered.values.shape(b) or lowered.values.shape(a) is None:
+        if not real(lowered, a, b):
+            return with_learnt(learnt, lowered, node, a, b) or with_learnt(learnt, lowered, node, b, a)
+        extents = lowered.values.shape(a), lowered.values.shape(b)
+        if a is b or None in extents or len(extents[0]) != len(extents[1]):
+            return None
+        if extents[0] != extents[1] and (kind == "add" or any(1 not in pair and pair[0] != pair[1] for pair in zip(*extents))):
             return None
         return lowered.add(kind, node, [a, b])
     return make
 
 
+def repeated(lowered, node, args):
+    """A learnt value that is repeated for each sample, to stand in front of it: the concatenation will take it."""
+    value = args[0]
+    if value not in lowered.values.learnt or not node.users or not lowered.values.led_by_samples(node):
+        return None
+    own_value = lowered.values.tensor(value)
+    if own_value.dim() != node.meta["val"].dim() or own_value.shape[0] != 1 or \
+            list(own_value.shape[1:]) != lowered.values.shape(node):
+        return None
+    for user in node.users:
+        parts, dim = lowered.values.arguments(user)[:2] if str(user.target) == "aten.cat.default" else ((), 0)
+        if len(parts) != 2 or parts[0] is not node or parts[1] is node or dim % own_value.dim() != 1 or \
+                not lowered.values.led_by_samples(parts[1]) or lowered.values.tensor(parts[1]).dtype != own_value.dtype:
+            return None
+    lowered.fronts[node] = value
+    return -1  # nobody else asks for it
+
+
+def matrix_times(lowered, node, args):
+    """x weight of samples that are rows, or bias + x weight."""
+    bias, x, weight, beta, alpha = args if len(args) == 5 else [None, *args, 1, 1]
+    if not real(lowered, x) or beta != 1 or alpha != 1:
+        return None
+    return columns(lowered, node, x, weight, bias)
+
+
+def columns(lowered, node, x, weight, bias):
+    """x weight + bias along the last dimension, weight [inputs, outputs]: a linear layer of its transpose."""
+    if not own(lowered, weight) or not own(lowered, bias) or weight is None or \
+            lowered.values.tensor(weight).dim() != 2 or (bias is not None and lowered.values.tensor(bias).dim() != 1):
+        return None
+    return lowered.add("linear", node, [x], [lowered.transposed(weight), bias], name=lowered.home_of(weight) or node.name)
+
+
+def rows_of_all(lowered, node):
+    """A product of all rows of all samples, between two views: nodes that are one linear layer. @returns the last, or None"""
+    if str(node.target) not in VIEWS or not real(lowered, node.args[0]) or len(node.users) != 1:
+        return None
+    x, [product] = node.args[0], node.users
+    kind = str(product.target)
+    if kind not in ("aten.addmm.default", "aten.mm.default", "aten.matmul.default") or len(product.users) != 1:
+        return None
+    arguments = lowered.values.arguments(product)
+    bias, rows, weight = arguments[:3] if kind == "aten.addmm.default" else [None, *arguments]
+    if rows is not node or arguments[3:] not in ([], [1, 1]):
+        return None
+    [back] = product.users
+    shape = lowered.values.shape(x)
+    if str(back.target) not in VIEWS or not shape or not lowered.values.led_by_samples(back) or \
+            lowered.values.tensor(node).shape[-1] != shape[-1] or \
+            lowered.values.shape(back) != [*shape[:-1], lowered.values.tensor(product).shape[-1]]:
+        return None
+    found = columns(lowered, product, x, weight, bias)
+    if found is None:
+        return None
+    lowered.ids[back] = found
+    return [node, product, back]
+
+
+VIEWS = ("aten.view.default", "aten.reshape.default", "aten._unsafe_view.default")
+
+
+def rms_norm(lowered, node, args):
+    x, shape, weight, eps = args
+    if not real(lowered, x) or weight is None or not own(lowered, weight) or len(shape) != 1:
+        return None
+    eps = torch.finfo(lowered.values.tensor(x).dtype).eps if eps is None else eps
+    return lowered.add("rms_norm", node, [x], [weight], eps=eps)
+
+
 def concat(lowered, node, args):
     parts, dim = args
+    if parts[0] in lowered.fronts:
+        return lowered.add("prepend", node, [parts[1]], [lowered.fronts[parts[0]]])
     if not real(lowered, *parts):
         return None
     dim %= lowered.values.tensor(parts[0]).dim()
@@ -228,11 +317,11 @@ def concat(lowered, node, args):
 
 def embedding(lowered, node, args):
     weight, tokens, padding = args[:3]
-    if not own(lowered, weight) or tokens not in lowered.ids or padding >= 0:
+    if not own(lowered, weight) or tokens not in lowered.ids:
         return None
     if lowered.values.tensor(tokens).dtype != torch.int64:
         return None
-    return lowered.add("embedding", node, [tokens], [weight])
+    return lowered.add("embedding", node, [tokens], [weight], padding=padding)
 
 
 NATIVE = {
@@ -270,9 +359,14 @@ NATIVE = {
     "aten.clone.default": unchanged,
     "aten.contiguous.default": unchanged,
     "aten.alias.default": unchanged,
-    "aten.add.Tensor": of_two("add"),
-    "aten.mul.Tensor": of_two("multiply"),
+    "aten.add.Tensor": of_two("add", "offset"),
+    "aten.mul.Tensor": of_two("multiply", "gain"),
     "aten.cat.default": concat,
+    "aten.expand.default": repeated,
+    "aten.addmm.default": matrix_times,
+    "aten.mm.default": matrix_times,
+    "aten.matmul.default": matrix_times,
+    "aten.rms_norm.default": rms_norm,
     "aten.embedding.default": embedding,
 }
 

@@ -9,10 +9,12 @@
 #include "altprop/network/ops/dropout.h"
 #include "altprop/network/ops/embedding.h"
 #include "altprop/network/ops/group_norm.h"
+#include "altprop/network/ops/learnt.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/move.h"
 #include "altprop/network/ops/norm.h"
 #include "altprop/network/ops/pool.h"
+#include "altprop/network/ops/rms_norm.h"
 #include "altprop/network/ops/scale.h"
 #include "altprop/network/ops/shape.h"
 
@@ -84,7 +86,15 @@ int Network::add(const std::string& kind, const py::dict& s, const std::vector<i
   } else if (kind == "group_norm") {
     op = std::make_shared<GroupNorm>(whole("groups", 1), number("eps", 1e-5), weight, bias);
   } else if (kind == "embedding") {
-    op = std::make_shared<Embedding>(weight);
+    op = std::make_shared<Embedding>(weight, nullptr, whole("padding", -1));
+  } else if (kind == "gain") {
+    op = std::make_shared<Gain>(weight);
+  } else if (kind == "offset") {
+    op = std::make_shared<Offset>(weight);
+  } else if (kind == "prepend") {
+    op = std::make_shared<Prepend>(weight);
+  } else if (kind == "rms_norm") {
+    op = std::make_shared<RmsNorm>(number("eps", 1e-5), weight);
   } else if (kind == "activation") {
     op = activation(s["function"].cast<std::string>());
   } else if (kind == "max_pool2d") {

@@ -3,78 +3,16 @@
 #pragma once
 
 #include <ATen/Parallel.h>
-#include <gtest/gtest.h>
 
-#include <functional>
 #include <map>
 
-#include "altprop/base/error.h"
-#include "altprop/base/text.h"
-#include "altprop/network/gradients.h"
-#include "altprop/network/op.h"
-#include "support/device.h"
+#include "network/op_under_test.h"
 
 namespace altprop {
 
-struct CheckOptions {
-  Mode mode = Mode::Train;
-  int64_t tokens = 0;  ///< above 0: the input holds integers below it and has no derivative
-  bool probabilities = false;  ///< inputs and parameters lie in (0, 1)
-  bool many_cotangents = true;  ///< false: K*B rows must be refused
-  double step = 1e-5;           ///< of the central differences
-  double float_tolerance = 2e-4;
-  bool has_float32 = true;
-  bool along_parameters = true;  ///< false: tangents along parameters must be refused
-  bool whole_substitute = true;  ///< false: a substitute stands for a part of what the weight does
-};
-
-inline double largest(const Tensor& t) { return t.numel() == 0 ? 0 : t.abs().max().item<double>(); }
-
-/// The largest difference, relative to the larger of 1 and the largest entry.
-inline double distance(const Tensor& a, const Tensor& b) {
-  if (a.sizes() != b.sizes()) return INFINITY;
-  const double d = largest(a.to(at::kCPU, at::kDouble) - b.to(at::kCPU, at::kDouble));
-  return std::isnan(d) ? INFINITY : d / std::max(1.0, largest(b.to(at::kDouble)));
-}
-
-inline void expect_close(const Tensor& a, const Tensor& b, double tolerance,
-                         const std::string& what) {
-  EXPECT_EQ(shape_text(a.sizes()), shape_text(b.sizes())) << what;
-  EXPECT_LE(distance(a, b), tolerance) << what;
-}
-
-inline double dot_product(const Tensor& a, const Tensor& b) { return (a * b).sum().item<double>(); }
-
-/// The same numbers at other strides (the last two dimensions are swapped in memory).
-inline Tensor restrided(const Tensor& t) {
-  return t.dim() < 2 ? t : t.transpose(-1, -2).contiguous().transpose(-1, -2);
-}
-
-class OpCheck {
+class OpCheck : public OpUnderTest {
  public:
-  OpCheck(OpPtr op, const std::vector<std::vector<int64_t>>& shapes, CheckOptions options = {})
-      : op_(std::move(op)), options_(options), stream_(Stream(11).at(op_->type())) {
-    std::vector<Spec> specs;
-    for (const auto& shape : shapes) {
-      const Stream draw = stream_.at("x").at(static_cast<int64_t>(x_.size()));
-      x_.push_back(options.tokens > 0
-                       ? draw.uniform(0, options.tokens, shape).to(test::on_device(at::kLong))
-                       : values(draw, shape));
-      specs.push_back({.shape = {shape.begin() + 1, shape.end()},
-                       .kind = options.probabilities ? Kind::Probability : Kind::Real,
-                       .dtype = options.tokens > 0 ? Dtype::Int64 : Dtype::Float});
-    }
-    out_ = op_->infer(specs);
-    op_->build(specs);
-    int64_t i = 0;
-    for (const ParamPtr& p : op_->params()) {
-      p->learnt = true;  // of what is frozen the derivative is known as well
-      p->value = values(stream_.at("parameter").at(i++), p->value.sizes());
-    }
-    for (auto& [name, buffer] : op_->buffers())
-      if (buffer->is_floating_point())
-        *buffer = stream_.at(name).uniform(0.5, 2, buffer->sizes(), test::on_device(at::kDouble));
-  }
+  using OpUnderTest::OpUnderTest;
 
   void run() {
     Tensor y = forward(x_, saved_);
@@ -100,45 +38,6 @@ class OpCheck {
   }
 
  private:
-  Tensor values(const Stream& draw, IntArrayRef shape) const {
-    return options_.probabilities ? draw.uniform(0.02, 0.98, shape, test::on_device(at::kDouble))
-                                  : draw.normal(shape, test::on_device(at::kDouble));
-  }
-
-  /// Number of inputs with a derivative.
-  int differentiable() const { return options_.tokens > 0 ? 0 : static_cast<int>(x_.size()); }
-
-  Tensor forward(const std::vector<Tensor>& x, Saved& saved) const {
-    return op_->forward(x, saved, {options_.mode, stream_.at("draws")});
-  }
-
-  double seen_by_cotangent() const {
-    Saved scratch;
-    return dot_product(forward(x_, scratch), cot_);
-  }
-
-  /// Central differences of <cot, f> in every entry of `at`, which f reads.
-  Tensor differences(const Tensor& at) const {
-    return differences(at, [this] { return seen_by_cotangent(); });
-  }
-
-  Tensor differences(const Tensor& at, const std::function<double()>& value) const {
-    std::vector<double> out;
-    // With a version counter of its own: autograd must not take these visits for changes.
-    const Tensor entries = at.variable_data().view(-1);
-    for (int64_t i = 0; i < at.numel(); ++i) {
-      Tensor entry = entries[i];
-      const double kept = entry.item<double>();
-      entry.fill_(kept + options_.step);
-      const double above = value();
-      entry.fill_(kept - options_.step);
-      const double below = value();
-      entry.fill_(kept);
-      out.push_back((above - below) / (2 * options_.step));
-    }
-    return at::tensor(out, at::kDouble).view(at.sizes());
-  }
-
   void derivatives(int i) {
     const std::string at_input = text::cat(" of input ", i);
     Tensor& x = x_[static_cast<size_t>(i)];
@@ -156,17 +55,6 @@ class OpCheck {
     const double a = dot_product(cot_, pushed), b = dot_product(pulled, t);
     EXPECT_NEAR(a, b, 1e-10 * std::max(1.0, std::abs(a)))
         << "<cot, J t> = <J^T cot, t>" << at_input;
-  }
-
-  /// The gradients that one call of `accumulate` leaves in tensors that held NaN.
-  /// @param alone the one parameter that is asked about; null: all of them
-  std::vector<Tensor> gradients(const Saved& saved, const Tensor& cot, double scale,
-                                const Param* alone = nullptr) const {
-    Gradients store = Gradients::none();
-    for (const ParamPtr& p : op_->params())
-      if (!alone || p.get() == alone) store.bind(*p, at::full_like(p->value, NAN));
-    op_->accumulate(saved, cot, scale, store);
-    return store.of_params(op_->params());
   }
 
   void parameters() {
@@ -524,14 +412,6 @@ class OpCheck {
       expect_close(op_->vjp(saved, cot, i), pulled[static_cast<size_t>(i)],
                    options_.float_tolerance, "float32 vjp");
   }
-
-  OpPtr op_;
-  CheckOptions options_;
-  Stream stream_;
-  std::vector<Tensor> x_;
-  Spec out_;
-  Saved saved_;
-  Tensor cot_;
 };
 
 /// Runs every check. @param shapes of the inputs, batch included; keep them small
@@ -544,17 +424,6 @@ inline void check_op(const OpPtr& op, const std::vector<std::vector<int64_t>>& s
   at::set_num_threads(1);  // thousands of calls on tiny tensors: waking threads would take longest
   OpCheck(op, shapes, options).run();
   at::set_num_threads(threads);
-}
-
-/// Expects a Refusal whose text contains `part`.
-template <class F>
-void expect_refusal(F&& f, const std::string& part) {
-  try {
-    f();
-    ADD_FAILURE() << "nothing was refused; expected: " << part;
-  } catch (const UsageError& e) {
-    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
-  }
 }
 
 }  // namespace altprop

@@ -10,8 +10,10 @@
 #include "altprop/network/ops/diagonal.h"
 #include "altprop/network/ops/embedding.h"
 #include "altprop/network/ops/group_norm.h"
+#include "altprop/network/ops/learnt.h"
 #include "altprop/network/ops/linear.h"
 #include "altprop/network/ops/norm.h"
+#include "altprop/network/ops/rms_norm.h"
 #include "altprop/ode/time_gate.h"
 #include "altprop/spiking/coding.h"
 #include "altprop/spiking/constant_slope.h"
@@ -49,6 +51,11 @@ OpPtr sharing(const Op& op) {
   if (type == "layer_norm")
     return std::make_shared<LayerNorm>(1e-5, p[0]->value.dim() > 1, p[0], p[1]);
   if (type == "group_norm") return std::make_shared<GroupNorm>(2, 1e-5, p[0], p[1]);
+  if (type == "rms_norm") return std::make_shared<RmsNorm>(1e-5, p[0]);
+  if (type == "gain")
+    return std::make_shared<Gain>(p[0], op.settings().empty() ? Over::Last : Over::Channels);
+  if (type == "offset") return std::make_shared<Offset>(p[0]);
+  if (type == "prepend") return std::make_shared<Prepend>(p[0]);
   if (type == "embedding") return std::make_shared<Embedding>(p[0]);
   if (type == "one-hot") return std::make_shared<Embedding>(p[0], p[1]);
   if (type == "membrane") return membrane(p[0]->value.size(0), 1, p[0]);
@@ -130,6 +137,8 @@ TEST(Sharing, WhatDoesNotFitIsRefused) {
   for (const OpPtr& op : std::vector<OpPtr>{
            std::make_shared<Event>(EventSettings{.out = 3}, wide, nullptr, nullptr),
            std::make_shared<spiking::Window>(WindowSettings{.out = 3}, wide), membrane(3, 1, wide),
+           std::make_shared<Gain>(wide), std::make_shared<Offset>(wide),
+           std::make_shared<Prepend>(wide), std::make_shared<RmsNorm>(1e-5, wide),
            std::make_shared<ConstantSlope>(ConstantSlopeSettings{.out = 3}, wide, nullptr)})
     EXPECT_THROW(op->infer({&five, 1}), Refusal) << op->type();
   const weight_flow::OdeToOde without({.flow = "constant", .steps = 2});

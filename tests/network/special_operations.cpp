@@ -208,7 +208,7 @@ std::vector<Special> all_operations() {
   const Tensor some = at::tensor({1, 2, 2, 0, 1, 1}, at::kLong).view({2, 3});
   out.push_back({"embedding",
                  {"embedding"},
-                 op(embedding, 3, 8),
+                 op(embedding, 3, 8, -1),
                  {},
                  [](Values v) { return at::embedding(v[1], v[0]); },
                  Mode::Eval,
@@ -287,7 +287,7 @@ std::vector<Special> all_operations() {
       {"circular_pad", {"circular-pad"}, op(circular_pad, 1), {{2, 3, 4, 5}}, [](Values v) {
          return at::pad(v[0], {1, 1, 1, 1}, "circular");
        }});
-  for (const auto& some : {ode_operations(), core_operations(), special_spikes()})
+  for (const auto& some : {ode_operations(), core_operations(), transformer_operations(), special_spikes()})
     out.insert(out.end(), some.begin(), some.end());
   return out;
 }

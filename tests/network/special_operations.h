@@ -42,6 +42,8 @@ inline void PrintTo(const Special& s, std::ostream* out) { *out << s.name; }
 std::vector<Special> all_operations();
 /// Those of neural ODEs and flows among them.
 std::vector<Special> ode_operations();
+/// Those of transformers.
+std::vector<Special> transformer_operations();
 /// Those of cores with probabilistic synapses.
 std::vector<Special> core_operations();
 

@@ -10,9 +10,15 @@
 
 #include "altprop/network/graph.h"
 #include "altprop/network/init.h"
+#include "altprop/spiking/event.h"
 #include "network/check_op.h"
 
 namespace altprop::spiking::testing {
+
+inline std::shared_ptr<Event> event(int64_t out, EventSettings s = {}) {
+  s.out = out;
+  return std::make_shared<Event>(s);
+}
 
 /// [rows, n] from 0 to `latest`, of which a share never comes.
 inline Tensor some_times(uint64_t seed, int64_t rows, int64_t n, double latest = 1,

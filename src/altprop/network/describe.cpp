@@ -26,7 +26,7 @@ bool reuses_input(const Graph& net, const Node& node) {
 
 constexpr int64_t kIntegerBytes = 8;
 
-int64_t bytes_of(const Tensor& t) { return t.numel() * static_cast<int64_t>(t.element_size()); }
+int64_t memory_of(const Tensor& t) { return t.numel() * static_cast<int64_t>(t.element_size()); }
 
 using text::short_bytes;
 using text::short_number;
@@ -90,13 +90,13 @@ Description describe(const Graph& net, int64_t batch) {
     for (const ParamPtr& param : node.op->params()) {
       if (seen.insert(param.get()).second) {
         row.parameters += param->value.numel();
-        out.weight_bytes += bytes_of(param->value);
+        out.weight_bytes += memory_of(param->value);
       } else {
         row.shared = true;
       }
     }
     for (const auto& [name, buffer] : node.op->buffers())
-      if (seen_buffers.insert(buffer).second) out.buffer_bytes += bytes_of(*buffer);
+      if (seen_buffers.insert(buffer).second) out.buffer_bytes += memory_of(*buffer);
     std::vector<Spec> specs;
     int credited_inputs = 0;
     for (int i : node.inputs) {

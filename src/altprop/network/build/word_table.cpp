@@ -193,13 +193,15 @@ struct MultiplyWord : Word {
 };
 
 struct EmbeddingWord : Word {
-  int64_t vocabulary = 1, width = 1;
+  int64_t vocabulary = 1, width = 1, padding = -1;
   void declare(Options& o) override {
     o.integer("vocabulary", vocabulary, kWidth, {"number of symbols"});
     o.integer("width", width, kWidth, {"values per symbol"});
+    o.integer("padding", padding, {.min = -1, .max = 1e7},
+              {"symbol whose vector stays as it is drawn; -1: none"});
   }
   int add(Builder& net, const std::vector<int>& in, const std::string& name) const override {
-    return net.add(embedding(vocabulary, width), in, name,
+    return net.add(embedding(vocabulary, width, padding), in, name,
                    static_cast<double>(vocabulary) * static_cast<double>(width));
   }
 };

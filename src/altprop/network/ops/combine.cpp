@@ -92,7 +92,19 @@ Tensor Add::jvp(const Saved& saved, const Tensor& tangent, int input) const {
   return Shares::pushed(saved, 0, input, tangent);
 }
 
-Spec Multiply::infer(std::span<const Spec> inputs) const { return one_shape(type(), inputs); }
+Spec Multiply::infer(std::span<const Spec> inputs) const {
+  const std::vector<int64_t>&a = inputs[0].shape, &b = inputs[1].shape;
+  const bool apart = a.size() == b.size() && inputs[0].batched && inputs[1].batched;
+  Spec wide{a};
+  for (size_t i = 0; apart && i < a.size(); ++i)
+    if (a[i] != b[i]) {
+      if (a[i] != 1 && b[i] != 1) return one_shape(type(), inputs);
+      wide.shape[i] = a[i] == 1 ? b[i] : a[i];
+    }
+  if (!apart || a == b) return one_shape(type(), inputs);
+  for (const Spec& spec : inputs) expect_real(type(), spec);
+  return wide;
+}
 
 Tensor Multiply::forward(std::span<const Tensor> inputs, Saved& saved, const Pass&) const {
   saved.t = {inputs[0], inputs[1]};
@@ -106,8 +118,17 @@ Tensor Multiply::product(const Saved& saved, const Tensor& rows, size_t other) c
   return rows * (shared ? saved.t[other] : match_rows(saved.t[other], rows));
 }
 
+Tensor Multiply::pulled(const Saved& saved, int input, const Tensor& rows) const {
+  const Tensor own = Shares::pulled(saved, 0, input, rows);
+  const Tensor& x = saved.t[static_cast<size_t>(input)];
+  std::vector<int64_t> same;  // dimensions along which the input is the same for all numbers
+  for (int64_t i = 1; x.dim() == own.dim() && i < x.dim(); ++i)
+    if (x.size(i) == 1 && own.size(i) != 1) same.push_back(i);
+  return same.empty() ? own : own.sum(same, true);
+}
+
 Tensor Multiply::vjp(const Saved& saved, const Tensor& cot, int input, const Tensor*) const {
-  return Shares::pulled(saved, 0, input, product(saved, cot, input == 0 ? 1 : 0));
+  return pulled(saved, input, product(saved, cot, input == 0 ? 1 : 0));
 }
 
 Tensor Multiply::jvp(const Saved& saved, const Tensor& tangent, int input) const {
@@ -122,8 +143,7 @@ Tensor Multiply::jvp_vjp(const Saved& saved, std::span<const Tensor> tangents, c
   const Tensor rows = Shares::pushed(saved, 0, other, moved);
   const int64_t shared = Shares::batch(saved, 0, other);
   const int64_t batch = shared > 0 ? shared : saved.t[static_cast<size_t>(other)].size(0);
-  return Shares::pulled(saved, 0, input,
-                        fold_tangents(cot * match_rows(rows, cot), rows.size(0), batch));
+  return pulled(saved, input, fold_tangents(cot * match_rows(rows, cot), rows.size(0), batch));
 }
 
 Concat::Concat(int n, int64_t dim) : n_(at_least_two("concat", n)), dim_(dim) {

@@ -27,7 +27,8 @@ class Add : public Op {
   int n_;
 };
 
-/// The elementwise product of two inputs of one shape. Saved.t = {first, second}.
+/// The elementwise product of two inputs of one shape, or of samples of as many dimensions of which
+/// one has extents of 1 where it is the same along the other's. Saved.t = {first, second}.
 class Multiply : public Op {
  public:
   std::string type() const override { return "multiply"; }
@@ -45,6 +46,8 @@ class Multiply : public Op {
  private:
   /// A row of the one factor times its partner in the other.
   Tensor product(const Saved& saved, const Tensor& rows, size_t other) const;
+  /// Credit of an input from that of each number that was made of it.
+  Tensor pulled(const Saved& saved, int input, const Tensor& rows) const;
 };
 
 /// n inputs one behind the other along a dimension, of any one kind. Saved.shape = their extents in

@@ -10,14 +10,18 @@
 
 namespace altprop {
 
-Embedding::Embedding(int64_t vocabulary, int64_t width) : vocabulary_(vocabulary), width_(width) {
+Embedding::Embedding(int64_t vocabulary, int64_t width, int64_t padding)
+    : vocabulary_(vocabulary), width_(width), padding_(padding) {
   if (vocabulary < 1 || width < 1)
     throw Refusal(type(), text::cat("vocabulary and width must be at least 1, but are ", vocabulary,
                                     " and ", width));
+  if (padding < -1 || padding >= vocabulary)
+    throw Refusal(type(), text::cat("the padding is one of ", vocabulary, " tokens, or -1 for none, "
+                                    "but is ", padding));
 }
 
-Embedding::Embedding(ParamPtr table, ParamPtr bias)
-    : Embedding(table->value.size(0), table->value.size(1)) {
+Embedding::Embedding(ParamPtr table, ParamPtr bias, int64_t padding)
+    : Embedding(table->value.size(0), table->value.size(1), padding) {
   one_hot_ = with_bias_ = bias != nullptr;  // the product of one-hot rows, written as one
   table_ = std::move(table);
   bias_ = std::move(bias);
@@ -32,7 +36,8 @@ std::shared_ptr<Embedding> Embedding::one_hot(int64_t vocabulary, int64_t width,
 
 std::string Embedding::settings() const {
   return text::cat("vocabulary=", vocabulary_, ",width=", width_,
-                   one_hot_ && !with_bias_ ? ",bias=false" : "");
+                   one_hot_ && !with_bias_ ? ",bias=false" : "",
+                   padding_ < 0 ? "" : text::cat(",padding=", padding_));
 }
 
 Spec Embedding::infer(std::span<const Spec> inputs) const {
@@ -98,11 +103,15 @@ Tensor Embedding::jvp(const Saved&, const Tensor&, int) const {
                 "start from a tangent of the embedding's output");
 }
 
+Tensor Embedding::learning(const Tensor& tokens) const {
+  return padding_ < 0 ? tokens : tokens.masked_fill(tokens.eq(padding_), -1);
+}
+
 Tensor Embedding::jvp_params(const Saved& saved, const ParamTangents& of) const {
   const Tensor d_table = of(*table_), db = bias_ ? of(*bias_) : Tensor();
   if (!d_table.defined() && !db.defined()) return {};
   const Tensor out =
-      rows_of(d_table.defined() ? d_table : at::zeros_like(table_->value), saved.t[0]);
+      rows_of(d_table.defined() ? d_table : at::zeros_like(table_->value), learning(saved.t[0]));
   return db.defined() ? out + db : out;
 }
 
@@ -112,7 +121,7 @@ void Embedding::accumulate(const Saved& saved, const Tensor& cot, double scale, 
   const Tensor rows = fold_rows(cot, tokens.size(0)).reshape({-1, width_});
   if (Slot* slot = bias_ ? store.of(*bias_) : nullptr) slot->add_rows(rows, scale);
   if (Slot* slot = store.of(*table_))
-    slot->add_rows_at(tokens.to(at::kLong).reshape({-1}), rows, scale);
+    slot->add_rows_at(learning(tokens).to(at::kLong).reshape({-1}), rows, scale);
 }
 
 std::vector<ParamPtr> Embedding::params() const {
@@ -120,8 +129,8 @@ std::vector<ParamPtr> Embedding::params() const {
   return bias_ ? std::vector<ParamPtr>{table_, bias_} : std::vector<ParamPtr>{table_};
 }
 
-OpPtr embedding(int64_t vocabulary, int64_t width) {
-  return std::make_shared<Embedding>(vocabulary, width);
+OpPtr embedding(int64_t vocabulary, int64_t width, int64_t padding) {
+  return std::make_shared<Embedding>(vocabulary, width, padding);
 }
 
 }  // namespace altprop

@@ -11,9 +11,10 @@ namespace altprop {
 /// null because no credit crosses the table.
 class Embedding : public Op {
  public:
-  Embedding(int64_t vocabulary, int64_t width);
+  /// @param padding token whose vector stays as it is: it learns nothing; -1: none
+  Embedding(int64_t vocabulary, int64_t width, int64_t padding = -1);
   /// Shares the table (tied weights), e.g. with a `linear` output layer.
-  explicit Embedding(ParamPtr table, ParamPtr bias = nullptr);
+  explicit Embedding(ParamPtr table, ParamPtr bias = nullptr, int64_t padding = -1);
   /// The product of one-hot rows with a learnt matrix: the table takes the network's initial
   /// distribution, as a linear layer does.
   static std::shared_ptr<Embedding> one_hot(int64_t vocabulary, int64_t width, bool bias);
@@ -37,11 +38,14 @@ class Embedding : public Op {
   std::vector<ParamPtr> params() const override;
 
  private:
-  int64_t vocabulary_, width_;
+  /// The tokens whose vectors learn; the padding is none.
+  Tensor learning(const Tensor& tokens) const;
+
+  int64_t vocabulary_, width_, padding_;
   bool one_hot_ = false, with_bias_ = false;
   ParamPtr table_, bias_;
 };
 
-OpPtr embedding(int64_t vocabulary, int64_t width);
+OpPtr embedding(int64_t vocabulary, int64_t width, int64_t padding = -1);
 
 }  // namespace altprop
