@@ -63,13 +63,13 @@ struct Gpt : Architecture {
       if (list[static_cast<size_t>(i)].value != width)
         fail("all blocks have one width, as in *-128x4-*");
     if (width % heads) fail(text::cat(heads, " heads do not divide a width of ", width));
-    const int64_t tokens = tokens_of(list.front().value, info),
+    const int64_t steps = steps_of(info), tokens = tokens_of(list.front().value, info),
                   outputs = outputs_of("gpt", list.back().value, info);
     if (tied && tokens != outputs)
       fail(text::cat("tied=true wants as many outputs as tokens, but they are ", outputs, " and ",
                      tokens));
     Builder net = Builder::without_input(info.limits);
-    net.from(net.input({steps_of(info)}, "", Dtype::Int64));
+    net.from(net.input({steps}, "", Dtype::Int64));
     const OpPtr table = embedding(tokens, width);
     net.from(net.add(table, {net.here()}, "tokens",
                      static_cast<double>(tokens) * static_cast<double>(width)));
