@@ -148,7 +148,7 @@ def test_a_running_run(tmp_path):
         process.kill()
         process.wait()
         process.stderr.close()
-    assert "running" not in shown(tmp_path / "run").out
+    assert "\nrunning, " not in shown(tmp_path / "run").out
 
 
 def test_a_run_that_went_on_after_its_summary(tmp_path):
