@@ -96,12 +96,14 @@ TEST(FlatRecords, NameColumnsByLayersAndStages) {
   EXPECT_EQ(json_rows(table)[1]["gradient.fc1.weight.cosine"], nullptr);
 }
 
-Run run_of(std::vector<json> epochs) {
+using OneRun = report::Run;  // a test has a member of the shorter name
+
+OneRun run_of(std::vector<json> epochs) {
   return {.summary = json::object(), .epochs = std::move(epochs)};
 }
 
 TEST(Outcomes, TakeTheLaterOfTwoRecordsOfAnEpoch) {
-  const Run run = run_of({{{"epoch", 1}, {"test_loss", 5.0}}, {{"epoch", 2}, {"test_loss", 1.0}},
+  const OneRun run = run_of({{{"epoch", 1}, {"test_loss", 5.0}}, {{"epoch", 2}, {"test_loss", 1.0}},
                           {{"epoch", 2}, {"test_loss", 3.0}}});
   const auto found = measure(run, "test_loss");
   ASSERT_TRUE(found);
@@ -111,7 +113,7 @@ TEST(Outcomes, TakeTheLaterOfTwoRecordsOfAnEpoch) {
 }
 
 TEST(Outcomes, AreThoseOfTheBestValidationEpoch) {
-  Run run = run_of({{{"epoch", 1}, {"test_accuracy", 0.7}}, {{"epoch", 2}, {"test_accuracy", 0.9}}});
+  OneRun run = run_of({{{"epoch", 1}, {"test_accuracy", 0.7}}, {{"epoch", 2}, {"test_accuracy", 0.9}}});
   EXPECT_EQ(best_accuracy(run), 0.9);
   run.summary["best_epoch"] = 1;
   EXPECT_EQ(best_accuracy(run), 0.7);
@@ -119,7 +121,7 @@ TEST(Outcomes, AreThoseOfTheBestValidationEpoch) {
 }
 
 TEST(Outcomes, WorstLayersAreWeights) {
-  const Run run = run_of({{{"epoch", 1},
+  const OneRun run = run_of({{{"epoch", 1},
                            {"gradient", {{{"name", "a.weight"}, {"angle_degrees", 10.0}},
                                          {{"name", "b.weight"}, {"angle_degrees", 40.0}},
                                          {{"name", "b.bias"}, {"angle_degrees", 80.0}},

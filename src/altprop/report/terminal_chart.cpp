@@ -195,7 +195,8 @@ std::string terminal_chart(const std::string& title, const std::vector<ChartLine
   size_t right = 0;
   for (const Points& line : kept) right = std::max(right, columns_of(line.label));
   right = std::min(right, look.width / 3);
-  const size_t used = left + right + 7, rows = std::max<size_t>(8, kept.size());
+  // Beside the curves stand the ticks and the names, or below them the word "epoch".
+  const size_t used = left + std::max<size_t>(right + (look.utf8 ? 4 : 6), 9), rows = std::max<size_t>(8, kept.size());
   const size_t columns = look.width > used + 16 ? look.width - used : 16;
   Canvas canvas(columns, rows, look.utf8 ? 2 : 1, look.utf8 ? 4 : 1);
   for (size_t i = kept.size(); i-- > 0;) draw(canvas, kept[i], i, x, y);  // the first on top

@@ -61,11 +61,11 @@ bool is_whole_numbered(const std::string& option) {
   return false;
 }
 
-/// Short, and as exact as anybody tunes.
-std::string short_figure(double value) {
+/// Short, and as exact as anybody tunes. @param exact no digit may be lost
+std::string short_figure(double value, bool exact) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.4g", value);
-  return text::from_number(*text::to_number(buffer));
+  return exact && text::to_number(buffer) != value ? text::from_number(value) : buffer;
 }
 
 /// Whether an axis is of this rule.
@@ -113,8 +113,7 @@ Axis range(const std::string& written) {
                          : i + 1 == *count ? *high
                                            : *low * std::pow(*high / *low, at);
     const std::string figure = whole ? std::to_string(std::llround(value))
-                               : i == 0 || i + 1 == *count ? text::from_number(value)
-                                                           : short_figure(value);
+                                     : short_figure(value, i == 0 || i + 1 == *count);
     if (!std::count(out.values.begin(), out.values.end(), figure)) out.values.push_back(figure);
   }
   return out;
