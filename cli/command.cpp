@@ -166,15 +166,16 @@ std::string RunFlags::preset_name(const std::string& document) const {
   if (const auto given = flags_.given().find("preset"); given != flags_.given().end())
     return given->second;
   RunSettings named;
-  if (!document.empty()) named.from_toml(document, config_);
+  OptionValues more;
+  if (!document.empty()) named.from_toml(document, config_, &more);
   return named.preset;
 }
 
-RunSettings RunFlags::settings(const CLI::App& app) const {
+RunSettings RunFlags::settings(const CLI::App& app, OptionValues* more) const {
   RunSettings settings;
   const std::string document = config_.empty() ? "" : read_input(config_);
   if (const std::string name = preset_name(document); !name.empty()) apply_preset(settings, name);
-  if (!config_.empty()) settings.from_toml(document, config_);
+  if (!config_.empty()) settings.from_toml(document, config_, more);
   settings.run.clear();  // of the run whose settings are repeated, which this one is not
   Options options;
   settings.declare(options);

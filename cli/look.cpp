@@ -1,4 +1,4 @@
-// Commands that look and do not train: check, describe, report.
+// Commands that look and do not train: check, describe.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -15,7 +15,6 @@
 #include "altprop/probes/gradient_check.h"
 #include "altprop/probes/ode_gradients.h"
 #include "altprop/probes/settling.h"
-#include "altprop/report/html_report.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/experiment.h"
 #include "altprop/train/presets.h"
@@ -162,7 +161,7 @@ void add_check(CLI::App& program) {
   auto flags = std::make_shared<RunFlags>();
   auto json = std::make_shared<bool>(false);
   auto gradient = std::make_shared<std::string>();
-  flags->add(*app, {"ode.gradient"});
+  flags->add(*app, {"ode.gradient", "title", "notes"});
   app->add_option("--ode.gradient", *gradient,
                   "how credit passes through ODE blocks: " +
                       text::join(ode::gradient_names(), "|") +
@@ -202,17 +201,6 @@ void add_describe(CLI::App& program) {
     describe_net(a->net, a->data,
                  a->data_dir.empty() ? OptionValues{} : OptionValues{{"data-dir", a->data_dir}},
                  a->batch, a->json);
-  });
-}
-
-void add_report(CLI::App& program) {
-  CLI::App* app =
-      program.add_subcommand("report", "Write report.html from the records of a run or comparison");
-  auto dir = std::make_shared<std::string>();
-  app->add_option("dir", *dir, "folder of the run")->required();
-  app->callback([=] {
-    report::write(*dir);
-    std::printf("%s/report.html\n", dir->c_str());
   });
 }
 

@@ -57,10 +57,11 @@ int run(int argc, char** argv) {
       "altprop");
   program.set_version_flag("--version", "altprop " + version());
   program.require_subcommand(1);
-  for (auto* add : {cli::add_train, cli::add_compare, cli::add_resume, cli::add_check,
-                    cli::add_predict, cli::add_robustness, cli::add_export, cli::add_deploy, cli::add_describe,
-                    cli::add_list, cli::add_report, cli::add_data, cli::add_bench, cli::add_theory,
-                    cli::add_completion, cli::add_help})
+  for (auto* add :
+       {cli::add_train, cli::add_compare, cli::add_sweep, cli::add_resume, cli::add_check,
+        cli::add_predict, cli::add_robustness, cli::add_export, cli::add_deploy, cli::add_describe,
+        cli::add_list, cli::add_show, cli::add_diff, cli::add_report, cli::add_data, cli::add_bench,
+        cli::add_theory, cli::add_completion, cli::add_help})
     add(program);
   try {
     check_kernels_variable();

@@ -4,9 +4,8 @@
 #include "altprop/base/files.h"
 #include "altprop/base/printable.h"
 #include "altprop/base/text.h"
-#include "altprop/data/source.h"
+#include "altprop/network/architecture.h"
 #include "altprop/report/html_report.h"
-#include "altprop/rules/registry.h"
 #include "altprop/train/compare.h"
 #include "altprop/train/earlier_run.h"
 #include "altprop/train/interrupt.h"
@@ -14,7 +13,9 @@
 #include "altprop/train/progress.h"
 #include "altprop/train/run_folder.h"
 #include "altprop/train/run_identity.h"
+#include "altprop/train/sweep/sweep.h"
 #include "command.h"
+#include "several.h"
 
 namespace altprop::cli {
 
@@ -76,6 +77,20 @@ bool all_diverged(const nlohmann::json& summary) {
   });
 }
 
+/// Each rule with the values that a sweep has found best for it, and a sentence about that.
+void take_rates(CompareSettings& settings, const nlohmann::json& tuned, const std::string& folder,
+                const CLI::App& app) {
+  settings.rules = tuned_rules(tuned, settings.rules);
+  settings.fairness = fairness_of(tuned, folder);
+  const std::string net = tuned.value("net", ""), data = tuned.value("data", "");
+  if (network_text(settings.base.net) != net || settings.base.data != data)
+    settings.fairness += text::cat(" The sweep was made with ", net, " on ", data,
+                                   ", which is not what is compared here.");
+  // A sweep measures no angles, a comparison does.
+  if (app.count("--config") == 0 && app.count("--probe-every") == 0)
+    settings.base.probe_every = RunSettings().probe_every;
+}
+
 void finish_compare(const nlohmann::json& summary, const std::string& dir, bool json) {
   if (summary.contains("runs")) report::write(dir);
   if (interrupt::requested() || all_diverged(summary)) exit_code = 1;
@@ -85,37 +100,14 @@ void finish_compare(const nlohmann::json& summary, const std::string& dir, bool 
     return;
   }
   if (summary.contains("table")) std::printf("%s", table_text(summary["table"]).c_str());
+  if (const std::string fairness = summary.value("fairness", ""); !fairness.empty())
+    std::printf("%s\n", text::printable(fairness, 10000).c_str());
   if (interrupt::requested()) {
     std::printf("interrupted; continue with: altprop resume %s\n", dir.c_str());
   } else {
     std::printf("report in %s/report.html\n", dir.c_str());
   }
 }
-
-/// Whether there are a rule and a data set of these names. @throws UsageError
-void check_names(const std::string& rule, const std::string& data_set) {
-  make_rule(parse_rule(rule).name);
-  data::Request request(data_set);
-}
-
-struct Output {
-  std::string dir;
-  bool overwrite = false, json = false, quiet = false;
-  void add(CLI::App& app) {
-    app.add_option("--out", dir, "folder for the records, required")
-        ->type_name("<folder>")
-        ->take_last();
-    app.add_flag("--overwrite", overwrite, "replace what the folder holds");
-    app.add_flag("--json", json, "print the summary as JSON");
-    app.add_flag("--quiet", quiet, "no progress, but warnings");
-  }
-  /// After all other settings have been read: what is wrong with these is said first.
-  /// @throws UsageError
-  void require() const {
-    if (dir.empty())
-      throw UsageError("--out is required: the folder for the records, as in --out runs/first");
-  }
-};
 
 }  // namespace
 
@@ -130,9 +122,15 @@ void add_train(CLI::App& program) {
                       "train --rule 'pc[pc.steps=20]' --optimizer adam --lr 0.001 --out runs/pc"});
   app->callback([=] {
     interrupt::install();
-    RunSettings settings = flags->settings(*app);
+    OptionValues more;
+    RunSettings settings = flags->settings(*app, &more);
+    for (const char* several : {"rules", "seeds"})
+      if (more.count(several))
+        throw UsageError(text::cat("the configuration names '", several,
+                                   "', which are of several runs; train them with altprop compare "
+                                   "--config"));
     check_names(settings.rule, settings.data);
-    output->require();
+    output->require(more);
     train(std::move(settings), output->dir, output->overwrite, output->json, output->quiet);
   });
 }
@@ -142,36 +140,32 @@ void add_compare(CLI::App& program) {
       program.add_subcommand("compare", "Train the same network with several rules, side by side");
   auto flags = std::make_shared<RunFlags>();
   auto output = std::make_shared<Output>();
-  auto rules = std::make_shared<std::string>();
-  auto seeds = std::make_shared<std::string>("1");
-  app->add_option(
-         "--rules", *rules,
-         "rules with overrides: 'backprop,fa[lr=0.001],kp[kp.form=implicit]'; with --preset "
-         "that of the preset if left out")
-      ->type_name("<list>");
-  app->add_option("--seeds", *seeds, "seeds, separated by commas (1)")->type_name("<list>");
+  auto several = std::make_shared<Several>();
+  auto rates = std::make_shared<std::string>();
+  several->add(*app,
+               "rules with overrides: 'backprop,fa[lr=0.001],kp[kp.form=implicit]'; with --preset "
+               "that of the preset if left out");
+  app->add_option("--rates-from", *rates,
+                  "folder of a sweep: each rule gets the values that were best for it; net, data "
+                  "and the rest are the sweep's unless --config or flags say otherwise")
+      ->type_name("<folder>");
   flags->add(*app, {"rule", "seed", "label"});
   output->add(*app);
-  add_examples(*app, {"compare --rules 'backprop,fa[lr=0.005],dfa' --seeds 1,2,3 --data mnist --out runs/three"});
+  add_examples(*app, {"compare --rules 'backprop,fa[lr=0.005],dfa' --seeds 1,2,3 --data mnist --out runs/three",
+                      "compare --rates-from runs/rates --seeds 1,2,3 --out runs/fair"});
   app->callback([=] {
-    CompareSettings settings{flags->settings(*app), {}, {}, command_line};
-    for (const std::string& rule : text::split_outside_brackets(*rules, ','))
-      if (std::string name = text::trim(rule); !name.empty()) settings.rules.push_back(name);
-    for (const std::string& seed : text::split(*seeds, ',')) {
-      const auto value = text::to_integer(text::trim(seed));
-      if (!value || *value < 0)
-        throw UsageError("option 'seeds' takes whole numbers separated by commas, but has '" +
-                         seed + "'");
-      settings.seeds.push_back(*value);
+    nlohmann::json tuned = nullptr;
+    if (!rates->empty()) {
+      tuned = sweep_result(*rates);
+      flags->begin_with(*rates + "/config.toml");
     }
-    if (app->count("--rules") == 0) {
-      if (settings.base.preset.empty())
-        throw UsageError("--rules is required, unless a preset names the rule; see altprop --help");
-      settings.rules.push_back(settings.base.rule);
-    }
-    if (settings.rules.empty()) throw UsageError("option 'rules' names no rule");
-    for (const std::string& rule : settings.rules) check_names(rule, settings.base.data);
-    output->require();
+    OptionValues more;
+    CompareSettings settings{flags->settings(*app, &more), {}, {}, command_line, ""};
+    several->read(*app, settings.base, more, !rates->empty());
+    settings.rules = several->rules();
+    settings.seeds = several->seeds();
+    if (!tuned.is_null()) take_rates(settings, tuned, *rates, *app);
+    output->require(more);
     interrupt::install();
     finish_compare(compare(settings, output->dir, output->overwrite, !output->quiet), output->dir,
                    output->json);
@@ -179,7 +173,7 @@ void add_compare(CLI::App& program) {
 }
 
 void add_resume(CLI::App& program) {
-  CLI::App* app = program.add_subcommand("resume", "Continue an interrupted run or comparison");
+  CLI::App* app = program.add_subcommand("resume", "Continue an interrupted run, comparison or sweep");
   auto output = std::make_shared<Output>();
   auto epochs = std::make_shared<int64_t>(-1), steps = std::make_shared<int64_t>(-1);
   app->add_option("dir", output->dir, "folder of the run")->required();
@@ -194,6 +188,11 @@ void add_resume(CLI::App& program) {
   app->add_flag("--quiet", output->quiet, "no progress, but warnings");
   app->callback([=] {
     interrupt::install();
+    if (is_sweep(output->dir)) {
+      if (*epochs >= 0 || *steps >= 0)
+        throw UsageError("a sweep is resumed with the epochs it was started with");
+      return finish_sweep(resume_sweep(output->dir, !output->quiet), output->dir, output->json);
+    }
     if (is_compare(output->dir)) {
       if (*epochs >= 0 || *steps >= 0)
         throw UsageError("a comparison is resumed with the epochs and steps it was started with");

@@ -10,10 +10,12 @@ import torch as _torch
 from . import _check  # noqa: F401  compares versions before the library is used
 from ._core import Diverged, Error, Refusal, UsageError
 from .learner import Learner
+from .listing import help, rules
 from .network import Network, from_torch
-from .rule import Rule, backward, rules
+from .rule import Rule, backward
 from .check import check
 
 __version__ = _check.core.version
-__all__ = ["Diverged", "Error", "Learner", "Network", "Refusal", "Rule", "UsageError", "backward", "check", "from_torch", "rules"]
+__all__ = ["Diverged", "Error", "Learner", "Network", "Refusal", "Rule", "UsageError", "backward", "check", "from_torch",
+           "help", "rules"]
 del _torch

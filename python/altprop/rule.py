@@ -12,11 +12,6 @@ from .losses import LossNow
 from .network import Network
 
 
-def rules():
-    """What there is: a list of dicts with name, aliases, summary, source and options."""
-    return _core.rules()
-
-
 def written(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -6,8 +6,8 @@ import pytest
 
 from program import BUILD, TINY, altprop, assert_one_sentence, environment, records, summary
 
-COMMANDS = ("train", "compare", "resume", "check", "predict", "robustness", "export", "deploy", "describe", "list", "report",
-            "data", "bench", "theory", "completion", "help")
+COMMANDS = ("train", "compare", "sweep", "resume", "check", "predict", "robustness", "export", "deploy", "describe", "list",
+            "show", "diff", "report", "data", "bench", "theory", "completion", "help")
 
 
 def test_help_is_a_command_too():

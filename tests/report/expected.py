@@ -66,6 +66,18 @@ def layers_of(groups, part):
     return list(seen)
 
 
+def classes(groups):
+    """Accuracy of the classes that have samples, and all counts; summed over a rule's runs that came to their end."""
+    out, accuracies = {}, 0
+    for label, runs in groups:
+        tables = [run["confusion"]["counts"] for run, _ in runs if isinstance(run.get("confusion"), dict)]
+        if tables:
+            rows = [[sum(counts) for counts in zip(*rows)] for rows in zip(*tables)]
+            accuracies += sum(sum(row) > 0 for row in rows)
+            out[f"confusion:{label}"] = {"": len(rows) ** 2}
+    return {"class-accuracy": {"": accuracies}, **out} if out else {}
+
+
 def figures(folder):
     """{figure: {label: marks}}; a line counts its points, a map has no labels."""
     groups = read(folder)
@@ -134,4 +146,5 @@ def feedback(groups, several):
                 pairs[label] += sum(known(e.get("predicted_factor")) and known(e.get("measured_factor"))
                                     for e in entries(record, "alignment"))
     out["law"] = dict(+pairs)
+    out.update(classes(groups))
     return out

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "altprop/base/error.h"
@@ -309,8 +311,14 @@ FolderLock::FolderLock(const fs::path& folder, FolderLink link)
     throw Error("'" + folder.string() +
                 "' is a link or no folder, and the records of a run are not written through one; "
                 "move it away");
-  // A file system without locks is no reason not to train.
-  if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  // A file system without locks is no reason not to train; who only looks whether somebody trains
+  // here (report/unfinished.h) is gone in a moment.
+  bool taken = fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  for (int i = 0; taken && i < 5; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    taken = ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  }
+  if (taken) {
     ::close(fd_);
     throw Error("another altprop is at work in '" + folder.string() + "'; wait for it or stop it");
   }

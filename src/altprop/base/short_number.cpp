@@ -1,5 +1,6 @@
 #include "altprop/base/short_number.h"
 
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -16,6 +17,17 @@ std::string short_number(int64_t n) {
     return text;
   }
   return "";
+}
+
+std::string clock_text(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e12) return "-";
+  const auto s = static_cast<long>(seconds);
+  char buffer[40];
+  if (s >= 3600)
+    std::snprintf(buffer, sizeof buffer, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  else
+    std::snprintf(buffer, sizeof buffer, "%ld:%02ld", s / 60, s % 60);
+  return buffer;
 }
 
 }  // namespace altprop::text

@@ -1,4 +1,4 @@
-// Counts and bytes as tables and sentences say them.
+// Counts, bytes and durations as tables and sentences say them.
 #pragma once
 
 #include <cstdint>
@@ -10,5 +10,7 @@ namespace altprop::text {
 std::string short_number(int64_t n);
 /// "12.3 MB", "512 B"; kB are 1000 bytes.
 inline std::string short_bytes(int64_t n) { return short_number(n) + "B"; }
+/// "2:03", "1:02:03" of seconds; "-" of what is no duration.
+std::string clock_text(double seconds);
 
 }  // namespace altprop::text

@@ -63,4 +63,8 @@ std::string html(const Records& records) {
 
 void write(const fs::path& dir) { write_atomically(dir / "report.html", html(read_records(dir))); }
 
+void write(const std::vector<std::string>& dirs, const fs::path& page) {
+  write_atomically(page, html(read_records(dirs)));
+}
+
 }  // namespace altprop::report

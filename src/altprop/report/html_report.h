@@ -16,4 +16,7 @@ std::string html(const Records& records);
 /// @throws Error naming the file that cannot be read or written
 void write(const std::filesystem::path& dir);
 
+/// The same of several folders, to a file.
+void write(const std::vector<std::string>& dirs, const std::filesystem::path& page);
+
 }  // namespace altprop::report

@@ -7,7 +7,6 @@
 
 #include "altprop/base/files.h"
 #include "altprop/base/json.h"
-#include "altprop/base/printable.h"
 #include "altprop/base/text.h"
 #include "altprop/rules/registry.h"
 #include "altprop/train/earlier_run.h"
@@ -16,6 +15,7 @@
 #include "altprop/train/paired_time.h"
 #include "altprop/train/progress.h"
 #include "altprop/train/run_folder.h"
+#include "altprop/train/rule_runs.h"
 #include "altprop/train/run_identity.h"
 
 namespace altprop {
@@ -24,52 +24,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A label as a folder name: letters, digits and a few signs; the rest becomes '_'.
-std::string folder_name(const std::string& label, int64_t seed) {
-  std::string out;
-  for (char c : label)
-    out +=
-        std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '=' || c == ','
-            ? c
-            : '_';
-  return text::cat(out, "-seed", seed);
-}
-
-/// What all runs of a comparison have in common cannot be a rule's own.
-void expect_own_settings(const std::string& rule) {
-  static const std::map<std::string, std::string> kShared = {
-      {"data", "--data"}, {"seed", "--seeds"}, {"threads", "--threads"}, {"device", "--device"},
-      {"device-graphs", "--device-graphs"}, {"prefetch", "--prefetch"}};
-  for (const auto& [name, value] : parse_rule(rule).values)
-    if (const auto found = kShared.find(name); found != kShared.end())
-      throw UsageError("option 'rules' has '" + rule + "', but all rules of a comparison share '" +
-                       name + "'; give " + found->second + " for all of them");
-}
-
-RunSettings run_settings(const CompareSettings& settings, const std::string& rule, int64_t seed) {
-  RunSettings run = settings.base;
-  run.rule = run.label = rule;
-  run.seed = seed;
-  // A preset's options of its rule go with that rule.
-  if (run.preset.empty() || parse_rule(rule).name != parse_rule(settings.base.rule).name)
-    run.rule_options.clear();
-  expand_rule(run);
-  return run;
-}
-
 /// Two rules that are written differently and train the same would be taken for two.
 void refuse_doubles(const CompareSettings& settings) {
   std::map<std::string, std::string> written;
   for (const std::string& rule : settings.rules) {
-    expect_own_settings(rule);
-    RunSettings run = run_settings(settings, rule, 0);
-    const std::unique_ptr<Learner> made = make_rule(run.rule);
-    Options options("rule '" + run.rule + "'");
-    made->declare(options);
-    options.set_all(run.rule_options);
-    run.rule_options.clear();
-    run.label.clear();
-    const auto [other, fresh] = written.emplace(run.to_toml() + options.values().dump(), rule);
+    require_shared_settings(rule);
+    const auto [other, fresh] =
+        written.emplace(what_is_trained(settings_of_rule(settings.base, rule, 0)), rule);
     if (!fresh)
       throw UsageError("option 'rules' has the same rule twice, as '" + other->second +
                        "' and as '" + rule + "'");
@@ -81,14 +42,14 @@ void admit_all(const CompareSettings& settings, const std::shared_ptr<const data
   refuse_doubles(settings);
   std::set<std::string> folders;
   for (const std::string& rule : settings.rules)
-    if (!folders.insert(folder_name(rule, 0)).second)
+    if (!folders.insert(run_folder_name(rule, 0)).second)
       throw UsageError("option 'rules' has '" + rule + "' twice");
   for (const int64_t seed : settings.seeds)
     if (std::count(settings.seeds.begin(), settings.seeds.end(), seed) > 1)
       throw UsageError(text::cat("option 'seeds' has seed ", seed, " twice"));
   for (const std::string& rule : settings.rules) {
     try {
-      Experiment(run_settings(settings, rule, settings.seeds.at(0)), data);
+      Experiment(settings_of_rule(settings.base, rule, settings.seeds.at(0)), data);
     } catch (const Refusal& refusal) {
       throw Refusal("rule '" + rule + "'", refusal.what());
     }
@@ -98,7 +59,7 @@ void admit_all(const CompareSettings& settings, const std::shared_ptr<const data
 /// True if two rules have the same work to do in a step, so that their costs can be compared: a
 /// rule may have a network or a batch of its own.
 bool same_work(const CompareSettings& settings, const std::string& a, const std::string& b) {
-  const RunSettings one = run_settings(settings, a, 0), other = run_settings(settings, b, 0);
+  const RunSettings one = settings_of_rule(settings.base, a, 0), other = settings_of_rule(settings.base, b, 0);
   return one.net == other.net && one.batch == other.batch && one.dtype == other.dtype;
 }
 
@@ -115,8 +76,8 @@ void add_paired_time(const CompareSettings& settings, const std::string& rule,
   const std::string backprop = backprop_of(settings, rule);
   if (backprop.empty() || rule == backprop) return;
   const int64_t seed = settings.seeds.at(0);
-  const auto paired = time_beside_backprop(run_settings(settings, rule, seed),
-                                           run_settings(settings, backprop, seed), data);
+  const auto paired = time_beside_backprop(settings_of_rule(settings.base, rule, seed),
+                                           settings_of_rule(settings.base, backprop, seed), data);
   if (paired)
     run["paired_seconds"] = {
         {"rule", paired->rule}, {"backprop", paired->backprop}, {"steps", paired->steps}};
@@ -191,58 +152,13 @@ nlohmann::json write_summary(const CompareSettings& settings, const fs::path& di
                          {"data", settings.base.data},
                          {"epochs", settings.base.epochs},
                          {"runs", runs}};
+  for (const auto& [key, words] : {std::pair{"title", settings.base.title},
+                                   {"notes", settings.base.notes},
+                                   {"fairness", settings.fairness}})
+    if (!words.empty()) summary[key] = words;
   summary["table"] = compare_table(summary);
   write_atomically(dir / "summary.json", document(summary));
   return summary;
-}
-
-/// The summary of a run that needs no more work; null if there is none, or none that can be used.
-nlohmann::json finished_summary(const fs::path& dir) {
-  if (!fs::exists(dir / "summary.json")) return nullptr;
-  nlohmann::json found;
-  try {
-    found = read_json_file(dir / "summary.json");
-  } catch (const Error&) {  // the run goes on from its checkpoint and writes another
-    return nullptr;
-  }
-  if (!found.is_object()) return nullptr;
-  for (const char* key : {"rule", "label", "status"})
-    if (!found.contains(key) || !found[key].is_string()) return nullptr;
-  for (const char* key : {"step_seconds", "peak_memory_above_data_bytes"})
-    if (!found.contains(key) || !found[key].is_number()) return nullptr;
-  return found["status"] == "interrupted" ? nlohmann::json(nullptr) : found;
-}
-
-/// What was left alone where records were removed.
-void say(const std::vector<std::string>& sentences) {
-  for (const std::string& sentence : sentences)
-    std::fprintf(stderr, "%s\n", text::printable(sentence).c_str());
-}
-
-nlohmann::json run_one(const RunSettings& settings, const fs::path& dir,
-                       std::shared_ptr<const data::Splits> data, bool show_progress) {
-  std::error_code error;
-  fs::create_directory(dir, error);  // what is in its place is looked at by who opens it
-  const auto lock = std::make_shared<FolderLock>(dir, FolderLink::Refused);
-  if (error) throw Error("the folder '" + dir.string() + "' cannot be made: " + error.message());
-  if (nlohmann::json summary = finished_summary(dir); !summary.is_null()) return summary;
-  Progress progress(text::cat(settings.label, " seed ", settings.seed), !show_progress);
-  const std::vector<Observer*> observers{&progress};
-  try {
-    if (fs::exists(dir / "config.toml")) {
-      RunSettings stored = settings_of(dir);
-      stored.label = settings.label;  // by which the comparison knows it
-      EarlierRun run = reopen(dir, stored, {.lock = lock, .data = std::move(data)});
-      return go_on_in_folder(run, observers);
-    }
-    say(remove_records(dir));
-    Experiment experiment(settings, std::move(data));
-    return run_in_folder(experiment, dir, observers, lock);
-  } catch (const Diverged& diverged) {  // the others go on
-    std::fprintf(stderr, "%s seed %ld: %s\n", settings.label.c_str(),
-                 static_cast<long>(settings.seed), diverged.what());
-    return read_json_file(dir / "summary.json");
-  }
 }
 
 nlohmann::json run_all(const CompareSettings& settings, const fs::path& dir,
@@ -252,9 +168,10 @@ nlohmann::json run_all(const CompareSettings& settings, const fs::path& dir,
   for (int64_t seed : settings.seeds)
     for (const std::string& rule : settings.rules) {
       if (interrupt::requested()) return summary;
-      const std::string folder = folder_name(rule, seed);
-      nlohmann::json run =
-          run_one(run_settings(settings, rule, seed), dir / folder, data, show_progress);
+      const std::string folder = run_folder_name(rule, seed);
+      const RunSettings of_run = settings_of_rule(settings.base, rule, seed);
+      Progress progress(text::cat(of_run.label, " seed ", seed), !show_progress);
+      nlohmann::json run = train_in_its_folder(of_run, dir / folder, data, {&progress});
       run["folder"] = folder;
       if (seed == settings.seeds.at(0)) add_paired_time(settings, rule, data, run);
       runs.push_back(std::move(run));
@@ -275,15 +192,17 @@ nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, boo
   kept.base.net = network_text(kept.base.net);
   keep_paths(kept.base);
   kept.base.run["data"] = data_digest(*data);
-  const std::string config = kept.base.to_toml();  // before there is a folder
-  say(RunFolder::create(dir, overwrite));
+  const std::string config =
+      kept.base.to_toml(settings.rules, settings.seeds);  // before there is a folder
+  say_lines(RunFolder::create(dir, overwrite));
   std::vector<std::string> folders;
   for (const int64_t seed : settings.seeds)
-    for (const std::string& rule : settings.rules) folders.push_back(folder_name(rule, seed));
+    for (const std::string& rule : settings.rules) folders.push_back(run_folder_name(rule, seed));
   write_atomically(dir / "compare.json", document({{"folders", folders},
                                                    {"rules", settings.rules},
                                                    {"seeds", settings.seeds},
-                                                   {"command", settings.command}}));
+                                                   {"command", settings.command},
+                                                   {"fairness", settings.fairness}}));
   write_atomically(dir / "config.toml", config);
   return run_all(kept, dir, data, show_progress);
 }
@@ -291,12 +210,13 @@ nlohmann::json compare(const CompareSettings& settings, const fs::path& dir, boo
 bool is_compare(const fs::path& dir) { return fs::exists(dir / "compare.json"); }
 
 nlohmann::json resume_compare(const fs::path& dir, bool show_progress) {
-  CompareSettings settings{settings_of(dir), {}, {}, ""};
+  CompareSettings settings{settings_of(dir), {}, {}, "", ""};
   try {
     const nlohmann::json stored = read_json_file(dir / "compare.json");
     stored.at("rules").get_to(settings.rules);
     stored.at("seeds").get_to(settings.seeds);
     stored.at("command").get_to(settings.command);
+    if (stored.contains("fairness")) stored.at("fairness").get_to(settings.fairness);
   } catch (const std::exception&) {
     throw Error("'" + (dir / "compare.json").string() + "' is damaged; start the comparison again");
   }

@@ -11,7 +11,8 @@ struct CompareSettings {
   RunSettings base;                ///< `rule` and `seed` are replaced in each run
   std::vector<std::string> rules;  ///< as written: "backprop", "kp[kp.form=implicit,lr=0.01]"
   std::vector<int64_t> seeds = {1};
-  std::string command;  ///< for the record
+  std::string command;   ///< for the record
+  std::string fairness;  ///< how their settings were chosen, in a sentence; "": that is not known
 };
 
 /// Runs every rule with every seed in DIR/LABEL-seedN and writes DIR/summary.json after each run.

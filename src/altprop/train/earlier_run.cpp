@@ -21,8 +21,9 @@ RunSettings settings_of(const fs::path& dir) {
   if (!fs::exists(dir / "config.toml"))
     throw UsageError("'" + dir.string() + "' is no run folder: it has no config.toml");
   RunSettings settings;
+  OptionValues of_several;  // of a comparison, whose other records name them as well
   settings.from_toml(read_file(dir / "config.toml", kMostBytesOfAText),
-                     (dir / "config.toml").string());
+                     (dir / "config.toml").string(), &of_several);
   return settings;
 }
 

@@ -39,7 +39,7 @@ void expand_rule(RunSettings& settings) {
   Options options("rule '" + written.name + "'");
   settings.declare(options);
   for (const auto& [name, value] : written.values) {
-    if (name == "rule" || name == "preset" || name == "label")
+    if (name == "rule" || name == "preset" || name == "label" || name == "title" || name == "notes")
       throw UsageError("rule '" + settings.rule + "': '" + name +
                        "' is no setting that may stand in brackets; give --" + name);
     const bool rules = std::count(own.begin(), own.end(), name) > 0;

@@ -13,7 +13,7 @@ namespace {
 std::vector<std::string> record_files() {
   return {"config.toml",   "compare.json",   "metrics.jsonl", kNewestCheckpoint,
           kBestCheckpoint, kExportedWeights, "summary.json",  "report.html",
-          kDeployment};
+          kDeployment,     "sweep.json",     "result.json"};
 }
 
 std::vector<std::string> part_files() {
@@ -43,12 +43,13 @@ void remove_parts(const fs::path& dir) { remove_files(dir / ".", part_files()); 
 std::vector<std::string> remove_records(const fs::path& dir) {
   std::vector<std::string> left;
   std::error_code error;
-  if (fs::exists(dir / "compare.json", error)) {
+  for (const char* plan : {"compare.json", "sweep.json"}) {
+    if (!fs::exists(dir / plan, error)) continue;
     try {
-      for (const std::string& folder : run_folders(dir / "compare.json")) {
+      for (const std::string& folder : run_folders(dir / plan)) {
         const fs::path run = dir / folder;
         if (!is_a_name(folder)) {
-          left.push_back("'" + folder + "', which '" + (dir / "compare.json").string() +
+          left.push_back("'" + folder + "', which '" + (dir / plan).string() +
                          "' names as the folder of a run, is not in '" + dir.string() +
                          "' and was left alone");
         } else if (remove_files(run, record_files()) && remove_files(run, part_files())) {

@@ -15,8 +15,8 @@ inline constexpr const char* kDeployment = "deploy.json";
 /// What a kill left of files that were being written.
 void remove_parts(const std::filesystem::path& dir);
 
-/// Removes the records of a run; of a comparison also those in the folders that its compare.json
-/// names, if these stand in `dir` themselves. No link is followed, and other files stay.
+/// Removes the records of a run; of a comparison or a sweep also those in the folders that its
+/// compare.json or sweep.json names, if these stand in `dir` themselves. No link is followed, and other files stay.
 /// @returns a sentence for each folder of a run that was left alone
 std::vector<std::string> remove_records(const std::filesystem::path& dir);
 

@@ -1,29 +1,17 @@
 #include "altprop/train/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
+#include "altprop/base/short_number.h"
+#include "altprop/base/terminal.h"
 #include "altprop/base/text.h"
 
 namespace altprop {
 
 namespace {
-
-std::string clock_text(double seconds) {
-  const int64_t s = static_cast<int64_t>(seconds);
-  char buffer[32];
-  if (s >= 3600) {
-    std::snprintf(buffer, sizeof buffer, "%ld:%02ld:%02ld", static_cast<long>(s / 3600),
-                  static_cast<long>(s / 60 % 60), static_cast<long>(s % 60));
-  } else {
-    std::snprintf(buffer, sizeof buffer, "%ld:%02ld", static_cast<long>(s / 60),
-                  static_cast<long>(s % 60));
-  }
-  return buffer;
-}
 
 /// "  154 spikes and 9.1e+04 synaptic operations per sample, 12.3 % of units silent": of all units
 /// behind the code of the inputs.
@@ -45,11 +33,6 @@ std::string firing_text(const nlohmann::json& record) {
                 "  %.0f spikes and %.3g synaptic operations per sample, %.1f %% of units silent",
                 spikes, operations, units > 0 ? 100 * silent / units : 0.0);
   return buffer;
-}
-
-size_t terminal_width() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
 double seconds_since(std::chrono::steady_clock::time_point t) {
@@ -95,13 +78,13 @@ void Progress::on_step(const Trainer& trainer) {
   char figures[96];
   std::snprintf(figures, sizeof figures, "loss %.4f  %.0f samples/s  %s left",
                 trainer.running_loss(), rate * static_cast<double>(trainer.settings().batch),
-                clock_text(static_cast<double>(left) / std::max(rate, 1e-9)).c_str());
+                text::clock_text(static_cast<double>(left) / std::max(rate, 1e-9)).c_str());
   const std::string line =
       text::cat(label_, "  epoch ", at.epoch + 1, "/", trainer.settings().epochs, " [",
                 std::string(static_cast<size_t>(filled), '#'),
                 std::string(static_cast<size_t>(kWidth - filled), '.'), "] ", figures);
   // A line that wraps could not be drawn over.
-  std::fprintf(stderr, "\r\033[K%s", line.substr(0, terminal_width() - 1).c_str());
+  std::fprintf(stderr, "\r\033[K%s", line.substr(0, terminal::width(STDERR_FILENO) - 1).c_str());
   std::fflush(stderr);
 }
 

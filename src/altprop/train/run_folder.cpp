@@ -12,6 +12,7 @@
 #include "altprop/base/text.h"
 #include "altprop/base/version.h"
 #include "altprop/rules/registry.h"
+#include "altprop/train/confusion.h"
 #include "altprop/train/earlier_run.h"
 #include "altprop/train/folder_records.h"
 #include "altprop/train/run_identity.h"
@@ -250,6 +251,8 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
     out["last_test_accuracy"] = of(last, "test_accuracy");
   }
   if (e.rule().is_stochastic()) out["stochastic"] = true;
+  if (!e.settings().title.empty()) out["title"] = e.settings().title;
+  if (!e.settings().notes.empty()) out["notes"] = e.settings().notes;
   if (!e.ode_choice().empty()) out["ode_gradient"] = e.ode_choice();
   if (nlohmann::json map = density_map(e); !map.is_null()) out["density"] = std::move(map);
   for (const char* key : {"gradient", "alignment", "primary_score", "scores"})
@@ -264,6 +267,9 @@ nlohmann::json RunFolder::summarise(const std::string& status) {
     for (const char* bits : {"_bits_per_character", "_bits_per_dimension"})
       if (const std::string key = std::string(part) + bits; record.contains(key))
         out[key] = record[key];
+  if (status == "done" || status == "stopped early")
+    if (nlohmann::json table = confusion_of(e); !table.is_null())
+      out["confusion"] = std::move(table);
   if (!t.failure().empty()) out["failure"] = t.failure();
   write_atomically(dir_ / "summary.json", out.dump(2) + "\n");
   return out;

@@ -59,7 +59,7 @@ bool is_free(const std::string& option) {
   static const std::vector<std::string> names = {
       "epochs",   "max-steps", "early-stop",  "checkpoint-steps", "probe-every", "probe-batch",
       "prefetch", "threads",   "device",      "device-graphs",    "init-from",   "preset",
-      "label",    "data",      "data-options"};
+      "label",    "data",      "data-options", "title",           "notes"};
   return std::count(names.begin(), names.end(), option) > 0;
 }
 

@@ -22,7 +22,7 @@ std::string json_string(const std::string& s) {
   return nlohmann::json(s).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string_view bytes_of(const Tensor& tensor) {
+std::string_view bytes_of_tensor(const Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
@@ -82,7 +82,7 @@ void write_safetensors(const std::filesystem::path& path, TensorMap tensors, con
   front += header;
   std::vector<std::string_view> pieces = {front};
   for (const Item* item : order)
-    if (item->second.nbytes()) pieces.push_back(bytes_of(item->second));
+    if (item->second.nbytes()) pieces.push_back(bytes_of_tensor(item->second));
   uint32_t crc = 0;
   for (const std::string_view piece : pieces) crc = crc32_of(piece, crc);
   front.replace(digits, 8, crc32_text(crc));

@@ -68,6 +68,8 @@ void RunSettings::declare(Options& o) {
   o.integer("probe-batch", probe_batch, {.min = 1, .max = 1e6}, {"training samples on which the angles are measured", "samples"});
   o.integer("checkpoint-steps", checkpoint_steps, {.min = 0}, {"write a checkpoint every so many steps beside the one per epoch; 0 is off", "steps"});
   o.text("label", label, {"name of the run in tables and reports; empty: the rule as it is written"});
+  o.text("title", title, {"what reports are headed with"});
+  o.text("notes", notes, {"anything worth remembering; shown with the records"});
   o.text("preset", preset, {"published experiment that these settings begin with, by name; other settings override it"});
 }
 
@@ -160,7 +162,14 @@ std::string RunSettings::to_toml() {
   return out.str();
 }
 
-void RunSettings::from_toml(const std::string& document, const std::string& where) {
+std::string RunSettings::to_toml(const std::vector<std::string>& rules, const std::vector<int64_t>& seeds) {
+  for (const std::string& rule : rules) text::require_utf8(rule, "option 'rules'");
+  std::vector<std::string> numbers;
+  for (const int64_t seed : seeds) numbers.push_back(std::to_string(seed));
+  return text::cat("rules = ", toml_value(rules), "\nseeds = [", text::join(numbers, ", "), "]\n", to_toml());
+}
+
+void RunSettings::from_toml(const std::string& document, const std::string& where, OptionValues* more) {
   toml::table table;
   try {
     table = toml::parse(document);
@@ -184,6 +193,8 @@ void RunSettings::from_toml(const std::string& document, const std::string& wher
       if (!tables.count(name))
         throw UsageError(where + " has a table '" + name + "'; known are rule-options, direction-options, data-options and run");
       flatten(*inner, "", *tables.at(name), where);
+    } else if (more && (name == "rules" || name == "seeds" || name == "out")) {
+      (*more)[name] = text_of(node, name, where);
     } else {
       options.set(name, text_of(node, name, where));
     }

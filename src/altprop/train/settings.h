@@ -43,6 +43,7 @@ struct RunSettings {
   std::string preset;  ///< name of the one that these settings began with (train/presets.h), for the record
 
   std::string label;   ///< how tables name the run; empty: the rule
+  std::string title, notes;  ///< whatever its owner wants to remember; shown with the records
 
   void declare(Options& options);
   /// What tables name the run.
@@ -51,8 +52,12 @@ struct RunSettings {
   std::vector<std::string> without_effect() const;
   /// As a TOML document that `from_toml` reads back to the same settings. @throws UsageError for text that is no UTF-8
   std::string to_toml();
-  /// Sets what the document names, leaves the rest. @param where for error sentences. @throws UsageError
-  void from_toml(const std::string& document, const std::string& where);
+  /// The same with the rules and the seeds of several runs in front.
+  std::string to_toml(const std::vector<std::string>& rules, const std::vector<int64_t>& seeds);
+  /// Sets what the document names, leaves the rest. @param where for error sentences
+  /// @param more gets what a document may name beside settings: `rules`, `seeds` (of several runs) and `out`; null:
+  /// they are refused. @throws UsageError
+  void from_toml(const std::string& document, const std::string& where, OptionValues* more = nullptr);
   nlohmann::json to_json();
 };
 

@@ -24,7 +24,7 @@ setTheme(darkness.matches);
 darkness.addEventListener('change', () => setTheme(darkness.matches));
 themeButton.addEventListener('click', () => setTheme(root.dataset.theme !== 'dark'));
 
-const PARTS = [opening, results, learning, angles, ratios, feedback, relaxation, continuous, firing, deployment, density, cost, settings, warnings, closing, redraw];
+const PARTS = [opening, results, learning, angles, ratios, feedback, relaxation, continuous, firing, deployment, density, classes, cost, settings, warnings, closing, redraw];
 for (const part of PARTS) {
   try {
     part();

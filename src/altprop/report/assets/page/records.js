@@ -24,7 +24,7 @@ function readRun({summary, epochs, deployment}) {
     status,
     seed: text(summary.seed),
     epochs: [...at.keys()].sort((a, b) => a - b),
-    finished: status !== 'interrupted' && status !== 'diverged',
+    finished: !['interrupted', 'diverged', 'running'].includes(status),
   };
 }
 
@@ -47,7 +47,7 @@ const groups = (() => {
     // An outcome is that of runs which came to their end. A rule whose runs were all interrupted is
     // shown as far as it came; a diverged run has no outcome.
     const ended = group.runs.filter((run) => run.finished);
-    const cut = group.runs.filter((run) => run.status === 'interrupted');
+    const cut = group.runs.filter((run) => ['interrupted', 'running'].includes(run.status));
     group.counted = ended.length ? ended : cut;
     group.cut = !ended.length && cut.length > 0;
   }

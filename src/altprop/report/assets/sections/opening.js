@@ -54,7 +54,8 @@ const spreadOf = (value) => (value.n > 1 ? ` ${PLUS_MINUS} ${metric.write(value.
 
 function opening() {
   const net = common('net'), set = common('data'), parameters = common('parameters');
-  const title = (several ? `${groups.length} learning rules` : groups[0].label) + (set ? ` on ${set}` : '');
+  const own = common('title');
+  const title = own || (several ? `${groups.length} learning rules` : groups[0].label) + (set ? ` on ${set}` : '');
   document.title = `${title} ${DASH} altprop report`;
   const asked = unique(allRuns.map(askedEpochs).filter(known));
   const seeds = unique(groups.map((group) => group.runs.length));
@@ -70,7 +71,7 @@ function opening() {
       seeds[0] > 1 ? `, each from ${seeds[0]} seeds` :
                      '';
   main.append(
-      h('h1', {}, several ? title : [breakable(groups[0].label), set && ` on ${set}`]),
+      h('h1', {}, own || several ? title : [breakable(groups[0].label), set && ` on ${set}`]),
       h('p', {class: 'lead'},
         several ?
             [
@@ -90,6 +91,10 @@ function opening() {
     main.append(h('p', {class: 'lead finding'}, finding()), h('p', {class: 'lead'}, alsoFound()));
   else
     main.append(h('p', {class: 'lead finding'}, findingOfOne(groups[0])));
+  const fairness = text(data.summary.fairness);
+  if (fairness) main.append(h('p', {class: 'lead fairness'}, fairness));
+  for (const notes of unique([data.summary, ...allRuns.map((run) => run.summary)].map((o) => text(o.notes)).filter(Boolean)))
+    main.append(h('p', {class: 'lead notes'}, h('b', {}, 'Notes: '), notes));
   const caveats = warningList();
   if (caveats.some((one) => one.grave))
     main.append(

@@ -6,7 +6,7 @@ const MAIN_SETTINGS = [
   'weight-decay', 'schedule', 'seed', 'device', 'dtype', 'threads', 'probe-batch'
 ];
 /** Said elsewhere, or a second name of another one. */
-const NOT_SETTINGS = new Set(['rule', 'rules', 'rule-options', 'out', 'label', 'folder', 'seeds']);
+const NOT_SETTINGS = new Set(['rule', 'rules', 'rule-options', 'out', 'label', 'folder', 'seeds', 'title', 'notes']);
 
 /** All settings of a run by name; those of rule, direction and data set under their own names. */
 function settingsOf({summary}) {

@@ -29,6 +29,12 @@ function collectWarnings() {
           several || repeated ? ' and counts only where no run of the rule came to its end' :
                                 ''}; altprop resume continues it.`
     });
+  if (count('running'))
+    out.push({
+      grave: true,
+      whose: [],
+      words: `${whichRuns('running')} had not come to the end when this page was made: make it again later.`
+    });
   out.push(...fewSeeds(), ...missingParts());
   for (const note of data.notes) out.push({words: text(note), whose: []});
   const heard = new Map();
